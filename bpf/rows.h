@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* bpf/rows.h: one unwind row format for .eh_frame, .debug_frame and Go's pclntab.
+ *
+ * A row says how to get from a frame to its caller's frame, for every pc from row.pc up to the next row's. Rows are
+ * made in user space per ELF file, sorted by pc, searched in BPF and in user space by the same code. 8 bytes:
+ *
+ *     pc    u32   file address minus the table's base
+ *     rule  u32   kind : 5   what the CFA (the caller's sp) is
+ *                 cfa  : 14  signed, in units of 8 bytes: -65536 .. 65528
+ *                 fp   : 13  signed, in units of 8 bytes from the CFA: where the caller's frame pointer was saved;
+ *                            0 = not saved, the frame pointer is still the caller's
+ *
+ * x86-64: the return address is always at CFA - 8 unless the kind says otherwise. */
+#ifndef OSP_BPF_ROWS_H
+#define OSP_BPF_ROWS_H
+
+typedef struct osp_row {
+    unsigned int pc;
+    unsigned int rule;
+} osp_row;
+
+enum osp_rule_kind {
+    OSP_RULE_NONE = 0,     /* no information from here to the next row */
+    OSP_RULE_SP = 1,       /* CFA = sp + cfa */
+    OSP_RULE_FP = 2,       /* CFA = fp + cfa */
+    OSP_RULE_END = 3,      /* the outermost frame of a thread; cfa holds an osp_root */
+    OSP_RULE_DEREF_SP = 4, /* CFA = *(sp + cfa) + 8 (hand-written assembly that realigns its stack) */
+    OSP_RULE_DEREF_FP = 5, /* CFA = *(fp + cfa) (functions that realign their stack) */
+    OSP_RULE_PLT = 6,      /* CFA = sp + 8 + ((pc & 15) >= cfa/8 ? 8 : 0) */
+    OSP_RULE_SIGFRAME = 7, /* sp points at a struct rt_sigframe's ucontext: all registers are there, pc is exact */
+    OSP_RULE_R10 = 8,      /* CFA = r10 + cfa; in the leaf only */
+    OSP_RULE_UNKNOWN = 9,  /* there is a rule but it cannot be expressed here */
+    /* Go functions whose SP deltas are not the whole truth. */
+    OSP_RULE_GO_EXACT = 16,       /* as SP, and the return address is where execution was interrupted, not a call:
+                                     asyncPreempt, sigpanic */
+    OSP_RULE_GO_SPWRITE = 17,     /* assembly that writes SP (vDSO calls on g0): SP in the prologue, else CFA = fp + 16 */
+    OSP_RULE_GO_SYSTEMSTACK = 18, /* the caller is on the goroutine's stack, at curg.sched */
+    OSP_RULE_GO_MORESTACK = 19,   /* likewise, at curg.sched, whose pc is the growing function's */
+    OSP_RULE_GO_ASMCGOCALL = 20,  /* reached from C: g and depth are at sp; else as SP */
+    OSP_RULE_GO_CGOCALLBACK = 21, /* C called Go: C's frames are on g0, at g0.sched.sp; cfa, fp as on that stack */
+};
+
+enum osp_root { /* what an outermost frame is; the cfa field of OSP_RULE_END, times 8 */
+    OSP_ROOT_THREAD = 1,    /* clone, _start: return address undefined by CFI */
+    OSP_ROOT_GOEXIT = 2,    /* runtime.goexit: a goroutine's first frame */
+    OSP_ROOT_MSTART = 3,    /* runtime.mstart, rt0_go: a thread of the Go runtime */
+    OSP_ROOT_SCHEDULER = 4, /* runtime.mcall, gogo: the scheduler, between two goroutines */
+};
+
+#define OSP_RULE_CFA_MIN (-65536)
+#define OSP_RULE_CFA_MAX 65528
+#define OSP_RULE_FP_MIN (-32768)
+#define OSP_RULE_FP_MAX 32760
+
+/* cfa and fp in bytes, multiples of 8, within the bounds above. */
+static inline unsigned int osp_rule_make(unsigned int kind, int cfa, int fp)
+{
+    return kind | ((unsigned int)(cfa / 8) & 0x3fff) << 5 | ((unsigned int)(fp / 8) & 0x1fff) << 19;
+}
+
+static inline unsigned int osp_rule_kind(unsigned int rule) { return rule & 31; }
+
+static inline int osp_rule_cfa(unsigned int rule) { return ((int)(rule << 13) >> 18) * 8; }
+
+static inline int osp_rule_fp(unsigned int rule) { return ((int)rule >> 19) * 8; }
+
+#endif

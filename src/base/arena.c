@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A list of chunks, the newest on top; a take bumps an offset in the top chunk. Chunks double from 4 KiB to 1 MiB;
+ * a request larger than a quarter of the next chunk gets a chunk of its own below the top one, so that the top
+ * chunk's room is not wasted. calloc gives zero pages lazily, so a large block costs only what is touched. */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct osp_chunk {
+    struct osp_chunk *below;
+    size_t at, size; /* bytes of data[] used, and in all */
+    alignas(16) uint8_t data[];
+};
+
+enum { FIRST_CHUNK = 4096, LARGEST_CHUNK = 1 << 20 };
+
+static _Thread_local long fail_after = -1;
+
+void osp_arena_fail_after(long n) { fail_after = n; }
+
+static bool may_take(void)
+{
+    if (fail_after < 0)
+        return true;
+    if (fail_after == 0)
+        return false;
+    fail_after--;
+    return true;
+}
+
+void osp_arena_init(osp_arena *a, size_t limit) { *a = (osp_arena){.limit = limit}; }
+
+void osp_arena_drop(osp_arena *a)
+{
+    for (struct osp_chunk *c = a->top, *below; c; c = below) {
+        below = c->below;
+        free(c);
+    }
+    a->top = NULL;
+    a->used = 0;
+}
+
+static struct osp_chunk *add_chunk(osp_arena *a, size_t size)
+{
+    if (size > a->limit - a->used)
+        return NULL;
+    struct osp_chunk *c = calloc(1, sizeof *c + size);
+    if (!c)
+        return NULL;
+    c->size = size;
+    a->used += size;
+    return c;
+}
+
+void *osp_arena_take(osp_arena *a, size_t count, size_t size, size_t align)
+{
+    size_t want, room;
+    if (!may_take() || __builtin_mul_overflow(count, size, &want) || __builtin_add_overflow(want, align, &room) ||
+        room > a->limit)
+        return NULL;
+    struct osp_chunk *top = a->top;
+    if (top) {
+        uintptr_t base = (uintptr_t)top->data + top->at;
+        size_t pad = (size_t)(-base & (align - 1));
+        if (pad <= top->size - top->at && want <= top->size - top->at - pad) {
+            top->at += pad + want;
+            return (void *)(base + pad);
+        }
+    }
+    size_t next = top ? top->size * 2 : FIRST_CHUNK;
+    if (next > LARGEST_CHUNK || next < FIRST_CHUNK)
+        next = LARGEST_CHUNK;
+    if (next > a->limit - a->used && room <= a->limit - a->used)
+        next = room;
+    bool own = top && room > next / 4;
+    struct osp_chunk *c = add_chunk(a, own || room > next ? room : next);
+    if (!c)
+        return NULL;
+    if (own) {
+        c->below = top->below;
+        top->below = c;
+    } else {
+        c->below = top;
+        a->top = c;
+    }
+    uintptr_t base = (uintptr_t)c->data;
+    size_t pad = (size_t)(-base & (align - 1));
+    c->at = pad + want;
+    return (void *)(base + pad);
+}
+
+osp_str osp_arena_str(osp_arena *a, osp_str s)
+{
+    char *copy = osp_new(a, char, s.n + 1);
+    if (!copy)
+        return (osp_str){NULL, 0};
+    if (s.n)
+        memcpy(copy, s.p, s.n);
+    return (osp_str){copy, s.n};
+}
+
+osp_str osp_arena_fmt(osp_arena *a, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *out = n >= 0 ? osp_new(a, char, (size_t)n + 1) : NULL;
+    if (out)
+        vsnprintf(out, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return out ? (osp_str){out, (size_t)n} : (osp_str){NULL, 0};
+}

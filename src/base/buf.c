@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void osp_buf_drop(osp_buf *b)
+{
+    free(b->p);
+    *b = osp_buf_of(b->max);
+}
+
+char *osp_buf_room(osp_buf *b, size_t n)
+{
+    if (b->failed || n > b->max - b->n) {
+        b->failed = true;
+        return NULL;
+    }
+    if (n > b->cap - b->n) {
+        size_t cap = b->cap ? b->cap : 256;
+        while (cap - b->n < n)
+            cap = cap > b->max / 2 ? b->max : cap * 2;
+        char *p = realloc(b->p, cap);
+        if (!p) {
+            b->failed = true;
+            return NULL;
+        }
+        b->p = p;
+        b->cap = cap;
+    }
+    return b->p + b->n;
+}
+
+void osp_buf_add(osp_buf *b, osp_str s)
+{
+    char *at = osp_buf_room(b, s.n);
+    if (at && s.n) {
+        memcpy(at, s.p, s.n);
+        b->n += s.n;
+    }
+}
+
+void osp_buf_byte(osp_buf *b, uint8_t c)
+{
+    if (b->n == b->cap && !osp_buf_room(b, 1))
+        return;
+    b->p[b->n++] = (char)c;
+}
+
+void osp_buf_fill(osp_buf *b, char c, size_t n)
+{
+    char *at = osp_buf_room(b, n);
+    if (at && n) {
+        memset(at, c, n);
+        b->n += n;
+    }
+}
+
+void osp_buf_vfmt(osp_buf *b, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    size_t room = b->cap - b->n;
+    int n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap);
+    if (n < 0) {
+        b->failed = true;
+    } else if ((size_t)n < room) {
+        b->n += (size_t)n;
+    } else if (osp_buf_room(b, (size_t)n + 1)) {
+        vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+        b->n += (size_t)n;
+    }
+    va_end(again);
+}
+
+void osp_buf_fmt(osp_buf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    osp_buf_vfmt(b, fmt, ap);
+    va_end(ap);
+}
+
+bool osp_grow(void **array, size_t *cap, size_t need, size_t size)
+{
+    if (need <= *cap)
+        return true;
+    size_t want = *cap ? *cap : 16, bytes;
+    while (want < need)
+        if (__builtin_mul_overflow(want, (size_t)2, &want))
+            return false;
+    if (__builtin_mul_overflow(want, size, &bytes))
+        return false;
+    void *p = realloc(*array, bytes);
+    if (!p)
+        return false;
+    *array = p;
+    *cap = want;
+    return true;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define XXH_INLINE_ALL
+#include "base/hash.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <xxhash.h>
+
+struct osp_intern_cell {
+    uint32_t hash; /* high half of the hash; the low half chose the cell */
+    uint32_t id1;  /* id + 1; 0 = free */
+};
+
+static uint64_t seed(void)
+{
+    static uint64_t word;
+    uint64_t s = __atomic_load_n(&word, __ATOMIC_RELAXED);
+    if (!s) {
+        if (getrandom(&s, sizeof s, GRND_NONBLOCK) != sizeof s)
+            s = (uintptr_t)&word;
+        s |= 1;
+        uint64_t none = 0;
+        if (!__atomic_compare_exchange_n(&word, &none, s, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            s = none;
+    }
+    return s;
+}
+
+uint64_t osp_hash(const void *p, size_t n) { return XXH3_64bits_withSeed(p, n, seed()); }
+
+void osp_intern_drop(osp_intern *t)
+{
+    free(t->cell);
+    free(t->text);
+    *t = (osp_intern){0};
+}
+
+static bool rehash(osp_intern *t, size_t ncell)
+{
+    struct osp_intern_cell *cell = calloc(ncell, sizeof *cell);
+    if (!cell)
+        return false;
+    for (uint32_t id = 0; id < t->n; id++) {
+        uint64_t h = osp_hash(t->text[id].p, t->text[id].n);
+        size_t at = (size_t)h & (ncell - 1);
+        while (cell[at].id1)
+            at = (at + 1) & (ncell - 1);
+        cell[at] = (struct osp_intern_cell){(uint32_t)(h >> 32), id + 1};
+    }
+    free(t->cell);
+    t->cell = cell;
+    t->ncell = ncell;
+    return true;
+}
+
+/* The cell that holds s, or the free one where it belongs. */
+static struct osp_intern_cell *cell_for(const osp_intern *t, osp_str s, uint64_t h)
+{
+    for (size_t at = (size_t)h & (t->ncell - 1);; at = (at + 1) & (t->ncell - 1)) {
+        struct osp_intern_cell *c = &t->cell[at];
+        if (!c->id1 || (c->hash == (uint32_t)(h >> 32) && osp_str_eq(t->text[c->id1 - 1], s)))
+            return c;
+    }
+}
+
+uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh)
+{
+    if ((size_t)t->n * 2 >= t->ncell && !rehash(t, t->ncell ? t->ncell * 2 : 64))
+        return UINT32_MAX;
+    uint64_t h = osp_hash(s.p, s.n);
+    struct osp_intern_cell *c = cell_for(t, s, h);
+    if (fresh)
+        *fresh = !c->id1;
+    if (c->id1)
+        return c->id1 - 1;
+    void *text = t->text;
+    if (t->n >= UINT32_MAX - 1 || !osp_grow(&text, &t->cap, (size_t)t->n + 1, sizeof *t->text))
+        return UINT32_MAX;
+    t->text = text;
+    t->text[t->n] = s;
+    *c = (struct osp_intern_cell){(uint32_t)(h >> 32), ++t->n};
+    return t->n - 1;
+}
+
+uint32_t osp_intern_find(const osp_intern *t, osp_str s)
+{
+    if (!t->ncell)
+        return UINT32_MAX;
+    struct osp_intern_cell *c = cell_for(t, s, osp_hash(s.p, s.n));
+    return c->id1 ? c->id1 - 1 : UINT32_MAX;
+}

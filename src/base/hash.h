@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/hash.h: one hash for bytes (XXH3, seeded per process so that hostile input cannot aim at buckets) and one
+ * for words. */
+#ifndef OSP_BASE_HASH_H
+#define OSP_BASE_HASH_H
+
+#include "base/str.h"
+
+/* Hash of n bytes. */
+uint64_t osp_hash(const void *p, size_t n);
+
+/* Mix of two words, for keys that are small tuples. */
+static inline uint64_t osp_hash_mix(uint64_t a, uint64_t b)
+{
+    __uint128_t m = (__uint128_t)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+/* A set of byte strings that gives each distinct one an id 0, 1, 2, … in order of arrival. The bytes are borrowed:
+ * they must live as long as the set. */
+typedef struct {
+    struct osp_intern_cell *cell; /* open addressing, a power of two */
+    osp_str *text;                /* by id */
+    size_t ncell, cap;
+    uint32_t n;
+} osp_intern;
+
+void osp_intern_drop(osp_intern *t);
+
+/* The id of s, new or known; UINT32_MAX without memory. *fresh (if not NULL) says whether it is new, so that the
+ * caller can replace t->text[id] by a copy that lives longer. */
+uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh);
+
+/* The id of s, or UINT32_MAX if it was never put. */
+uint32_t osp_intern_find(const osp_intern *t, osp_str s);
+
+#endif

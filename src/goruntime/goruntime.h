@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* goruntime/goruntime.h: a Go runtime from outside: where its structures are, what they say.
+ *
+ * Offsets come from DWARF when the binary has it, else from a table per Go release (layouts.def), and are checked
+ * against invariants of the live process before they are believed. */
+#ifndef OSP_GORUNTIME_H
+#define OSP_GORUNTIME_H
+
+#include "base/arena.h"
+#include "object/object.h"
+#include "target/target.h"
+
+/* Byte offsets of the fields that the sampler and `why` read. -1 = this release has no such field. */
+typedef struct {
+    int32_t g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp, g_syscallsp, g_syscallpc, g_status,
+        g_goid, g_gopc, g_startpc, g_waitreason, g_labels, g_parent_goid, g_lockedm;
+    int32_t m_g0, m_gsignal, m_curg, m_procid, m_ncgocall, m_ncgo, m_alllink, m_p, m_id, m_incgo, m_spinning,
+        m_blocked, m_vdso_sp, m_vdso_pc, m_lockedg;
+    int32_t p_id, p_status, p_schedtick, p_syscalltick, p_m, p_runqhead, p_runqtail;
+    bool labels_are_slice; /* since 1.24: []struct{key, value string}; before: map[string]string */
+} osp_go_layout;
+
+typedef struct osp_go osp_go;
+
+/* Find the Go runtime in a process: maps is its memory map, objects the cache. EABSENT: no Go in this process (an
+ * ordinary C program). EFORMAT: Go is there, but its layout cannot be trusted (*err says why). */
+osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_err *err);
+void osp_go_close(osp_go *go);
+
+osp_str osp_go_version(const osp_go *go);        /* "go1.26.8" */
+uint32_t osp_go_version_number(const osp_go *go); /* 12608 */
+const osp_go_layout *osp_go_offsets(const osp_go *go);
+/* "DWARF", "table" or "table of go1.26 for go1.28 (newer than the table)". */
+osp_str osp_go_layout_source(const osp_go *go);
+
+/* Offset of g from the thread pointer (fs base on amd64), e.g. -8. EABSENT if it could not be found. */
+bool osp_go_tls_g(const osp_go *go, int64_t *offset, osp_err *err) OSP_CHECKED;
+
+/* Run address of a runtime global (runtime.allm, runtime.allgs …) by symbol or by decoding; false if unknown. */
+bool osp_go_global(osp_go *go, osp_str name, uint64_t *addr);
+
+typedef struct {
+    uint64_t addr, g0, curg;
+    int64_t id;
+    int tid;           /* m.procid */
+    uint64_t ncgocall; /* cgo calls in all */
+    int32_t ncgo;      /* cgo calls in progress */
+    bool spinning, blocked, incgo;
+} osp_m;
+
+typedef struct {
+    uint64_t addr, goid, gopc, startpc, m;
+    uint8_t status, waitreason; /* status without the scan bit */
+    uint64_t syscallpc, syscallsp, sched_pc, sched_sp, stack_lo, stack_hi;
+} osp_g;
+
+typedef struct {
+    int32_t id;
+    uint32_t status, schedtick, syscalltick, runq;
+} osp_p;
+
+/* A light snapshot: every M and P, and the goroutines that sit on an M (m.curg). Nothing is stopped; rows that did
+ * not survive their invariants are left out and counted in torn. All in the arena. */
+typedef struct {
+    uint64_t taken_ns; /* CLOCK_MONOTONIC */
+    uint32_t nm, np, ng, torn;
+    osp_m *m;
+    osp_p *p;
+    osp_g *g;          /* g[i] is m[j].curg for some j */
+    int64_t ngoroutine; /* live goroutines, the runtime's own left out; -1 if it could not be read */
+} osp_go_snapshot;
+bool osp_go_snapshot_read(osp_go *go, osp_arena *a, osp_go_snapshot *out, osp_err *err) OSP_CHECKED;
+
+/* One M or G by its address (the sampler reports them). */
+bool osp_go_read_m(osp_go *go, uint64_t addr, osp_m *out, osp_err *err) OSP_CHECKED;
+bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err) OSP_CHECKED;
+
+/* Texts of Go's own numbers, as this release prints them: "waiting", "chan receive". */
+osp_str osp_go_status_text(uint8_t status);
+osp_str osp_go_waitreason_text(const osp_go *go, uint8_t reason);
+
+#endif

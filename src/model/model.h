@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model/model.h: THE PROFILE. Everything that is measured becomes an osp_profile: interned columns, immutable once
+ * built. A question (osp_query) turns it into a view: rows and weight per distinct stack. Nothing else reads a
+ * profile's samples.
+ *
+ * Ids are indices into ONE profile's tables; id 0 of strings, functions, mappings and label sets means "none"
+ * (row 0 of those tables exists and is empty). Stacks are leaf first. All text is UTF-8 by convention only. */
+#ifndef OSP_MODEL_H
+#define OSP_MODEL_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+
+#define OSP_ID(name) typedef struct { uint32_t i; } name
+OSP_ID(osp_string_id);
+OSP_ID(osp_function_id);
+OSP_ID(osp_mapping_id);
+OSP_ID(osp_location_id); /* row 0 is an ordinary location */
+OSP_ID(osp_labelset_id); /* row 0 is the empty set */
+OSP_ID(osp_stack_id);    /* row 0 is an ordinary stack */
+
+typedef struct osp_value_type {
+    osp_string_id type, unit; /* "cpu", "nanoseconds" */
+} osp_value_type;
+
+/* One function activation at a location; innermost inline first. */
+typedef struct osp_line {
+    osp_function_id fn;
+    int32_t column;
+    int64_t line; /* 0 = unknown */
+} osp_line;
+
+typedef struct osp_function {
+    osp_string_id name, linker_name, file;
+    int64_t start_line;
+} osp_function;
+
+enum { /* osp_mapping.has: what symbolising already gave */
+    OSP_HAS_FUNCTIONS = 1,
+    OSP_HAS_FILES = 2,
+    OSP_HAS_LINES = 4,
+    OSP_HAS_INLINES = 8,
+};
+
+typedef struct osp_mapping {
+    uint64_t start, limit, offset; /* run addresses [start, limit); offset into the file */
+    osp_string_id file, build_id;
+    uint32_t has;
+} osp_mapping;
+
+/* A label of a sample (pprof's flags say "tag"): text if str is not 0, else a number with a unit. */
+typedef struct osp_label {
+    osp_string_id key, str, unit;
+    int64_t num;
+} osp_label;
+
+typedef struct osp_profile {
+    osp_arena arena; /* owns every column */
+    osp_file input;  /* the decoded bytes that string views may point into; pinned with the profile */
+    osp_span unpacked; /* the same, if they had to be decompressed (malloc'ed) */
+    const struct osp_profile *shares; /* columns borrowed from this profile, which must outlive us; or NULL */
+    struct {
+        uint32_t n;
+        const osp_str *text; /* [0] = "" */
+    } strings;
+    struct {
+        uint32_t n;
+        const osp_value_type *type;
+        osp_string_id preferred; /* the default sample type's name; 0 = none said */
+    } values;
+    struct { /* one row a sample, in the order of the input */
+        uint32_t n;
+        const osp_stack_id *stack;
+        const osp_labelset_id *labels;
+        const int64_t *const *value; /* value[t][row], in values.type[t].unit */
+        const int64_t *time_ns;      /* CLOCK_REALTIME; NULL if untimed */
+    } samples;
+    struct { /* distinct stacks, leaf first */
+        uint32_t n;
+        const uint32_t *first; /* n + 1 offsets into loc[] */
+        const osp_location_id *loc;
+    } stacks;
+    struct { /* an address; symbol/ adds the lines */
+        uint32_t n;
+        const uint64_t *addr; /* run address; 0 if unknown */
+        const osp_mapping_id *mapping;
+        const uint8_t *folded; /* 1 where several symbols share the address */
+        const uint32_t *first; /* n + 1 offsets into line[] */
+        const osp_line *line;
+        const uint64_t *wire_id; /* the id in the input file, for -raw; NULL if made by us */
+    } locations;
+    struct {
+        uint32_t n;
+        const osp_function *row;
+    } functions;
+    struct {
+        uint32_t n;
+        const osp_mapping *row; /* [1] is the main binary */
+    } mappings;
+    struct {
+        uint32_t n;
+        const uint32_t *first; /* n + 1 offsets into label[] */
+        const osp_label *label;
+    } labelsets;
+    struct {
+        uint32_t n;
+        const osp_string_id *text;
+    } comments;
+    int64_t time_ns, duration_ns, period;
+    osp_value_type period_type;
+    osp_string_id drop_frames, keep_frames, doc_url;
+} osp_profile;
+
+/* Free a profile and what it pins. NULL is fine. */
+void osp_profile_drop(osp_profile *p);
+
+static inline osp_str osp_text(const osp_profile *p, osp_string_id id) { return p->strings.text[id.i]; }
+
+/* ---- building ---------------------------------------------------------------------------------------------- */
+
+/* Builds a profile row by row; equal strings, functions, mappings, locations, label sets and stacks become one.
+ * All text is copied. An id that could not be made (no memory, past the limit) makes finish() fail; the calls in
+ * between are safe. Not thread-safe. */
+typedef struct osp_builder osp_builder;
+
+/* A builder whose profile may take up to limit bytes. NULL without memory. */
+osp_builder *osp_builder_new(size_t limit, osp_err *err);
+void osp_builder_drop(osp_builder *b);
+
+osp_string_id osp_builder_string(osp_builder *b, osp_str s);
+osp_function_id osp_builder_function(osp_builder *b, osp_str name, osp_str linker_name, osp_str file,
+                                     int64_t start_line);
+osp_mapping_id osp_builder_mapping(osp_builder *b, uint64_t start, uint64_t limit, uint64_t offset, osp_str file,
+                                   osp_str build_id, uint32_t has);
+/* lines: innermost inline first; NULL, 0 for an address alone. */
+osp_location_id osp_builder_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
+                                     size_t nlines);
+/* Labels are kept in the order given. */
+osp_labelset_id osp_builder_labels(osp_builder *b, const osp_label *labels, size_t n);
+osp_stack_id osp_builder_stack(osp_builder *b, const osp_location_id *leaf_first, size_t n);
+/* Declare the sample types, before the first sample. */
+void osp_builder_value(osp_builder *b, osp_str type, osp_str unit);
+/* values: one per declared type. Samples of equal stack, labels and time_ns (0 = untimed) are added up. */
+void osp_builder_sample(osp_builder *b, osp_stack_id stack, osp_labelset_id labels, const int64_t *values,
+                        int64_t time_ns);
+void osp_builder_comment(osp_builder *b, osp_str text);
+
+/* The header: set before finish. */
+typedef struct {
+    int64_t time_ns, duration_ns, period;
+    osp_str period_type, period_unit, preferred, drop_frames, keep_frames, doc_url;
+} osp_profile_head;
+void osp_builder_head(osp_builder *b, const osp_profile_head *head);
+
+/* The finished profile; the builder is gone either way. NULL and *err on failure. */
+osp_profile *osp_builder_finish(osp_builder *b, osp_err *err);
+
+/* The same profile with other locations: all columns but strings, functions and locations (and mapping .has) are
+ * shared with `of`, which must outlive the result. lines_of(ctx, location, out, max) is asked once a location and
+ * gives its frames innermost first (0 = keep as it is). Used by symbol/. */
+typedef struct osp_frame_text {
+    osp_str name, linker_name, file;
+    int64_t line, start_line;
+    int32_t column;
+} osp_frame_text;
+typedef size_t osp_lines_of(void *ctx, osp_location_id at, osp_frame_text *out, size_t max);
+osp_profile *osp_profile_with_lines(const osp_profile *of, osp_lines_of *lines_of, void *ctx, osp_err *err);
+
+/* ---- asking ------------------------------------------------------------------------------------------------ */
+
+/* What somebody wants to see. */
+typedef enum { OSP_BY_FUNCTION, OSP_BY_FILE_FUNCTION, OSP_BY_FILE, OSP_BY_LINE, OSP_BY_ADDRESS } osp_granularity;
+
+typedef struct osp_query {
+    uint32_t value; /* which sample type */
+    osp_granularity granularity;
+    bool no_inlines;
+    bool keep_all_frames; /* ignore drop_frames and keep_frames */
+} osp_query;
+
+/* The waist: rows in the input's order, and their fold, weight per distinct stack. */
+typedef struct osp_view {
+    osp_arena arena;
+    const osp_profile *of; /* a pruned profile's stacks may differ from the asked profile's: use these */
+    uint32_t nstack;
+    const uint32_t *first; /* nstack + 1 offsets into loc[], leaf first */
+    const osp_location_id *loc;
+    const int64_t *weight; /* per stack */
+    int64_t total;         /* sum of |value| over all samples, as pprof counts it */
+} osp_view;
+
+bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_err *err) OSP_CHECKED;
+void osp_view_drop(osp_view *v);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* object/object.h: answers about one ELF file: its symbols, lines, inlines and unwind rows.
+ *
+ * An osp_object is immutable once open, except that debug data is loaded when first asked for; it may be used from
+ * one thread at a time. Strings and rows handed out live as long as the object. Addresses are "file addresses":
+ * ELF virtual addresses (p_vaddr), never run addresses; osp_object_file_addr() converts.
+ *
+ * Go code is described by its pclntab (present in stripped binaries too): functions, files, lines, inlines and
+ * SP deltas. All else by .symtab / .dynsym, DWARF (in the file, or in a separate debug file found by build id or
+ * .gnu_debuglink) and .eh_frame / .debug_frame. */
+#ifndef OSP_OBJECT_H
+#define OSP_OBJECT_H
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "unwind/unwind.h"
+
+typedef struct osp_object osp_object;
+
+typedef struct {
+    const char *debug_root; /* where separate debug files are; NULL = /usr/lib/debug */
+    bool no_debug_files;    /* do not look for separate debug files */
+} osp_object_opts;
+
+/* Open and index the file behind fd (which may be closed afterwards). name is for messages and for finding debug
+ * files beside it. NULL and *err on failure: not ELF, not 64-bit little-endian, truncated, another machine.
+ * Only what is needed for symbols is read now; rows and DWARF are read when first asked for. */
+osp_object *osp_object_open_fd(int fd, const char *name, const osp_object_opts *opts, osp_err *err);
+/* The same over bytes that the object copies: the vDSO read from a process. */
+osp_object *osp_object_open_bytes(osp_span elf, const char *name, const osp_object_opts *opts, osp_err *err);
+void osp_object_close(osp_object *o);
+
+osp_str osp_object_name(const osp_object *o);
+/* Lower-case hex of the GNU build id; for Go files without one the text of the Go build id as pprof shows it
+ * (empty if neither). */
+osp_str osp_object_build_id(const osp_object *o);
+/* ELF e_machine (EM_X86_64, EM_AARCH64) and e_type. */
+int osp_object_machine(const osp_object *o);
+int osp_object_type(const osp_object *o);
+
+/* The file address that run address start (where file offset `offset` is mapped) corresponds to; run_addr -
+ * bias = file_addr for the whole mapping. EABSENT if no PT_LOAD covers the offset. */
+bool osp_object_bias(const osp_object *o, uint64_t map_start, uint64_t map_offset, uint64_t *bias, osp_err *err)
+    OSP_CHECKED;
+
+/* ---- names ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    osp_str name;        /* demangled, as a reader wants it */
+    osp_str linker_name; /* as in the symbol table */
+    osp_str file;        /* "" if unknown */
+    int32_t line;        /* 0 if unknown */
+    int32_t start_line;  /* of the function; 0 if unknown */
+    int32_t column;      /* 0 if unknown */
+} osp_frame;
+
+/* The frames at file_addr, innermost inline first; at most max are written. 0 = nothing known about this address,
+ * which is no error. A symbol covers [value, value+size); one of size 0 reaches to the next symbol or the end of
+ * its section. For a return address ask with address - 1. */
+size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size_t max);
+
+/* The function symbol at file_addr without lines or inlines, which is much cheaper: name, start and end file
+ * address. False if none. Goes through pclntab for Go text. */
+typedef struct {
+    osp_str name; /* not demangled */
+    uint64_t start, end;
+} osp_symbol;
+bool osp_object_symbol_at(osp_object *o, uint64_t file_addr, osp_symbol *out);
+
+/* A symbol by its exact linker name, from .symtab, .dynsym or pclntab. value = file address; for TLS symbols the
+ * offset in the TLS image. */
+typedef struct {
+    uint64_t value, size;
+    uint8_t type; /* STT_FUNC, STT_OBJECT, STT_TLS … */
+} osp_symbol_value;
+bool osp_object_symbol(osp_object *o, osp_str linker_name, osp_symbol_value *out);
+
+/* ---- Go ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    osp_str version;     /* "go1.26.8", with its tail ("go1.26.8 X:simd"); "" if no build info */
+    osp_str path;        /* main package's path from build info; "" if unknown */
+    osp_str modinfo;     /* the whole module text */
+    uint64_t text, etext; /* file addresses of Go text (moduledata.text/etext or the equivalent) */
+    uint64_t moduledata; /* file address; 0 if not found */
+    uint32_t nfunc;
+} osp_go_info;
+
+/* False if the file has no Go code in it. */
+bool osp_object_go(osp_object *o, osp_go_info *out);
+
+/* True if file_addr lies in a Go function (by pclntab). */
+bool osp_object_is_go(osp_object *o, uint64_t file_addr);
+
+/* PT_TLS: size and alignment of the module's TLS block; false if there is none. */
+bool osp_object_tls(const osp_object *o, uint64_t *memsz, uint64_t *align);
+
+/* Bytes of the file at a file address (in a PT_LOAD, file-backed), n of them; {NULL, 0} if not there. */
+osp_span osp_object_bytes(const osp_object *o, uint64_t file_addr, size_t n);
+
+/* The target of the first dynamic relocation of this ELF type (R_X86_64_TPOFF64 …) with symbol index 0 or the given
+ * symbol name; false if none. offset = file address of the slot. For reading the g slot of a c-shared object. */
+bool osp_object_relocation(osp_object *o, uint32_t elf_type, uint64_t *slot, int64_t *addend);
+
+/* ---- unwinding --------------------------------------------------------------------------------------------- */
+
+/* All unwind rows of the file, sorted by pc, from pclntab (Go text) and .eh_frame, else .debug_frame (all else), in
+ * one table; see unwind/unwind.h. Made on the first call. A file without any gives n = 0 and true. The table's
+ * base is subtracted from file addresses. */
+typedef struct {
+    const osp_row *row;
+    uint32_t n;
+    uint64_t base;      /* file address of row pc 0 */
+    uint32_t skipped;   /* functions whose unwind data could not be read or expressed */
+} osp_rows;
+bool osp_object_rows(osp_object *o, osp_rows *out, osp_err *err) OSP_CHECKED;
+
+/* ---- many objects ------------------------------------------------------------------------------------------ */
+
+/* Keeps every object open that was ever asked for, by (device, inode), so that symbols of processes that have ended
+ * can still be had. */
+typedef struct osp_objects osp_objects;
+osp_objects *osp_objects_new(const osp_object_opts *opts);
+void osp_objects_drop(osp_objects *c);
+/* The object of an open file; opened on the first ask. NULL and *err if it cannot be read (remembered too). */
+osp_object *osp_objects_of_fd(osp_objects *c, int fd, const char *name, osp_err *err);
+/* The object of bytes kept under a key of the caller's choice (the vDSO). */
+osp_object *osp_objects_of_bytes(osp_objects *c, osp_str key, osp_span elf, osp_err *err);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sample/sample.h: takes CPU samples of a process from outside and makes an address-only profile of them.
+ *
+ * By BPF where the kernel lets us: complete stacks through Go, cgo, C, the vDSO and the kernel. Else by perf events
+ * with copied user stacks, unwound here by the same rows. The process is never stopped. */
+#ifndef OSP_SAMPLE_H
+#define OSP_SAMPLE_H
+
+#include "goruntime/goruntime.h"
+#include "model/model.h"
+#include "object/object.h"
+#include "target/target.h"
+
+#include <signal.h>
+
+/* Why the unwinding of a user stack ended. All but the first are truncations. */
+typedef enum {
+    OSP_END_ROOT,        /* complete: at the thread's or goroutine's entry */
+    OSP_END_NO_MAPPING,  /* a pc outside every mapping with code */
+    OSP_END_NO_ROW,      /* no unwind row for a pc, and no plausible frame pointer */
+    OSP_END_UNSUPPORTED, /* a rule that cannot be expressed in a row */
+    OSP_END_UNREADABLE,  /* stack memory could not be read */
+    OSP_END_STUCK,       /* the stack pointer did not move up */
+    OSP_END_GO_SWITCH,   /* in the middle of a switch between Go stacks */
+    OSP_END_DEPTH,       /* more frames than we keep (1024) */
+    OSP_END_STACK_COPY,  /* fallback: the copied part of the stack ended */
+    OSP_END_REASONS,
+} osp_unwind_end;
+
+typedef struct osp_sample_stats {
+    uint64_t taken;                      /* samples in the profile */
+    uint64_t lost;                       /* ring buffer full */
+    uint64_t ended[OSP_END_REASONS];     /* by reason; ended[OSP_END_ROOT] = complete */
+    uint64_t frame_pointer_steps;        /* frames crossed by frame pointer where no row was known */
+    uint64_t duration_ns;                /* wall time sampled */
+    uint64_t bpf_run_ns, bpf_runs;       /* the kernel's own run-time statistics, if it keeps them */
+    uint32_t hz;                         /* at the end */
+    bool by_bpf;
+    char gave_up[160];                   /* one line: what the fallback could not do and why; "" if nothing */
+} osp_sample_stats;
+
+typedef struct osp_sample_opts {
+    int pid;                   /* the process to sample */
+    double seconds;            /* 0 = until stop or the process ends */
+    uint32_t hz;               /* samples per second of CPU time; 0 = 99, raised for light loads */
+    bool no_bpf;               /* use the fallback even where BPF works */
+    bool enable_on_exec;       /* pid is a child that waits before exec */
+    const volatile sig_atomic_t *stop; /* set by a signal handler to end early; NULL = never */
+    osp_objects *objects;      /* where opened files are kept; outlives the recording */
+    /* Called about four times a second; NULL = never. */
+    void (*progress)(void *ctx, const struct osp_sample_stats *so_far, double elapsed_s);
+    void *progress_ctx;
+} osp_sample_opts;
+
+const char *osp_unwind_end_text(osp_unwind_end e); /* "no unwind row" */
+
+/* One thread as seen by the samples. */
+typedef struct {
+    int tid;
+    char name[16];
+    uint64_t samples, cpu_ns;
+    uint64_t m, goid; /* address of its M (0: no M of the Go runtime owns it), last goroutine seen on it */
+} osp_sampled_thread;
+
+typedef struct osp_recording {
+    osp_profile *profile;   /* address-only; sample types samples/count, cpu/nanoseconds; labels below */
+    osp_object **object;    /* by mapping id; NULL where unknown. Owned by opts.objects, the array by us */
+    uint32_t nobject;
+    osp_sample_stats stats;
+    osp_sampled_thread *thread;
+    uint32_t nthread;
+} osp_recording;
+
+/* Labels of every sample: thread (text: its name), tid (number), goroutine (number; absent off goroutines), domain
+ * (text: go, runtime, c, vdso, kernel), and the goroutine's own pprof labels. */
+
+/* Sample until the time is over, *stop is set or the process ends. What was sampled until then is kept: an early
+ * end is no error. False and *err if no sample could be taken at all. */
+bool osp_record(const osp_sample_opts *opts, osp_recording *out, osp_err *err) OSP_CHECKED;
+void osp_recording_drop(osp_recording *r);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* symbol/symbol.h: fills a profile's addresses with frames. */
+#ifndef OSP_SYMBOL_H
+#define OSP_SYMBOL_H
+
+#include "model/model.h"
+#include "object/object.h"
+#include "target/target.h"
+
+typedef struct {
+    /* by osp_mapping_id.i: the object mapped there, NULL if unknown (kernel, JIT, unreadable); nobject may be
+     * smaller than the number of mappings. */
+    osp_object *const *object;
+    uint32_t nobject;
+    const osp_kallsyms *kallsyms; /* for the mapping "[kernel.kallsyms]"; NULL if it cannot be read */
+} osp_symbol_sources;
+
+typedef struct {
+    uint64_t locations, unnamed; /* distinct addresses, and those for which no function name was found */
+} osp_symbol_stats;
+
+/* A new profile that shares all columns but locations, functions, strings and mapping.has with p, which must outlive
+ * it. An address without a name gets one frame named "file+0x1234" (file address), or "0x7f…" in an anonymous
+ * mapping: never an empty one. */
+osp_profile *osp_symbolise(const osp_profile *p, const osp_symbol_sources *from, osp_symbol_stats *stats,
+                           osp_err *err);
+
+#endif

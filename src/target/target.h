@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* target/target.h: a process from outside: memory, maps, threads, times, and facts of its kernel. The only room that
+ * opens /proc and /sys. Nothing here ever stops or writes to the process. */
+#ifndef OSP_TARGET_H
+#define OSP_TARGET_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* Where memory comes from: a live process, a core file, or an array in a test. */
+typedef struct osp_mem {
+    void *ctx;
+    bool (*read)(void *ctx, uint64_t addr, void *dst, size_t n, osp_err *err); /* all n bytes or false */
+} osp_mem;
+
+typedef struct osp_process osp_process;
+
+/* Take hold of pid (a pidfd and a start time, so that a reused pid is noticed). EABSENT: no such process; EPERM: it
+ * is not ours and the kernel says no, with the cure. */
+osp_process *osp_process_open(int pid, osp_err *err);
+void osp_process_close(osp_process *p);
+
+int osp_process_pid(const osp_process *p);
+bool osp_process_alive(const osp_process *p); /* false once it has exited, zombie included */
+osp_mem osp_process_mem(osp_process *p);      /* by process_vm_readv, else /proc/PID/mem */
+
+typedef struct {
+    osp_str name;       /* comm */
+    osp_str exe;        /* path as the process sees it; " (deleted)" cut off */
+    osp_str cmdline;    /* words joined by blanks */
+    char state;         /* R S D T t Z … of the main thread */
+    uint32_t uid;
+    uint64_t start_ns;  /* CLOCK_BOOTTIME */
+    uint32_t nthreads;
+    bool is_32bit;
+    uint64_t rss_bytes;
+    int ns_pid;         /* its pid in its own pid namespace */
+} osp_process_info;
+bool osp_process_info_read(osp_process *p, osp_arena *a, osp_process_info *out, osp_err *err) OSP_CHECKED;
+
+typedef struct {
+    uint64_t start, end, offset;
+    uint64_t dev, inode;
+    bool read, write, exec;
+    osp_str path; /* "", "[vdso]", "[heap]", "/usr/lib/x.so" */
+    bool deleted; /* the file is gone from that path; osp_process_map_fd still opens it */
+} osp_map;
+
+/* All mappings, by address. */
+bool osp_process_maps(osp_process *p, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
+
+/* Open the file behind a mapping: through /proc/PID/map_files (works for deleted files and other mount namespaces),
+ * else /proc/PID/root + path, else path; the inode is checked. -1 and *err on failure. */
+int osp_process_map_fd(osp_process *p, const osp_map *m, osp_err *err);
+
+typedef struct {
+    int tid;
+    char name[16];
+    char state;
+    uint64_t run_ns;     /* on a CPU (schedstat) */
+    uint64_t wait_ns;    /* runnable, waiting for a CPU (schedstat) */
+    uint64_t user_ticks, system_ticks; /* of sysconf(_SC_CLK_TCK) */
+    uint64_t voluntary, involuntary;   /* context switches */
+} osp_thread;
+
+/* Every thread with its times, by tid. Threads that end meanwhile are left out. */
+bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_t *n, osp_err *err) OSP_CHECKED;
+
+/* ---- the kernel's side ------------------------------------------------------------------------------------- */
+
+/* Kernel symbols from /proc/kallsyms, sorted by address. EPERM-like absence (all zero addresses) is EABSENT. */
+typedef struct osp_kallsyms osp_kallsyms;
+osp_kallsyms *osp_kallsyms_open(osp_err *err);
+void osp_kallsyms_close(osp_kallsyms *k);
+/* The symbol at addr: its name, module ("" = vmlinux) and start. False if none. */
+bool osp_kallsyms_at(const osp_kallsyms *k, uint64_t addr, osp_str *name, osp_str *module, uint64_t *start);
+
+/* What this kernel and user allow; every field measured, none assumed. */
+typedef struct {
+    char release[65];
+    bool has_btf, has_bpf_loop;
+    int perf_event_paranoid, kptr_restrict, yama_ptrace_scope; /* -1 = no such file */
+    uint32_t uid;
+    bool cap_bpf, cap_perfmon, cap_sys_ptrace, cap_sys_admin, cap_syslog;
+    bool hardware_events; /* perf_event_open(cpu-cycles) works */
+    bool bpf_works;       /* a trivial program loads */
+    uint32_t ncpu;        /* online */
+    char clocksource[32]; /* "tsc", "kvm-clock", "hpet" … */
+} osp_host;
+void osp_host_read(osp_host *out);
+
+#endif
