@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Builds a profile row by row. Every table is an interner over the bytes of its rows: the bytes live in the
+ * profile's arena, the position in the interner is the id, and finish() lays the rows out as columns. */
+#include "base/hash.h"
+#include "model/model.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    osp_stack_id stack;
+    osp_labelset_id labels;
+    int64_t time_ns;
+} sample_key;
+
+typedef struct {
+    uint64_t addr;
+    osp_mapping_id mapping;
+    uint32_t nlines;
+} location_key; /* its lines follow */
+
+struct osp_builder {
+    osp_profile *p;
+    osp_intern strings, functions, mappings, locations, labelsets, stacks, samples;
+    osp_value_type *type;
+    int64_t *value; /* row by row, ntype each */
+    osp_string_id *comment;
+    char *scratch; /* a location's key while it is put together */
+    size_t ntype, type_cap, value_cap, ncomment, comment_cap, scratch_cap;
+    bool failed;
+};
+
+static uint32_t put(osp_builder *b, osp_intern *t, const void *bytes, size_t n)
+{
+    bool fresh = false;
+    uint32_t id = b->failed ? UINT32_MAX : osp_intern_put(t, (osp_str){bytes, n}, &fresh);
+    if (fresh) {
+        char *copy = osp_arena_take(&b->p->arena, n, 1, alignof(uint64_t));
+        if (!copy) {
+            b->failed = true;
+            t->text[id] = (osp_str){0};
+            return 0;
+        }
+        if (n)
+            memcpy(copy, bytes, n);
+        t->text[id] = (osp_str){copy, n};
+    }
+    if (id == UINT32_MAX) {
+        b->failed = true;
+        return 0;
+    }
+    return id;
+}
+
+osp_builder *osp_builder_new(size_t limit, osp_err *err)
+{
+    osp_builder *b = calloc(1, sizeof *b);
+    osp_profile *p = calloc(1, sizeof *p);
+    if (!b || !p) {
+        free(b);
+        free(p);
+        osp_fail_memory(err, "building a profile");
+        return NULL;
+    }
+    osp_arena_init(&p->arena, limit);
+    b->p = p;
+    osp_function no_function;
+    osp_mapping no_mapping;
+    memset(&no_function, 0, sizeof no_function); /* padding too: a row is its own key */
+    memset(&no_mapping, 0, sizeof no_mapping);
+    put(b, &b->strings, "", 0); /* row 0 of each: "none" */
+    put(b, &b->functions, &no_function, sizeof no_function);
+    put(b, &b->mappings, &no_mapping, sizeof no_mapping);
+    put(b, &b->labelsets, "", 0);
+    return b;
+}
+
+void osp_builder_drop(osp_builder *b)
+{
+    if (!b)
+        return;
+    osp_intern *all[] = {&b->strings,   &b->functions, &b->mappings, &b->locations,
+                         &b->labelsets, &b->stacks,    &b->samples};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        osp_intern_drop(all[i]);
+    free(b->type);
+    free(b->value);
+    free(b->comment);
+    free(b->scratch);
+    osp_profile_drop(b->p);
+    free(b);
+}
+
+osp_string_id osp_builder_string(osp_builder *b, osp_str s) { return (osp_string_id){put(b, &b->strings, s.p, s.n)}; }
+
+osp_function_id osp_builder_function(osp_builder *b, osp_str name, osp_str linker_name, osp_str file,
+                                     int64_t start_line)
+{
+    osp_function row;
+    memset(&row, 0, sizeof row);
+    row.name = osp_builder_string(b, name);
+    row.linker_name = osp_builder_string(b, linker_name);
+    row.file = osp_builder_string(b, file);
+    row.start_line = start_line;
+    return (osp_function_id){put(b, &b->functions, &row, sizeof row)};
+}
+
+osp_mapping_id osp_builder_mapping(osp_builder *b, uint64_t start, uint64_t limit, uint64_t offset, osp_str file,
+                                   osp_str build_id, uint32_t has)
+{
+    osp_mapping row;
+    memset(&row, 0, sizeof row);
+    row.start = start;
+    row.limit = limit;
+    row.offset = offset;
+    row.file = osp_builder_string(b, file);
+    row.build_id = osp_builder_string(b, build_id);
+    row.has = has;
+    return (osp_mapping_id){put(b, &b->mappings, &row, sizeof row)};
+}
+
+osp_location_id osp_builder_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
+                                     size_t nlines)
+{
+    size_t n;
+    void *scratch = b->scratch;
+    if (nlines > UINT32_MAX || __builtin_mul_overflow(nlines, sizeof *lines, &n) ||
+        __builtin_add_overflow(n, sizeof(location_key), &n) || !osp_grow(&scratch, &b->scratch_cap, n, 1)) {
+        b->failed = true;
+        return (osp_location_id){0};
+    }
+    b->scratch = scratch;
+    location_key key = {addr, mapping, (uint32_t)nlines};
+    memcpy(b->scratch, &key, sizeof key);
+    if (nlines)
+        memcpy(b->scratch + sizeof key, lines, nlines * sizeof *lines);
+    return (osp_location_id){put(b, &b->locations, b->scratch, n)};
+}
+
+osp_labelset_id osp_builder_labels(osp_builder *b, const osp_label *labels, size_t n)
+{
+    size_t size;
+    void *scratch = b->scratch;
+    if (__builtin_mul_overflow(n, sizeof *labels, &size) || !osp_grow(&scratch, &b->scratch_cap, size, 1)) {
+        b->failed = true;
+        return (osp_labelset_id){0};
+    }
+    b->scratch = scratch;
+    for (size_t i = 0; i < n; i++) { /* field by field: the caller's padding is not part of the key */
+        osp_label l;
+        memset(&l, 0, sizeof l);
+        l.key = labels[i].key;
+        l.str = labels[i].str;
+        l.unit = labels[i].unit;
+        l.num = labels[i].num;
+        memcpy(b->scratch + i * sizeof l, &l, sizeof l);
+    }
+    return (osp_labelset_id){put(b, &b->labelsets, b->scratch, size)};
+}
+
+osp_stack_id osp_builder_stack(osp_builder *b, const osp_location_id *leaf_first, size_t n)
+{
+    if (n > SIZE_MAX / sizeof *leaf_first) {
+        b->failed = true;
+        return (osp_stack_id){0};
+    }
+    return (osp_stack_id){put(b, &b->stacks, leaf_first, n * sizeof *leaf_first)};
+}
+
+void osp_builder_value(osp_builder *b, osp_str type, osp_str unit)
+{
+    osp_value_type t = {osp_builder_string(b, type), osp_builder_string(b, unit)};
+    void *types = b->type;
+    if (b->samples.n || !osp_grow(&types, &b->type_cap, b->ntype + 1, sizeof t)) {
+        b->failed = true;
+        return;
+    }
+    b->type = types;
+    b->type[b->ntype++] = t;
+}
+
+void osp_builder_sample(osp_builder *b, osp_stack_id stack, osp_labelset_id labels, const int64_t *values,
+                        int64_t time_ns)
+{
+    sample_key key = {stack, labels, time_ns};
+    uint32_t before = b->samples.n, row = put(b, &b->samples, &key, sizeof key);
+    if (b->failed)
+        return;
+    int64_t *to;
+    if (b->samples.n > before) {
+        void *all = b->value;
+        size_t need;
+        if (__builtin_mul_overflow((size_t)b->samples.n, b->ntype, &need) ||
+            !osp_grow(&all, &b->value_cap, need, sizeof *b->value)) {
+            b->failed = true;
+            return;
+        }
+        b->value = all;
+        to = b->value + (size_t)row * b->ntype;
+        if (b->ntype)
+            memset(to, 0, b->ntype * sizeof *to);
+    } else {
+        to = b->value + (size_t)row * b->ntype;
+    }
+    for (size_t t = 0; t < b->ntype; t++)
+        to[t] = (int64_t)((uint64_t)to[t] + (uint64_t)values[t]);
+}
+
+void osp_builder_comment(osp_builder *b, osp_str text)
+{
+    osp_string_id id = osp_builder_string(b, text);
+    void *all = b->comment;
+    if (!osp_grow(&all, &b->comment_cap, b->ncomment + 1, sizeof id)) {
+        b->failed = true;
+        return;
+    }
+    b->comment = all;
+    b->comment[b->ncomment++] = id;
+}
+
+void osp_builder_head(osp_builder *b, const osp_profile_head *h)
+{
+    osp_profile *p = b->p;
+    p->time_ns = h->time_ns;
+    p->duration_ns = h->duration_ns;
+    p->period = h->period;
+    p->period_type = (osp_value_type){osp_builder_string(b, h->period_type), osp_builder_string(b, h->period_unit)};
+    p->values.preferred = osp_builder_string(b, h->preferred);
+    p->drop_frames = osp_builder_string(b, h->drop_frames);
+    p->keep_frames = osp_builder_string(b, h->keep_frames);
+    p->doc_url = osp_builder_string(b, h->doc_url);
+}
+
+/* ---- laying out the columns ----------------------------------------------------------------------------------- */
+
+static void *column(osp_builder *b, size_t n, size_t size, size_t align)
+{
+    void *c = osp_arena_take(&b->p->arena, n, size, align);
+    b->failed |= !c;
+    return c;
+}
+#define COLUMN(b, type, n) ((type *)column((b), (n), sizeof(type), alignof(type)))
+
+/* Rows of one size from an interner's texts into one array. */
+static void *rows_of(osp_builder *b, const osp_intern *t, size_t size, size_t align)
+{
+    char *rows = column(b, t->n, size, align);
+    for (uint32_t i = 0; rows && i < t->n; i++)
+        memcpy(rows + i * size, t->text[i].p, size);
+    return rows;
+}
+
+/* Rows of any length: offsets (in items of size) into one array. */
+static void *lists_of(osp_builder *b, const osp_intern *t, size_t size, size_t align, size_t head,
+                      const uint32_t **first_out)
+{
+    uint64_t total = 0;
+    uint32_t *first = COLUMN(b, uint32_t, (size_t)t->n + 1);
+    for (uint32_t i = 0; first && i < t->n; i++) {
+        first[i] = (uint32_t)total;
+        total += (t->text[i].n - head) / size;
+    }
+    if (total > UINT32_MAX)
+        b->failed = true;
+    char *items = b->failed ? NULL : column(b, (size_t)total, size, align);
+    if (!items)
+        return NULL;
+    first[t->n] = (uint32_t)total;
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->text[i].n > head)
+            memcpy(items + (size_t)first[i] * size, t->text[i].p + head, t->text[i].n - head);
+    *first_out = first;
+    return items;
+}
+
+static void lay_out_samples(osp_builder *b)
+{
+    osp_profile *p = b->p;
+    uint32_t n = b->samples.n;
+    osp_stack_id *stack = COLUMN(b, osp_stack_id, n);
+    osp_labelset_id *labels = COLUMN(b, osp_labelset_id, n);
+    int64_t **value = COLUMN(b, int64_t *, b->ntype);
+    bool timed = false;
+    for (uint32_t i = 0; i < n && !b->failed; i++) {
+        sample_key key;
+        memcpy(&key, b->samples.text[i].p, sizeof key);
+        stack[i] = key.stack;
+        labels[i] = key.labels;
+        timed |= key.time_ns != 0;
+    }
+    int64_t *time_ns = timed && !b->failed ? COLUMN(b, int64_t, n) : NULL;
+    for (uint32_t i = 0; time_ns && i < n; i++)
+        memcpy(&time_ns[i], b->samples.text[i].p + offsetof(sample_key, time_ns), sizeof *time_ns);
+    for (size_t t = 0; t < b->ntype && !b->failed; t++) {
+        value[t] = COLUMN(b, int64_t, n);
+        for (uint32_t i = 0; value[t] && i < n; i++)
+            value[t][i] = b->value[(size_t)i * b->ntype + t];
+    }
+    p->samples.n = n;
+    p->samples.stack = stack;
+    p->samples.labels = labels;
+    p->samples.value = (const int64_t *const *)value;
+    p->samples.time_ns = time_ns;
+}
+
+static void lay_out_locations(osp_builder *b)
+{
+    osp_profile *p = b->p;
+    uint32_t n = b->locations.n;
+    uint64_t *addr = COLUMN(b, uint64_t, n);
+    osp_mapping_id *mapping = COLUMN(b, osp_mapping_id, n);
+    for (uint32_t i = 0; i < n && !b->failed; i++) {
+        location_key key;
+        memcpy(&key, b->locations.text[i].p, sizeof key);
+        addr[i] = key.addr;
+        mapping[i] = key.mapping;
+    }
+    p->locations.n = n;
+    p->locations.addr = addr;
+    p->locations.mapping = mapping;
+    p->locations.folded = COLUMN(b, uint8_t, n);
+    p->locations.line = lists_of(b, &b->locations, sizeof(osp_line), alignof(osp_line), sizeof(location_key),
+                                 &p->locations.first);
+}
+
+osp_profile *osp_builder_finish(osp_builder *b, osp_err *err)
+{
+    osp_profile *p = b->p;
+    p->strings.n = b->strings.n;
+    p->functions.n = b->functions.n;
+    p->mappings.n = b->mappings.n;
+    p->labelsets.n = b->labelsets.n;
+    p->stacks.n = b->stacks.n;
+    p->values.n = (uint32_t)b->ntype;
+    p->comments.n = (uint32_t)b->ncomment;
+    osp_str *text = COLUMN(b, osp_str, b->strings.n);
+    if (text)
+        memcpy(text, b->strings.text, b->strings.n * sizeof *text);
+    p->strings.text = text;
+    osp_value_type *type = COLUMN(b, osp_value_type, b->ntype);
+    if (type && b->ntype)
+        memcpy(type, b->type, b->ntype * sizeof *type);
+    p->values.type = type;
+    osp_string_id *comment = COLUMN(b, osp_string_id, b->ncomment);
+    if (comment && b->ncomment)
+        memcpy(comment, b->comment, b->ncomment * sizeof *comment);
+    p->comments.text = comment;
+    p->functions.row = rows_of(b, &b->functions, sizeof(osp_function), alignof(osp_function));
+    p->mappings.row = rows_of(b, &b->mappings, sizeof(osp_mapping), alignof(osp_mapping));
+    p->labelsets.label = lists_of(b, &b->labelsets, sizeof(osp_label), alignof(osp_label), 0, &p->labelsets.first);
+    p->stacks.loc = lists_of(b, &b->stacks, sizeof(osp_location_id), alignof(osp_location_id), 0, &p->stacks.first);
+    lay_out_locations(b);
+    lay_out_samples(b);
+    if (b->failed) {
+        osp_fail(err, OSP_ELIMIT, "the profile does not fit into memory");
+        p = NULL;
+    } else {
+        b->p = NULL;
+    }
+    osp_builder_drop(b);
+    return p;
+}
