@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/cli_internal.h: what the files of this room share and commands need not know. */
+#ifndef OSP_CLI_INTERNAL_H
+#define OSP_CLI_INTERNAL_H
+
+#include "base/arena.h"
+#include "cli/cli.h"
+
+/* The command of that name, or NULL. */
+const osp_command *osp_command_find(const osp_command *const *table, osp_str name);
+
+/* The i-th option of a command: first its own, then those every command has. NULL past the last. */
+const osp_option *osp_command_option(const osp_command *command, size_t i);
+
+/* Does the command ask for a process (then -p PID says it too), and does it start a program after "--"? */
+bool osp_command_takes_pid(const osp_command *command);
+bool osp_command_takes_rest(const osp_command *command);
+
+/* Sort words into options and operands by the command's table. Everything in *out points into words or the arena.
+ * EUSAGE names the word that is wrong and the nearest right one. */
+bool osp_cli_parse(const osp_command *command, char *const *words, size_t nwords, osp_arena *a, osp_cli *out,
+                   osp_err *err) OSP_CHECKED;
+
+/* How many letters must be typed, dropped, changed or swapped with their neighbour to turn one word into the other. */
+unsigned osp_word_distance(osp_str a, osp_str b);
+/* Is a word at that distance still worth suggesting? */
+bool osp_word_near(osp_str typed, unsigned distance);
+
+/* Fill in colour, progress and columns from the terminal, the environment and --color=when (NULL: auto). */
+void osp_terminal_read(osp_cli *cli, const char *when);
+
+/* Texts made from the table, added to out. */
+void osp_help_short(osp_buf *out, const osp_command *const *table);
+void osp_help_all(osp_buf *out, const osp_command *const *table, int columns);
+void osp_help_command(osp_buf *out, const osp_command *command, int columns);
+void osp_help_man(osp_buf *out, const osp_command *const *table);
+bool osp_completion(osp_buf *out, const osp_command *const *table, osp_str shell); /* false: unknown shell */
+
+#endif

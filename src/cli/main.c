@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* osprey COMMAND …: finds the command in the table, reads its options, runs it. Nothing else happens here. */
+#include "cli/cli_internal.h"
+
+#include <stdio.h>
+
+/* A word that is no command: say what the person may have meant. */
+static int unknown_command(osp_str word)
+{
+    uint64_t pid;
+    const char *nearest = NULL;
+    unsigned best = 99;
+    for (const osp_command *const *c = osp_commands; *c; c++) {
+        unsigned d = osp_word_distance(word, osp_str_from((*c)->name));
+        if (d < best) {
+            best = d;
+            nearest = (*c)->name;
+        }
+    }
+    const osp_command *why = osp_command_find(osp_commands, S("why"));
+    if (why && osp_str_u64(word, 10, &pid))
+        fprintf(stderr, "osprey: what about process %.*s?\ntry  osprey why %.*s\n", STRF(word), STRF(word));
+    else if (nearest && osp_word_near(word, best))
+        fprintf(stderr, "osprey: there is no command `%.*s`; did you mean `%s`?\n", STRF(word), nearest);
+    else
+        fprintf(stderr, "osprey: there is no command `%.*s`\ntry  osprey help\n", STRF(word));
+    return OSP_EXIT_USAGE;
+}
+
+static int print_help(void (*write)(osp_buf *out, const osp_command *const *table))
+{
+    osp_buf out = osp_buf_of(1 << 16);
+    write(&out, osp_commands);
+    bool ok = osp_cli_print(osp_buf_str(&out));
+    osp_buf_drop(&out);
+    return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+}
+
+static int explain(const osp_cli *cli)
+{
+    osp_buf out = osp_buf_of(1 << 16);
+    osp_help_command(&out, cli->command, cli->columns);
+    bool ok = osp_cli_print(osp_buf_str(&out));
+    osp_buf_drop(&out);
+    return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+}
+
+static int run(const osp_command *command, char **words, size_t nwords, osp_arena *a)
+{
+    osp_cli cli;
+    osp_err err = {0};
+    if (!osp_cli_parse(command, words, nwords, a, &cli, &err)) {
+        if (err.code != OSP_EUSAGE)
+            return osp_cli_fail(&err);
+        cli.command = command;
+        return osp_cli_usage(&cli, "%s", err.msg);
+    }
+    const char *when = command->own_words ? NULL : osp_cli_value(&cli, "color");
+    if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
+        return osp_cli_usage(&cli, "option --color wants auto, always or never, not `%s`", when);
+    osp_terminal_read(&cli, when);
+    if (!command->own_words && osp_cli_given(&cli, "help"))
+        return explain(&cli);
+    return command->run(&cli);
+}
+
+int main(int argc, char **argv)
+{
+    osp_str called = argc > 0 ? osp_str_base(osp_str_from(argv[0])) : S("osprey");
+    const osp_command *command = osp_str_eq(called, S("pprof")) ? osp_command_find(osp_commands, called) : NULL;
+    int first = 1; /* of the command's words */
+    if (!command) {
+        if (argc < 2)
+            return print_help(osp_help_short);
+        osp_str word = osp_str_from(argv[1]);
+        if (osp_str_eq(word, S("--help")) || osp_str_eq(word, S("-h")) || osp_str_eq(word, S("-help")))
+            word = S("help");
+        else if (osp_str_eq(word, S("--version")) || osp_str_eq(word, S("-version")))
+            word = S("version");
+        command = osp_command_find(osp_commands, word);
+        if (!command)
+            return unknown_command(word);
+        first = 2;
+    }
+    osp_arena a;
+    osp_arena_init(&a, 64u << 20);
+    int status = run(command, argv + first, (size_t)(argc - first), &a);
+    osp_arena_drop(&a);
+    return status;
+}

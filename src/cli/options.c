@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line by a command's table.
+ *
+ *   --name=VALUE  --name VALUE  -name=VALUE  -name VALUE     Go's tools write one dash, others two: both do
+ *   -n VALUE  -nVALUE  -n=VALUE                              by the letter; a whole name wins over a letter
+ *   --                                                       what follows is no option: the command to start, or
+ *                                                            operands where the command starts none
+ *   -                                                        an operand
+ *
+ * Options and operands may stand in any order; the last of two equal options wins. */
+#include "cli/cli_internal.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+static const osp_option common[] = {
+    {"color", 0, "WHEN", "auto, always or never: colours, where stdout is a terminal (auto)"},
+    {"help", 'h', NULL, "say how this command is used"},
+};
+static const osp_option by_pid = {"pid", 'p', "PID", "the process, instead of an operand"};
+
+enum { COMMON = sizeof common / sizeof common[0] };
+
+const osp_command *osp_command_find(const osp_command *const *table, osp_str name)
+{
+    for (; *table; table++)
+        if (osp_str_eq(osp_str_from((*table)->name), name))
+            return *table;
+    return NULL;
+}
+
+bool osp_command_takes_pid(const osp_command *command) { return strstr(command->args, "PID") != NULL; }
+bool osp_command_takes_rest(const osp_command *command) { return strstr(command->args, "-- ") != NULL; }
+
+const osp_option *osp_command_option(const osp_command *command, size_t i)
+{
+    size_t own = 0;
+    if (command->own_words)
+        return NULL;
+    if (command->options)
+        while (own < i && command->options[own].name)
+            own++;
+    if (command->options && own == i && command->options[i].name)
+        return &command->options[i];
+    i -= own;
+    if (osp_command_takes_pid(command)) {
+        if (i == 0)
+            return &by_pid;
+        i--;
+    }
+    return i < COMMON ? &common[i] : NULL;
+}
+
+unsigned osp_word_distance(osp_str a, osp_str b)
+{
+    enum { LONGEST = 40 };
+    unsigned row[3][LONGEST + 1];
+    if (a.n > LONGEST || b.n > LONGEST)
+        return LONGEST;
+    for (size_t j = 0; j <= b.n; j++)
+        row[0][j] = (unsigned)j;
+    unsigned *before = row[2], *last = row[0], *now = row[1];
+    for (size_t i = 1; i <= a.n; i++) {
+        now[0] = (unsigned)i;
+        for (size_t j = 1; j <= b.n; j++) {
+            unsigned best = last[j - 1] + (a.p[i - 1] != b.p[j - 1]);
+            best = last[j] + 1 < best ? last[j] + 1 : best;
+            best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1] && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            now[j] = best;
+        }
+        unsigned *oldest = before;
+        before = last;
+        last = now;
+        now = oldest;
+    }
+    return last[b.n];
+}
+
+bool osp_word_near(osp_str typed, unsigned distance) { return distance <= (typed.n < 4 ? 1 : typed.n < 7 ? 2 : 3); }
+
+static bool unknown_option(const osp_command *command, osp_str word, osp_str name, osp_err *err)
+{
+    const char *nearest = NULL;
+    unsigned best = 99;
+    const osp_option *o;
+    for (size_t i = 0; (o = osp_command_option(command, i)); i++) {
+        osp_str known = osp_str_from(o->name);
+        unsigned d = name.n > 1 && osp_str_starts(known, name) ? 1 : osp_word_distance(name, known);
+        if (d < best) {
+            best = d;
+            nearest = o->name;
+        }
+    }
+    if (nearest && name.n > 1 && osp_word_near(name, best))
+        return osp_fail(err, OSP_EUSAGE, "unknown option %.*s; did you mean --%s?", STRF(word), nearest);
+    return osp_fail(err, OSP_EUSAGE, "unknown option %.*s", STRF(word));
+}
+
+/* What one word that starts with a dash says. */
+typedef struct {
+    size_t index;             /* of the option */
+    const osp_option *option; /* NULL: unknown */
+    const char *value;        /* in the same word, or NULL */
+    osp_str name;             /* as typed, for messages */
+} spelling;
+
+static spelling read_option(const osp_command *command, const char *word)
+{
+    spelling s = {.name = osp_str_skip(osp_str_from(word), word[1] == '-' ? 2 : 1)};
+    bool one_dash = word[1] != '-';
+    osp_str rest = s.name;
+    s.name = osp_str_cut(&rest, '=');
+    const char *equals = s.name.p[s.name.n] == '=' ? s.name.p + s.name.n + 1 : NULL;
+    const osp_option *o;
+    for (size_t i = 0; (o = osp_command_option(command, i)); i++)
+        if (osp_str_eq(osp_str_from(o->name), s.name) || (one_dash && s.name.n == 1 && o->letter == s.name.p[0]))
+            return (spelling){i, o, equals, s.name};
+    for (size_t i = 0; one_dash && s.name.n && (o = osp_command_option(command, i)); i++)
+        if (o->letter && o->letter == s.name.p[0] && o->arg)
+            return (spelling){i, o, s.name.p + 1, osp_str_head(s.name, 1)};
+    return s;
+}
+
+bool osp_cli_parse(const osp_command *command, char *const *words, size_t nwords, osp_arena *a, osp_cli *out,
+                   osp_err *err)
+{
+    size_t noption = 0;
+    while (osp_command_option(command, noption))
+        noption++;
+    const char **value = osp_new(a, const char *, noption + 1);
+    char **operand = osp_new(a, char *, nwords + 1);
+    if (!value || !operand)
+        return osp_fail_memory(err, "reading the command line");
+    *out = (osp_cli){.command = command, .value = value, .operand = operand, .columns = 80};
+    for (size_t i = 0; i < nwords; i++) {
+        char *word = words[i];
+        if (command->own_words || word[0] != '-' || !word[1]) {
+            operand[out->noperand++] = word;
+            continue;
+        }
+        if (strcmp(word, "--") == 0 && osp_command_takes_rest(command)) {
+            out->rest = osp_new(a, char *, nwords - i);
+            if (!out->rest)
+                return osp_fail_memory(err, "reading the command line");
+            while (++i < nwords)
+                out->rest[out->nrest++] = words[i];
+            break;
+        }
+        if (strcmp(word, "--") == 0) {
+            while (++i < nwords)
+                operand[out->noperand++] = words[i];
+            break;
+        }
+        spelling s = read_option(command, word);
+        if (!s.option)
+            return unknown_option(command, osp_str_head(osp_str_from(word), (size_t)(s.name.p + s.name.n - word)),
+                                  s.name, err);
+        if (!s.option->arg && s.value)
+            return osp_fail(err, OSP_EUSAGE, "option --%s takes no value", s.option->name);
+        if (s.option->arg && !s.value) {
+            if (i + 1 == nwords)
+                return osp_fail(err, OSP_EUSAGE, "option --%s wants %s", s.option->name, s.option->arg);
+            s.value = words[++i];
+        }
+        value[s.index] = s.value ? s.value : "";
+    }
+    return true;
+}
+
+const char *osp_cli_value(const osp_cli *cli, const char *option)
+{
+    const osp_option *o;
+    for (size_t i = 0; (o = osp_command_option(cli->command, i)); i++)
+        if (strcmp(o->name, option) == 0)
+            return cli->value[i];
+    assert(!"an option that is in the command's table");
+    return NULL;
+}
+
+bool osp_cli_number(const osp_cli *cli, const char *option, double min, double max, double fallback, double *out)
+{
+    const char *text = osp_cli_value(cli, option);
+    *out = fallback;
+    if (!text)
+        return true;
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || *end || !isfinite(v) || v < min || v > max) {
+        osp_cli_usage(cli, "option --%s wants a number from %g to %g, not `%s`", option, min, max, text);
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+bool osp_cli_pid(const osp_cli *cli, int *pid, int *status)
+{
+    const char *text = osp_cli_value(cli, "pid");
+    uint64_t v = 0;
+    if (!text)
+        text = cli->noperand ? cli->operand[0] : NULL;
+    else if (cli->noperand) {
+        *status = osp_cli_usage(cli, "both --pid %s and `%s` are given: which one?", text, cli->operand[0]);
+        return false;
+    }
+    if (!text)
+        *status = osp_cli_usage(cli, "which process? %s", cli->command->args);
+    else if (!osp_str_u64(osp_str_from(text), 10, &v) || v == 0 || v > INT32_MAX)
+        *status = osp_cli_usage(cli, "`%s` is no process id", text);
+    else if (cli->noperand > 1)
+        *status = osp_cli_usage(cli, "one process at a time, not `%s` too", cli->operand[1]);
+    else {
+        *pid = (int)v;
+        return true;
+    }
+    return false;
+}
