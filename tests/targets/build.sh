@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Build the programs with known truths: tests/targets/build.sh OUTDIR [NAME...]. Each program's first comment says what
+# it does and what is true of it. Needs go (1.18 or newer) and a C compiler. Names are those of the programs made;
+# without any, all are. What is newer than its sources is left alone.
+set -eu
+out=${1:?usage: build.sh OUTDIR [NAME...]}
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+wanted=" $* "
+cc=${CC:-cc}
+
+# want NAME SOURCE: is it asked for, and older than its sources?
+want() {
+    case "$wanted" in
+        "  ") ;;
+        *" $1 "*) ;;
+        *) return 1 ;;
+    esac
+    [ ! -e "$out/$1" ] || [ -n "$(find "$here/$2" "$here/build.sh" -newer "$out/$1" -print -quit)" ]
+}
+
+# goprog NAME DIR [C flags [go build flags...]]
+goprog() {
+    name=$1 dir=$2 cflags=${3:--O2 -g}
+    shift 2
+    [ $# -eq 0 ] || shift
+    want "$name" "$dir" || return 0
+    echo "target $name"
+    (cd "$here" && CGO_ENABLED=${cgo:-1} CGO_CFLAGS="$cflags" GOFLAGS=-mod=mod go build "$@" -o "$out/$name" "./$dir")
+}
+
+# cprog NAME FILE [flags...]
+cprog() {
+    name=$1 file=$2
+    shift 2
+    want "$name" "$file" || return 0
+    echo "target $name"
+    "$cc" -O2 -g -Wall "$@" -o "$out/$name" "$here/$file" -lpthread
+}
+
+goprog cgo-c-spin cgo-c-spin '-O2 -g -fomit-frame-pointer'
+goprog cgo-c-spin-fp cgo-c-spin '-O2 -g -fno-omit-frame-pointer'
+goprog cgo-c-spin-stripped cgo-c-spin '-O2 -fomit-frame-pointer' -ldflags='-s -w'
+goprog cgo-native-thread cgo-native-thread
+cprog libpulse.so cgo-native-thread/lib/pulse.c -shared -fPIC
+cprog libpulse-stripped.so cgo-native-thread/lib/pulse.c -shared -fPIC -s
+goprog cgo-call-storm cgo-call-storm
+goprog cgo-deep cgo-deep
+goprog callback callback
+goprog shares shares
+goprog cgo-twins cgo-twins
+cgo=0
+goprog clock-storm clock-storm
+goprog clock-storm-stripped clock-storm '' -ldflags='-s -w'
+goprog spin-select spin-select
+goprog spin-gosched spin-gosched
+goprog frameless frameless
+goprog vdso vdso
+goprog labels labels
+goprog recursion recursion
+goprog twins twins
+cprog c-clock-storm c/clock_storm.c
+cprog spin-cflag c/spin_cflag.c
+cprog spin-cflag-O0 c/spin_cflag.c -O0
+cprog spin-cflag-stripped c/spin_cflag.c -s
+cprog c-compute c/c_compute.c
+cprog c-compute-O0 c/c_compute.c -O0
+cprog c-idle c/c_idle.c
+cprog signal-handler c/signal_handler.c -fomit-frame-pointer
