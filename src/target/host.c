@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this kernel and user allow, found out by trying. */
+#include "target/target_internal.h"
+
+#include "base/file.h"
+
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+enum { HELPER_BPF_LOOP = 181 }; /* since Linux 5.17; not in older linux/bpf.h */
+
+/* Load a program for perf events; what the verifier says goes to log. */
+static bool bpf_loads(const struct bpf_insn *insn, uint32_t n, char *log, uint32_t size)
+{
+    union bpf_attr attr = {0};
+    attr.prog_type = BPF_PROG_TYPE_PERF_EVENT;
+    attr.insns = (uint64_t)(uintptr_t)insn;
+    attr.insn_cnt = n;
+    attr.license = (uint64_t)(uintptr_t) "GPL";
+    if (log) {
+        log[0] = 0;
+        attr.log_buf = (uint64_t)(uintptr_t)log;
+        attr.log_size = size;
+        attr.log_level = 1;
+    }
+    OSP_AUTO_CLOSE int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
+    return fd >= 0;
+}
+
+static bool trivial_program_loads(void)
+{
+    const struct bpf_insn insn[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    return bpf_loads(insn, 2, NULL, 0);
+}
+
+/* A call with senseless arguments never loads; a kernel that does not know the helper says so, one that knows it
+ * complains about the arguments. */
+static bool knows_bpf_loop(void)
+{
+    const struct bpf_insn insn[] = {
+        {.code = BPF_JMP | BPF_CALL, .imm = HELPER_BPF_LOOP},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    char log[4096];
+    if (bpf_loads(insn, 2, log, sizeof log))
+        return true;
+    return log[0] && !strstr(log, "invalid func ") && !strstr(log, "unknown func ");
+}
+
+static bool cycles_count(void)
+{
+    struct perf_event_attr attr = {0};
+    attr.type = PERF_TYPE_HARDWARE;
+    attr.size = sizeof attr;
+    attr.config = PERF_COUNT_HW_CPU_CYCLES;
+    attr.exclude_kernel = 1;
+    attr.exclude_hv = 1;
+    OSP_AUTO_CLOSE int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    return fd >= 0;
+}
+
+void osp_host_read(osp_host *out)
+{
+    *out = (osp_host){0};
+    struct utsname name;
+    if (uname(&name) == 0)
+        osp_str_z(osp_str_from(name.release), out->release, sizeof out->release);
+    out->has_btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+    out->perf_event_paranoid = osp_sysctl("/proc/sys/kernel/perf_event_paranoid");
+    out->kptr_restrict = osp_sysctl("/proc/sys/kernel/kptr_restrict");
+    out->yama_ptrace_scope = osp_sysctl("/proc/sys/kernel/yama/ptrace_scope");
+    out->uid = geteuid();
+    out->cap_bpf = osp_have_capability(CAP_BPF);
+    out->cap_perfmon = osp_have_capability(CAP_PERFMON);
+    out->cap_sys_ptrace = osp_have_capability(CAP_SYS_PTRACE);
+    out->cap_sys_admin = osp_have_capability(CAP_SYS_ADMIN);
+    out->cap_syslog = osp_have_capability(CAP_SYSLOG);
+    out->hardware_events = cycles_count();
+    out->bpf_works = trivial_program_loads();
+    out->has_bpf_loop = out->bpf_works && knows_bpf_loop();
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    out->ncpu = n > 0 ? (uint32_t)n : 1;
+    char buf[64];
+    osp_str text;
+    osp_err ignored; /* absent stays "" */
+    if (osp_read_small("/sys/devices/system/clocksource/clocksource0/current_clocksource", buf, sizeof buf, &text,
+                       &ignored))
+        osp_str_z(osp_str_trim(text), out->clocksource, sizeof out->clocksource);
+}

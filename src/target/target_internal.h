@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* target/target_internal.h: what the files of this room share; parsers of /proc texts stand here so that tests and
+ * fuzzers can feed them. */
+#ifndef OSP_TARGET_INTERNAL_H
+#define OSP_TARGET_INTERNAL_H
+
+#include "target/target.h"
+
+#include "base/buf.h"
+
+struct osp_process {
+    int pid;
+    int pidfd;            /* -1 where the kernel refuses pidfds */
+    int memfd;            /* /proc/PID/mem; -1 until process_vm_readv was refused */
+    uint64_t start_ticks; /* since boot; tells a reused pid */
+    uint32_t uid;         /* effective, for messages */
+    char name[16];
+};
+
+/* One line of /proc/PID/stat or /proc/PID/task/TID/stat. */
+typedef struct {
+    osp_str name; /* in the text that was parsed */
+    char state;
+    int parent;
+    uint64_t flags; /* PF_* */
+    uint64_t user_ticks, system_ticks, start_ticks;
+    uint64_t nthreads;
+} osp_stat_line;
+bool osp_stat_parse(osp_str text, osp_stat_line *out);
+
+/* The value of "Name:\tvalue" in the text of a status file, blanks trimmed; empty if there is none. */
+osp_str osp_status_field(osp_str text, osp_str name);
+
+/* Cut the next word of decimal digits off s; false if there is none. */
+bool osp_next_number(osp_str *s, uint64_t *out);
+
+/* The text of /proc/PID/maps. Views in the result point into text. */
+bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
+
+/* Kernel symbols are read in pieces that end at a line end: feed all, then sort. feed gives false on malformed text. */
+osp_kallsyms *osp_kallsyms_new(osp_err *err);
+bool osp_kallsyms_feed(osp_kallsyms *k, osp_str lines, osp_err *err) OSP_CHECKED;
+bool osp_kallsyms_finish(osp_kallsyms *k, osp_err *err) OSP_CHECKED; /* EABSENT if every address was zero */
+
+/* Read /proc/PID/NAME whole into b. ESRCH and ENOENT say that the process has exited. */
+bool osp_proc_read(const osp_process *p, const char *name, osp_buf *b, osp_err *err) OSP_CHECKED;
+
+/* A failed look at p: e is the errno. Says who owns it, what stands in the way, and the cure. Always false. */
+bool osp_refused(const osp_process *p, int e, const char *what, osp_err *err);
+
+/* "pid 4711 (`x`) has exited". Always false. */
+bool osp_gone(const osp_process *p, osp_err *err);
+
+/* A number in a small file, as under /proc/sys; -1 if there is none. */
+int osp_sysctl(const char *path);
+
+bool osp_have_capability(unsigned bit); /* effective, of ourselves */
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target/target_internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+static osp_arena arena;
+
+static bool parse_maps(osp_str text, osp_map **m, uint32_t *n, osp_err *err)
+{
+    osp_arena_drop(&arena);
+    osp_arena_init(&arena, 1 << 20);
+    return osp_maps_parse(text, &arena, m, n, err);
+}
+
+static void a_memory_map_is_read_field_by_field(void **state)
+{
+    (void)state;
+    osp_map *m;
+    uint32_t n;
+    osp_err err = {0};
+    assert_true(parse_maps(S("559524175000-559524179000 r-xp 00004000 fe:1f 1835026    /usr/bin/a b\\012c (deleted)\n"
+                             "7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0          [stack]\n"
+                             "7ffd00040000-7ffd00041000 ---p 00000000 00:00 0 \n"
+                             "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0  [vsyscall]\n"),
+                           &m, &n, &err));
+    assert_int_equal(n, 4);
+    assert_true(m[0].start == 0x559524175000 && m[0].end == 0x559524179000 && m[0].offset == 0x4000);
+    assert_true(m[0].read && !m[0].write && m[0].exec && m[0].deleted);
+    assert_true(m[0].dev == makedev(0xfe, 0x1f) && m[0].inode == 1835026);
+    assert_true(osp_str_eq(m[0].path, S("/usr/bin/a b\nc")));
+    assert_true(osp_str_eq(m[1].path, S("[stack]")));
+    assert_true(!m[1].deleted && m[1].write && !m[1].exec);
+    assert_int_equal(m[2].path.n, 0);
+    assert_true(!m[2].read);
+    assert_true(m[3].end == 0xffffffffff601000);
+}
+
+static void a_broken_memory_map_is_refused_with_its_line(void **state)
+{
+    (void)state;
+    static const char *const broken[] = {
+        "\n",
+        "1000\n",
+        "2000-1000 r-xp 0 0:0 0\n",
+        "1000-2000 r-x 0 0:0 0\n",
+        "1000-2000 r-xp g 0:0 0\n",
+        "1000-2000 r-xp 0 0 0\n",
+        "1000-2000 r-xp 0 0:0 x\n",
+        "1000-20000000000000000 r-xp 0 0:0 0\n",
+        "3000-4000 r-xp 0 0:0 0\n1000-2000 r-xp 0 0:0 0\n",
+    };
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        osp_map *m;
+        uint32_t n;
+        osp_err err = {0};
+        assert_false(parse_maps(osp_str_from(broken[i]), &m, &n, &err));
+        assert_int_equal(err.code, OSP_EFORMAT);
+        assert_non_null(strstr(err.msg, "memory map, line "));
+    }
+}
+
+static void a_thread_name_may_hold_blanks_and_parentheses(void **state)
+{
+    (void)state;
+    osp_stat_line st;
+    assert_true(osp_stat_parse(S("4711 (a) R (b) S 1 4711 4711 0 -1 4194560 1 2 3 4 55 66 0 0 20 0 7 0 8888 1 2 3\n"),
+                               &st));
+    assert_true(osp_str_eq(st.name, S("a) R (b")));
+    assert_int_equal(st.state, 'S');
+    assert_int_equal(st.parent, 1);
+    assert_int_equal(st.flags, 4194560);
+    assert_int_equal(st.user_ticks, 55);
+    assert_int_equal(st.system_ticks, 66);
+    assert_int_equal(st.nthreads, 7);
+    assert_int_equal(st.start_ticks, 8888);
+    assert_false(osp_stat_parse(S(""), &st));
+    assert_false(osp_stat_parse(S("1 )x("), &st));
+    assert_false(osp_stat_parse(S("1 (x) S 1 2 3"), &st));
+    assert_false(osp_stat_parse(S("1 (x) S y 4711 4711 0 -1 4194560 1 2 3 4 55 66 0 0 20 0 7 0 8888"), &st));
+}
+
+static osp_kallsyms *kallsyms(const char *text, osp_err *err)
+{
+    osp_kallsyms *k = osp_kallsyms_new(err);
+    assert_non_null(k);
+    if (osp_kallsyms_feed(k, osp_str_from(text), err) && osp_kallsyms_finish(k, err))
+        return k;
+    osp_kallsyms_close(k);
+    return NULL;
+}
+
+static void kernel_symbols_are_sorted_and_the_best_name_wins(void **state)
+{
+    (void)state;
+    osp_err err = {0};
+    osp_kallsyms *k = kallsyms("0000000000000000 A fixed_percpu_data\n"
+                               "ffffffff81000000 t __local\n"
+                               "ffffffff81000000 W weak\n"
+                               "ffffffff81000000 T __x64_global\n"
+                               "ffffffff81000000 T global\n"
+                               "ffffffff81000100 D data\n"
+                               "ffffffffc0a41000 t nf_hook\t[nf_tables]\n"
+                               "ffffffffc0a41020 t nf_other\t[nf_tables]\n"
+                               "ffffffff81000200 t second\n",
+                               &err);
+    assert_non_null(k);
+    osp_str name, module;
+    uint64_t start;
+    assert_true(osp_kallsyms_at(k, 0xffffffff81000150, &name, &module, &start));
+    assert_true(osp_str_eq(name, S("global")) && module.n == 0 && start == 0xffffffff81000000);
+    assert_true(osp_kallsyms_at(k, 0xffffffff81000200, &name, &module, &start));
+    assert_true(osp_str_eq(name, S("second")));
+    assert_true(osp_kallsyms_at(k, 0xffffffffc0a41021, &name, &module, &start));
+    assert_true(osp_str_eq(name, S("nf_other")) && osp_str_eq(module, S("nf_tables")));
+    assert_false(osp_kallsyms_at(k, 0xffffffff80ffffff, &name, &module, &start));
+    assert_false(osp_kallsyms_at(k, 0xffffffffc0b41000, &name, &module, &start));
+    osp_kallsyms_close(k);
+}
+
+static void hidden_and_broken_kernel_symbols_are_told_apart(void **state)
+{
+    (void)state;
+    osp_err err = {0};
+    assert_null(kallsyms("0000000000000000 T _stext\n0000000000000000 t x\t[y]\n", &err));
+    assert_int_equal(err.code, OSP_EABSENT);
+    assert_null(kallsyms("ffffffff81000000 T\n", &err));
+    assert_int_equal(err.code, OSP_EFORMAT);
+    assert_null(kallsyms("no symbols here\n", &err));
+    assert_int_equal(err.code, OSP_EFORMAT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_memory_map_is_read_field_by_field),
+        cmocka_unit_test(a_broken_memory_map_is_refused_with_its_line),
+        cmocka_unit_test(a_thread_name_may_hold_blanks_and_parentheses),
+        cmocka_unit_test(kernel_symbols_are_sorted_and_the_best_name_wins),
+        cmocka_unit_test(hidden_and_broken_kernel_symbols_are_told_apart),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    osp_arena_drop(&arena);
+    return failed;
+}
