@@ -64,4 +64,28 @@ static inline int osp_rule_cfa(unsigned int rule) { return ((int)(rule << 13) >>
 
 static inline int osp_rule_fp(unsigned int rule) { return ((int)rule >> 19) * 8; }
 
+/* Byte offsets in the Go runtime's structs; only valid if has_go. */
+typedef struct osp_unwind_go {
+    unsigned int has_go;
+    unsigned int g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp;
+    unsigned int m_g0, m_curg;
+    int g_goid, g_labels; /* not used by the unwinder */
+    unsigned int labels_are_slice;
+    long long tls_g; /* from the thread pointer to the slot that holds g */
+} osp_unwind_go;
+
+/* Why a walk ended. The order is osp_unwind_end's in sample/sample.h. */
+enum osp_unwind_status {
+    OSP_UNWIND_ROOT = 0,
+    OSP_UNWIND_NO_MAPPING,
+    OSP_UNWIND_NO_ROW,
+    OSP_UNWIND_UNSUPPORTED,
+    OSP_UNWIND_UNREADABLE,
+    OSP_UNWIND_STUCK,
+    OSP_UNWIND_GO_SWITCH,
+    OSP_UNWIND_DEPTH,
+    OSP_UNWIND_STACK_COPY,
+    OSP_UNWIND_MORE = 100, /* not ended: there is a caller */
+};
+
 #endif

@@ -2,12 +2,14 @@
 /* unwind/unwind.h: from a thread's registers to its whole stack, by unwind rows.
  *
  * The rows (bpf/rows.h) and the steps (bpf/unwind.h) are plain functions shared with the BPF program; this header
- * gives them to user space. */
+ * gives them to user space: the fallback without BPF, and tests over recorded stacks. */
 #ifndef OSP_UNWIND_H
 #define OSP_UNWIND_H
 
 #include "../../bpf/rows.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The rule in force at pc (relative to the table's base), by binary search; OSP_RULE_NONE if pc is before the first
@@ -24,5 +26,23 @@ static inline uint32_t osp_rows_find(const osp_row *row, uint32_t n, uint32_t pc
     }
     return lo ? row[lo - 1].rule : OSP_RULE_NONE;
 }
+
+/* Where a walk gets its words and its rules from. */
+typedef struct osp_unwind_env {
+    void *ctx;
+    bool (*read)(void *ctx, uint64_t addr, uint64_t *word);
+    /* The rule at an address; false if it lies outside every mapping with code. OSP_RULE_NONE if there is no row. */
+    bool (*rule)(void *ctx, uint64_t addr, uint32_t *rule);
+} osp_unwind_env;
+
+typedef struct osp_unwind_regs {
+    uint64_t pc, sp, fp, r10;
+} osp_unwind_regs;
+
+/* Walk from regs to the root. pc[] gets the addresses to look names up with, leaf first (return addresses minus 1), at
+ * most max; *n says how many. g is the thread's g or any g of its M (0: none); *curg gets its goroutine. Returns an
+ * osp_unwind_status. *frame_pointer_steps is added to. */
+int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_regs *regs, uint64_t g,
+                    uint64_t *pc, size_t max, size_t *n, uint64_t *curg, uint64_t *m, uint32_t *frame_pointer_steps);
 
 #endif

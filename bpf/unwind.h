@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* bpf/unwind.h: from one frame to its caller's, by unwind rows (bpf/rows.h). x86-64.
+ *
+ * Plain functions, compiled into the BPF program, into the user-space fallback and into tests. The includer defines
+ * the __u64 family of types and, before including this file,
+ *
+ *     static bool osp_unwind_read(void *env, __u64 addr, __u64 *word);   // a word of the thread's memory
+ *
+ * How Go and C share a thread (go-runtime: asm_amd64.s, cgocall.go). A thread has a stack of its own, g0; goroutines
+ * have theirs, which move. A whole stack hops between them:
+ *
+ *       goroutine's stack (curg)                      thread's stack (g0)
+ *   (1) main.main
+ *       main.f
+ *       runtime.cgocall
+ *       runtime.asmcgocall  ------------------------> C: encode(), deflate() …          Go calls C
+ *                                                     C: emit(), goEmit stub
+ *                                                     crosscall2
+ *       runtime.cgocallback <------------------------ cgocallback                       C calls Go
+ *       main.goEmit
+ *       runtime.mallocgc
+ *       runtime.systemstack ------------------------> runtime.(*mheap).alloc            the runtime on g0
+ *
+ * Walking from the leaf, at systemstack and morestack the caller is found through curg.sched; at asmcgocall through
+ * the goroutine and the depth that it stored on g0; at cgocallback through g0.sched.sp, where each nested callback
+ * keeps the previous value at its bottom word. Signal frames hold all registers. */
+#ifndef OSP_BPF_UNWIND_H
+#define OSP_BPF_UNWIND_H
+
+#include "rows.h"
+
+/* A thread between two frames. */
+typedef struct osp_unwind {
+    __u64 pc, sp, fp, r10;
+    __u64 curg;            /* the thread's goroutine; 0 = none */
+    __u64 stack_lo, stack_hi; /* its stack */
+    __u64 callback_sp;     /* g0.sched.sp: where the next cgocallback stands on g0 */
+    __u32 leaf;            /* all registers are valid: nothing was unwound yet, or a signal frame was just crossed */
+    __u32 exact;           /* pc is where execution stood, not a return address */
+    __u32 fp_steps;        /* frames crossed by frame pointer because no row was known */
+    __u32 root;            /* osp_root of the last frame, once ended with OSP_UNWIND_ROOT */
+} osp_unwind;
+
+/* The address to look rows and names up with: a return address may belong to the next function already. */
+static inline __u64 osp_unwind_lookup(const osp_unwind *u) { return u->exact ? u->pc : u->pc - 1; }
+
+static inline bool osp_on_goroutine(const osp_unwind *u)
+{
+    return u->sp >= u->stack_lo && u->sp < u->stack_hi;
+}
+
+/* Fill what the walk needs to know of the thread's goroutine. g is what the TLS slot holds. */
+static inline void osp_unwind_goroutine(void *env, osp_unwind *u, const osp_unwind_go *go, __u64 g, __u64 *m_out)
+{
+    __u64 m = 0, g0 = 0;
+    *m_out = 0;
+    if (!g || !osp_unwind_read(env, g + go->g_m, &m) || !m)
+        return;
+    *m_out = m;
+    if (osp_unwind_read(env, m + go->m_g0, &g0) && g0)
+        osp_unwind_read(env, g0 + go->g_sched_sp, &u->callback_sp);
+    if (!osp_unwind_read(env, m + go->m_curg, &u->curg) || !u->curg)
+        return;
+    osp_unwind_read(env, u->curg + go->g_stack_lo, &u->stack_lo);
+    osp_unwind_read(env, u->curg + go->g_stack_hi, &u->stack_hi);
+}
+
+/* The struct ucontext of a signal frame, linux/arch/x86/include/uapi/asm/sigcontext.h. */
+enum { OSP_UC_R10 = 56, OSP_UC_RBP = 120, OSP_UC_RSP = 160, OSP_UC_RIP = 168 };
+
+/* Step to the caller of the frame in u, whose row is rule. `row_known` false: no row there, try the frame pointer. */
+static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go *go, __u32 rule)
+{
+    __u32 kind = osp_rule_kind(rule);
+    __u64 base = u->sp, cfa = 0, word = 0, old_sp = u->sp;
+    __s64 cfa_off = osp_rule_cfa(rule), fp_off = osp_rule_fp(rule);
+    bool exact = false, switched = false;
+
+    switch (kind) {
+    case OSP_RULE_GO_EXACT:
+        exact = true;
+        cfa = base + cfa_off;
+        break;
+    case OSP_RULE_SP:
+        cfa = base + cfa_off;
+        break;
+    case OSP_RULE_FP:
+        cfa = u->fp + cfa_off;
+        break;
+    case OSP_RULE_END:
+        u->root = (__u32)(cfa_off >> 3);
+        return OSP_UNWIND_ROOT;
+    case OSP_RULE_DEREF_SP:
+        if (!osp_unwind_read(env, base + cfa_off, &cfa))
+            return OSP_UNWIND_UNREADABLE;
+        cfa += 8;
+        break;
+    case OSP_RULE_DEREF_FP:
+        if (!osp_unwind_read(env, u->fp + cfa_off, &cfa))
+            return OSP_UNWIND_UNREADABLE;
+        break;
+    case OSP_RULE_PLT:
+        cfa = base + 8 + ((__s64)(u->pc & 15) >= (cfa_off >> 3) ? 8 : 0);
+        fp_off = 0;
+        break;
+    case OSP_RULE_R10:
+        if (!u->leaf)
+            return OSP_UNWIND_UNSUPPORTED;
+        cfa = u->r10 + cfa_off;
+        break;
+    case OSP_RULE_SIGFRAME:
+        if (!osp_unwind_read(env, base + OSP_UC_RIP, &u->pc) || !osp_unwind_read(env, base + OSP_UC_RSP, &u->sp) ||
+            !osp_unwind_read(env, base + OSP_UC_RBP, &u->fp) || !osp_unwind_read(env, base + OSP_UC_R10, &u->r10))
+            return OSP_UNWIND_UNREADABLE;
+        u->leaf = 1;
+        u->exact = 1;
+        return OSP_UNWIND_MORE;
+    case OSP_RULE_GO_SPWRITE:
+        /* In the prologue and on the goroutine's own stack the delta holds; once SP was moved, rbp leads back. */
+        if (u->leaf && cfa_off <= 8) {
+            cfa = base + cfa_off;
+        } else {
+            cfa = u->fp + 16;
+            fp_off = -16;
+            switched = true;
+        }
+        break;
+    case OSP_RULE_GO_SYSTEMSTACK:
+    case OSP_RULE_GO_ASMCGOCALL:
+        if (u->leaf && (osp_on_goroutine(u) || !u->curg)) {
+            cfa = base + cfa_off;
+            break;
+        }
+        if (kind == OSP_RULE_GO_ASMCGOCALL && !u->leaf) {
+            __u64 g = 0, hi = 0;
+            if (!osp_unwind_read(env, base + 8, &g) || !osp_unwind_read(env, base, &word))
+                return OSP_UNWIND_UNREADABLE;
+            if (g == 0) { /* called on g0 already: word is the old SP itself */
+                base = word;
+            } else {
+                if (!osp_unwind_read(env, g + go->g_stack_hi, &hi))
+                    return OSP_UNWIND_UNREADABLE;
+                base = hi - word;
+            }
+        } else if (!u->curg || !osp_unwind_read(env, u->curg + go->g_sched_sp, &base) || !base) {
+            return OSP_UNWIND_GO_SWITCH;
+        }
+        /* There stand the saved rbp and the return address: both functions keep a frame of 0 bytes and rbp. */
+        cfa = base + 16;
+        fp_off = -16;
+        switched = true;
+        break;
+    case OSP_RULE_GO_MORESTACK:
+        if (u->leaf && (osp_on_goroutine(u) || !u->curg)) {
+            cfa = base + cfa_off;
+            break;
+        }
+        if (!u->curg || !osp_unwind_read(env, u->curg + go->g_sched_pc, &u->pc) ||
+            !osp_unwind_read(env, u->curg + go->g_sched_sp, &u->sp) ||
+            !osp_unwind_read(env, u->curg + go->g_sched_bp, &u->fp) || !u->sp)
+            return OSP_UNWIND_GO_SWITCH;
+        u->leaf = 0;
+        u->exact = 0;
+        return OSP_UNWIND_MORE;
+    case OSP_RULE_GO_CGOCALLBACK:
+        if (!osp_on_goroutine(u)) { /* still on g0: an ordinary frame */
+            cfa = base + cfa_off;
+            break;
+        }
+        base = u->callback_sp;
+        if (!base || !osp_unwind_read(env, base, &u->callback_sp))
+            return OSP_UNWIND_GO_SWITCH;
+        cfa = base + cfa_off;
+        fp_off = -16;
+        switched = true;
+        break;
+    case OSP_RULE_UNKNOWN:
+        return OSP_UNWIND_UNSUPPORTED;
+    default: /* no row: a frame pointer, if it looks like one */
+        if (u->fp == 0 && !u->leaf) {
+            u->root = OSP_ROOT_THREAD;
+            return OSP_UNWIND_ROOT;
+        }
+        if (u->fp < u->sp || u->fp - u->sp > (1 << 20) || (u->fp & 7))
+            return OSP_UNWIND_NO_ROW;
+        cfa = u->fp + 16;
+        fp_off = -16;
+        u->fp_steps++;
+        break;
+    }
+
+    if (!switched && cfa <= old_sp && !(u->leaf && cfa == old_sp))
+        return OSP_UNWIND_STUCK;
+    if (!osp_unwind_read(env, cfa - 8, &u->pc))
+        return OSP_UNWIND_UNREADABLE;
+    if (fp_off && !osp_unwind_read(env, cfa + fp_off, &u->fp))
+        return OSP_UNWIND_UNREADABLE;
+    u->sp = cfa;
+    u->leaf = 0;
+    u->exact = exact;
+    if (u->pc == 0) { /* a return address of 0 ends the stack of a thread that has no CFI at its root */
+        u->root = OSP_ROOT_THREAD;
+        return OSP_UNWIND_ROOT;
+    }
+    return OSP_UNWIND_MORE;
+}
+
+#endif

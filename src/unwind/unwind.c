@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unwind/unwind.h"
+
+#include <linux/types.h>
+
+static bool osp_unwind_read(void *env, __u64 addr, __u64 *word)
+{
+    const osp_unwind_env *e = env;
+    uint64_t v = 0;
+    if (!e->read(e->ctx, addr, &v))
+        return false;
+    *word = v;
+    return true;
+}
+
+#include "../../bpf/unwind.h"
+
+int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_regs *regs, uint64_t g,
+                    uint64_t *pc, size_t max, size_t *n, uint64_t *curg, uint64_t *m, uint32_t *frame_pointer_steps)
+{
+    osp_unwind u = {.pc = regs->pc, .sp = regs->sp, .fp = regs->fp, .r10 = regs->r10, .leaf = 1, .exact = 1};
+    __u64 owner = 0;
+    void *ctx = (void *)(uintptr_t)env;
+    int status = OSP_UNWIND_MORE;
+    if (go->has_go)
+        osp_unwind_goroutine(ctx, &u, go, g, &owner);
+    for (*n = 0; status == OSP_UNWIND_MORE;) {
+        uint64_t at = osp_unwind_lookup(&u);
+        uint32_t rule;
+        if (*n == max) {
+            status = OSP_UNWIND_DEPTH;
+            break;
+        }
+        bool known = env->rule(env->ctx, at, &rule);
+        if (known || *n == 0 || u.exact)
+            pc[(*n)++] = known && osp_rule_kind(rule) == OSP_RULE_SIGFRAME ? u.pc : at;
+        status = known ? osp_unwind_step(ctx, &u, go, rule) : OSP_UNWIND_NO_MAPPING;
+    }
+    *curg = u.curg;
+    *m = owner;
+    *frame_pointer_steps += u.fp_steps;
+    return status;
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The unwinder over made-up stacks: one small memory, one small table of rules, a walk, and the pcs it must give. The
+ * same steps run in the kernel. */
+#include "unwind/unwind.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WORDS = 512 };
+static const uint64_t STACK = 0x7000, GOSTACK = 0xc000; /* both within memory[], which starts at STACK */
+
+struct world {
+    uint64_t word[8192]; /* memory from STACK on */
+    struct {
+        uint64_t from, to;
+        uint32_t rule;
+    } code[16];
+    unsigned n;
+};
+
+static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
+{
+    struct world *w = ctx;
+    if (addr < STACK || addr >= STACK + sizeof w->word || addr % 8)
+        return false;
+    *word = w->word[(addr - STACK) / 8];
+    return true;
+}
+
+static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
+{
+    struct world *w = ctx;
+    for (unsigned i = 0; i < w->n; i++)
+        if (addr >= w->code[i].from && addr < w->code[i].to) {
+            *rule = w->code[i].rule;
+            return true;
+        }
+    return false;
+}
+
+static void poke(struct world *w, uint64_t addr, uint64_t value) { w->word[(addr - STACK) / 8] = value; }
+
+static void code(struct world *w, uint64_t from, uint32_t rule)
+{
+    w->code[w->n].from = from;
+    w->code[w->n].to = from + 0x100;
+    w->code[w->n++].rule = rule;
+}
+
+/* Layout of a Go runtime as small as a test can have it. */
+static const osp_unwind_go GO = {
+    .has_go = 1, .g_stack_lo = 0, .g_stack_hi = 8, .g_m = 16, .g_sched_sp = 24, .g_sched_pc = 32, .g_sched_bp = 40,
+    .m_g0 = 0, .m_curg = 8, .g_goid = -1, .g_labels = -1,
+};
+static const osp_unwind_go NO_GO;
+
+static int walk(struct world *w, const osp_unwind_go *go, osp_unwind_regs regs, uint64_t g, uint64_t *pc, size_t *n)
+{
+    osp_unwind_env env = {w, read_word, rule_at};
+    uint64_t curg, m;
+    uint32_t fp_steps = 0;
+    return osp_unwind_walk(&env, go, &regs, g, pc, WORDS, n, &curg, &m, &fp_steps);
+}
+
+/* g0 at 0x8000, curg at 0x8100, m at 0x8200; the goroutine's stack is GOSTACK .. GOSTACK + 0x1000. */
+static void add_go(struct world *w)
+{
+    poke(w, 0x8000 + 16, 0x8200);
+    poke(w, 0x8200 + 0, 0x8000);
+    poke(w, 0x8200 + 8, 0x8100);
+    poke(w, 0x8100 + 0, GOSTACK);
+    poke(w, 0x8100 + 8, GOSTACK + 0x1000);
+    poke(w, 0x8100 + 16, 0x8200);
+}
+
+static void a_rule_keeps_its_three_parts(void **state)
+{
+    (void)state;
+    for (int cfa = OSP_RULE_CFA_MIN; cfa <= OSP_RULE_CFA_MAX; cfa += 8 * 97)
+        for (int fp = OSP_RULE_FP_MIN; fp <= OSP_RULE_FP_MAX; fp += 8 * 101) {
+            uint32_t r = osp_rule_make(OSP_RULE_GO_CGOCALLBACK, cfa, fp);
+            assert_int_equal(osp_rule_kind(r), OSP_RULE_GO_CGOCALLBACK);
+            assert_int_equal(osp_rule_cfa(r), cfa);
+            assert_int_equal(osp_rule_fp(r), fp);
+        }
+}
+
+static void rows_are_found_by_the_last_pc_at_or_below(void **state)
+{
+    (void)state;
+    const osp_row row[] = {{10, 1}, {20, 2}, {30, 3}};
+    assert_int_equal(osp_rows_find(row, 3, 9), OSP_RULE_NONE);
+    assert_int_equal(osp_rows_find(row, 3, 10), 1);
+    assert_int_equal(osp_rows_find(row, 3, 29), 2);
+    assert_int_equal(osp_rows_find(row, 3, 4000000000u), 3);
+    assert_int_equal(osp_rows_find(row, 0, 10), OSP_RULE_NONE);
+}
+
+static void a_frameless_leaf_keeps_its_caller(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));      /* leaf: nothing pushed */
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_SP, 32, -16));   /* caller: 16 bytes and rbp */
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
+    poke(&w, STACK, 0x2010);
+    poke(&w, STACK + 8 + 16, 0x1234); /* saved rbp */
+    poke(&w, STACK + 8 + 24, 0x3001);
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x1050, .sp = STACK}, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+    assert_int_equal(pc[0], 0x1050);
+    assert_int_equal(pc[1], 0x200f); /* a return address, minus 1 */
+    assert_int_equal(pc[2], 0x3000);
+}
+
+static void a_stack_that_does_not_move_up_ends(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_FP, 16, -16));
+    poke(&w, STACK, STACK); /* rbp points at itself */
+    poke(&w, STACK + 8, 0x1010);
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1050, .sp = STACK, .fp = STACK};
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_STUCK);
+    assert_true(n <= 3);
+}
+
+static void unreadable_memory_ends_the_walk(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x1000, .sp = 0x10}, 0, pc, &n), OSP_UNWIND_UNREADABLE);
+    assert_int_equal(n, 1);
+}
+
+static void without_a_row_a_frame_pointer_helps(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, OSP_RULE_NONE);
+    poke(&w, STACK + 16, 0);
+    poke(&w, STACK + 24, 0x1010);
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1050, .sp = STACK, .fp = STACK + 16};
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT); /* rbp 0 is the outermost frame */
+    assert_int_equal(n, 2);
+    regs.fp = 0x33; /* something else is in rbp */
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_NO_ROW);
+}
+
+static void a_signal_frame_gives_all_registers_back(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));     /* handler */
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_SIGFRAME, 0, 0)); /* restorer */
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 8, 0));     /* interrupted at its first byte */
+    code(&w, 0x4000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    poke(&w, STACK, 0x2001);
+    poke(&w, STACK + 8 + 168, 0x3000);
+    poke(&w, STACK + 8 + 160, STACK + 0x800);
+    poke(&w, STACK + 0x800, 0x4004);
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x1000, .sp = STACK}, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 4);
+    assert_int_equal(pc[1], 0x2001); /* the restorer's own first byte, not what stands before it */
+    assert_int_equal(pc[2], 0x3000); /* exact: not minus 1 */
+}
+
+static void systemstack_leads_to_the_goroutine(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    add_go(&w);
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_GO_SYSTEMSTACK, 16, -16));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
+    poke(&w, STACK, 0x2010);
+    poke(&w, 0x8100 + 24, GOSTACK + 0x100); /* curg.sched.sp */
+    poke(&w, GOSTACK + 0x100, 0x77);        /* saved rbp */
+    poke(&w, GOSTACK + 0x108, 0x3008);
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &GO, (osp_unwind_regs){.pc = 0x1010, .sp = STACK}, 0x8000, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+    assert_int_equal(pc[2], 0x3007);
+}
+
+/* Go -> C -> Go -> C: every frame of both stacks, in order. */
+static void nested_cgo_is_one_stack(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    add_go(&w);
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 16, 0));                  /* C functions */
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_GO_ASMCGOCALL, 16, -16));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 32, -16));                /* Go functions */
+    code(&w, 0x4000, osp_rule_make(OSP_RULE_GO_CGOCALLBACK, 40, -16));
+    code(&w, 0x5000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
+    /* the inner C frame on g0, called by asmcgocall, which stored g and the depth */
+    uint64_t sp = STACK;
+    poke(&w, sp + 8, 0x2010);
+    poke(&w, sp + 16, 0xe00); /* depth: GOSTACK + 0x200 */
+    poke(&w, sp + 24, 0x8100);
+    /* the inner Go frames: asmcgocall's rbp and return address, cgocallbackg, cgocallback */
+    poke(&w, GOSTACK + 0x200, 0x11);
+    poke(&w, GOSTACK + 0x208, 0x3010);
+    poke(&w, GOSTACK + 0x210 + 16, 0x12);
+    poke(&w, GOSTACK + 0x210 + 24, 0x4010);
+    /* g0.sched.sp: cgocallback's frame on g0 */
+    poke(&w, 0x8000 + 24, STACK + 0x100);
+    poke(&w, STACK + 0x100, 0); /* no outer callback */
+    poke(&w, STACK + 0x118, 0x13);
+    poke(&w, STACK + 0x120, 0x1020); /* into crosscall2, a C-like frame */
+    poke(&w, STACK + 0x128 + 8, 0x2010);
+    poke(&w, STACK + 0x138, 0xc00); /* depth: GOSTACK + 0x400 */
+    poke(&w, STACK + 0x140, 0x8100);
+    poke(&w, GOSTACK + 0x400, 0x14);
+    poke(&w, GOSTACK + 0x408, 0x5004);
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &GO, (osp_unwind_regs){.pc = 0x1000, .sp = sp}, 0x8000, pc, &n), OSP_UNWIND_ROOT);
+    const uint64_t want[] = {0x1000, 0x200f, 0x300f, 0x400f, 0x101f, 0x200f, 0x5003};
+    assert_int_equal(n, sizeof want / sizeof *want);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(pc[i], want[i]);
+}
+
+static void an_assembly_function_that_moved_sp_is_left_by_rbp(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    add_go(&w);
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));             /* the vDSO, on g0 */
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_GO_SPWRITE, 32, -16));  /* nanotime1 */
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
+    poke(&w, STACK, 0x2010);
+    poke(&w, GOSTACK + 0x100, 0x55);
+    poke(&w, GOSTACK + 0x108, 0x3010);
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1010, .sp = STACK, .fp = GOSTACK + 0x100};
+    assert_int_equal(walk(&w, &GO, regs, 0x8100, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+}
+
+static void a_wild_jump_keeps_its_address(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x9999, .sp = STACK}, 0, pc, &n), OSP_UNWIND_NO_MAPPING);
+    assert_int_equal(n, 1);
+    assert_int_equal(pc[0], 0x9999);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rule_keeps_its_three_parts),
+        cmocka_unit_test(rows_are_found_by_the_last_pc_at_or_below),
+        cmocka_unit_test(a_frameless_leaf_keeps_its_caller),
+        cmocka_unit_test(a_stack_that_does_not_move_up_ends),
+        cmocka_unit_test(unreadable_memory_ends_the_walk),
+        cmocka_unit_test(without_a_row_a_frame_pointer_helps),
+        cmocka_unit_test(a_signal_frame_gives_all_registers_back),
+        cmocka_unit_test(systemstack_leads_to_the_goroutine),
+        cmocka_unit_test(nested_cgo_is_one_stack),
+        cmocka_unit_test(an_assembly_function_that_moved_sp_is_left_by_rbp),
+        cmocka_unit_test(a_wild_jump_keeps_its_address),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
