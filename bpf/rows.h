@@ -25,7 +25,8 @@ enum osp_rule_kind {
     OSP_RULE_FP = 2,       /* CFA = fp + cfa */
     OSP_RULE_END = 3,      /* the outermost frame of a thread; cfa holds an osp_root */
     OSP_RULE_DEREF_SP = 4, /* CFA = *(sp + cfa) + 8 (hand-written assembly that realigns its stack) */
-    OSP_RULE_DEREF_FP = 5, /* CFA = *(fp + cfa) (functions that realign their stack) */
+    OSP_RULE_DEREF_FP = 5, /* CFA = *(fp + cfa) (functions that realign their stack); fp != 0 means that the caller's
+                              fp is at *fp, not beside the CFA */
     OSP_RULE_PLT = 6,      /* CFA = sp + 8 + ((pc & 15) >= cfa/8 ? 8 : 0) */
     OSP_RULE_SIGFRAME = 7, /* sp points at a struct rt_sigframe's ucontext: all registers are there, pc is exact */
     OSP_RULE_R10 = 8,      /* CFA = r10 + cfa; in the leaf only */
