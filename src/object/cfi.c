@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cfi.c: call frame information, one function at a time (DWARF 5 section 6.4; Linux Standard Base 5.0, "Exception
+ * Frames", for what .eh_frame does differently).
+ *
+ *   record  length u32 (0xffffffff: then u64), id, contents
+ *   CIE     id 0 in .eh_frame, ~0 in .debug_frame: version u8, augmentation, code and data alignment, return
+ *           register, [augmentation data], instructions
+ *   FDE     id: in .eh_frame the distance back to the CIE, in .debug_frame its offset; first address, size,
+ *           [augmentation data], instructions
+ *
+ * The instructions build a table: for each address where the CFA (the caller's sp) is and where registers were saved.
+ * A row of ours can say: CFA is sp, rbp or r10 plus an offset; rbp is unchanged or saved beside the CFA; the return
+ * address is at CFA - 8. Besides, the few expressions that compilers and assemblers really write:
+ *
+ *   breg7 8; breg16 0; lit15; and; litN; ge; lit3; shl; plus     PLT stubs: sp + 8, + 8 more from byte N of the stub on
+ *   breg7 N; deref; plus_uconst 8                                OpenSSL's assembly: the old sp was saved at sp + N
+ *   breg6 N; deref                                               gcc, a realigned stack: the CFA was saved at rbp + N
+ *   rbp: breg6 0                                                 (with it) the caller's rbp is at rbp
+ *
+ * Everything else becomes OSP_RULE_UNKNOWN for the addresses where it holds. x86-64 registers: 6 rbp, 7 rsp, 10 r10,
+ * 16 the return address. */
+#include "object_internal.h"
+
+enum { RBP = 6, RSP = 7, R10 = 10, RIP = 16 };
+
+/* Pointer encodings, DW_EH_PE_*. */
+enum { PE_ABS = 0, PE_ULEB = 1, PE_U2 = 2, PE_U4 = 3, PE_U8 = 4, PE_SLEB = 9, PE_S2 = 10, PE_S4 = 11, PE_S8 = 12 };
+enum { PE_PCREL = 0x10, PE_INDIRECT = 0x80, PE_OMIT = 0xff };
+
+/* A CIE's instructions run once per FDE, so they must be few. */
+enum { MAX_REMEMBERED = 16, MAX_FUNCTION = 1 << 28, MAX_CIE_INSN = 512 };
+
+/* ---- records ----------------------------------------------------------------------------------------------- */
+
+/* A value of the given encoding; addr is the file address of the cursor's first byte. */
+static uint64_t encoded(osp_cur *c, uint8_t encoding, uint64_t addr)
+{
+    uint64_t here = addr + c->at, v = 0;
+    switch (encoding & 0x0f) {
+    case PE_ABS:
+    case PE_U8:
+    case PE_S8: v = osp_cur_u64(c); break;
+    case PE_ULEB: v = osp_cur_uvarint(c); break;
+    case PE_SLEB: v = (uint64_t)osp_cur_sleb(c); break;
+    case PE_U2: v = osp_cur_u16(c); break;
+    case PE_S2: v = (uint64_t)(int16_t)osp_cur_u16(c); break;
+    case PE_U4: v = osp_cur_u32(c); break;
+    case PE_S4: v = (uint64_t)(int32_t)osp_cur_u32(c); break;
+    default: osp_cur_fail(c, "pointer encoding 0x%x", encoding); return 0;
+    }
+    switch (encoding & 0x70) {
+    case 0: return v;
+    case PE_PCREL: return v + here;
+    default: osp_cur_fail(c, "pointer encoding 0x%x", encoding); return 0;
+    }
+}
+
+/* The record at `at`: its contents from the id on, and where the next one begins. */
+static bool record(const osp_cfi *t, size_t at, osp_cur *body, size_t *next, unsigned *id_size, osp_err *err)
+{
+    if (at > t->bytes.n || t->bytes.n - at < 4)
+        return false;
+    uint64_t head = 4, n = osp_le32(t->bytes.p + at);
+    *id_size = 4;
+    if (n == 0xffffffff && t->bytes.n - at >= 12) {
+        n = osp_le64(t->bytes.p + at + 4);
+        head = 12;
+        *id_size = t->is_eh ? 4 : 8;
+    }
+    if (n > t->bytes.n - at - head)
+        return false;
+    *next = at + head + n;
+    *body = osp_cur_on((osp_span){t->bytes.p, *next}, t->is_eh ? ".eh_frame" : ".debug_frame", err);
+    osp_cur_seek(body, at + head);
+    return true;
+}
+
+static uint64_t record_id(osp_cur *c, unsigned id_size) { return id_size == 8 ? osp_cur_u64(c) : osp_cur_u32(c); }
+
+static bool is_cie_id(const osp_cfi *t, uint64_t id, unsigned id_size)
+{
+    return t->is_eh ? id == 0 : id == (id_size == 8 ? UINT64_MAX : 0xffffffff);
+}
+
+static void read_augmentation(osp_cie *cie, osp_cur *c, osp_str aug, uint64_t addr)
+{
+    uint64_t n = osp_cur_uvarint(c);
+    if (c->bad || n > osp_cur_left(c)) {
+        osp_cur_fail(c, "augmentation data too long");
+        return;
+    }
+    size_t end = c->at + n;
+    for (size_t i = 1; i < aug.n && !c->bad; i++) {
+        switch (aug.p[i]) {
+        case 'R': cie->encoding = osp_cur_u8(c); break;
+        case 'L': osp_cur_u8(c); break;
+        case 'P': {
+            uint8_t encoding = osp_cur_u8(c);
+            if ((encoding & 0x70) == 0x50) { /* aligned to 8 */
+                osp_cur_skip(c, -(addr + c->at) & 7);
+                encoding = PE_ABS;
+            }
+            if (encoding != PE_OMIT)
+                encoded(c, encoding & 0x0f, addr);
+            break;
+        }
+        case 'S': cie->signal = true; break;
+        case 'B': break; /* aarch64: signed return addresses */
+        default: i = aug.n; break;
+        }
+    }
+    if (!c->bad && c->at <= end)
+        osp_cur_seek(c, end);
+}
+
+static bool read_cie(const osp_cfi *t, size_t at, osp_cie *out)
+{
+    osp_err err;
+    osp_cur c;
+    size_t next;
+    unsigned id_size;
+    *out = (osp_cie){.at = at, .encoding = PE_ABS};
+    if (!record(t, at, &c, &next, &id_size, &err) || !is_cie_id(t, record_id(&c, id_size), id_size))
+        return false;
+    uint8_t version = osp_cur_u8(&c);
+    osp_str aug = osp_cur_cstr(&c);
+    if (version != 1 && version != 3 && version != 4)
+        return false;
+    if (version == 4 && (osp_cur_u8(&c) != 8 || osp_cur_u8(&c) != 0)) /* address and segment size */
+        return false;
+    out->code_align = osp_cur_uvarint(&c);
+    out->data_align = osp_cur_sleb(&c);
+    out->return_reg = version == 1 ? osp_cur_u8(&c) : osp_cur_uvarint(&c);
+    if (aug.n && aug.p[0] == 'z') {
+        out->augmented = true;
+        read_augmentation(out, &c, aug, t->addr);
+    } else if (aug.n) {
+        return false;
+    }
+    out->insn = osp_cur_bytes(&c, osp_cur_left(&c));
+    out->ok = !c.bad && out->return_reg == RIP && out->code_align > 0 && out->code_align < 256 &&
+              out->insn.n <= MAX_CIE_INSN;
+    return out->ok;
+}
+
+static bool read_fde(osp_cfi_iter *it, osp_cur *c, size_t id_at, uint64_t id, osp_fde *out)
+{
+    const osp_cfi *t = it->cfi;
+    if (t->is_eh && id > id_at)
+        return false;
+    size_t cie_at = t->is_eh ? id_at - id : id;
+    if (!(it->cie.ok && it->cie.at == cie_at) && !read_cie(t, cie_at, &it->cie))
+        return false;
+    if (it->cie.encoding & PE_INDIRECT)
+        return false;
+    out->cie = it->cie;
+    out->start = encoded(c, it->cie.encoding, t->addr);
+    uint64_t n = encoded(c, it->cie.encoding & 0x0f, t->addr);
+    if (it->cie.augmented)
+        osp_cur_skip(c, osp_cur_uvarint(c));
+    out->insn = osp_cur_bytes(c, osp_cur_left(c));
+    if (c->bad || n > MAX_FUNCTION || n > UINT64_MAX - out->start)
+        return false;
+    out->end = out->start + n;
+    return true;
+}
+
+static bool read_at(osp_cfi_iter *it, size_t at, size_t *next, bool *is_fde, osp_fde *out)
+{
+    osp_err err;
+    osp_cur c;
+    unsigned id_size;
+    *is_fde = false;
+    if (!record(it->cfi, at, &c, next, &id_size, &err))
+        return false;
+    if (osp_cur_left(&c) < id_size)
+        return osp_cur_left(&c) == 0; /* an empty record ends the table, but crt files may leave one inside */
+    size_t id_at = c.at;
+    uint64_t id = record_id(&c, id_size);
+    if (is_cie_id(it->cfi, id, id_size))
+        return true;
+    *is_fde = read_fde(it, &c, id_at, id, out);
+    if (!*is_fde)
+        it->broken++;
+    return true;
+}
+
+bool osp_cfi_next(osp_cfi_iter *it, osp_fde *out)
+{
+    bool is_fde;
+    size_t next;
+    while (it->at < it->cfi->bytes.n) {
+        if (!read_at(it, it->at, &next, &is_fde, out)) {
+            it->broken += it->cfi->bytes.n - it->at >= 4; /* the rest of the table is lost */
+            it->at = it->cfi->bytes.n;
+            return false;
+        }
+        it->at = next;
+        if (is_fde)
+            return true;
+    }
+    return false;
+}
+
+/* ---- the table machine ------------------------------------------------------------------------------------- */
+
+enum { SAME, OFFSET, UNDEFINED, AT_FP, OTHER }; /* where a register was saved */
+enum { CFA_REG, CFA_PLT, CFA_DEREF_SP, CFA_DEREF_FP, CFA_OTHER };
+
+typedef struct {
+    uint8_t cfa, rbp, rip;
+    uint64_t cfa_reg;
+    int64_t cfa_off, rbp_off, rip_off;
+} table_row;
+
+/* The rule of rows.h for a row of the table; UNKNOWN if there is none. */
+static uint32_t rule_of(const table_row *r, bool signal)
+{
+    if (signal)
+        return OSP_RULE_SIGFRAME;
+    if (r->rip == UNDEFINED)
+        return osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0);
+    if (r->rip != OFFSET || r->rip_off != -8)
+        return OSP_RULE_UNKNOWN;
+    unsigned kind;
+    switch (r->cfa) {
+    case CFA_REG:
+        if (r->cfa_reg != RSP && r->cfa_reg != RBP && r->cfa_reg != R10)
+            return OSP_RULE_UNKNOWN;
+        kind = r->cfa_reg == RSP ? OSP_RULE_SP : r->cfa_reg == RBP ? OSP_RULE_FP : OSP_RULE_R10;
+        break;
+    case CFA_PLT: kind = OSP_RULE_PLT; break;
+    case CFA_DEREF_SP: kind = OSP_RULE_DEREF_SP; break;
+    case CFA_DEREF_FP: kind = OSP_RULE_DEREF_FP; break;
+    default: return OSP_RULE_UNKNOWN;
+    }
+    if (r->cfa_off % 8 || r->cfa_off < OSP_RULE_CFA_MIN || r->cfa_off > OSP_RULE_CFA_MAX)
+        return OSP_RULE_UNKNOWN;
+    int fp = 0;
+    if (r->rbp == OFFSET) {
+        if (r->rbp_off % 8 || r->rbp_off == 0 || r->rbp_off < OSP_RULE_FP_MIN || r->rbp_off > OSP_RULE_FP_MAX ||
+            r->cfa == CFA_DEREF_FP)
+            return OSP_RULE_UNKNOWN;
+        fp = (int)r->rbp_off;
+    } else if (r->rbp == AT_FP) {
+        if (r->cfa != CFA_DEREF_FP)
+            return OSP_RULE_UNKNOWN;
+        fp = -16;
+    } else if (r->rbp == OTHER) {
+        return OSP_RULE_UNKNOWN;
+    }
+    return osp_rule_make(kind, (int)r->cfa_off, fp);
+}
+
+/* breg7 8; breg16 0; lit15; and; litN; ge; lit3; shl; plus */
+static bool is_plt(osp_span e, int64_t *from)
+{
+    static const uint8_t head[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a}, tail[] = {0x2a, 0x33, 0x24, 0x22};
+    if (e.n != 11 || memcmp(e.p, head, 6) != 0 || memcmp(e.p + 7, tail, 4) != 0 || e.p[6] < 0x30 || e.p[6] > 0x4f)
+        return false;
+    *from = e.p[6] - 0x30;
+    return true;
+}
+
+static void cfa_expression(table_row *r, osp_span e)
+{
+    enum { BREG0 = 0x70, DEREF = 0x06, PLUS_UCONST = 0x23 };
+    osp_err err;
+    osp_cur c = osp_cur_on(e, "expression", &err);
+    int64_t n;
+    r->cfa = CFA_OTHER;
+    if (is_plt(e, &n)) {
+        r->cfa = CFA_PLT;
+        r->cfa_off = 8 * n;
+        return;
+    }
+    uint8_t reg = osp_cur_u8(&c);
+    int64_t off = osp_cur_sleb(&c);
+    if (osp_cur_u8(&c) != DEREF || c.bad)
+        return;
+    if (reg == BREG0 + RBP && osp_cur_left(&c) == 0)
+        r->cfa = CFA_DEREF_FP;
+    else if (reg == BREG0 + RSP && osp_cur_u8(&c) == PLUS_UCONST && osp_cur_uvarint(&c) == 8 &&
+             !c.bad && osp_cur_left(&c) == 0)
+        r->cfa = CFA_DEREF_SP;
+    r->cfa_off = off;
+}
+
+static void set(table_row *r, uint64_t reg, uint8_t how, int64_t off)
+{
+    if (reg == RBP) {
+        r->rbp = how;
+        r->rbp_off = off;
+    } else if (reg == RIP) {
+        r->rip = how;
+        r->rip_off = off;
+    }
+}
+
+static void restore(table_row *r, uint64_t reg, const table_row *first)
+{
+    if (reg == RBP)
+        set(r, reg, first->rbp, first->rbp_off);
+    else if (reg == RIP)
+        set(r, reg, first->rip, first->rip_off);
+}
+
+typedef struct {
+    table_row now, first, kept[MAX_REMEMBERED];
+    unsigned nkept;
+    uint64_t pc;
+    const osp_cie *cie;
+    /* where rows go; NULL while the CIE's instructions run */
+    osp_row_list *out;
+    uint64_t from, to;
+    bool unknown;
+} machine;
+
+/* The row that was built holds from m->pc up to next. */
+static void emit(machine *m, uint64_t next)
+{
+    uint64_t from = m->pc > m->from ? m->pc : m->from, to = next < m->to ? next : m->to;
+    if (!m->out || from >= to)
+        return;
+    uint32_t rule = rule_of(&m->now, m->cie->signal);
+    m->unknown |= rule == OSP_RULE_UNKNOWN;
+    osp_row_add(m->out, from, rule);
+}
+
+static void advance(machine *m, uint64_t by)
+{
+    uint64_t step = by * m->cie->code_align;
+    if (by > MAX_FUNCTION)
+        step = MAX_FUNCTION;
+    emit(m, m->pc + step);
+    m->pc += step;
+}
+
+static int64_t factored(const machine *m, uint64_t v)
+{
+    return (int64_t)(v * (uint64_t)m->cie->data_align);
+}
+
+static osp_span block(osp_cur *c)
+{
+    uint64_t n = osp_cur_uvarint(c);
+    return osp_cur_bytes(c, n);
+}
+
+/* One extended instruction (its two high bits are 0). */
+static void extended(machine *m, osp_cur *c, uint8_t op)
+{
+    table_row *r = &m->now;
+    uint64_t reg;
+    switch (op) {
+    case 0x00: break;                                                     /* nop */
+    case 0x01: {                                                          /* set_loc */
+        uint64_t to = (m->cie->encoding & 0x70) ? (osp_cur_fail(c, "relative set_loc"), 0)
+                                                : encoded(c, m->cie->encoding, 0);
+        if (c->bad || to < m->pc)
+            osp_cur_fail(c, "set_loc goes back");
+        else {
+            emit(m, to);
+            m->pc = to;
+        }
+        break;
+    }
+    case 0x02: advance(m, osp_cur_u8(c)); break;                          /* advance_loc1 */
+    case 0x03: advance(m, osp_cur_u16(c)); break;                         /* advance_loc2 */
+    case 0x04: advance(m, osp_cur_u32(c)); break;                         /* advance_loc4 */
+    case 0x05:                                                            /* offset_extended */
+        reg = osp_cur_uvarint(c);
+        set(r, reg, OFFSET, factored(m, osp_cur_uvarint(c)));
+        break;
+    case 0x06: restore(r, osp_cur_uvarint(c), &m->first); break;          /* restore_extended */
+    case 0x07: set(r, osp_cur_uvarint(c), UNDEFINED, 0); break;           /* undefined */
+    case 0x08: set(r, osp_cur_uvarint(c), SAME, 0); break;                /* same_value */
+    case 0x09:                                                            /* register */
+        reg = osp_cur_uvarint(c);
+        osp_cur_uvarint(c);
+        set(r, reg, OTHER, 0);
+        break;
+    case 0x0a:                                                            /* remember_state */
+        if (m->nkept == MAX_REMEMBERED)
+            osp_cur_fail(c, "remember_state too deep");
+        else
+            m->kept[m->nkept++] = *r;
+        break;
+    case 0x0b:                                                            /* restore_state */
+        if (m->nkept == 0)
+            osp_cur_fail(c, "restore_state without remember_state");
+        else
+            *r = m->kept[--m->nkept];
+        break;
+    case 0x0c:                                                            /* def_cfa */
+    case 0x12:                                                            /* def_cfa_sf */
+        r->cfa = CFA_REG;
+        r->cfa_reg = osp_cur_uvarint(c);
+        r->cfa_off = op == 0x0c ? (int64_t)osp_cur_uvarint(c) : factored(m, (uint64_t)osp_cur_sleb(c));
+        break;
+    case 0x0d:                                                            /* def_cfa_register */
+        r->cfa = CFA_REG;
+        r->cfa_reg = osp_cur_uvarint(c);
+        break;
+    case 0x0e: r->cfa_off = (int64_t)osp_cur_uvarint(c); break;           /* def_cfa_offset */
+    case 0x13: r->cfa_off = factored(m, (uint64_t)osp_cur_sleb(c)); break; /* def_cfa_offset_sf */
+    case 0x0f: cfa_expression(r, block(c)); break;                        /* def_cfa_expression */
+    case 0x10: {                                                          /* expression */
+        reg = osp_cur_uvarint(c);
+        osp_span e = block(c);
+        bool at_fp = e.n == 2 && e.p[0] == 0x76 && e.p[1] == 0;           /* breg6 0 */
+        set(r, reg, at_fp && reg == RBP ? AT_FP : OTHER, 0);
+        break;
+    }
+    case 0x11:                                                            /* offset_extended_sf */
+        reg = osp_cur_uvarint(c);
+        set(r, reg, OFFSET, factored(m, (uint64_t)osp_cur_sleb(c)));
+        break;
+    case 0x14:                                                            /* val_offset */
+        reg = osp_cur_uvarint(c);
+        osp_cur_uvarint(c);
+        set(r, reg, OTHER, 0);
+        break;
+    case 0x15:                                                            /* val_offset_sf */
+        reg = osp_cur_uvarint(c);
+        osp_cur_sleb(c);
+        set(r, reg, OTHER, 0);
+        break;
+    case 0x16:                                                            /* val_expression */
+        reg = osp_cur_uvarint(c);
+        block(c);
+        set(r, reg, OTHER, 0);
+        break;
+    case 0x2e: osp_cur_uvarint(c); break;                                 /* GNU_args_size */
+    case 0x2f:                                                            /* GNU_negative_offset_extended */
+        reg = osp_cur_uvarint(c);
+        set(r, reg, OFFSET, -factored(m, osp_cur_uvarint(c)));
+        break;
+    default: osp_cur_fail(c, "call frame instruction 0x%x", op);
+    }
+}
+
+static bool run(machine *m, osp_span insn)
+{
+    osp_err err;
+    osp_cur c = osp_cur_on(insn, "call frame instructions", &err);
+    while (osp_cur_left(&c)) {
+        uint8_t op = osp_cur_u8(&c), low = op & 0x3f;
+        switch (op >> 6) {
+        case 1: advance(m, low); break;
+        case 2: set(&m->now, low, OFFSET, factored(m, osp_cur_uvarint(&c))); break;
+        case 3: restore(&m->now, low, &m->first); break;
+        default: extended(m, &c, low);
+        }
+        if (m->out && m->pc >= m->to)
+            break;
+    }
+    return !c.bad;
+}
+
+bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_row_list *out)
+{
+    machine m = {.cie = &f->cie, .from = from, .to = to};
+    m.now.rip = OTHER;
+    m.now.cfa = CFA_OTHER;
+    bool ok = run(&m, f->cie.insn);
+    m.first = m.now;
+    m.nkept = 0;
+    m.out = out;
+    m.pc = f->start;
+    ok = ok && run(&m, f->insn);
+    if (ok) {
+        emit(&m, f->end);
+    } else {
+        uint64_t at = m.pc > from ? m.pc : from;
+        if (at < to)
+            osp_row_add(out, at, OSP_RULE_UNKNOWN);
+    }
+    return ok && !m.unknown;
+}

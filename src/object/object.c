@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* object.c: the object itself: opens the parts when they are first needed, and knows which of them answers. */
+#include "object_internal.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PAGE = 4096 };
+static const size_t MAX_FILE = (size_t)1 << 33, MAX_MEMORY = (size_t)1 << 32;
+
+typedef enum { UNREAD, ABSENT, READ } loaded;
+
+struct osp_object {
+    osp_arena arena;
+    osp_file file; /* or bytes in the arena */
+    osp_elf elf;
+    osp_str name, build_id;
+    const char *debug_root; /* in the arena; NULL = default */
+    bool no_debug_files;
+    loaded debug_is, symbols_are, rows_are;
+    osp_file debug_file;
+    osp_elf debug;
+    osp_code_symbols symbols;
+    bool has_go, has_buildinfo;
+    osp_str version, modinfo;
+    osp_pcln go;
+    osp_row_list rows;
+    uint32_t rows_skipped;
+    osp_dwarf *dwarf;
+    loaded dwarf_is;
+};
+
+/* ---- open -------------------------------------------------------------------------------------------------- */
+
+static osp_str build_id_of(osp_object *o)
+{
+    osp_span id = osp_elf_note(&o->elf, S("GNU"), NT_GNU_BUILD_ID);
+    if (id.n == 0 || id.n > 64) {
+        enum { NT_GO_BUILD_ID = 4 };
+        id = osp_elf_note(&o->elf, S("Go"), NT_GO_BUILD_ID);
+        return id.n && id.n <= 512 ? osp_span_text(id) : S("");
+    }
+    char *hex = osp_new(&o->arena, char, 2 * id.n + 1);
+    if (!hex)
+        return S("");
+    for (size_t i = 0; i < id.n; i++)
+        snprintf(hex + 2 * i, 3, "%02x", id.p[i]);
+    return (osp_str){hex, 2 * id.n};
+}
+
+static osp_object *new_object(const char *name, const osp_object_opts *opts, osp_err *err)
+{
+    osp_object *o = calloc(1, sizeof *o);
+    if (!o) {
+        osp_fail_memory(err, "opening an object");
+        return NULL;
+    }
+    osp_arena_init(&o->arena, MAX_MEMORY);
+    o->name = osp_arena_str(&o->arena, osp_str_from(name ? name : ""));
+    if (opts && opts->debug_root)
+        o->debug_root = osp_arena_str(&o->arena, osp_str_from(opts->debug_root)).p;
+    o->no_debug_files = opts && opts->no_debug_files;
+    return o;
+}
+
+static osp_object *read_object(osp_object *o, osp_span bytes, osp_err *err)
+{
+    if (!osp_elf_open(&o->elf, bytes, &o->arena, err)) {
+        osp_fail_in(err, "%.*s", STRF(o->name));
+        osp_object_close(o);
+        return NULL;
+    }
+    o->build_id = build_id_of(o);
+    o->has_buildinfo = osp_go_buildinfo(&o->elf, &o->version, &o->modinfo);
+    /* The search for pclntab by its magic reads all data, so there must be some other sign of Go. */
+    enum { NT_GO_BUILD_ID = 4 };
+    if (o->has_buildinfo || osp_elf_section(&o->elf, S(".gopclntab")) ||
+        osp_elf_section(&o->elf, S(".data.rel.ro.gopclntab")) || osp_elf_note(&o->elf, S("Go"), NT_GO_BUILD_ID).n)
+        o->has_go = osp_pcln_open(&o->go, &o->elf);
+    return o;
+}
+
+osp_object *osp_object_open_fd(int fd, const char *name, const osp_object_opts *opts, osp_err *err)
+{
+    osp_object *o = new_object(name, opts, err);
+    if (!o)
+        return NULL;
+    if (!osp_file_open_fd(fd, name ? name : "file", MAX_FILE, &o->file, err)) {
+        osp_object_close(o);
+        return NULL;
+    }
+    return read_object(o, o->file.bytes, err);
+}
+
+osp_object *osp_object_open_bytes(osp_span elf, const char *name, const osp_object_opts *opts, osp_err *err)
+{
+    osp_object *o = new_object(name, opts, err);
+    if (!o)
+        return NULL;
+    osp_str copy = osp_arena_str(&o->arena, osp_span_text(elf));
+    if (!copy.p) {
+        osp_fail_memory(err, "copying an object");
+        osp_object_close(o);
+        return NULL;
+    }
+    o->no_debug_files = true;
+    return read_object(o, osp_str_bytes(copy), err);
+}
+
+void osp_object_close(osp_object *o)
+{
+    if (!o)
+        return;
+    osp_dwarf_close(o->dwarf);
+    free(o->rows.row);
+    if (o->debug_is == READ)
+        osp_file_close(&o->debug_file);
+    if (o->file.bytes.p)
+        osp_file_close(&o->file);
+    osp_arena_drop(&o->arena);
+    free(o);
+}
+
+osp_str osp_object_name(const osp_object *o) { return o->name; }
+osp_str osp_object_build_id(const osp_object *o) { return o->build_id; }
+int osp_object_machine(const osp_object *o) { return o->elf.machine; }
+int osp_object_type(const osp_object *o) { return o->elf.type; }
+
+bool osp_object_bias(const osp_object *o, uint64_t map_start, uint64_t map_offset, uint64_t *bias, osp_err *err)
+{
+    /* Two segments may share a page of the file; then the one that begins there, and code before data. */
+    const osp_segment *best = NULL;
+    int best_rank = -1;
+    for (uint32_t i = 0; i < o->elf.nsegment; i++) {
+        const osp_segment *s = &o->elf.segment[i];
+        uint64_t first = s->offset & ~(uint64_t)(PAGE - 1);
+        if (s->type != PT_LOAD || map_offset < first || map_offset - s->offset >= s->filesz + (s->offset - first))
+            if (s->type != PT_LOAD || map_offset != first)
+                continue;
+        int rank = ((s->flags & PF_X) ? 2 : 0) + (map_offset == first);
+        if (rank > best_rank) {
+            best_rank = rank;
+            best = s;
+        }
+    }
+    if (!best)
+        return osp_fail(err, OSP_EABSENT, "%.*s: no segment holds file offset 0x%llx", STRF(o->name),
+                        (unsigned long long)map_offset);
+    *bias = map_start - (best->vaddr + map_offset - best->offset);
+    return true;
+}
+
+/* ---- parts ------------------------------------------------------------------------------------------------- */
+
+/* The separate debug file, or NULL. */
+static const osp_elf *debug_of(osp_object *o)
+{
+    if (o->debug_is == UNREAD) {
+        bool found = !o->no_debug_files &&
+                     osp_debug_file(&o->elf, o->debug_root, o->name.p, &o->debug_file, &o->debug, &o->arena);
+        o->debug_is = found ? READ : ABSENT;
+    }
+    return o->debug_is == READ ? &o->debug : NULL;
+}
+
+static const osp_code_symbols *symbols_of(osp_object *o)
+{
+    if (o->symbols_are == UNREAD) {
+        uint64_t from = o->has_go ? o->go.text : 0, to = o->has_go ? o->go.etext : 0;
+        osp_err ignored; /* without memory there are no names, which is no error here */
+        bool got = osp_code_symbols_read(&o->symbols, &o->arena, &o->elf, debug_of(o), from, to, &ignored);
+        o->symbols_are = got ? READ : ABSENT;
+    }
+    return &o->symbols;
+}
+
+static osp_dwarf *dwarf_of(osp_object *o)
+{
+    if (o->dwarf_is == UNREAD) {
+        o->dwarf = osp_dwarf_open(&o->elf, debug_of(o), &o->arena);
+        o->dwarf_is = o->dwarf ? READ : ABSENT;
+    }
+    return o->dwarf;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------- */
+
+bool osp_object_is_go(osp_object *o, uint64_t file_addr)
+{
+    return o->has_go && osp_pcln_find(&o->go, file_addr) != UINT32_MAX;
+}
+
+size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size_t max)
+{
+    if (max == 0)
+        return 0;
+    if (osp_object_is_go(o, file_addr))
+        return osp_pcln_frames(&o->go, file_addr, out, max);
+    if (!osp_elf_is_code(&o->elf, file_addr))
+        return 0;
+    osp_symbol s = {0};
+    bool has_symbol = osp_object_symbol_at(o, file_addr, &s);
+    osp_dwarf *d = dwarf_of(o);
+    size_t n = d ? osp_dwarf_frames(d, file_addr, out, max) : 0;
+    if (n == 0 && !has_symbol)
+        return 0;
+    if (n == 0)
+        out[n++] = (osp_frame){.name = S(""), .linker_name = S(""), .file = S("")};
+    /* The outermost frame is the symbol's function; where DWARF knows no name (assembly), the symbol does. */
+    if (n < max || out[n - 1].name.n == 0) {
+        if (out[n - 1].name.n == 0 && has_symbol)
+            out[n - 1].name = out[n - 1].linker_name = s.name;
+    }
+    for (size_t i = 0; i < n; i++)
+        out[i].name = osp_demangle(&o->arena, out[i].name);
+    return n;
+}
+
+bool osp_object_symbol_at(osp_object *o, uint64_t file_addr, osp_symbol *out)
+{
+    if (osp_object_is_go(o, file_addr)) {
+        osp_func f;
+        if (!osp_pcln_func(&o->go, osp_pcln_find(&o->go, file_addr), &f))
+            return false;
+        *out = (osp_symbol){osp_pcln_name(&o->go, f.name), f.entry, f.end};
+        return true;
+    }
+    const osp_code_symbol *s = osp_code_symbol_at(symbols_of(o), file_addr);
+    if (!s)
+        return false;
+    *out = (osp_symbol){s->name, s->start, s->end};
+    return true;
+}
+
+bool osp_object_symbol(osp_object *o, osp_str linker_name, osp_symbol_value *out)
+{
+    if (osp_elf_symbol(&o->elf, linker_name, out))
+        return true;
+    for (uint32_t i = 0; o->has_go && i < o->go.nfunc; i++) {
+        osp_func f;
+        if (osp_pcln_func(&o->go, i, &f) && osp_pcln_is_named(&o->go, &f, linker_name)) {
+            *out = (osp_symbol_value){f.entry, f.end - f.entry, STT_FUNC};
+            return true;
+        }
+    }
+    const osp_elf *debug = debug_of(o);
+    return debug && osp_elf_symbol(debug, linker_name, out);
+}
+
+/* ---- Go ---------------------------------------------------------------------------------------------------- */
+
+/* The rest of the first line of the module text that begins with key and a tab. */
+static osp_str module_line(osp_str text, osp_str key)
+{
+    while (text.n) {
+        osp_str line = osp_str_cut(&text, '\n');
+        if (line.n > key.n && osp_str_starts(line, key) && line.p[key.n] == '\t')
+            return osp_str_skip(line, key.n + 1);
+    }
+    return S("");
+}
+
+bool osp_object_go(osp_object *o, osp_go_info *out)
+{
+    if (!o->has_go)
+        return false;
+    *out = (osp_go_info){
+        .version = o->version,
+        .path = module_line(o->modinfo, S("path")),
+        .modinfo = o->modinfo,
+        .text = o->go.text,
+        .etext = o->go.etext,
+        .moduledata = o->go.moduledata,
+        .nfunc = o->go.nfunc,
+    };
+    return true;
+}
+
+bool osp_object_tls(const osp_object *o, uint64_t *memsz, uint64_t *align)
+{
+    for (uint32_t i = 0; i < o->elf.nsegment; i++) {
+        if (o->elf.segment[i].type != PT_TLS)
+            continue;
+        *memsz = o->elf.segment[i].memsz;
+        *align = o->elf.segment[i].align;
+        return true;
+    }
+    return false;
+}
+
+osp_span osp_object_bytes(const osp_object *o, uint64_t file_addr, size_t n)
+{
+    osp_span b = osp_elf_from(&o->elf, file_addr);
+    return b.n >= n ? (osp_span){b.p, n} : (osp_span){0};
+}
+
+bool osp_object_relocation(osp_object *o, uint32_t elf_type, uint64_t *slot, int64_t *addend)
+{
+    osp_span table[2];
+    osp_elf_relocs(&o->elf, table);
+    for (int t = 0; t < 2; t++) {
+        for (size_t i = 0; i < table[t].n / OSP_RELA_SIZE; i++) {
+            osp_reloc r = osp_elf_reloc_at(table[t], i);
+            if (r.type != elf_type)
+                continue;
+            if (r.symbol != 0 && !osp_str_eq(osp_elf_dynamic_name(&o->elf, r.symbol), S("runtime.tlsg")))
+                continue;
+            *slot = r.offset;
+            *addend = r.addend;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- unwinding --------------------------------------------------------------------------------------------- */
+
+bool osp_object_rows(osp_object *o, osp_rows *out, osp_err *err)
+{
+    if (o->rows_are != READ) {
+        if (!osp_rows_make(&o->elf, debug_of(o), o->has_go ? &o->go : NULL, &o->rows, &o->rows_skipped, err))
+            return osp_fail_in(err, "%.*s", STRF(o->name));
+        o->rows_are = READ;
+    }
+    *out = (osp_rows){o->rows.row, (uint32_t)o->rows.n, o->rows.base, o->rows_skipped};
+    return true;
+}

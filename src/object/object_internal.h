@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* object_internal.h: what the files of this room share.
+ *
+ *     elf.c        headers, sections, segments, notes, relocations, compressed sections, words by address
+ *     debugfile.c  the separate debug file of an object
+ *     symtab.c     .symtab and .dynsym, by address and by name
+ *     buildinfo.c  what the Go linker says about itself
+ *     pclntab.c    Go's own tables: functions, files, lines, inlines, SP deltas
+ *     cfi.c        .eh_frame and .debug_frame, one function at a time
+ *     rows.c       all of that as one table of unwind rows
+ *     dwarf.c      lines and inlines through libdw
+ *     demangle.c   C++ and Rust names
+ *     object.c     the object itself: who answers what
+ *     cache.c      many objects */
+#ifndef OSP_OBJECT_INTERNAL_H
+#define OSP_OBJECT_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/cur.h"
+#include "base/hash.h"
+#include "object/object.h"
+
+/* ---- elf.c ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    osp_str name;
+    uint32_t type, link, info;
+    uint64_t flags, addr, offset, size, entsize;
+} osp_section;
+
+typedef struct {
+    uint32_t type, flags;
+    uint64_t offset, vaddr, filesz, memsz, align;
+} osp_segment;
+
+/* A parsed ELF file over bytes that live elsewhere. */
+typedef struct {
+    osp_span bytes;
+    osp_arena *arena; /* tables and decompressed sections */
+    uint16_t machine, type;
+    uint64_t entry;
+    osp_section *section;
+    uint32_t nsection;
+    osp_segment *segment;
+    uint32_t nsegment;
+    struct { /* from PT_DYNAMIC; file addresses, 0 = absent */
+        uint64_t symtab, strtab, strsz, hash, gnu_hash, rela, relasz, jmprel, pltrelsz;
+    } dyn;
+} osp_elf;
+
+bool osp_elf_open(osp_elf *e, osp_span bytes, osp_arena *arena, osp_err *err) OSP_CHECKED;
+
+/* The first section of that name, or NULL. */
+const osp_section *osp_elf_section(const osp_elf *e, osp_str name);
+/* The bytes of a section in the file, as they are; empty for SHT_NOBITS. */
+osp_span osp_elf_raw(const osp_elf *e, const osp_section *s);
+/* The bytes of a section, decompressed into the arena where needed. False and *err if they cannot be had. */
+bool osp_elf_contents(const osp_elf *e, const osp_section *s, osp_span *out, osp_err *err) OSP_CHECKED;
+/* The section .NAME, or .zNAME as old tools called it when compressed; EABSENT if there is none. name starts with
+ * a dot. */
+bool osp_elf_debug_section(const osp_elf *e, osp_str name, osp_span *out, uint64_t *addr, osp_err *err) OSP_CHECKED;
+
+/* File-backed bytes from file address addr to the end of its segment; empty if there are none. */
+osp_span osp_elf_from(const osp_elf *e, uint64_t addr);
+/* The segment (PT_LOAD) that holds addr in memory, or NULL. */
+const osp_segment *osp_elf_segment_of(const osp_elf *e, uint64_t addr);
+/* True if addr is in an executable segment. */
+bool osp_elf_is_code(const osp_elf *e, uint64_t addr);
+
+/* The next note in a span of notes. */
+typedef struct {
+    uint32_t type;
+    osp_str name; /* without the NUL */
+    osp_span desc;
+} osp_note;
+bool osp_elf_note_next(osp_span *notes, osp_note *out);
+/* The descriptor of the first note of that name and type anywhere in the file; empty if none. */
+osp_span osp_elf_note(const osp_elf *e, osp_str name, uint32_t type);
+
+/* One dynamic relocation with addend. */
+typedef struct {
+    uint64_t offset;
+    uint32_t type, symbol;
+    int64_t addend;
+} osp_reloc;
+/* The tables of dynamic relocations: [0] .rela.dyn, [1] .rela.plt; walk with osp_elf_reloc_at. */
+void osp_elf_relocs(const osp_elf *e, osp_span table[2]);
+enum { OSP_RELA_SIZE = 24 };
+osp_reloc osp_elf_reloc_at(osp_span table, size_t i);
+
+/* n words at file address addr as the dynamic linker would leave them (bias 0): relative relocations applied. */
+bool osp_elf_words(const osp_elf *e, uint64_t addr, uint64_t *out, size_t n);
+
+static inline uint16_t osp_le16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline uint32_t osp_le32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline uint64_t osp_le64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* ---- symtab.c ---------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t start, end, reach; /* reach: the largest end of this and all symbols before it */
+    osp_str name;
+} osp_code_symbol;
+
+/* Function symbols sorted by address; of several at one address the best is kept. */
+typedef struct {
+    osp_code_symbol *row;
+    uint32_t n;
+} osp_code_symbols;
+
+/* skip_from .. skip_to: addresses whose symbols are not wanted (Go text). debug may be NULL. */
+bool osp_code_symbols_read(osp_code_symbols *t, osp_arena *arena, const osp_elf *e, const osp_elf *debug,
+                           uint64_t skip_from, uint64_t skip_to, osp_err *err) OSP_CHECKED;
+const osp_code_symbol *osp_code_symbol_at(const osp_code_symbols *t, uint64_t addr);
+
+/* A defined symbol by name in .symtab, else .dynsym, of one file. */
+bool osp_elf_symbol(const osp_elf *e, osp_str name, osp_symbol_value *out);
+/* The name of dynamic symbol i; empty if there is none. */
+osp_str osp_elf_dynamic_name(const osp_elf *e, uint32_t i);
+
+/* ---- buildinfo.c ------------------------------------------------------------------------------------------- */
+
+/* Version and module text of a Go file; false if it holds none. */
+bool osp_go_buildinfo(const osp_elf *e, osp_str *version, osp_str *modinfo);
+/* The minor release in "go1.26.8 X:simd": 26; 0 if the text is not of that form. */
+unsigned osp_go_minor(osp_str version);
+
+/* ---- pclntab.c --------------------------------------------------------------------------------------------- */
+
+enum { OSP_FUNC_TOPFRAME = 1, OSP_FUNC_SPWRITE = 2, OSP_FUNC_ASM = 4 };
+
+typedef struct {
+    osp_span tab; /* from the header on; may reach past the table's end */
+    unsigned layout; /* 116, 118 or 120: the first release that wrote this form */
+    unsigned quantum;
+    uint32_t nfunc;
+    uint64_t addr;                             /* file address of the header */
+    uint64_t text, etext;                      /* file addresses */
+    uint64_t moduledata, gofunc;               /* file addresses; 0 = not found */
+    osp_span names, cutab, files, pctab, funcs; /* funcs begins with functab */
+    osp_span gofunc_bytes;                     /* from gofunc on */
+} osp_pcln;
+
+/* One function's record. */
+typedef struct {
+    uint64_t entry, end; /* file addresses */
+    uint32_t name, pcsp, pcfile, pcline, npcdata, cu, nfuncdata;
+    int32_t start_line;
+    uint8_t id, flag;
+    uint32_t at; /* offset of what follows the fixed part, in funcs */
+} osp_func;
+
+/* Find and check the table of a file. False: no Go code in it. */
+bool osp_pcln_open(osp_pcln *p, const osp_elf *e);
+/* Function i of nfunc; false if its record is broken. */
+bool osp_pcln_func(const osp_pcln *p, uint32_t i, osp_func *out);
+/* The index of the function at addr, or UINT32_MAX. */
+uint32_t osp_pcln_find(const osp_pcln *p, uint64_t addr);
+osp_str osp_pcln_name(const osp_pcln *p, uint32_t off);
+bool osp_pcln_is_named(const osp_pcln *p, const osp_func *f, osp_str name);
+/* Frames at addr, innermost inline first. */
+size_t osp_pcln_frames(const osp_pcln *p, uint64_t addr, osp_frame *out, size_t max);
+
+/* The steps of a pc-value table: value holds for pcs in [pc, next). */
+typedef struct {
+    osp_cur cur;
+    osp_err err;
+    uint64_t pc, next;
+    int32_t value;
+    unsigned quantum;
+    bool first;
+} osp_pcvalue;
+bool osp_pcvalue_open(osp_pcvalue *v, const osp_pcln *p, uint32_t off, uint64_t entry);
+/* False at the end of the table; v->cur.bad tells a broken one. */
+bool osp_pcvalue_next(osp_pcvalue *v);
+
+/* ---- rows.c, cfi.c ----------------------------------------------------------------------------------------- */
+
+typedef struct {
+    osp_row *row; /* malloc'ed */
+    size_t n, cap;
+    uint64_t base;
+    bool failed; /* out of memory or past the limit */
+} osp_row_list;
+
+/* Add a rule that holds from addr on; addresses may not fall. */
+void osp_row_add(osp_row_list *l, uint64_t addr, uint32_t rule);
+/* All of Go's rows; returns how many functions could not be read. */
+uint32_t osp_rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *out);
+
+/* The table of a file; debug and go may be NULL. skipped: functions that could not be read or expressed. */
+bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_row_list *out, uint32_t *skipped,
+                   osp_err *err) OSP_CHECKED;
+
+/* A table of call frame information. */
+typedef struct {
+    osp_span bytes;
+    uint64_t addr; /* file address of the first byte */
+    bool is_eh;    /* .eh_frame, not .debug_frame */
+} osp_cfi;
+
+typedef struct {
+    size_t at; /* of its length field */
+    bool ok, augmented, signal;
+    uint64_t code_align;
+    int64_t data_align;
+    uint64_t return_reg;
+    uint8_t encoding; /* of FDE addresses */
+    osp_span insn;
+} osp_cie;
+
+typedef struct {
+    uint64_t start, end;
+    osp_cie cie;
+    osp_span insn;
+} osp_fde;
+
+typedef struct {
+    const osp_cfi *cfi;
+    size_t at;
+    osp_cie cie; /* the last one read */
+    uint32_t broken;
+} osp_cfi_iter;
+
+/* The next FDE; broken ones are counted and left out. */
+bool osp_cfi_next(osp_cfi_iter *it, osp_fde *out);
+/* Add the rows of an FDE, for the addresses in [from, to). False if some of its rules could not be expressed or
+ * read; those are OSP_RULE_UNKNOWN. */
+bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_row_list *out);
+
+/* ---- debugfile.c, dwarf.c, demangle.c ---------------------------------------------------------------------- */
+
+/* Find and open the separate debug file of e, whose path is name; root NULL = the system's. */
+bool osp_debug_file(const osp_elf *e, const char *root, const char *name, osp_file *file, osp_elf *out,
+                    osp_arena *arena);
+
+typedef struct osp_dwarf osp_dwarf;
+/* The DWARF of e, else of its debug file (which may be NULL); NULL if there is none. */
+osp_dwarf *osp_dwarf_open(const osp_elf *e, const osp_elf *debug, osp_arena *arena);
+void osp_dwarf_close(osp_dwarf *d);
+/* Frames at addr, innermost inline first, with linker names as names where there are any; 0 = nothing known. */
+size_t osp_dwarf_frames(osp_dwarf *d, uint64_t addr, osp_frame *out, size_t max);
+
+/* name as people write it, in the arena; name itself if it is not mangled. */
+osp_str osp_demangle(osp_arena *arena, osp_str name);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rows.c: all that a file knows about unwinding, as one sorted table of rows (bpf/rows.h).
+ *
+ * Each stretch of addresses has one source: Go text belongs to pclntab, all else to .eh_frame, and what that leaves
+ * to .debug_frame. Stretches are sorted, clipped so that they do not overlap, and their rows appended; between them
+ * stands a row of kind NONE. Neighbours that say the same become one.
+ *
+ * Go, x86-64 (runtime/stack.go "Stack frame layout", cmd/internal/obj/x86/obj6.go):
+ *
+ *     CFA = sp + delta + 8. A function with a frame saves rbp at CFA - 16:
+ *         since 1.21   push rbp; mov rbp, rsp; sub rsp, N      the delta goes 0, 8, N + 8
+ *         before       sub rsp, N; mov [rsp + N - 8], rbp; …   the delta goes 0, N; rbp is saved one instruction later
+ *     Assembly may do neither (NOFRAME); its first bytes are looked at. */
+#include "object_internal.h"
+
+#include "base/buf.h"
+
+#include <elf.h>
+#include <stdlib.h>
+
+enum {
+    MAX_ROWS = 1 << 27,
+    PADDING = 63, /* a smaller gap between functions is alignment: not worth a row */
+};
+
+void osp_row_add(osp_row_list *l, uint64_t addr, uint32_t rule)
+{
+    if (addr < l->base || addr - l->base > UINT32_MAX)
+        return;
+    uint32_t pc = (uint32_t)(addr - l->base);
+    if (l->n && l->row[l->n - 1].pc >= pc)
+        l->n--;
+    if (l->n && l->row[l->n - 1].rule == rule)
+        return;
+    if (l->n == l->cap && (l->n >= MAX_ROWS || !osp_grow((void **)&l->row, &l->cap, l->n + 1, sizeof *l->row))) {
+        l->failed = true;
+        return;
+    }
+    l->row[l->n++] = (osp_row){pc, rule};
+}
+
+/* ---- Go ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint8_t kind, root;
+} special;
+
+/* Functions whose frames are not what their SP deltas say, or end a stack. */
+static special special_of(const osp_pcln *p, const osp_func *f)
+{
+    static const struct {
+        const char *name;
+        uint8_t kind, root;
+        bool compiled; /* Go code; else assembly, whose compiled wrappers of the same name are nothing special */
+    } known[] = {
+        {"goexit", OSP_RULE_END, OSP_ROOT_GOEXIT, false},
+        {"mcall", OSP_RULE_END, OSP_ROOT_SCHEDULER, false},
+        {"gogo", OSP_RULE_END, OSP_ROOT_SCHEDULER, false},
+        {"mstart", OSP_RULE_END, OSP_ROOT_MSTART, false},
+        {"rt0_go", OSP_RULE_END, OSP_ROOT_MSTART, false},
+        {"systemstack", OSP_RULE_GO_SYSTEMSTACK, 0, false},
+        {"morestack", OSP_RULE_GO_MORESTACK, 0, false},
+        {"asmcgocall", OSP_RULE_GO_ASMCGOCALL, 0, false},
+        {"cgocallback", OSP_RULE_GO_CGOCALLBACK, 0, false},
+        {"asyncPreempt", OSP_RULE_GO_EXACT, 0, false},
+        {"sigpanic", OSP_RULE_GO_EXACT, 0, true},
+        {"sigpanic0", OSP_RULE_GO_EXACT, 0, false},
+        {"sigreturn__sigaction", OSP_RULE_SIGFRAME, 0, false},
+        {"sigreturn", OSP_RULE_SIGFRAME, 0, false},
+        {"sigtramp", OSP_RULE_SP, 0, false},
+        {"cgoSigtramp", OSP_RULE_SP, 0, false},
+        {"sigtrampgo", OSP_RULE_SP, 0, true},
+    };
+    if (f->flag == 0 && f->id == 0)
+        return (special){.kind = OSP_RULE_SP};
+    osp_str name = osp_pcln_name(p, f->name);
+    if (osp_str_ends(name, S(".abi0")))
+        name.n -= 5;
+    if (osp_str_starts(name, S("runtime."))) {
+        osp_str in = osp_str_skip(name, 8);
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (osp_str_eq(in, osp_str_from(known[i].name)) &&
+                (known[i].compiled || (f->flag & OSP_FUNC_ASM) || p->layout == 116))
+                return (special){known[i].kind, known[i].root};
+    }
+    if ((f->flag & OSP_FUNC_TOPFRAME) || osp_str_starts(name, S("_rt0_amd64")))
+        return (special){OSP_RULE_END, OSP_ROOT_MSTART};
+    return (special){f->flag & OSP_FUNC_SPWRITE ? OSP_RULE_GO_SPWRITE : OSP_RULE_SP, 0};
+}
+
+/* How a function saves rbp, told from the bytes where its delta first grows. */
+typedef struct {
+    bool saves;
+    uint64_t from; /* the address from which on rbp is at CFA - 16 */
+} saving;
+
+static saving saving_at(const osp_elf *e, const osp_func *f, uint64_t pc, int32_t delta)
+{
+    /* Compiled since 1.21: always by push. (The byte is not worth a page fault.) */
+    if (delta == 8 && !(f->flag & OSP_FUNC_ASM))
+        return (saving){true, pc};
+    osp_span text = osp_elf_from(e, f->entry);
+    uint64_t at = pc - f->entry;
+    if (at > text.n || text.n - at < 8)
+        return (saving){0};
+    if (delta == 8 && at >= 1 && text.p[at - 1] == 0x55) /* push rbp */
+        return (saving){true, pc};
+    const uint8_t *b = text.p + at;
+    if (b[0] != 0x48 || b[1] != 0x89) /* mov [rsp + disp], rbp */
+        return (saving){0};
+    if (b[2] == 0x2c && b[3] == 0x24 && delta == 8)
+        return (saving){true, pc + 4};
+    if (b[2] == 0x6c && b[3] == 0x24 && (int8_t)b[4] == delta - 8)
+        return (saving){true, pc + 5};
+    if (b[2] == 0xac && b[3] == 0x24 && (int32_t)osp_le32(b + 4) == delta - 8)
+        return (saving){true, pc + 8};
+    return (saving){0};
+}
+
+static uint32_t go_rule(const special *s, int32_t delta, bool saved)
+{
+    if (s->kind == OSP_RULE_END)
+        return osp_rule_make(OSP_RULE_END, 8 * s->root, 0);
+    if (s->kind == OSP_RULE_SIGFRAME)
+        return OSP_RULE_SIGFRAME;
+    if (delta < 0 || delta % 8 || delta + 8 > OSP_RULE_CFA_MAX) {
+        if (saved && delta > 0 && s->kind == OSP_RULE_SP)
+            return osp_rule_make(OSP_RULE_FP, 16, -16);
+        return OSP_RULE_UNKNOWN;
+    }
+    return osp_rule_make(s->kind, delta + 8, saved && delta > 0 ? -16 : 0);
+}
+
+static bool rows_of_func(const osp_pcln *p, const osp_elf *e, const osp_func *f, osp_row_list *out)
+{
+    special s = special_of(p, f);
+    if (s.kind == OSP_RULE_END || s.kind == OSP_RULE_SIGFRAME) {
+        /* A handler returns to sigreturn's first byte, and return addresses are looked up one byte before. */
+        osp_row_add(out, f->entry - (s.kind == OSP_RULE_SIGFRAME), go_rule(&s, 0, false));
+        return true;
+    }
+    osp_pcvalue v;
+    if (!osp_pcvalue_open(&v, p, f->pcsp, f->entry)) {
+        osp_row_add(out, f->entry, OSP_RULE_UNKNOWN);
+        return false;
+    }
+    saving save = {0};
+    bool looked = false, ok = true;
+    while (osp_pcvalue_next(&v) && v.pc < f->end) {
+        if (!looked && v.value > 0) {
+            looked = true;
+            save = saving_at(e, f, v.pc, v.value);
+        }
+        uint32_t rule = go_rule(&s, v.value, save.saves && v.pc >= save.from);
+        ok &= osp_rule_kind(rule) != OSP_RULE_UNKNOWN;
+        osp_row_add(out, v.pc, rule);
+        if (save.saves && save.from > v.pc && save.from < v.next && save.from < f->end)
+            osp_row_add(out, save.from, go_rule(&s, v.value, true));
+    }
+    /* A table ends with its function's last instruction; the next function is aligned. */
+    if (v.cur.bad || (v.next < f->end && f->end - v.next > PADDING)) {
+        osp_row_add(out, v.cur.bad ? v.pc : v.next, OSP_RULE_UNKNOWN);
+        return false;
+    }
+    return ok;
+}
+
+uint32_t osp_rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *out)
+{
+    uint32_t skipped = 0;
+    for (uint32_t i = 0; i < p->nfunc; i++) {
+        osp_func f;
+        if (!osp_pcln_func(p, i, &f))
+            skipped++;
+        else if (!rows_of_func(p, e, &f, out))
+            skipped++;
+    }
+    return skipped;
+}
+
+/* ---- all of a file ----------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t start, end;
+    uint32_t fde;  /* index in fdes */
+    uint8_t order; /* 0 Go, 1 .eh_frame, 2 .debug_frame */
+} stretch;
+
+typedef struct {
+    stretch *row;
+    size_t n, cap;
+    osp_fde *fde;
+    size_t nfde, fde_cap;
+    uint32_t broken;
+} stretches;
+
+static int by_start(const void *pa, const void *pb)
+{
+    const stretch *a = pa, *b = pb;
+    if (a->start != b->start)
+        return a->start < b->start ? -1 : 1;
+    if (a->order != b->order)
+        return a->order < b->order ? -1 : 1;
+    return a->fde < b->fde ? -1 : a->fde > b->fde;
+}
+
+static bool collect(stretches *s, const osp_cfi *cfi, const osp_elf *e, uint8_t order, const osp_pcln *go)
+{
+    osp_cfi_iter it = {.cfi = cfi};
+    osp_fde f;
+    while (osp_cfi_next(&it, &f)) {
+        /* Sections that the linker dropped leave FDEs at 0 or 1; Go text has better than its .debug_frame. */
+        if (f.start == f.end || !osp_elf_is_code(e, f.start) || (go && f.start >= go->text && f.end <= go->etext))
+            continue;
+        if (!osp_grow((void **)&s->row, &s->cap, s->n + 1, sizeof *s->row) ||
+            !osp_grow((void **)&s->fde, &s->fde_cap, s->nfde + 1, sizeof *s->fde))
+            return false;
+        s->row[s->n++] = (stretch){f.start, f.end, (uint32_t)s->nfde, order};
+        s->fde[s->nfde++] = f;
+    }
+    s->broken += it.broken;
+    return true;
+}
+
+/* .eh_frame by its section, or by the pointer in .eh_frame_hdr: version u8, three encodings u8, then the pointer. */
+static bool find_eh_frame(const osp_elf *e, osp_cfi *out)
+{
+    const osp_section *s = osp_elf_section(e, S(".eh_frame"));
+    if (s) {
+        *out = (osp_cfi){osp_elf_raw(e, s), s->addr, true};
+        if (out->bytes.n)
+            return true;
+    }
+    for (uint32_t i = 0; i < e->nsegment; i++) {
+        const osp_segment *g = &e->segment[i];
+        if (g->type != PT_GNU_EH_FRAME)
+            continue;
+        osp_span h = osp_elf_from(e, g->vaddr);
+        enum { PCREL_S4 = 0x1b, ABS_U4 = 0x03 };
+        if (h.n < 8 || h.p[0] != 1 || h.p[1] != PCREL_S4)
+            continue;
+        uint64_t addr = g->vaddr + 4 + (uint64_t)(int32_t)osp_le32(h.p + 4);
+        *out = (osp_cfi){osp_elf_from(e, addr), addr, true};
+        /* Its length is not said: it ends with an empty record. */
+        for (size_t at = 0; at + 4 <= out->bytes.n;) {
+            uint64_t n = osp_le32(out->bytes.p + at);
+            if (n == 0 || n > out->bytes.n - at - 4) {
+                out->bytes.n = at;
+                break;
+            }
+            at += 4 + n;
+        }
+        return out->bytes.n > 0;
+    }
+    return false;
+}
+
+/* From here on only what lies past `at` and, before Go text, ends there. */
+static uint64_t clipped_end(const stretch *s, const osp_pcln *go)
+{
+    if (go && s->order != 0 && s->start < go->text && s->end > go->text)
+        return go->text;
+    return s->end;
+}
+
+static uint32_t join(const stretches *s, const osp_elf *e, const osp_pcln *go, osp_row_list *out)
+{
+    uint64_t at = 0;
+    uint32_t skipped = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const stretch *x = &s->row[i];
+        uint64_t end = clipped_end(x, go), start = x->start > at ? x->start : at;
+        /* A stretch of a better source inside this one's way wins from its start on. */
+        if (start >= end)
+            continue;
+        if (x->order == 2 && i + 1 < s->n && s->row[i + 1].start < end && s->row[i + 1].order < 2)
+            end = s->row[i + 1].start > start ? s->row[i + 1].start : start;
+        if (start >= end)
+            continue;
+        if (at && start - at > PADDING)
+            osp_row_add(out, at, OSP_RULE_NONE);
+        if (x->order == 0)
+            skipped += osp_rows_of_go(go, e, out);
+        else
+            skipped += !osp_cfi_rows(&s->fde[x->fde], start, end, out);
+        at = end;
+    }
+    if (out->n)
+        osp_row_add(out, at, OSP_RULE_NONE);
+    return skipped;
+}
+
+static uint64_t first_code(const osp_elf *e)
+{
+    uint64_t base = UINT64_MAX;
+    for (uint32_t i = 0; i < e->nsegment; i++)
+        if (e->segment[i].type == PT_LOAD && (e->segment[i].flags & PF_X) && e->segment[i].vaddr < base)
+            base = e->segment[i].vaddr;
+    return base == UINT64_MAX ? 0 : base;
+}
+
+bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_row_list *out, uint32_t *skipped,
+                   osp_err *err)
+{
+    *out = (osp_row_list){.base = first_code(e)};
+    *skipped = 0;
+    if (e->machine != EM_X86_64)
+        return true;
+    stretches s = {0};
+    bool ok = true;
+    if (go) {
+        ok = osp_grow((void **)&s.row, &s.cap, 1, sizeof *s.row);
+        if (ok)
+            s.row[s.n++] = (stretch){go->text, go->etext, 0, 0};
+    }
+    osp_cfi cfi;
+    osp_err ignored; /* a .debug_frame that cannot be had is like one that is not there */
+    ok = ok && (!find_eh_frame(e, &cfi) || collect(&s, &cfi, e, 1, go));
+    cfi = (osp_cfi){.is_eh = false};
+    if (osp_elf_debug_section(e, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored) ||
+        (debug && osp_elf_debug_section(debug, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored)))
+        ok = ok && collect(&s, &cfi, e, 2, go);
+    if (ok && s.n) {
+        qsort(s.row, s.n, sizeof *s.row, by_start);
+        *skipped = s.broken + join(&s, e, go, out);
+    }
+    free(s.row);
+    free(s.fde);
+    if (!ok || out->failed) {
+        free(out->row);
+        *out = (osp_row_list){0};
+        return osp_fail_memory(err, "making unwind rows");
+    }
+    return true;
+}

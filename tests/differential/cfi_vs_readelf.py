@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares osprey's unwind rows with what readelf says of the same file's .eh_frame (or .debug_frame), row by row.
+
+usage: cfi_vs_readelf.py PROBE FILE...      exit status 1 if a row differs
+"""
+import bisect
+import re
+import subprocess
+import sys
+
+
+def readelf_rows(path):
+    """(address, cfa, rbp, ra, signal) for each line of readelf's interpreted tables, and each function's end."""
+    text = subprocess.run(["readelf", "--wide", "--debug-dump=frames-interp", path],
+                          capture_output=True, text=True, errors="replace").stdout
+    rows, ends, columns, signal, cies = [], [], [], False, {}
+    kind, key = None, None
+    for line in text.splitlines():
+        m = re.match(r"([0-9a-f]{8,16}) [0-9a-f]{16} [0-9a-f]{8,16} (CIE|FDE)(.*)", line)
+        if m:
+            kind, key = m.group(2), m.group(1).lstrip("0")
+            if kind == "CIE":
+                cies[key] = "S" in m.group(3).split('"')[1]
+            else:
+                of = re.search(r"cie=([0-9a-f]+)", m.group(3)).group(1).lstrip("0")
+                lo, hi = re.search(r"pc=([0-9a-f]+)\.\.([0-9a-f]+)", m.group(3)).groups()
+                signal, start, end = cies.get(of, False), int(lo, 16), int(hi, 16)
+                ends.append((start, end))
+            columns = []
+            continue
+        f = re.sub(r"(r\d+) \(\w+\)", r"\1", line).split()
+        if f[:2] == ["LOC", "CFA"]:
+            columns = f
+        elif kind == "FDE" and columns and re.match(r"^[0-9a-f]{16}$", f[0] if f else ""):
+            cell = dict(zip(columns, f))
+            rows.append((int(f[0], 16), cell["CFA"], cell.get("rbp", "u"), cell.get("ra"), signal, end))
+        elif kind == "FDE" and not f:
+            kind = None
+    return rows, ends
+
+
+def expected(cfa, rbp, ra, signal):
+    """The row we should have made, or None where readelf does not show enough (expressions)."""
+    if signal:
+        return ("sigframe", 0, 0)
+    if ra == "u":
+        return ("end", 8, 0)
+    m = re.match(r"(rsp|rbp|r10)([+-]\d+)$", cfa)
+    fp = 0
+    if rbp not in ("u", "s"):
+        n = re.match(r"c([+-]\d+)$", rbp)
+        if not n:
+            return None
+        fp = int(n.group(1))
+    if not m:
+        return None
+    return ({"rsp": "sp", "rbp": "fp", "r10": "r10"}[m.group(1)], int(m.group(2)), fp)
+
+
+def compare(probe, path):
+    out = subprocess.run([probe, "rows", path], capture_output=True, text=True, check=True).stdout
+    ours = [(int(a, 16), (k, int(c), int(fp))) for a, k, c, fp in (l.split() for l in out.splitlines())]
+    keys = [a for a, _ in ours]
+    rows, ends = readelf_rows(path)
+    same = expressions = 0
+    wrong = []
+    for addr, cfa, rbp, ra, signal, end in rows:
+        want = expected(cfa, rbp, ra, signal)
+        if addr >= end:
+            continue
+        i = bisect.bisect_right(keys, addr) - 1
+        have = ours[i][1] if i >= 0 else None
+        if want is None:
+            expressions += 1
+        elif have == want:
+            same += 1
+        else:
+            wrong.append((addr, cfa, rbp, ra, want, have))
+    print(f"{path}: {len(ends)} functions, {same} rows the same, {expressions} expressions, {len(wrong)} different")
+    for addr, cfa, rbp, ra, want, have in wrong[:20]:
+        print(f"  {addr:#x}: readelf {cfa} rbp {rbp} ra {ra}, wanted {want}, have {have}")
+    return not wrong and same > 0
+
+
+if __name__ == "__main__":
+    sys.exit(0 if all([compare(sys.argv[1], f) for f in sys.argv[2:]]) else 1)

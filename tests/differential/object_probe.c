@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* object_probe: asks src/object about a file, for the differential tests.
+ *
+ *     object_probe info FILE             what it is
+ *     object_probe rows FILE             unwind rows: address, kind, cfa, fp
+ *     object_probe frames FILE  reads hexadecimal addresses from stdin; frames of each, innermost first */
+#include "object/object.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char *kind_name(unsigned kind)
+{
+    static const char *const name[] = {"none",     "sp",    "fp",  "end",     "deref_sp", "deref_fp", "plt",
+                                       "sigframe", "r10",   "unknown", "?",   "?",        "?",        "?",
+                                       "?",        "?",     "go_exact", "go_spwrite", "go_systemstack",
+                                       "go_morestack", "go_asmcgocall", "go_cgocallback"};
+    return kind < sizeof name / sizeof *name ? name[kind] : "?";
+}
+
+static void info(osp_object *o)
+{
+    printf("build id: %.*s\nmachine: %d type: %d\n", STRF(osp_object_build_id(o)), osp_object_machine(o),
+           osp_object_type(o));
+    osp_go_info go;
+    if (osp_object_go(o, &go))
+        printf("go: %.*s\npath: %.*s\ntext: 0x%" PRIx64 "-0x%" PRIx64 "\nmoduledata: 0x%" PRIx64 "\nfunctions: %u\n",
+               STRF(go.version), STRF(go.path), go.text, go.etext, go.moduledata, go.nfunc);
+    uint64_t size, align;
+    if (osp_object_tls(o, &size, &align))
+        printf("tls: %" PRIu64 " align %" PRIu64 "\n", size, align);
+}
+
+static int rows(osp_object *o)
+{
+    osp_rows r;
+    osp_err err;
+    if (!osp_object_rows(o, &r, &err)) {
+        fprintf(stderr, "%s\n", err.msg);
+        return 1;
+    }
+    for (uint32_t i = 0; i < r.n; i++)
+        printf("%" PRIx64 " %s %d %d\n", r.base + r.row[i].pc, kind_name(osp_rule_kind(r.row[i].rule)),
+               osp_rule_cfa(r.row[i].rule), osp_rule_fp(r.row[i].rule));
+    fprintf(stderr, "%u rows, %u skipped\n", r.n, r.skipped);
+    return 0;
+}
+
+static void frames(osp_object *o)
+{
+    char line[256];
+    while (fgets(line, sizeof line, stdin)) {
+        osp_frame f[64];
+        uint64_t addr = strtoull(line, NULL, 16);
+        size_t n = osp_object_frames(o, addr, f, 64);
+        printf("0x%" PRIx64 "\n", addr);
+        for (size_t i = 0; i < n; i++)
+            printf("  %.*s\t%.*s:%d:%d\t%.*s\t%d\n", STRF(f[i].name), STRF(f[i].file), f[i].line, f[i].column,
+                   STRF(f[i].linker_name), f[i].start_line);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: object_probe info|rows|frames FILE\n");
+        return 2;
+    }
+    osp_err err;
+    int fd = open(argv[2], O_RDONLY | O_CLOEXEC);
+    osp_object *o = fd >= 0 ? osp_object_open_fd(fd, argv[2], NULL, &err) : NULL;
+    if (!o) {
+        fprintf(stderr, "%s\n", fd >= 0 ? err.msg : "cannot open");
+        return 1;
+    }
+    close(fd);
+    int status = 0;
+    if (strcmp(argv[1], "info") == 0)
+        info(o);
+    else if (strcmp(argv[1], "rows") == 0)
+        status = rows(o);
+    else
+        frames(o);
+    osp_object_close(o);
+    return status;
+}
