@@ -91,6 +91,14 @@ osp_str osp_status_field(osp_str text, osp_str name)
     return S("");
 }
 
+int osp_innermost_pid(osp_str list, int pid)
+{
+    uint64_t v;
+    while (osp_next_number(&list, &v))
+        pid = (int)v;
+    return pid;
+}
+
 int osp_sysctl(const char *path)
 {
     char buf[32];
@@ -371,15 +379,6 @@ static osp_str deleted_cut(osp_str path)
     return osp_str_ends(path, tail) ? osp_str_head(path, path.n - tail.n) : path;
 }
 
-/* The last number of "NSpid:\t4711\t12": the pid in the innermost namespace. */
-static int innermost_pid(osp_str list, int pid)
-{
-    uint64_t v;
-    while (osp_next_number(&list, &v))
-        pid = (int)v;
-    return pid;
-}
-
 bool osp_process_info_read(osp_process *p, osp_arena *a, osp_process_info *out, osp_err *err)
 {
     *out = (osp_process_info){0};
@@ -406,7 +405,7 @@ bool osp_process_info_read(osp_process *p, osp_arena *a, osp_process_info *out, 
     out->uid = p->uid;
     if (osp_next_number(&rss, &kib))
         out->rss_bytes = kib * 1024;
-    out->ns_pid = innermost_pid(osp_status_field(text, S("NSpid")), p->pid);
+    out->ns_pid = osp_innermost_pid(osp_status_field(text, S("NSpid")), p->pid);
     out->is_32bit = elf_class(p->pid) == 1;
 
     char exe[4096];

@@ -56,6 +56,7 @@ int osp_process_map_fd(osp_process *p, const osp_map *m, osp_err *err);
 
 typedef struct {
     int tid;
+    int ns_tid; /* in its own pid namespace, which is how the process itself names it */
     char name[16];
     char state;
     uint64_t run_ns;     /* on a CPU (schedstat) */

@@ -34,6 +34,9 @@ osp_str osp_status_field(osp_str text, osp_str name);
 /* Cut the next word of decimal digits off s; false if there is none. */
 bool osp_next_number(osp_str *s, uint64_t *out);
 
+/* The last number of an NSpid field, "4711\t12": the number in the innermost namespace; pid if there is none. */
+int osp_innermost_pid(osp_str list, int pid);
+
 /* The text of /proc/PID/maps. Views in the result point into text. */
 bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 

@@ -50,6 +50,7 @@ static bool read_thread(int dir, int tid, uint64_t tick_ns, osp_thread *t)
         return false;
     osp_str kept = osp_status_field(text, S("voluntary_ctxt_switches"));
     osp_str taken = osp_status_field(text, S("nonvoluntary_ctxt_switches"));
+    t->ns_tid = osp_innermost_pid(osp_status_field(text, S("NSpid")), tid);
     (void)osp_next_number(&kept, &t->voluntary);
     (void)osp_next_number(&taken, &t->involuntary);
     return true;

@@ -268,6 +268,7 @@ static void facts_of_a_child_are_those_we_gave_it(void **state)
     assert_true(osp_process_threads(p, &a, &thread, &n, &err));
     assert_int_equal(n, 1);
     assert_int_equal(thread[0].tid, pid);
+    assert_int_equal(thread[0].ns_tid, info.ns_pid);
     assert_true(thread[0].voluntary + thread[0].involuntary > 0);
     osp_process_close(p);
     stop(pid);
