@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "cli/cli.h"
+#include "target/target.h"
 
 /* The command of that name, or NULL. */
 const osp_command *osp_command_find(const osp_command *const *table, osp_str name);
@@ -35,5 +36,19 @@ void osp_help_all(osp_buf *out, const osp_command *const *table, int columns);
 void osp_help_command(osp_buf *out, const osp_command *command, int columns);
 void osp_help_man(osp_buf *out, const osp_command *const *table);
 bool osp_completion(osp_buf *out, const osp_command *const *table, osp_str shell); /* false: unknown shell */
+
+/* ---- doctor ------------------------------------------------------------------------------------------------ */
+
+typedef struct osp_ability {
+    const char *name; /* "kernel stacks" */
+    enum { OSP_CAN, OSP_CANNOT, OSP_NOT_OFFERED } state;
+    char why[120];   /* what it gives, or what stands in the way */
+    char grant[600]; /* the exact command that grants it; "" if it is granted, or nothing can */
+} osp_ability;
+
+enum { OSP_ABILITIES = 8 };
+
+/* What this user can do on this host; self is the path of the running program, for setcap. */
+void osp_abilities(const osp_host *host, const char *self, osp_ability out[OSP_ABILITIES]);
 
 #endif

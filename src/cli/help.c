@@ -92,7 +92,8 @@ static void add_option_left(osp_buf *out, const osp_option *o)
 void osp_help_command(osp_buf *out, const osp_command *command, int columns)
 {
     add_sentence(out, command->summary);
-    osp_buf_fmt(out, "\n\n    osprey %s%s%s\n\nExamples:\n", command->name, command->args[0] ? " " : "", command->args);
+    osp_buf_fmt(out, "\n\n    osprey %s%s%s\n\nExamples:\n", command->name, command->args[0] ? " " : "",
+                command->args);
     for (const char *const *e = command->examples; *e; e++)
         osp_buf_fmt(out, "    osprey %s\n", *e);
     const osp_option *o;
@@ -162,14 +163,15 @@ static void man_command(osp_buf *out, const osp_command *command)
 
 void osp_help_man(osp_buf *out, const osp_command *const *table)
 {
-    osp_buf_add(out, S(".TH OSPREY 1 \"\" \"osprey " OSP_VERSION "\" \"User commands\"\n"
-                       ".SH NAME\nosprey \\- say where Go, cgo and C processes spend their time, and why\n"
-                       ".SH SYNOPSIS\n.B osprey\n.I COMMAND\n[\\fIOPTIONS\\fR] [\\fIOPERANDS\\fR]\n"
-                       ".SH DESCRIPTION\n"
-                       "Options may stand before or after operands, with one dash or two, and their values after a\n"
-                       "blank or an equals sign. A bare number is a process id. Called under the name \\fBpprof\\fR,\n"
-                       "the program is \\fBosprey pprof\\fR.\n"
-                       ".SH COMMANDS\n"));
+    osp_buf_add(out,
+                S(".TH OSPREY 1 \"\" \"osprey " OSP_VERSION "\" \"User commands\"\n"
+                  ".SH NAME\nosprey \\- say where Go, cgo and C processes spend their time, and why\n"
+                  ".SH SYNOPSIS\n.B osprey\n.I COMMAND\n[\\fIOPTIONS\\fR] [\\fIOPERANDS\\fR]\n"
+                  ".SH DESCRIPTION\n"
+                  "Options may stand before or after operands, with one dash or two, and their values after a\n"
+                  "blank or an equals sign. A bare number is a process id. Called under the name \\fBpprof\\fR,\n"
+                  "the program is \\fBosprey pprof\\fR.\n"
+                  ".SH COMMANDS\n"));
     for (; *table; table++)
         man_command(out, *table);
     osp_buf_add(out, S(".SH EXIT STATUS\n.TP\n0\nDone.\n.TP\n1\nFailed; one sentence on standard error says why.\n"

@@ -107,8 +107,8 @@ void osp_progress_done(const osp_cli *cli)
 /* ---- colour ------------------------------------------------------------------------------------------------ */
 
 static const char *const sgr[] = {
-    [OSP_PLAIN] = "",     [OSP_BOLD] = "1",  [OSP_DIM] = "2",      [OSP_RED] = "31",  [OSP_GREEN] = "32",
-    [OSP_YELLOW] = "33",  [OSP_BLUE] = "34", [OSP_MAGENTA] = "35", [OSP_CYAN] = "36",
+    [OSP_PLAIN] = "",    [OSP_BOLD] = "1",  [OSP_DIM] = "2",      [OSP_RED] = "31",  [OSP_GREEN] = "32",
+    [OSP_YELLOW] = "33", [OSP_BLUE] = "34", [OSP_MAGENTA] = "35", [OSP_CYAN] = "36",
 };
 
 void osp_paint(const osp_cli *cli, osp_buf *out, osp_colour c, const char *fmt, ...)
