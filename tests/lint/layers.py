@@ -11,7 +11,7 @@ import sys
 
 
 def tables(text):
-    """({room: its last column}, [(header pattern, room)]) from the Markdown tables."""
+    """({room: its last column}, [(header pattern, rooms)]) from the Markdown tables."""
     rooms, libraries, head = {}, [], None
     for line in text.splitlines():
         cells = [c.strip() for c in line.strip().strip("|").split("|")]
@@ -46,16 +46,16 @@ def check_include(name, quoted, room, path, rooms, libraries):
     """What is wrong with this include in that room, or None."""
     if not quoted:
         for pattern, owner in libraries:
-            if fnmatch.fnmatch(name, pattern) and owner != room:
+            if fnmatch.fnmatch(name, pattern) and room not in owner.split(", "):
                 return f"<{name}> is for {owner} only"
         return None
     shared = re.fullmatch(r"(?:\.\./\.\./)?bpf/([a-z_]+\.h)", name)
     if shared:
         return None if "bpf" in rooms[room] else f'"{name}": {room} may not use bpf'
     if "/" not in name:
-        if name.endswith((".skel.h", ".inc", ".def")) or (path.parent / name).exists() and path.suffix == ".inc":
+        if (path.parent / name).exists() or name.endswith(".skel.h"):
             return None
-        return f'"{name}": write "room/file.h"'
+        return f'"{name}": no file of {room}; write "room/file.h"'
     other = name.split("/")[0]
     if other == room:
         return None
