@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding the Go runtime in a process: the object that holds it (the program itself, or a c-shared library that a C
+ * program has loaded), its version, its layout. */
+#include "goruntime/goruntime_internal.h"
+
+#include "base/file.h"
+
+#include <stdlib.h>
+
+enum { VERSION_MAX = 256 };
+
+/* The writable part of the object in memory, with the anonymous pages of .bss that follow it. */
+static osp_go_range image_of(const osp_map *maps, uint32_t n, const osp_map *of)
+{
+    osp_go_range r = {UINT64_MAX, 0};
+    for (uint32_t i = 0; i < n; i++) {
+        bool own = maps[i].inode == of->inode && maps[i].dev == of->dev;
+        bool bss = r.hi && maps[i].start == r.hi && maps[i].inode == 0 && maps[i].write;
+        if (!maps[i].write || (!own && !bss))
+            continue;
+        r.lo = maps[i].start < r.lo ? maps[i].start : r.lo;
+        r.hi = maps[i].end;
+    }
+    return r;
+}
+
+/* If the object behind this mapping holds Go, take it. */
+static bool try_map(osp_go *go, const osp_map *maps, uint32_t nmaps, const osp_map *m, osp_objects *objects,
+                    osp_err *err)
+{
+    char name[4096];
+    OSP_AUTO_CLOSE int fd = osp_process_map_fd(go->process, m, err);
+    if (fd < 0)
+        return false;
+    osp_object *o = osp_objects_of_fd(objects, fd, osp_str_z(m->path, name, sizeof name), err);
+    osp_go_info info;
+    if (!o)
+        return false;
+    if (!osp_object_go(o, &info))
+        return osp_fail(err, OSP_EABSENT, "%s: no Go in it", name);
+    if (!osp_object_bias(o, m->start, m->offset, &go->bias, err))
+        return false;
+    go->object = o;
+    go->image = image_of(maps, nmaps, m);
+    go->version = osp_arena_str(&go->arena, info.version);
+    return go->version.p || osp_fail_memory(err, "opening a Go process");
+}
+
+/* The program's own file first, then each library. */
+static bool find_object(osp_go *go, osp_str exe, const osp_map *maps, uint32_t n, osp_objects *objects, osp_err *err)
+{
+    bool refused = false;
+    osp_err first = {0};
+    for (int own = 1; own >= 0; own--) {
+        uint64_t last = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            if (!maps[i].exec || maps[i].inode == 0 || maps[i].inode == last || osp_str_eq(maps[i].path, exe) != own)
+                continue;
+            last = maps[i].inode;
+            if (try_map(go, maps, n, &maps[i], objects, err))
+                return true;
+            if (err->code == OSP_ELIMIT || !osp_process_alive(go->process))
+                return false;
+            if (own && !refused && err->code != OSP_EABSENT) {
+                refused = true;
+                first = *err;
+            }
+        }
+    }
+    if (refused) { /* that the program could not be read is no proof that it is not Go */
+        *err = first;
+        return false;
+    }
+    return osp_fail(err, OSP_EABSENT, "pid %d runs no Go", osp_process_pid(go->process));
+}
+
+/* Without build info (stripped by hand) the process still has runtime.buildVersion, a Go string. */
+static bool version_from_memory(osp_go *go, osp_err *err)
+{
+    uint64_t addr, text[2];
+    char buf[VERSION_MAX];
+    if (!osp_go_global(go, S("runtime.buildVersion"), &addr))
+        return osp_fail(err, OSP_EFORMAT, "%.*s: the Go release cannot be told: no build info and no symbols",
+                        STRF(osp_object_name(go->object)));
+    if (!go->mem.read(go->mem.ctx, addr, text, sizeof text, err))
+        return false;
+    if (text[1] == 0 || text[1] >= sizeof buf)
+        return osp_fail(err, OSP_EFORMAT, "%.*s: the Go release cannot be told: %llu bytes of version",
+                        STRF(osp_object_name(go->object)), (unsigned long long)text[1]);
+    if (!go->mem.read(go->mem.ctx, text[0], buf, text[1], err))
+        return false;
+    go->version = osp_arena_str(&go->arena, (osp_str){buf, (size_t)text[1]});
+    return go->version.p || osp_fail_memory(err, "opening a Go process");
+}
+
+/* "go1.26" of 12608. */
+static osp_str minor_text(osp_go *go, uint32_t number)
+{
+    return osp_arena_fmt(&go->arena, "go1.%u", number / 100 % 100);
+}
+
+static bool layout_by_table(osp_go *go, bool plain, osp_err *err)
+{
+    bool newer;
+    if (!osp_go_layout_of_version(go->number, &go->at, &newer))
+        return osp_fail(err, OSP_EFORMAT, "%.*s is older than go1.18, the oldest release whose structures are known",
+                        STRF(go->version));
+    if (newer)
+        go->source = osp_arena_fmt(&go->arena, "table of %.*s for %.*s (newer than the table)",
+                                   STRF(minor_text(go, OSP_GO_NEWEST)), STRF(go->version));
+    else if (!plain)
+        go->source = osp_arena_fmt(&go->arena, "table of %.*s for %.*s (not a plain release)",
+                                   STRF(minor_text(go, go->number)), STRF(go->version));
+    else
+        go->source = S("table");
+    return go->source.p || osp_fail_memory(err, "opening a Go process");
+}
+
+static bool find_layout(osp_go *go, osp_err *err)
+{
+    bool plain;
+    go->number = osp_go_version_parse(go->version, &plain);
+    if (go->number == 0)
+        return osp_fail(err, OSP_EFORMAT, "%.*s: `%.*s` is no Go release we know", STRF(osp_object_name(go->object)),
+                        STRF(go->version));
+    return layout_by_table(go, plain, err) && osp_go_check(go, err);
+}
+
+osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_err *err)
+{
+    osp_go *go = calloc(1, sizeof *go);
+    if (!go) {
+        osp_fail_memory(err, "opening a Go process");
+        return NULL;
+    }
+    osp_arena_init(&go->arena, 1 << 20);
+    go->process = p;
+    go->mem = osp_process_mem(p);
+    osp_process_info info;
+    bool ok = osp_process_info_read(p, &go->arena, &info, err);
+    go->namespaced = ok && info.ns_pid != osp_process_pid(p);
+    ok = ok && find_object(go, info.exe, maps, nmaps, objects, err) &&
+         (go->version.n || version_from_memory(go, err)) && find_layout(go, err);
+    if (!ok) {
+        osp_go_close(go);
+        return NULL;
+    }
+    return go;
+}
+
+void osp_go_close(osp_go *go)
+{
+    if (!go)
+        return;
+    osp_arena_drop(&go->arena);
+    free(go);
+}
+
+osp_str osp_go_version(const osp_go *go) { return go->version; }
+uint32_t osp_go_version_number(const osp_go *go) { return go->number; }
+const osp_go_layout *osp_go_offsets(const osp_go *go) { return &go->at.pub; }
+osp_str osp_go_layout_source(const osp_go *go) { return go->source; }
+bool osp_go_tls_g(const osp_go *go, int64_t *offset, osp_err *err) { return osp_go_find_tls(go, offset, err); }

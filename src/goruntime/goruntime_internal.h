@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* goruntime/goruntime_internal.h: what the files of this room share. */
+#ifndef OSP_GORUNTIME_INTERNAL_H
+#define OSP_GORUNTIME_INTERNAL_H
+
+#include "goruntime/goruntime.h"
+
+/* The public layout and the fields that only this room reads. */
+typedef struct {
+    osp_go_layout pub;
+    int32_t p_gfree_n;
+    int32_t sched_lock, sched_mnext, sched_maxmcount, sched_nmfreed, sched_ngsys;
+    int32_t sched_free_n;                          /* to 1.24 */
+    int32_t sched_free_stack, sched_free_bare; /* since 1.25 */
+} osp_go_places;
+
+/* One field: where it is in osp_go_places, and where the Go type has it. */
+typedef struct {
+    const char *type, *path; /* "runtime.g", "sched.sp"; "a|b" = either */
+    size_t at;               /* of an int32_t in osp_go_places */
+} osp_go_field;
+extern const osp_go_field osp_go_fields[];
+extern const size_t osp_go_nfields;
+
+static inline int32_t *osp_go_field_of(osp_go_places *o, const osp_go_field *f)
+{
+    return (int32_t *)(void *)((char *)o + f->at);
+}
+
+/* 12608 of "go1.26.8 X:simd", "devel go1.27-abc" and the like; 0 if it is no version we can read. *plain: it is an
+ * official release, without a tail that may change layouts. */
+uint32_t osp_go_version_parse(osp_str version, bool *plain);
+
+/* The row of the table for a version. False if it is older than the table. *newest is set for versions past it. */
+bool osp_go_layout_of_version(uint32_t version, osp_go_places *out, bool *newer);
+#define OSP_GO_NEWEST 12799u /* the table ends with go1.27 */
+
+/* Where the runtime keeps g, from machine code: an access to %fs in it. */
+typedef struct {
+    bool slot;     /* the offset is in a GOT slot */
+    int64_t value; /* the offset itself, or the slot's displacement from code + next */
+    size_t next;
+} osp_go_tls_use;
+bool osp_go_tls_decode(osp_span code, osp_go_tls_use *out);
+
+typedef struct {
+    uint64_t lo, hi; /* run addresses */
+} osp_go_range;
+
+enum {
+    OSP_GO_ALLM,
+    OSP_GO_ALLP,
+    OSP_GO_ALLGS,
+    OSP_GO_ALLGPTR,
+    OSP_GO_ALLGLEN,
+    OSP_GO_SCHED,
+    OSP_GO_NGLOBALS
+};
+
+struct osp_go {
+    osp_process *process;
+    osp_mem mem;
+    osp_object *object; /* of the cache */
+    osp_arena arena;
+    uint64_t bias;      /* run address - file address */
+    osp_go_range image; /* of the object's writable data, with .bss */
+    osp_str version, source;
+    uint32_t number;
+    osp_go_places at;
+    uint64_t global[OSP_GO_NGLOBALS]; /* run addresses, 0 = not known (yet) */
+    bool namespaced;                  /* the process has other numbers for its threads than we have */
+    bool checked;                     /* the layout has met a live runtime and fits */
+};
+
+bool osp_go_find_tls(const osp_go *go, int64_t *offset, osp_err *err) OSP_CHECKED;
+
+/* Find what is not known yet of go->global by symbols, then by decoding with a look at live memory. */
+void osp_go_find_globals(osp_go *go);
+
+bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out); /* 8 bytes of live memory */
+
+/* m.g0.m == m: the cheap test whether addr is an M. */
+bool osp_go_is_m(const osp_go *go, uint64_t addr);
+
+/* Compare the layout with the live process. False and *err if it cannot be the right one; true with go->checked unset
+ * if the runtime has not started. */
+bool osp_go_check(osp_go *go, osp_err *err) OSP_CHECKED;
+
+#endif
