@@ -27,6 +27,9 @@ unsigned osp_word_distance(osp_str a, osp_str b);
 /* Is a word at that distance still worth suggesting? */
 bool osp_word_near(osp_str typed, unsigned distance);
 
+/* A word that is no command: say what the person may have meant. Returns OSP_EXIT_USAGE. */
+int osp_cli_unknown_command(osp_str word);
+
 /* Fill in colour, progress and columns from the terminal, the environment and --color=when (NULL: auto). */
 void osp_terminal_read(osp_cli *cli, const char *when);
 

@@ -22,7 +22,7 @@ static int cmd_help(const osp_cli *cli)
         if (c)
             osp_help_command(&out, c, cli->columns);
         else
-            status = osp_cli_usage(cli, "there is no command `%s`", cli->operand[0]);
+            status = osp_cli_unknown_command(osp_str_from(cli->operand[0]));
     }
     if (!osp_cli_print(osp_buf_str(&out)) && status == OSP_EXIT_DONE)
         status = OSP_EXIT_FAILED;

@@ -2,31 +2,6 @@
 /* osprey COMMAND …: finds the command in the table, reads its options, runs it. Nothing else happens here. */
 #include "cli/cli_internal.h"
 
-#include <stdio.h>
-
-/* A word that is no command: say what the person may have meant. */
-static int unknown_command(osp_str word)
-{
-    uint64_t pid;
-    const char *nearest = NULL;
-    unsigned best = 99;
-    for (const osp_command *const *c = osp_commands; *c; c++) {
-        unsigned d = osp_word_distance(word, osp_str_from((*c)->name));
-        if (d < best) {
-            best = d;
-            nearest = (*c)->name;
-        }
-    }
-    const osp_command *why = osp_command_find(osp_commands, S("why"));
-    if (why && osp_str_u64(word, 10, &pid))
-        fprintf(stderr, "osprey: what about process %.*s?\ntry  osprey why %.*s\n", STRF(word), STRF(word));
-    else if (nearest && osp_word_near(word, best))
-        fprintf(stderr, "osprey: there is no command `%.*s`; did you mean `%s`?\n", STRF(word), nearest);
-    else
-        fprintf(stderr, "osprey: there is no command `%.*s`\ntry  osprey help\n", STRF(word));
-    return OSP_EXIT_USAGE;
-}
-
 static int print_help(void (*write)(osp_buf *out, const osp_command *const *table))
 {
     osp_buf out = osp_buf_of(1 << 16);
@@ -79,7 +54,7 @@ int main(int argc, char **argv)
             word = S("version");
         command = osp_command_find(osp_commands, word);
         if (!command)
-            return unknown_command(word);
+            return osp_cli_unknown_command(word);
         first = 2;
     }
     osp_arena a;

@@ -58,6 +58,28 @@ int osp_cli_usage(const osp_cli *cli, const char *fmt, ...)
     return OSP_EXIT_USAGE;
 }
 
+int osp_cli_unknown_command(osp_str word)
+{
+    uint64_t pid;
+    const char *nearest = NULL;
+    unsigned best = 99;
+    for (const osp_command *const *c = osp_commands; *c; c++) {
+        unsigned d = osp_word_distance(word, osp_str_from((*c)->name));
+        if (d < best) {
+            best = d;
+            nearest = (*c)->name;
+        }
+    }
+    const osp_command *why = osp_command_find(osp_commands, S("why"));
+    if (why && osp_str_u64(word, 10, &pid))
+        fprintf(stderr, "osprey: what about process %.*s?\ntry  osprey why %.*s\n", STRF(word), STRF(word));
+    else if (nearest && osp_word_near(word, best))
+        fprintf(stderr, "osprey: there is no command `%.*s`; did you mean `%s`?\n", STRF(word), nearest);
+    else
+        fprintf(stderr, "osprey: there is no command `%.*s`\ntry  osprey help\n", STRF(word));
+    return OSP_EXIT_USAGE;
+}
+
 /* ---- progress ---------------------------------------------------------------------------------------------- */
 
 static bool progress_shown;
