@@ -116,6 +116,28 @@ typedef struct {
 } osp_rows;
 bool osp_object_rows(osp_object *o, osp_rows *out, osp_err *err) OSP_CHECKED;
 
+/* ---- disassembly ------------------------------------------------------------------------------------------- */
+
+/* The innermost loop around a sampled address. An address of a load or store is fixed if nothing in the loop changes
+ * the registers that form it; slots of the function's own stack frame are not counted as memory. */
+typedef struct {
+    uint64_t start, end;   /* file addresses, [start, end) */
+    uint32_t instructions;
+    uint32_t fixed_loads;  /* distinct fixed addresses that are read */
+    uint32_t other_loads;  /* reads at addresses that move */
+    uint32_t stores;       /* ordinary writes to memory */
+    uint32_t exchanges;    /* atomic exchange or compare-and-swap at a fixed address */
+    uint32_t calls;        /* calls, returns, system calls */
+    uint32_t counting;     /* register + or - a constant */
+    uint32_t arithmetic;   /* all other computing: multiply, shift, floating point, vectors … */
+    uint32_t pauses;       /* pause, yield */
+    uint64_t load_addr;    /* file address of the one fixed load, if it is pc-relative; else 0 */
+} osp_loop;
+
+/* Disassemble around file_addr, which must be the start of an instruction (a leaf pc is). EABSENT: no loop is seen
+ * there, or no disassembler for this machine. */
+bool osp_object_loop(osp_object *o, uint64_t file_addr, osp_loop *out, osp_err *err) OSP_CHECKED;
+
 /* ---- many objects ------------------------------------------------------------------------------------------ */
 
 /* Keeps every object open that was ever asked for, by (device, inode), so that symbols of processes that have ended
