@@ -6,8 +6,10 @@
 #ifndef OSP_DIAGNOSE_H
 #define OSP_DIAGNOSE_H
 
+#include "base/buf.h"
 #include "goruntime/goruntime.h"
 #include "model/model.h"
+#include "object/object.h"
 #include "sample/sample.h"
 #include "target/target.h"
 
@@ -28,49 +30,106 @@ typedef enum {
 
 const char *osp_domain_text(osp_domain d); /* "C under cgo", "Go user" … */
 
+/* What a function activation is, for deciding who is to blame: a user function, or something below it. */
+typedef enum {
+    OSP_CALL_UNKNOWN, /* no code known at the address: anonymous mapping, unreadable file */
+    OSP_CALL_GO,      /* Go: the program's own and third-party packages */
+    OSP_CALL_STD,     /* Go: standard library */
+    OSP_CALL_RUNTIME, /* Go: package runtime and what belongs to it */
+    OSP_CALL_CGO,     /* glue that cgo made, on either side */
+    OSP_CALL_C,       /* native code that is not a system library */
+    OSP_CALL_LIB,     /* libc, libm, libpthread, ld.so, libstdc++ … */
+    OSP_CALL_VDSO,
+    OSP_CALL_KERNEL,
+} osp_call_kind;
+
+typedef struct {
+    osp_str func, file, module; /* module: the file's base name; "[vdso]", "[kernel]" */
+    int32_t line;               /* 0 if unknown */
+    osp_call_kind kind;
+    bool named;                 /* func is a name, not "libx.so+0x1139" */
+} osp_call;
+
+/* What kind of code this is. A pure function of the names. */
+osp_call_kind osp_call_kind_of(bool is_go, osp_str func, osp_str file, osp_str module);
+
+/* Samples of one stack on one thread and goroutine. */
+typedef struct {
+    const osp_call *call; /* leaf first, inlined ones included */
+    uint32_t ncall;
+    int tid;
+    uint64_t goid; /* 0: on no goroutine */
+    uint64_t samples;
+    double share;
+    osp_domain in;
+    bool complete; /* reaches the thread's or goroutine's entry, as far as names tell */
+} osp_stack_fact;
+
+/* The domain of a stack, by its leaf and what called it. on_m: the thread belongs to the Go runtime. */
+osp_domain osp_domain_of(const osp_call *call, uint32_t ncall, bool on_m);
+
 /* A thread seen both by /proc and by the samples. */
 typedef struct {
     int tid;
     char name[16];
-    double demand;          /* cores: (running + waiting for a CPU) / window, /proc schedstat */
-    double running;         /* cores */
-    double sampled;         /* cores, by the samples */
+    double demand;  /* cores: (running + waiting for a CPU) / window, /proc schedstat */
+    double running; /* cores */
+    double sampled; /* cores, by the samples */
     double voluntary_per_s; /* context switches */
     double involuntary_per_s;
-    bool has_m;             /* an M of the Go runtime owns it */
-    osp_str start_function, start_module; /* outermost function below clone; "" if unknown */
-    osp_str top_function, top_module;     /* most frequent leaf */
+    uint64_t samples;
+    bool has_m;      /* an M of the Go runtime owns it */
+    bool m_is_known; /* has_m was read from the runtime, not guessed from the stacks */
+    double cgo_calls_per_s; /* of its M; -1 if unknown */
+    bool same_call;  /* it sat in one and the same cgo call for the whole window */
+    uint64_t goid;   /* the goroutine that does so */
 } osp_thread_fact;
 
-/* The innermost loop around the hottest addresses, by disassembly. */
+/* The innermost loop around the hottest address of a function that is the leaf of many samples, by disassembly. */
 typedef struct {
-    bool known;
     osp_str func, file, module;
     int32_t line;
-    double share;           /* of all samples that lie in the loop */
-    double entropy_bits;    /* of the addresses of all samples that end in that function */
-    uint32_t instructions, loads, stores, calls, arithmetic, pauses;
-    uint64_t load_addr;     /* the one address it loads from, if it is one; else 0 */
-    osp_str load_symbol;
+    osp_call_kind kind;
+    double share;         /* of the process's samples: those in the loop */
+    double of_its_threads; /* share of the loop in the threads that are mostly in this function */
+    double demand;        /* cores, of those threads */
+    double entropy_bits;  /* of the addresses of the samples that end in the function */
+    uint32_t addresses;   /* how many distinct ones */
+    uint32_t threads;
+    osp_loop loop;
+    osp_str load_symbol;  /* name of the variable at the one address it reads; "" if unknown */
+    osp_str load_mapping; /* what is mapped there: a file's name, "[heap]" … */
+    uint64_t load_addr;   /* run address; 0 if it is not fixed */
+    const osp_stack_fact *stack; /* the heaviest stack that ends in the loop */
 } osp_loop_fact;
 
 typedef struct osp_facts {
     osp_arena *arena;
     osp_process_info process;
-    double window_s, cores_used; /* by /proc */
+    int pid;
+    uint64_t window_ns;
+    double cores_used;   /* by /proc */
+    double cores_demand; /* with the time spent waiting for a CPU */
     uint32_t host_cpus;
     char clocksource[32];
     bool is_go;
-    osp_str go_version;
-    osp_go_snapshot before, after; /* zeroed if not Go or unreadable */
-    const osp_profile *profile;    /* symbolised */
+    osp_str go_version;    /* "" if unknown */
+    osp_str go_unreadable; /* why the runtime could not be read; "" if it was */
+    int64_t goroutines;    /* -1 if unknown */
     osp_sample_stats sampling;
-    double in[OSP_IN_DOMAINS];     /* shares */
+    uint64_t samples;      /* in the stacks below */
+    const osp_stack_fact *stack;
+    uint32_t nstack;
+    double in[OSP_IN_DOMAINS]; /* shares */
     const osp_thread_fact *thread;
     uint32_t nthread;
-    osp_loop_fact loop;
-    double cgo_calls_per_s;        /* from m.ncgocall; -1 if unknown */
-    double unsymbolised;           /* share of samples whose leaf has no name */
+    const osp_loop_fact *loop; /* of the hottest functions */
+    uint32_t nloop;
+    double cgo_calls_per_s;     /* from m.ncgocall; -1 if unknown */
+    double sched_ticks_per_s;   /* goroutine switches, from p.schedtick; -1 if unknown */
+    double unsymbolised;        /* share of frames without a name */
+    double sampled_cores;       /* by the samples, to be held against cores_used */
+    osp_str disagree;           /* why samples and /proc differ; "" if they agree */
 } osp_facts;
 
 typedef struct {
@@ -78,17 +137,21 @@ typedef struct {
     double value;
 } osp_evidence;
 
+#define OSP_FOUND 0.6
+
 /* A verdict, with what it stands on: the fields of --json. */
 typedef struct osp_finding {
     const char *verdict, *kind; /* "native-thread-cpu", NULL */
-    double confidence;          /* 0 .. 1; from 0.6 it counts as found */
+    double confidence;          /* 0 .. 1; from OSP_FOUND it counts as found */
+    double share;               /* of the process's CPU that it explains */
+    int order;                  /* of its rule */
     osp_str summary, next;      /* one sentence; what to do */
     osp_str more;               /* the command that shows more */
     struct {
         osp_str func, file, module;
         int32_t line;
     } culprit;
-    const osp_str *stack; /* the whole chain, root to leaf, "func (file:line)" */
+    const osp_call *stack; /* the whole chain, root to leaf */
     uint32_t nstack;
     const osp_evidence *evidence;
     uint32_t nevidence;
@@ -104,20 +167,26 @@ typedef struct osp_findings {
 typedef struct osp_rule {
     const char *name; /* the verdict id */
     const char *asks; /* the question it answers, one sentence */
+    const char *topic; /* what is ruled out when it finds nothing: "clock reads" */
+    const char *title; /* of a finding: "CPU burnt in C called through cgo" */
+    int order; /* among findings of about the same share: causes (low) before consequences (high) */
     void (*check)(const osp_facts *f, osp_findings *out);
 } osp_rule;
 
 extern const osp_rule *const osp_rules[]; /* NULL-terminated; generated from rules/ */
 
+/* Run every rule and rank what they found: findings at OSP_FOUND or above first, causes before consequences. Lives in
+ * f->arena. */
 void osp_diagnose(const osp_facts *f, osp_findings *out);
+const osp_rule *osp_rule_of(const osp_finding *f);
 
-/* Observe a live process: /proc before, samples and snapshots, /proc after; fills *facts in the arena. *rec keeps the
- * profile alive and is the caller's to drop. */
+/* Write the one JSON object of `osprey why --json`. */
+void osp_findings_json(const osp_facts *f, const osp_findings *found, osp_buf *out);
+
+/* Observe a live process: /proc before, samples and snapshots, /proc after; fills *facts, in the arena. */
 typedef struct {
-    osp_sample_opts sample;
-    bool no_probes; /* accepted; nothing here probes */
+    osp_sample_opts sample; /* objects must be set; progress is passed on */
 } osp_observe_opts;
-bool osp_observe(const osp_observe_opts *opts, osp_arena *a, osp_recording *rec, osp_profile **symbolised,
-                 osp_facts *facts, osp_err *err) OSP_CHECKED;
+bool osp_observe(const osp_observe_opts *opts, osp_arena *a, osp_facts *facts, osp_err *err) OSP_CHECKED;
 
 #endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* diagnose_internal.h: what the rules share. All pure. */
+#ifndef OSP_DIAGNOSE_INTERNAL_H
+#define OSP_DIAGNOSE_INTERNAL_H
+
+#include "diagnose/diagnose.h"
+
+static inline bool osp_is_go_call(const osp_call *c)
+{
+    return c->kind == OSP_CALL_GO || c->kind == OSP_CALL_STD || c->kind == OSP_CALL_RUNTIME;
+}
+
+/* A frame of the passage between Go and C. The file has had this name since Go 1.0. */
+static inline bool osp_is_crossing_frame(const osp_call *c)
+{
+    return c->kind == OSP_CALL_CGO ||
+           (c->kind == OSP_CALL_RUNTIME && (osp_str_starts(osp_str_base(c->file), S("cgocall.go")) ||
+                                            osp_str_find(c->func, S("cgocall")) < c->func.n));
+}
+
+/* 0 at lo and below, 1 at hi and above. */
+static inline double osp_ramp(double x, double lo, double hi)
+{
+    return x <= lo ? 0 : x >= hi ? 1 : (x - lo) / (hi - lo);
+}
+
+/* The standard error of a share seen in n samples. */
+double osp_share_error(double share, uint64_t n);
+
+/* ---- marks: which stacks show the sign ------------------------------------------------------------------------ */
+
+/* What a rule says of one stack. */
+typedef struct {
+    bool sign;     /* it shows the sign */
+    bool with;     /* it belongs to the same loop without showing the sign itself */
+    uint32_t call; /* the function to blame: index into stack.call; UINT32_MAX if unknown */
+} osp_mark;
+
+/* The marked part of a process, task by task: a task is a goroutine, or a thread where the sample was on none. A
+ * process is judged by its tasks, so that one sick goroutine is seen beside many healthy ones; and as a whole, so that
+ * many short-lived ones are seen too. */
+typedef struct {
+    double sign, with;    /* shares of the process: of the chosen tasks */
+    double of_tasks;      /* (sign + with) / all samples of the chosen tasks */
+    double demand;        /* cores: of the chosen tasks, their marked part */
+    uint64_t samples;     /* with a sign, in the chosen tasks */
+    uint32_t tasks;       /* how many were chosen; 0 if the process was judged as a whole */
+    uint64_t goid;        /* of the heaviest chosen task; 0 if it is a thread */
+    int tid;              /* of the heaviest chosen task */
+    const bool *chosen;   /* by stack */
+} osp_marked;
+
+typedef struct {
+    double task_fraction;    /* chosen from: (sign + with) of the task's samples */
+    double task_sign;        /* and sign alone */
+    double process_fraction; /* the process as a whole is chosen from; > 1 = never */
+    bool by_thread;          /* tasks are threads */
+} osp_mark_limits;
+
+/* Mark as "with" the samples that end in a function which signs blame: the body of the loop around the sign. */
+void osp_marks_add_bodies(const osp_facts *f, osp_mark *mark);
+
+/* False if no task is chosen or memory is out. */
+bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_limits *limits, osp_marked *out);
+
+/* The function that the marked, chosen stacks blame most, and its heaviest stack. signs_only: where "with" stacks do
+ * not vote. NULL if none is known. */
+typedef struct {
+    const osp_call *call;        /* at its most frequent line */
+    const osp_stack_fact *stack; /* the heaviest one that blames it */
+    double share;                /* of the process, of the stacks that blame it */
+} osp_blamed;
+bool osp_blame(const osp_facts *f, const osp_mark *mark, const bool *chosen, osp_blamed *out);
+
+/* Index of the nearest call of that kind from the leaf, or UINT32_MAX. */
+uint32_t osp_call_of_kind(const osp_stack_fact *s, osp_call_kind kind);
+
+/* Who to blame in native code: the innermost function that is not a system library, else the innermost of those. */
+uint32_t osp_native_culprit(const osp_stack_fact *s);
+
+/* The entry function of a stack: the outermost one that is the program's (or a library's) own. NULL if unknown. */
+const osp_call *osp_entry_of(const osp_stack_fact *s);
+
+const osp_thread_fact *osp_thread_of(const osp_facts *f, int tid);
+
+/* True if the clock was read by the program itself (not by the runtime's scheduler or timers). caller: index of who
+ * called it; in_kernel: it fell through to a real system call. */
+bool osp_is_clock_stack(const osp_stack_fact *s, uint32_t *caller, bool *in_kernel);
+
+/* True if the sample lies in the passage between Go and C. caller: the Go function that crosses. */
+bool osp_is_crossing_stack(const osp_stack_fact *s, uint32_t *caller);
+
+/* True if native code runs there on behalf of a Go call. */
+bool osp_is_cgo_native_stack(const osp_stack_fact *s);
+
+/* ---- findings ------------------------------------------------------------------------------------------------ */
+
+/* A new finding; NULL without memory. At most eight a run are kept. */
+osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind, double confidence,
+                      double share);
+void osp_finding_evidence(const osp_facts *f, osp_finding *x, osp_str what, double value, const char *unit,
+                          const char *source);
+void osp_finding_blame(const osp_facts *f, osp_finding *x, const osp_blamed *b);
+
+/* "func (file.c:12)", "func in libx.so" … for sentences. */
+osp_str osp_call_text(osp_arena *a, const osp_call *c);
+osp_str osp_rate_text(osp_arena *a, double per_s); /* "4.1 million", "210 000", "12" */
+
+/* "samples, 99 Hz" */
+const char *osp_samples_source(const osp_facts *f);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting by asking again and again. Three kinds, each by what the loop does and does not do:
+ *   select   a select with default (or a non-blocking send or receive) in which no operation ever completes
+ *   Gosched  goroutines that give up the CPU only to be run again at once
+ *   C flag   a loop of a few instructions that reads one place and does nothing else ("flag" when it is Go) */
+#include "diagnose/diagnose_internal.h"
+
+static const double demand_floor = 0.2; /* cores */
+
+static void check(const osp_facts *f, osp_findings *out);
+
+const osp_rule osp_rule_busy_spin = {
+    .name = "busy-spin",
+    .asks = "does a loop burn a core waiting for something that could wake it?",
+    .topic = "spinning",
+    .title = "a core burnt on waiting",
+    .order = 50,
+    .check = check,
+};
+
+static bool is(const osp_call *c, const char *name) { return osp_str_eq(c->func, osp_str_from(name)); }
+
+static bool has(const osp_call *c, const char *part) { return osp_str_find(c->func, osp_str_from(part)) < c->func.n; }
+
+/* The outermost of the runtime frames at the leaf (the one the program called); UINT32_MAX if the leaf is no runtime. */
+static uint32_t runtime_entry(const osp_stack_fact *s)
+{
+    uint32_t i = 0, at = UINT32_MAX;
+    while (i < s->ncall && (s->call[i].kind == OSP_CALL_KERNEL || s->call[i].kind == OSP_CALL_VDSO))
+        i++;
+    for (; i < s->ncall && s->call[i].kind == OSP_CALL_RUNTIME; i++)
+        at = i;
+    return at;
+}
+
+static bool file_is(const osp_call *c, const char *name) { return osp_str_eq(osp_str_base(c->file), osp_str_from(name)); }
+
+/* ---- select -------------------------------------------------------------------------------------------------- */
+
+/* Did a channel operation come to something there: a value moved, a goroutine woken or put to sleep? */
+static bool completes(const osp_stack_fact *s, uint32_t entry)
+{
+    for (uint32_t i = 0; i < entry; i++)
+        if (is(&s->call[i], "runtime.send") || is(&s->call[i], "runtime.recv") || has(&s->call[i], "runtime.goready") ||
+            has(&s->call[i], "runtime.gopark") || has(&s->call[i], "runtime.typedmemmove") ||
+            has(&s->call[i], "runtime.acquireSudog"))
+            return true;
+    return false;
+}
+
+static void check_select(const osp_facts *f, osp_findings *out)
+{
+    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
+    if (!mark)
+        return;
+    double completed = 0, asked = 0;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        uint32_t entry = runtime_entry(s);
+        if (entry != UINT32_MAX && entry + 1 < s->ncall &&
+            (file_is(&s->call[entry], "chan.go") || file_is(&s->call[entry], "select.go")) &&
+            (has(&s->call[entry], "selectnb") || has(&s->call[entry], "selectgo"))) {
+            asked += s->share;
+            if (completes(s, entry))
+                completed += s->share;
+            mark[i].sign = !completes(s, entry);
+            mark[i].call = entry + 1;
+        }
+    }
+    if (!asked || completed > 0.02 * asked)
+        return;
+    osp_marks_add_bodies(f, mark);
+    osp_marked m;
+    if (!osp_marks_weigh(f, mark, &(osp_mark_limits){.task_fraction = 0.7, .task_sign = 0.25, .process_fraction = 2}, &m))
+        return;
+    osp_blamed who;
+    if (m.demand < demand_floor || m.sign + m.with < 0.06 || !osp_blame(f, mark, m.chosen, &who))
+        return;
+    osp_finding *x = osp_find(f, out, &osp_rule_busy_spin, "select", 0.7 + 0.27 * osp_ramp(m.of_tasks, 0.7, 0.95),
+                              m.sign + m.with);
+    if (!x)
+        return;
+    osp_arena *a = f->arena;
+    osp_finding_blame(f, x, &who);
+    const osp_thread_fact *t = osp_thread_of(f, m.tid);
+    x->summary = osp_arena_fmt(a, "%.*s asks its channels again and again and never gets anything: %.0f %% of this process's CPU.",
+                               STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples are in this one loop, ± %.0f",
+                                             200 * osp_share_error(m.sign + m.with, f->samples)),
+                         100 * (m.sign + m.with), "%", osp_samples_source(f));
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "channel operations completed in %llu samples of asking",
+                                             (unsigned long long)m.samples),
+                         0, "operations", "samples: no send, receive, wake or park");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted by it%s", m.tasks > 1 ? ", all its goroutines" : ""),
+                         100 * m.demand, "%", "/proc schedstat");
+    if (t)
+        osp_finding_evidence(f, x, osp_arena_fmt(a, "voluntary switches of thread %d: it never waits", t->tid),
+                             t->voluntary_per_s, "switches/s", "/proc status");
+    if (m.goid)
+        osp_finding_evidence(f, x, m.tasks > 1 ? osp_arena_fmt(a, "is one of %u goroutines that do so", m.tasks)
+                                               : S("is the goroutine that does so"),
+                             (double)m.goid, "goroutine id", "runtime, g.goid");
+    x->next = osp_arena_fmt(a, "remove the default branch in %.*s, or block on the channel or a timer", STRF(who.call->func));
+}
+
+/* ---- Gosched ------------------------------------------------------------------------------------------------- */
+
+static void check_gosched(const osp_facts *f, osp_findings *out)
+{
+    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
+    if (!mark)
+        return;
+    double yielding = 0;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        uint32_t entry = runtime_entry(s);
+        mark[i].call = UINT32_MAX;
+        if (entry == UINT32_MAX)
+            continue;
+        bool yields = false;
+        for (uint32_t k = 0; k <= entry; k++)
+            yields = yields || is(&s->call[k], "runtime.Gosched") || has(&s->call[k], "gosched");
+        if (yields && entry + 1 < s->ncall && is(&s->call[entry], "runtime.Gosched"))
+            mark[i].call = entry + 1;
+        yielding += yields ? s->share : 0;
+        /* What the scheduler does in the kernel and the vDSO is scheduling too. */
+        uint32_t at = osp_call_of_kind(s, OSP_CALL_RUNTIME);
+        mark[i].sign = yields || osp_domain_of(s->call + at, s->ncall - at, true) == OSP_IN_GO_SCHEDULER;
+    }
+    if (!yielding)
+        return;
+    osp_marks_add_bodies(f, mark);
+    osp_marked m;
+    if (!osp_marks_weigh(f, mark,
+                         &(osp_mark_limits){
+                             .task_fraction = 0.6, .task_sign = 0.4, .process_fraction = 0.6, .by_thread = true},
+                         &m))
+        return;
+    osp_blamed who;
+    double low = m.of_tasks - 2 * osp_share_error(m.of_tasks, m.samples);
+    if (m.demand < demand_floor || m.sign + m.with < 0.1 || low < 0.5 || yielding < 0.1 * m.sign ||
+        !osp_blame(f, mark, m.chosen, &who))
+        return;
+    /* A yield takes well under a microsecond: goroutines that do anything between yields switch less often. */
+    double ticks = f->sched_ticks_per_s;
+    if (ticks >= 0 && ticks < 50000)
+        return;
+    osp_finding *x = osp_find(f, out, &osp_rule_busy_spin, "Gosched",
+                              (ticks < 0 ? 0.62 : 0.7) + 0.26 * osp_ramp(low, 0.5, 0.85), m.sign + m.with);
+    if (!x)
+        return;
+    osp_arena *a = f->arena;
+    osp_finding_blame(f, x, &who);
+    uint64_t ids[64];
+    uint32_t nid = 0;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        uint32_t k = 0;
+        if (mark[i].call == UINT32_MAX || !f->stack[i].goid)
+            continue;
+        while (k < nid && ids[k] != f->stack[i].goid)
+            k++;
+        if (k == nid && nid < 64)
+            ids[nid++] = f->stack[i].goid;
+    }
+    x->summary = osp_arena_fmt(a, "%.*s waits by calling runtime.Gosched in a loop: %.0f %% of this process's CPU is scheduling.",
+                               STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples are scheduling and yielding, ± %.0f",
+                                             200 * osp_share_error(m.sign + m.with, f->samples)),
+                         100 * (m.sign + m.with), "%", osp_samples_source(f));
+    if (ticks >= 0) {
+        osp_finding_evidence(f, x, S("goroutine switches"), ticks, "switches/s", "runtime, p.schedtick");
+        if (nid)
+            osp_finding_evidence(f, x, osp_arena_fmt(a, "yields of each of the %u goroutines seen in Gosched", nid),
+                                 ticks / nid, "yields/s", "p.schedtick and samples");
+    }
+    osp_finding_evidence(f, x, S("of all samples pass through runtime.Gosched"), 100 * yielding, "%",
+                         osp_samples_source(f));
+    osp_finding_evidence(f, x, S("of a core wanted by these threads"), 100 * m.demand, "%", "/proc schedstat");
+    x->next = osp_arena_fmt(a, "let %.*s wait on a channel, a sync.Cond or a WaitGroup instead", STRF(who.call->func));
+}
+
+/* ---- flag ---------------------------------------------------------------------------------------------------- */
+
+/* Nothing in the loop can change what it waits for. An empty loop counts only where nothing is read at all. */
+static bool only_waits(const osp_loop_fact *l)
+{
+    const osp_loop *p = &l->loop;
+    bool native = l->kind == OSP_CALL_C || l->kind == OSP_CALL_CGO;
+    uint32_t watched = p->fixed_loads + p->exchanges;
+    return p->instructions && p->instructions <= 24 && !p->calls && !p->stores && !p->other_loads && !p->arithmetic &&
+           p->counting <= 2 && watched <= 3 && (watched >= 1 || (!native && !p->counting));
+}
+
+static void check_flag(const osp_facts *f, osp_findings *out)
+{
+    const osp_loop_fact *best = NULL;
+    for (uint32_t i = 0; i < f->nloop; i++) {
+        const osp_loop_fact *l = &f->loop[i];
+        if (only_waits(l) && l->of_its_threads >= 0.8 && l->share >= 0.06 && l->demand >= demand_floor && l->stack &&
+            (!best || l->share > best->share))
+            best = l;
+    }
+    if (!best)
+        return;
+    bool go = best->kind == OSP_CALL_GO || best->kind == OSP_CALL_STD;
+    double confidence = 0.75 + 0.2 * osp_ramp(best->of_its_threads, 0.8, 0.97);
+    osp_finding *x = osp_find(f, out, &osp_rule_busy_spin, go ? "flag" : "C flag", confidence, best->share);
+    if (!x)
+        return;
+    osp_arena *a = f->arena;
+    osp_call call = {.func = best->func, .file = best->file, .module = best->module, .line = best->line, .kind = best->kind,
+                     .named = true};
+    osp_finding_blame(f, x, &(osp_blamed){.call = &call, .stack = best->stack, .share = best->share});
+    osp_str what = best->load_symbol.n ? osp_arena_fmt(a, "variable %.*s", STRF(best->load_symbol))
+                   : best->load_mapping.n ? osp_arena_fmt(a, "a place in %.*s", STRF(best->load_mapping))
+                                          : S("one place");
+    x->summary = best->loop.fixed_loads + best->loop.exchanges
+                     ? osp_arena_fmt(a, "%.*s waits for %.*s by reading it over and over: %.0f %% of this process's CPU.",
+                                     STRF(osp_call_text(a, &call)), STRF(what), 100 * best->share)
+                     : osp_arena_fmt(a, "%.*s is an empty loop without end: %.0f %% of this process's CPU.",
+                                     STRF(osp_call_text(a, &call)), 100 * best->share);
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of the samples of its %u thread%s lie in one loop of %u instructions",
+                                             best->threads, best->threads == 1 ? "" : "s", best->loop.instructions),
+                         100 * best->of_its_threads, "%", osp_samples_source(f));
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "entropy of the sampled addresses, %u in all", best->addresses),
+                         best->entropy_bits, "bits", osp_samples_source(f));
+    osp_finding_evidence(f, x, S("calls, system calls and stores in that loop"), 0, "instructions", "disassembly");
+    osp_finding_evidence(f, x,
+                         best->load_addr
+                             ? osp_arena_fmt(a, "address read by it: %.*s, at 0x%llx", STRF(what),
+                                             (unsigned long long)best->load_addr)
+                             : S("fixed addresses read by it"),
+                         best->loop.fixed_loads + best->loop.exchanges, "addresses", "disassembly");
+    osp_finding_evidence(f, x, S("of a core wanted by it"), 100 * best->demand, "%", "/proc schedstat");
+    x->next = osp_arena_fmt(a, "let %.*s wait on %s, or pause with growing back-off", STRF(best->func),
+                            go ? "a channel or a sync.Cond" : "a condition variable or a futex");
+}
+
+static void check(const osp_facts *f, osp_findings *out)
+{
+    if (f->is_go) {
+        check_select(f, out);
+        check_gosched(f, out);
+    }
+    check_flag(f, out);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "diagnose/diagnose_internal.h"
+
+static const double thread_floor = 0.2;  /* cores of demand, a thread */
+static const double demand_floor = 0.35; /* cores of demand, all such threads */
+
+static void check(const osp_facts *f, osp_findings *out);
+
+const osp_rule osp_rule_native_thread_cpu = {
+    .name = "native-thread-cpu",
+    .asks = "do threads that a native library made burn the CPU of a Go process, where Go shows runtime._ExternalCode?",
+    .topic = "native threads",
+    .title = "CPU burnt by threads that are not Go's",
+    .order = 30,
+    .check = check,
+};
+
+/* A thread that no M owns and in which no Go runs. */
+static bool is_native(const osp_facts *f, const osp_thread_fact *t)
+{
+    if (t->has_m || t->demand < thread_floor || !t->samples)
+        return false;
+    uint64_t go = 0;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        if (s->tid != t->tid)
+            continue;
+        for (uint32_t k = 0; k < s->ncall; k++)
+            if (osp_is_go_call(&s->call[k])) {
+                go += s->samples;
+                break;
+            }
+    }
+    return go * 20 < t->samples;
+}
+
+static void check(const osp_facts *f, osp_findings *out)
+{
+    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
+    bool *chosen = osp_new(f->arena, bool, f->nstack + 1);
+    if (!mark || !chosen || !f->is_go)
+        return;
+    double demand = 0, share = 0;
+    uint64_t samples = 0, hottest = 0;
+    uint32_t threads = 0;
+    bool known = true;
+    osp_str tids = S("");
+    const osp_thread_fact *named = NULL;
+    for (uint32_t i = 0; i < f->nthread; i++) {
+        const osp_thread_fact *t = &f->thread[i];
+        if (!is_native(f, t))
+            continue;
+        threads++;
+        demand += t->demand;
+        known = known && t->m_is_known;
+        if (threads <= 4)
+            tids = osp_arena_fmt(f->arena, "%.*s%s%d", STRF(tids), threads > 1 ? ", " : "", t->tid);
+        else if (threads == 5)
+            tids = osp_arena_fmt(f->arena, "%.*s …", STRF(tids));
+        if (t->samples > hottest) {
+            hottest = t->samples;
+            named = t;
+        }
+        for (uint32_t k = 0; k < f->nstack; k++)
+            if (f->stack[k].tid == t->tid) {
+                chosen[k] = mark[k].sign = true;
+                mark[k].call = osp_native_culprit(&f->stack[k]);
+                share += f->stack[k].share;
+                samples += f->stack[k].samples;
+            }
+    }
+    osp_blamed who;
+    if (samples < 12 || demand < demand_floor || share < 0.06 || !osp_blame(f, mark, chosen, &who))
+        return;
+    osp_finding *x = osp_find(f, out, &osp_rule_native_thread_cpu, NULL,
+                              (known ? 0.75 : 0.62) + (known ? 0.22 : 0.1) * osp_ramp(share, 0.06, 0.4), share);
+    if (!x)
+        return;
+    osp_arena *a = f->arena;
+    osp_finding_blame(f, x, &who);
+    const osp_call *start = osp_entry_of(who.stack);
+    x->summary = osp_arena_fmt(a, "%u thread%s of %.*s, not started by Go, use%s %.0f %% of this process's CPU in %.*s.",
+                               threads, threads == 1 ? "" : "s", STRF(who.call->module), threads == 1 ? "s" : "",
+                               100 * share, STRF(osp_call_text(a, who.call)));
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "thread%s that no M of the Go runtime owns: %.*s (%s)",
+                                             threads == 1 ? "" : "s", STRF(tids), named ? named->name : "?"),
+                         threads, "threads", known ? "runtime, allm and the threads' own g" : "stacks without Go");
+    if (start)
+        osp_finding_evidence(f, x, osp_arena_fmt(a, "start routine: %.*s in %.*s", STRF(start->func), STRF(start->module)),
+                             1, "routine", "samples, outermost frames");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples are on these threads, ± %.0f",
+                                             200 * osp_share_error(share, f->samples)),
+                         100 * share, "%", osp_samples_source(f));
+    osp_finding_evidence(f, x, S("of a core wanted by these threads"), 100 * demand, "%", "/proc schedstat");
+    x->next = start ? osp_arena_fmt(a, "configure or stop what starts %.*s in %.*s", STRF(start->func),
+                                    STRF(start->module))
+                    : osp_arena_fmt(a, "configure or stop the threads of %.*s", STRF(who.call->module));
+}
