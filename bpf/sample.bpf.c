@@ -22,8 +22,9 @@ enum { MAX_WORDS = OSP_MAX_KERNEL + OSP_MAX_USER + 512, WORDS = 2048 }; /* WORDS
 
 struct scratch {
     osp_raw_sample head;
-    __u64 word[WORDS + 32];
+    __u64 word[WORDS + 128];
     osp_unwind u;
+    osp_unwind leaf; /* u before the first step */
     osp_bpf_process process;
     osp_bpf_mapping mapping; /* of the last frame */
     __u64 labels;            /* where label i is: array of two Go strings */
@@ -179,6 +180,37 @@ static long one_frame(__u64 i, void *unused)
     return s->status != OSP_UNWIND_MORE;
 }
 
+enum { CHUNK = 1024 };
+
+/* 1 KiB of stack to the end of the words; ends where the stack does. */
+static long one_chunk(__u64 i, void *unused)
+{
+    (void)unused;
+    struct scratch *s = my_scratch();
+    if (!s)
+        return 1;
+    __u32 at = s->head.nwords;
+    if (at > WORDS - CHUNK / 8 ||
+        bpf_probe_read_user(&s->word[at & (WORDS - 1)], CHUNK, (const void *)(s->leaf.sp + i * CHUNK)))
+        return 1;
+    s->head.nwords = at + CHUNK / 8;
+    s->head.stack_bytes += CHUNK;
+    return 0;
+}
+
+/* Forget the user part of the walk; send the registers and the top of the stack instead. */
+static __always_inline void copy_stack(struct scratch *s)
+{
+    __u32 at = s->head.nkernel & 255;
+    s->head.nuser = 0;
+    s->word[at] = s->leaf.pc;
+    s->word[at + 1] = s->leaf.sp;
+    s->word[at + 2] = s->leaf.fp;
+    s->word[at + 3] = s->leaf.r10;
+    s->head.nwords = at + 4;
+    bpf_loop(OSP_STACK_COPY / CHUNK, one_chunk, NULL, 0);
+}
+
 /* Label i of the goroutine: key and value to the end of the words. */
 static long one_label(__u64 i, void *unused)
 {
@@ -292,11 +324,14 @@ int on_tick(struct bpf_perf_event_data *ctx)
             osp_unwind_read(NULL, s->u.curg + s->process.go.g_goid, &s->head.goid);
     }
 
+    s->leaf = s->u;
     bpf_loop(OSP_MAX_USER, one_frame, NULL, 0);
     s->head.end = s->status == OSP_UNWIND_MORE ? OSP_UNWIND_DEPTH : s->status;
     s->head.fp_steps = s->u.fp_steps;
     s->head.nwords = s->head.nkernel + s->head.nuser;
-    if (s->u.curg) {
+    if (s->status == OSP_UNWIND_NO_MAPPING) {
+        copy_stack(s);
+    } else if (s->u.curg) {
         find_labels(s);
         bpf_loop(OSP_MAX_LABELS, one_label, NULL, 0);
     }

@@ -96,8 +96,9 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         cfa += 8;
         break;
     case OSP_RULE_DEREF_FP:
-        if (!osp_unwind_read(env, u->fp + cfa_off, &cfa))
+        if (!osp_unwind_read(env, u->fp + cfa_off, &cfa) || (fp_off && !osp_unwind_read(env, u->fp, &u->fp)))
             return OSP_UNWIND_UNREADABLE;
+        fp_off = 0;
         break;
     case OSP_RULE_PLT:
         cfa = base + 8 + ((__s64)(u->pc & 15) >= (cfa_off >> 3) ? 8 : 0);
@@ -127,7 +128,8 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         break;
     case OSP_RULE_GO_SYSTEMSTACK:
     case OSP_RULE_GO_ASMCGOCALL:
-        if (u->leaf && (osp_on_goroutine(u) || !u->curg)) {
+        /* Before the switch, where they call gosave_systemstack_switch, and after it, these are ordinary frames. */
+        if (osp_on_goroutine(u) || (u->leaf && !u->curg)) {
             cfa = base + cfa_off;
             break;
         }
@@ -151,11 +153,15 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         switched = true;
         break;
     case OSP_RULE_GO_MORESTACK:
-        if (u->leaf && (osp_on_goroutine(u) || !u->curg)) {
+        if (osp_on_goroutine(u) || (u->leaf && !u->curg)) {
             cfa = base + cfa_off;
             break;
         }
-        if (!u->curg || !osp_unwind_read(env, u->curg + go->g_sched_pc, &u->pc) ||
+        if (!u->curg) { /* preempted through newstack: the goroutine is off this thread, the scheduler goes on */
+            u->root = OSP_ROOT_SCHEDULER;
+            return OSP_UNWIND_ROOT;
+        }
+        if (!osp_unwind_read(env, u->curg + go->g_sched_pc, &u->pc) ||
             !osp_unwind_read(env, u->curg + go->g_sched_sp, &u->sp) ||
             !osp_unwind_read(env, u->curg + go->g_sched_bp, &u->fp) || !u->sp)
             return OSP_UNWIND_GO_SWITCH;

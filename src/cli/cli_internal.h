@@ -54,4 +54,19 @@ enum { OSP_ABILITIES = 8 };
 /* What this user can do on this host; self is the path of the running program, for setcap. */
 void osp_abilities(const osp_host *host, const char *self, osp_ability out[OSP_ABILITIES]);
 
+/* ---- launch.c: a program that waits to be let go ------------------------------------------------------------ */
+
+typedef struct osp_launch {
+    int pid;       /* 0 = none */
+    int go, status; /* pipes: a byte lets it exec; its end, or an errno, says how that went */
+    const char *name;
+} osp_launch;
+
+/* Fork a child that will exec argv (searched in PATH) once released. */
+bool osp_launch_start(char **argv, osp_launch *out, osp_err *err) OSP_CHECKED;
+/* Let it go; returns once it runs the new program. EABSENT: there is no such program. An osp_sample_opts.release. */
+bool osp_launch_release(void *launch, osp_err *err);
+/* End: kill the child if it was never released; else wait for it if wait is set. Returns its wait status, or -1. */
+int osp_launch_end(osp_launch *l, bool wait);
+
 #endif

@@ -44,7 +44,10 @@ typedef struct osp_sample_opts {
     double seconds;            /* 0 = until stop or the process ends */
     uint32_t hz;               /* samples per second of CPU time; 0 = 99, raised for light loads */
     bool no_bpf;               /* use the fallback even where BPF works */
-    bool enable_on_exec;       /* pid is a child that waits before exec */
+    /* pid is a child that waits before its exec: release() lets it go and returns once it has exec'ed (or false and
+     * *err if it could not). Sampling starts with the new program. NULL = an ordinary process. */
+    bool (*release)(void *ctx, osp_err *err);
+    void *release_ctx;
     const volatile sig_atomic_t *stop; /* set by a signal handler to end early; NULL = never */
     osp_objects *objects;      /* where opened files are kept; outlives the recording */
     /* Called about four times a second; NULL = never. */

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The BPF side from user space: load, hand over tables, drain the ring.
+ *
+ * A table of unwind rows is an inner map a file, filled by mapping it; files keep their table for the whole recording,
+ * so a refresh of the mappings sends only what is new. The list of mappings is double-buffered in one array: the new
+ * list is written beside the one in use, then the process's entry is switched to it in one update. */
+#include "base/buf.h"
+#include "sample/sample_internal.h"
+
+#include "sample.skel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct table {
+    const osp_row *row; /* identity: rows live as long as their object */
+    uint32_t n;
+};
+
+struct osp_bpf_side {
+    struct sample_bpf *skel;
+    struct ring_buffer *ring;
+    int stats_fd;
+    struct table *table; /* by index into the map of tables */
+    size_t ntable, cap;
+    bool second_half; /* which half of the mappings array is in use */
+    osp_collector *collector; /* while draining */
+    osp_buf aside;            /* records with stack copies, one after the other */
+    uint64_t word[OSP_MAX_KERNEL + OSP_MAX_USER];
+};
+
+enum { ASIDE_LIMIT = 32 << 20 };
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+    (void)level, (void)fmt, (void)ap;
+    return 0;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+    osp_bpf_side *b = ctx;
+    osp_raw_sample head;
+    if (size < sizeof head)
+        return 0;
+    memcpy(&head, data, sizeof head);
+    if (head.nwords > (size - sizeof head) / 8)
+        return 0;
+    if (head.stack_bytes)
+        osp_buf_add(&b->aside, (osp_str){data, sizeof head + (size_t)head.nwords * 8});
+    else
+        osp_collector_add(b->collector, &head, (const uint64_t *)(const void *)((const char *)data + sizeof head));
+    return 0;
+}
+
+static bool fail_bpf(int e, const char *what, osp_err *err)
+{
+    if (e == EPERM || e == EACCES)
+        return osp_fail(err, OSP_EPERM, "BPF was refused: needs CAP_BPF and CAP_PERFMON (root has them)");
+    return osp_fail(err, OSP_EABSENT, "%s: %s (needs Linux 5.17 or newer with BTF)", what, strerrordesc_np(e));
+}
+
+osp_bpf_side *osp_bpf_side_open(osp_err *err)
+{
+    osp_bpf_side *b = calloc(1, sizeof *b);
+    struct stat ns;
+    if (!b) {
+        osp_fail_memory(err, "loading the sampler");
+        return NULL;
+    }
+    b->stats_fd = -1;
+    b->aside = osp_buf_of(ASIDE_LIMIT);
+    libbpf_set_print(quiet);
+    b->skel = sample_bpf__open();
+    if (!b->skel) {
+        fail_bpf(errno, "the BPF program could not be opened", err);
+        goto fail;
+    }
+    if (stat("/proc/self/ns/pid", &ns) != 0) {
+        osp_fail_errno(err, errno, "/proc/self/ns/pid");
+        goto fail;
+    }
+    b->skel->rodata->pidns_dev = ns.st_dev;
+    b->skel->rodata->pidns_ino = ns.st_ino;
+    int e = sample_bpf__load(b->skel);
+    if (e != 0) {
+        fail_bpf(-e, "the BPF program could not be loaded", err);
+        goto fail;
+    }
+    b->ring = ring_buffer__new(bpf_map__fd(b->skel->maps.ring), on_record, b, NULL);
+    if (!b->ring) {
+        fail_bpf(errno, "the BPF ring buffer could not be mapped", err);
+        goto fail;
+    }
+    b->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+    return b;
+fail:
+    osp_bpf_side_close(b);
+    return NULL;
+}
+
+void osp_bpf_side_close(osp_bpf_side *b)
+{
+    if (!b)
+        return;
+    ring_buffer__free(b->ring);
+    sample_bpf__destroy(b->skel);
+    if (b->stats_fd >= 0)
+        close(b->stats_fd);
+    osp_buf_drop(&b->aside);
+    free(b->table);
+    free(b);
+}
+
+int osp_bpf_side_program(const osp_bpf_side *b) { return bpf_program__fd(b->skel->progs.on_tick); }
+
+/* A new inner map that holds the rows. -1 and errno on failure. */
+static int make_table(const osp_row *row, uint32_t n)
+{
+    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+    int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "osp_rows", sizeof(uint32_t), sizeof *row, n, &opts);
+    if (fd < 0)
+        return -1;
+    size_t bytes = (size_t)n * sizeof *row;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) {
+        int e = errno;
+        close(fd);
+        errno = e;
+        return -1;
+    }
+    memcpy(p, row, bytes);
+    munmap(p, bytes);
+    return fd;
+}
+
+/* The index of the table with these rows, made if it is new. OSP_NO_TABLE if there are none. */
+static bool table_of(osp_bpf_side *b, const osp_space_map *m, uint32_t *index, osp_err *err)
+{
+    *index = OSP_NO_TABLE;
+    if (m->nrow == 0)
+        return true;
+    for (size_t i = 0; i < b->ntable; i++)
+        if (b->table[i].row == m->row) {
+            *index = (uint32_t)i;
+            return true;
+        }
+    void *array = b->table;
+    if (b->ntable >= OSP_MAX_OBJECTS)
+        return osp_fail(err, OSP_ELIMIT, "more than %d mapped files", OSP_MAX_OBJECTS);
+    if (!osp_grow(&array, &b->cap, b->ntable + 1, sizeof *b->table))
+        return osp_fail_memory(err, "loading unwind rows");
+    b->table = array;
+    OSP_AUTO_CLOSE int fd = make_table(m->row, m->nrow);
+    uint32_t key = (uint32_t)b->ntable;
+    if (fd < 0 || bpf_map_update_elem(bpf_map__fd(b->skel->maps.tables), &key, &fd, BPF_ANY) != 0)
+        return osp_fail_errno(err, errno, "loading the unwind rows of %.*s", STRF(m->path));
+    b->table[b->ntable++] = (struct table){m->row, m->nrow};
+    *index = key;
+    return true;
+}
+
+bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_unwind_go *go, osp_err *err)
+{
+    uint32_t half = OSP_MAX_MAPPINGS / 2, first = b->second_half ? 0 : half;
+    int fd = bpf_map__fd(b->skel->maps.mappings);
+    if (s->n > half)
+        return osp_fail(err, OSP_ELIMIT, "process %d has more than %u executable mappings", pid, half);
+    for (uint32_t i = 0; i < s->n; i++) {
+        const osp_space_map *m = &s->map[i];
+        osp_bpf_mapping row = {.start = m->start, .end = m->end, .base = m->base, .nrows = m->nrow};
+        uint32_t key = first + i;
+        if (!table_of(b, m, &row.table, err))
+            return false;
+        if (bpf_map_update_elem(fd, &key, &row, BPF_ANY) != 0)
+            return osp_fail_errno(err, errno, "loading the mappings");
+    }
+    osp_bpf_process process = {.first = first, .n = s->n, .go = *go};
+    uint32_t key = (uint32_t)pid;
+    if (bpf_map_update_elem(bpf_map__fd(b->skel->maps.processes), &key, &process, BPF_ANY) != 0)
+        return osp_fail_errno(err, errno, "loading the process's entry");
+    b->second_half = !b->second_half;
+    return true;
+}
+
+void osp_bpf_side_drain(osp_bpf_side *b, osp_collector *c, size_t *pending)
+{
+    b->collector = c;
+    ring_buffer__consume(b->ring);
+    b->collector = NULL;
+    *pending = b->aside.n;
+}
+
+void osp_bpf_side_settle(osp_bpf_side *b, osp_collector *c, osp_copied *with)
+{
+    osp_err err;
+    for (size_t at = 0; at + sizeof(osp_raw_sample) <= b->aside.n;) {
+        osp_raw_sample head;
+        memcpy(&head, b->aside.p + at, sizeof head);
+        const char *word = b->aside.p + at + sizeof head;
+        size_t nword = head.nwords, fixed = (size_t)head.nkernel + 4;
+        at += sizeof head + nword * 8;
+        if (nword < fixed || head.nkernel > OSP_MAX_KERNEL || head.stack_bytes > (nword - fixed) * 8)
+            continue;
+        osp_unwind_regs regs;
+        uint64_t g = 0;
+        memcpy(b->word, word, (size_t)head.nkernel * 8);
+        memcpy(&regs, word + (size_t)head.nkernel * 8, sizeof regs);
+        with->sp = regs.sp;
+        with->stack = (osp_span){(const uint8_t *)word + fixed * 8, head.stack_bytes};
+        with->copy_ended = false;
+        if (with->go->has_go && head.m)
+            g = head.curg;
+        else if (with->go->has_go && !with->mem.read(with->mem.ctx, head.tls + (uint64_t)with->go->tls_g, &g, 8, &err))
+            g = 0;
+        osp_copied_walk(with, &regs, g, &head, b->word + head.nkernel);
+        osp_collector_add(c, &head, b->word);
+    }
+    b->aside.n = 0;
+    b->aside.failed = false;
+}
+
+uint64_t osp_bpf_side_lost(const osp_bpf_side *b)
+{
+    int ncpu = libbpf_num_possible_cpus();
+    uint64_t sum = 0, *each = ncpu > 0 ? calloc((size_t)ncpu, sizeof *each) : NULL;
+    uint32_t key = OSP_COUNT_LOST;
+    if (each && bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.counts), &key, each) == 0)
+        for (int i = 0; i < ncpu; i++)
+            sum += each[i];
+    free(each);
+    return sum;
+}
+
+void osp_bpf_side_cost(const osp_bpf_side *b, uint64_t *run_ns, uint64_t *runs)
+{
+    struct bpf_prog_info info = {0};
+    uint32_t size = sizeof info;
+    *run_ns = *runs = 0;
+    if (b->stats_fd >= 0 && bpf_obj_get_info_by_fd(osp_bpf_side_program(b), &info, &size) == 0) {
+        *run_ns = info.run_time_ns;
+        *runs = info.run_cnt;
+    }
+}

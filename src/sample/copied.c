@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A walk over a copy of the top of a stack, the live process behind it.
+ *
+ * What the copy does not hold (the goroutine's stack while C runs on the thread's own, the runtime's structs) is read
+ * from the process as it is now. That is safe where the thread stands still there, as a goroutine inside a C call
+ * does; elsewhere a sample looked at some 100 ms late may name the goroutine that runs then. */
+#include "sample/sample_internal.h"
+
+/* A read this far above the stack pointer was meant for the stack. */
+static const uint64_t STACK_REACH = 8 << 20;
+
+static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
+{
+    osp_copied *c = ctx;
+    if (addr >= c->sp && addr - c->sp < c->stack.n && c->stack.n - (addr - c->sp) >= sizeof *word) {
+        memcpy(word, c->stack.p + (addr - c->sp), sizeof *word);
+        return true;
+    }
+    osp_err err;
+    bool there = c->mem.read(c->mem.ctx, addr, word, sizeof *word, &err);
+    c->copy_ended |= !there && addr - c->sp < STACK_REACH;
+    return there;
+}
+
+static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
+{
+    const osp_copied *c = ctx;
+    const osp_space_map *map = osp_space_at(c->space, addr);
+    if (!map)
+        return false;
+    uint64_t pc = addr - map->base;
+    *rule = pc >> 32 ? OSP_RULE_NONE : osp_rows_find(map->row, map->nrow, (uint32_t)pc);
+    return true;
+}
+
+void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp_raw_sample *head, uint64_t *user)
+{
+    osp_unwind_env env = {c, read_word, rule_at};
+    uint64_t curg = 0, m = 0;
+    size_t n = 0;
+    osp_err err;
+    int end = osp_unwind_walk(&env, c->go, regs, g, user, OSP_MAX_USER, &n, &curg, &m, &head->fp_steps);
+    head->end = (uint16_t)(end == OSP_UNWIND_UNREADABLE && c->copy_ended ? OSP_UNWIND_STACK_COPY : end);
+    head->nuser = (uint16_t)n;
+    head->nwords = (uint32_t)head->nkernel + head->nuser;
+    head->nlabels = 0;
+    head->stack_bytes = 0;
+    head->curg = curg;
+    head->m = m;
+    uint64_t goid = 0;
+    if (curg && c->go->g_goid >= 0 && c->mem.read(c->mem.ctx, curg + (uint64_t)c->go->g_goid, &goid, 8, &err))
+        head->goid = goid;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Perf events on every thread of a process. cpu-clock counts a thread's own CPU time, so a sample stands for its period
+ * whatever else the machine does. Threads that start later inherit the event of the thread that starts them; threads
+ * that start while we are opening are caught by looking again until no new one shows. */
+#include "sample/sample_internal.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+/* Above this many threads one event a CPU is cheaper than one a thread; the BPF program picks our process out. */
+enum { MANY_THREADS = 2000, THREADS_LIMIT = 64 << 20 };
+
+static int open_event(struct perf_event_attr *attr, int tid, int cpu)
+{
+    return (int)syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static bool keep(osp_events *e, int fd, osp_err *err)
+{
+    void *array = e->fd;
+    if (!osp_grow(&array, &e->cap, e->n + 1, sizeof *e->fd)) {
+        close(fd);
+        return osp_fail_memory(err, "opening perf events");
+    }
+    e->fd = array;
+    e->fd[e->n++] = fd;
+    return true;
+}
+
+static bool explain(int error, osp_err *err)
+{
+    osp_fail_errno(err, error, "perf_event_open");
+    if (error == EACCES || error == EPERM)
+        osp_fail(err, OSP_EPERM, "perf_event_open was refused: needs CAP_PERFMON, or kernel.perf_event_paranoid <= 2 and a "
+                                 "process of your own");
+    else if (error == EMFILE)
+        osp_fail(err, OSP_ELIMIT, "too many threads for the limit on open files: raise it with `ulimit -n`");
+    return false;
+}
+
+static bool attach(int fd, int prog_fd, osp_err *err)
+{
+    if (prog_fd >= 0 && ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog_fd) != 0)
+        return osp_fail_errno(err, errno, "attaching the BPF program to a perf event");
+    return true;
+}
+
+static bool open_cpus(osp_events *e, struct perf_event_attr *attr, int prog_fd, osp_err *err)
+{
+    long ncpu = sysconf(_SC_NPROCESSORS_CONF);
+    e->all_cpus = true;
+    attr->inherit = 0;
+    for (int cpu = 0; cpu < ncpu; cpu++) {
+        int fd = open_event(attr, -1, cpu);
+        if (fd < 0 && (errno == ENODEV || errno == EINVAL)) /* an offline CPU */
+            continue;
+        if (fd < 0)
+            return explain(errno, err);
+        if (!keep(e, fd, err) || !attach(fd, prog_fd, err))
+            return false;
+    }
+    return true;
+}
+
+static int by_tid(const void *a, const void *b)
+{
+    return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
+}
+
+/* Events on all threads, until a look at the list shows none that has none. */
+static bool open_threads(osp_events *e, osp_process *p, struct perf_event_attr *attr, int prog_fd, osp_err *err)
+{
+    int *seen = NULL;
+    size_t nseen = 0, cap = 0;
+    bool ok = false, fresh = true;
+    for (int round = 0; fresh && round < 20; round++) {
+        osp_arena a;
+        osp_thread *t;
+        uint32_t n;
+        size_t sorted = nseen;
+        osp_arena_init(&a, THREADS_LIMIT);
+        fresh = false;
+        if (!osp_process_threads(p, &a, &t, &n, err)) {
+            osp_arena_drop(&a);
+            goto out;
+        }
+        if (nseen + n > MANY_THREADS && prog_fd >= 0) {
+            osp_arena_drop(&a);
+            osp_events_close(e);
+            ok = open_cpus(e, attr, prog_fd, err);
+            goto out;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            if (sorted && bsearch(&t[i].tid, seen, sorted, sizeof *seen, by_tid))
+                continue;
+            void *array = seen;
+            if (!osp_grow(&array, &cap, nseen + 1, sizeof *seen)) {
+                osp_fail_memory(err, "opening perf events");
+                osp_arena_drop(&a);
+                goto out;
+            }
+            seen = array;
+            seen[nseen++] = t[i].tid;
+            fresh = true;
+            int fd = open_event(attr, t[i].tid, -1);
+            if (fd < 0 && errno == ESRCH) /* it ended meanwhile */
+                continue;
+            if (fd < 0 || !keep(e, fd, err) || !attach(fd, prog_fd, err)) {
+                if (fd < 0)
+                    explain(errno, err);
+                osp_arena_drop(&a);
+                goto out;
+            }
+            if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) != 0) {
+                osp_fail_errno(err, errno, "starting a perf event");
+                osp_arena_drop(&a);
+                goto out;
+            }
+        }
+        osp_arena_drop(&a);
+        if (nseen > 1)
+            qsort(seen, nseen, sizeof *seen, by_tid);
+    }
+    ok = e->n > 0 || osp_fail(err, OSP_EABSENT, "process %d has ended", osp_process_pid(p));
+out:
+    free(seen);
+    return ok;
+}
+
+bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, osp_err *err)
+{
+    struct perf_event_attr attr = {
+        .size = sizeof attr,
+        .type = PERF_TYPE_SOFTWARE,
+        .config = PERF_COUNT_SW_CPU_CLOCK,
+        .sample_period = 1000000000u / hz,
+        .disabled = 1,
+        .inherit = 1,
+    };
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    *e = (osp_events){.hz = hz};
+    if (!open_threads(e, p, &attr, prog_fd, err)) {
+        osp_events_close(e);
+        return false;
+    }
+    for (size_t i = 0; e->all_cpus && i < e->n; i++)
+        ioctl(e->fd[i], PERF_EVENT_IOC_ENABLE, 0);
+    return true;
+}
+
+void osp_events_close(osp_events *e)
+{
+    for (size_t i = 0; i < e->n; i++)
+        close(e->fd[i]);
+    free(e->fd);
+    *e = (osp_events){0};
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sampling without BPF, as far as the kernel lets an ordinary user: a perf event a thread, each sample with the user's
+ * registers and a copy of the top of its stack, unwound here by the same rows (copied.c). */
+#include "sample/sample_internal.h"
+
+#include "base/buf.h"
+#include "base/cur.h"
+
+#include <asm/perf_regs.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    RING_PAGES = 32,
+    STACK_BYTES = 16384,
+    RECORD_MAX = 65536,
+    MAX_WORDS = OSP_MAX_KERNEL + OSP_MAX_USER + 512,
+    THREADS_LIMIT = 64 << 20,
+};
+
+/* The registers asked for, in the order of their bits: that is the order in the sample. */
+static const uint64_t REGS = 1u << PERF_REG_X86_BP | 1u << PERF_REG_X86_SP | 1u << PERF_REG_X86_IP |
+                             1u << PERF_REG_X86_R10 | 1u << PERF_REG_X86_R14;
+enum { BP, SP, IP, R10, R14, NREGS };
+
+struct thread_event {
+    int tid, fd;
+    struct perf_event_mmap_page *ring; /* NULL: no memory left to be locked, the thread is not sampled */
+    char name[16];
+    bool ended;
+};
+
+struct osp_perf_side {
+    osp_process *process;
+    osp_mem mem;
+    const osp_space *space;
+    osp_go *go;
+    osp_unwind_go offsets;
+    osp_arena ms_arena;
+    osp_go_snapshot ms; /* which M runs on which thread; refreshed in follow() */
+    struct thread_event *event;
+    size_t n, cap;
+    uint32_t hz;
+    uint64_t lost;
+    struct pollfd *waiting; /* room for one a thread */
+    size_t waiting_cap;
+    size_t page;
+    bool kernel_stacks; /* the kernel gives us its callchain */
+    uint8_t record[RECORD_MAX];
+    uint64_t word[MAX_WORDS];
+};
+
+osp_perf_side *osp_perf_side_open(osp_process *p, osp_err *err)
+{
+    osp_perf_side *s = calloc(1, sizeof *s);
+    if (!s) {
+        osp_fail_memory(err, "starting to sample");
+        return NULL;
+    }
+    s->process = p;
+    s->mem = osp_process_mem(p);
+    s->page = (size_t)sysconf(_SC_PAGESIZE);
+    return s;
+}
+
+static void read_ms(osp_perf_side *s)
+{
+    osp_err err;
+    osp_arena_drop(&s->ms_arena);
+    osp_arena_init(&s->ms_arena, THREADS_LIMIT);
+    if (!s->go || !osp_go_snapshot_read(s->go, &s->ms_arena, &s->ms, &err))
+        s->ms = (osp_go_snapshot){0};
+}
+
+void osp_perf_side_space(osp_perf_side *s, const osp_space *space, osp_go *go, const osp_unwind_go *offsets)
+{
+    s->space = space;
+    s->go = go;
+    s->offsets = *offsets;
+    read_ms(s);
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------ */
+
+static int open_event(const osp_perf_side *s, int tid, bool kernel)
+{
+    struct perf_event_attr attr = {
+        .size = sizeof attr,
+        .type = PERF_TYPE_SOFTWARE,
+        .config = PERF_COUNT_SW_CPU_CLOCK,
+        .sample_period = 1000000000u / s->hz,
+        .sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN |
+                       PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER,
+        .sample_regs_user = REGS,
+        .sample_stack_user = STACK_BYTES,
+        .exclude_callchain_user = 1,
+        .exclude_kernel = !kernel,
+        .exclude_hv = 1,
+        .use_clockid = 1,
+        .clockid = CLOCK_MONOTONIC,
+        .wakeup_watermark = RING_PAGES * 4096 / 4,
+        .watermark = 1,
+    };
+    return (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static bool has_event(const osp_perf_side *s, int tid)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->event[i].tid == tid)
+            return true;
+    return false;
+}
+
+static bool add_thread(osp_perf_side *s, const osp_thread *t, osp_err *err)
+{
+    void *array = s->event;
+    if (!osp_grow(&array, &s->cap, s->n + 1, sizeof *s->event))
+        return osp_fail_memory(err, "opening perf events");
+    s->event = array;
+    int fd = open_event(s, t->tid, true);
+    s->kernel_stacks = fd >= 0 || (s->kernel_stacks && s->n > 0);
+    if (fd < 0)
+        fd = open_event(s, t->tid, false);
+    if (fd < 0 && errno == ESRCH)
+        return true;
+    if (fd < 0 && (errno == EACCES || errno == EPERM))
+        return osp_fail(err, OSP_EPERM, "perf_event_open was refused: needs CAP_PERFMON, or kernel.perf_event_paranoid "
+                                        "<= 2 and a process of your own");
+    if (fd < 0)
+        return osp_fail_errno(err, errno, "perf_event_open");
+    void *ring = mmap(NULL, (1 + RING_PAGES) * s->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (ring == MAP_FAILED && s->n == 0) {
+        osp_fail_errno(err, errno, "mapping a perf ring (see kernel.perf_event_mlock_kb)");
+        close(fd);
+        return false;
+    }
+    s->event[s->n] = (struct thread_event){.tid = t->tid, .fd = fd, .ring = ring == MAP_FAILED ? NULL : ring};
+    memcpy(s->event[s->n].name, t->name, sizeof t->name);
+    s->n++;
+    return true;
+}
+
+static int busiest_first(const void *a, const void *b)
+{
+    const osp_thread *x = a, *y = b;
+    return (x->run_ns < y->run_ns) - (x->run_ns > y->run_ns);
+}
+
+static bool add_new_threads(osp_perf_side *s, osp_err *err)
+{
+    osp_arena a;
+    osp_thread *t;
+    uint32_t n;
+    osp_arena_init(&a, THREADS_LIMIT);
+    bool ok = osp_process_threads(s->process, &a, &t, &n, err);
+    if (ok) {
+        /* The kernel bounds the memory we may lock: the busiest threads come first. */
+        qsort(t, n, sizeof *t, busiest_first);
+        for (uint32_t i = 0; ok && i < n; i++)
+            ok = has_event(s, t[i].tid) || add_thread(s, &t[i], err);
+    }
+    osp_arena_drop(&a);
+    return ok;
+}
+
+bool osp_perf_side_start(osp_perf_side *s, uint32_t hz, osp_err *err)
+{
+    uint64_t period = 1000000000u / hz;
+    s->hz = hz;
+    for (size_t i = 0; i < s->n; i++)
+        ioctl(s->event[i].fd, PERF_EVENT_IOC_PERIOD, &period);
+    if (!add_new_threads(s, err))
+        return false;
+    return s->n > 0 || osp_fail(err, OSP_EABSENT, "process %d has ended", osp_process_pid(s->process));
+}
+
+void osp_perf_side_follow(osp_perf_side *s)
+{
+    osp_err err; /* a thread that cannot be followed is missed; the cross-check with /proc shows it */
+    size_t before = s->n;
+    if (add_new_threads(s, &err) && s->n > before)
+        read_ms(s);
+}
+
+void osp_perf_side_stop(osp_perf_side *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        ioctl(s->event[i].fd, PERF_EVENT_IOC_DISABLE, 0);
+}
+
+static void close_events(osp_perf_side *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->event[i].ring)
+            munmap(s->event[i].ring, (1 + RING_PAGES) * s->page);
+        close(s->event[i].fd);
+    }
+    free(s->event);
+    s->event = NULL;
+    s->n = s->cap = 0;
+}
+
+void osp_perf_side_close(osp_perf_side *s)
+{
+    if (!s)
+        return;
+    close_events(s);
+    osp_arena_drop(&s->ms_arena);
+    free(s->waiting);
+    free(s);
+}
+
+uint64_t osp_perf_side_lost(const osp_perf_side *s) { return s->lost; }
+
+void osp_perf_side_wait(osp_perf_side *s, uint64_t ns)
+{
+    struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+    void *array = s->waiting;
+    if (osp_grow(&array, &s->waiting_cap, s->n, sizeof *s->waiting)) {
+        s->waiting = array;
+        for (size_t i = 0; i < s->n; i++)
+            s->waiting[i] = (struct pollfd){.fd = s->event[i].ended ? -1 : s->event[i].fd, .events = POLLIN};
+        if (ppoll(s->waiting, s->n, &t, NULL) > 0)
+            for (size_t i = 0; i < s->n; i++)
+                s->event[i].ended |= (s->waiting[i].revents & POLLHUP) != 0; /* its thread has ended */
+        return;
+    }
+    nanosleep(&t, NULL);
+}
+
+/* ---- samples ----------------------------------------------------------------------------------------------- */
+
+/* The g to start from: R14 in Go code, else any g of the thread's M. */
+static uint64_t find_g(osp_perf_side *s, const uint64_t *reg, int tid)
+{
+    const osp_space_map *map = osp_space_at(s->space, reg[IP]);
+    osp_err err;
+    uint64_t g0 = 0;
+    if (map && map->object && osp_object_is_go(map->object, reg[IP] - map->bias)) {
+        uint64_t lo = 0, hi = 0;
+        if (s->mem.read(s->mem.ctx, reg[R14] + s->offsets.g_stack_lo, &lo, 8, &err) &&
+            s->mem.read(s->mem.ctx, reg[R14] + s->offsets.g_stack_hi, &hi, 8, &err) && reg[SP] >= lo && reg[SP] < hi)
+            return reg[R14];
+    }
+    for (uint32_t i = 0; i < s->ms.nm && !g0; i++)
+        if (s->ms.m[i].tid == tid)
+            g0 = s->ms.m[i].g0;
+    return g0;
+}
+
+static bool take(osp_cur *c, uint64_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = osp_cur_u64(c);
+    return !c->bad;
+}
+
+/* PERF_RECORD_SAMPLE with the sample_type above, man perf_event_open. */
+static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span body, osp_collector *collector)
+{
+    osp_err err;
+    osp_cur c = osp_cur_on(body, "perf sample", &err);
+    osp_raw_sample head = {0};
+    head.pid = osp_cur_u32(&c);
+    head.tid = osp_cur_u32(&c);
+    head.ktime_ns = osp_cur_u64(&c);
+    head.weight = osp_cur_u64(&c);
+    uint64_t nchain = osp_cur_u64(&c);
+    bool kernel = false;
+    for (uint64_t i = 0; i < nchain && !c.bad; i++) {
+        uint64_t pc = osp_cur_u64(&c);
+        if (pc >= (uint64_t)PERF_CONTEXT_MAX)
+            kernel = pc == (uint64_t)PERF_CONTEXT_KERNEL;
+        else if (kernel && head.nkernel < OSP_MAX_KERNEL)
+            s->word[head.nkernel++] = pc;
+    }
+    uint64_t reg[NREGS] = {0}, size = 0, used = 0;
+    uint64_t abi = osp_cur_u64(&c);
+    if (abi != PERF_SAMPLE_REGS_ABI_NONE && !take(&c, reg, NREGS))
+        return;
+    size = osp_cur_u64(&c);
+    osp_span copy = osp_cur_bytes(&c, size);
+    if (size)
+        used = osp_cur_u64(&c);
+    if (c.bad)
+        return;
+    copy.n = used < copy.n ? used : copy.n;
+
+    osp_copied from = {
+        .mem = s->mem, .space = s->space, .go = &s->offsets, .sp = reg[SP], .stack = copy};
+    osp_unwind_regs regs = {.pc = reg[IP], .sp = reg[SP], .fp = reg[BP], .r10 = reg[R10]};
+    uint64_t g = s->offsets.has_go ? find_g(s, reg, (int)head.tid) : 0;
+    if (abi == PERF_SAMPLE_REGS_ABI_64) {
+        osp_copied_walk(&from, &regs, g, &head, s->word + head.nkernel);
+    } else {
+        head.end = OSP_UNWIND_UNREADABLE;
+        head.nwords = head.nkernel;
+    }
+    memcpy(head.comm, e->name, sizeof head.comm);
+    osp_collector_add(collector, &head, s->word);
+}
+
+/* Copy n bytes from place `at` of the ring, which wraps. */
+static void copy_out(const uint8_t *data, uint64_t size, uint64_t at, void *dst, size_t n)
+{
+    uint64_t from = at % size;
+    size_t first = size - from < n ? (size_t)(size - from) : n;
+    memcpy(dst, data + from, first);
+    memcpy((uint8_t *)dst + first, data, n - first);
+}
+
+static void drain_ring(osp_perf_side *s, const struct thread_event *e, osp_collector *c)
+{
+    const uint8_t *data = (const uint8_t *)e->ring + s->page;
+    uint64_t size = RING_PAGES * s->page, tail = e->ring->data_tail;
+    uint64_t head = __atomic_load_n(&e->ring->data_head, __ATOMIC_ACQUIRE);
+    while (head - tail >= sizeof(struct perf_event_header)) {
+        struct perf_event_header h;
+        copy_out(data, size, tail, &h, sizeof h);
+        if (h.size < sizeof h || h.size > head - tail)
+            break;
+        copy_out(data, size, tail, s->record, h.size);
+        osp_span body = {s->record + sizeof h, h.size - sizeof h};
+        if (h.type == PERF_RECORD_SAMPLE) {
+            on_sample(s, e, body, c);
+        } else if (h.type == PERF_RECORD_LOST && body.n >= 16) {
+            uint64_t lost;
+            memcpy(&lost, body.p + 8, sizeof lost);
+            s->lost += lost;
+        }
+        tail += h.size;
+    }
+    __atomic_store_n(&e->ring->data_tail, tail, __ATOMIC_RELEASE);
+}
+
+void osp_perf_side_drain(osp_perf_side *s, osp_collector *c)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->event[i].ring)
+            drain_ring(s, &s->event[i], c);
+}

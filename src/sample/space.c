@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is mapped where. Only executable mappings count: nothing else has a pc in it. */
+#include "base/hash.h"
+#include "sample/sample_internal.h"
+
+#include <unistd.h>
+
+enum { SPACE_LIMIT = 64 << 20, VDSO_LIMIT = 1 << 20 };
+
+void osp_space_drop(osp_space *s)
+{
+    osp_arena_drop(&s->arena);
+    *s = (osp_space){0};
+}
+
+static osp_object *open_vdso(osp_process *p, const osp_map *m, osp_objects *objects, osp_err *err)
+{
+    uint64_t size = m->end - m->start;
+    osp_arena a;
+    osp_arena_init(&a, VDSO_LIMIT + 4096);
+    osp_object *o = NULL;
+    uint8_t *bytes = size <= VDSO_LIMIT ? osp_new(&a, uint8_t, size) : NULL;
+    osp_mem mem = osp_process_mem(p);
+    if (bytes && mem.read(mem.ctx, m->start, bytes, size, err)) {
+        char key[32];
+        osp_str name = {key, 0};
+        static const char hex[] = "0123456789abcdef";
+        uint64_t h = osp_hash(bytes, size);
+        memcpy(key, "[vdso]", 6);
+        for (int i = 0; i < 16; i++)
+            key[6 + i] = hex[h >> (60 - 4 * i) & 15];
+        name.n = 22;
+        o = osp_objects_of_bytes(objects, name, (osp_span){bytes, size}, err);
+    }
+    osp_arena_drop(&a);
+    return o;
+}
+
+static void open_map(osp_process *p, const osp_map *m, osp_objects *objects, osp_space_map *out)
+{
+    osp_err err;
+    osp_object *o = NULL;
+    out->vdso = osp_str_eq(m->path, S("[vdso]"));
+    if (out->vdso) {
+        o = open_vdso(p, m, objects, &err);
+    } else if (m->inode) {
+        int fd = osp_process_map_fd(p, m, &err);
+        if (fd >= 0) {
+            char name[512];
+            o = osp_objects_of_fd(objects, fd, osp_str_z(m->path, name, sizeof name), &err);
+            close(fd);
+        }
+    }
+    /* A file that cannot be read or is no ELF file has no names and no rows: its addresses stay, that is no failure
+     * of the recording. */
+    osp_rows rows;
+    if (!o || !osp_object_bias(o, m->start, out->vdso ? 0 : m->offset, &out->bias, &err))
+        return;
+    out->object = o;
+    if (osp_object_rows(o, &rows, &err)) {
+        out->row = rows.row;
+        out->nrow = rows.n;
+        out->base = out->bias + rows.base;
+    }
+}
+
+bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool *changed, osp_err *err)
+{
+    osp_arena a;
+    osp_map *all;
+    uint32_t nall, n = 0;
+    uint64_t hash = 1;
+    osp_arena_init(&a, SPACE_LIMIT);
+    if (!osp_process_maps(p, &a, &all, &nall, err)) {
+        osp_arena_drop(&a);
+        return false;
+    }
+    for (uint32_t i = 0; i < nall; i++)
+        if (all[i].exec && !osp_str_eq(all[i].path, S("[vsyscall]"))) {
+            hash = osp_hash_mix(hash ^ all[i].start, all[i].end ^ all[i].inode << 20);
+            n++;
+        }
+    *changed = hash != s->hash || !s->map;
+    if (!*changed) {
+        osp_arena_drop(&a);
+        return true;
+    }
+    osp_space_map *map = osp_new(&a, osp_space_map, n ? n : 1);
+    if (!map) {
+        osp_arena_drop(&a);
+        return osp_fail_memory(err, "reading the process's mappings");
+    }
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < nall; i++) {
+        if (!all[i].exec || osp_str_eq(all[i].path, S("[vsyscall]")))
+            continue;
+        osp_space_map *m = &map[k++];
+        *m = (osp_space_map){
+            .start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = all[i].path};
+        open_map(p, &all[i], objects, m);
+    }
+    uint32_t version = s->version + 1;
+    osp_arena_drop(&s->arena);
+    *s = (osp_space){.arena = a, .map = map, .n = n, .hash = hash, .version = version};
+    return true;
+}
+
+const osp_space_map *osp_space_at(const osp_space *s, uint64_t addr)
+{
+    uint32_t lo = 0, hi = s->n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (s->map[mid].end <= addr)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < s->n && addr >= s->map[lo].start ? &s->map[lo] : NULL;
+}
+
+void osp_space_go(const osp_go *go, osp_unwind_go *out)
+{
+    osp_err err;
+    int64_t tls;
+    *out = (osp_unwind_go){.g_goid = -1, .g_labels = -1};
+    if (!go || !osp_go_tls_g(go, &tls, &err))
+        return;
+    const osp_go_layout *l = osp_go_offsets(go);
+    *out = (osp_unwind_go){
+        .has_go = 1,
+        .g_stack_lo = (uint32_t)l->g_stack_lo,
+        .g_stack_hi = (uint32_t)l->g_stack_hi,
+        .g_m = (uint32_t)l->g_m,
+        .g_sched_sp = (uint32_t)l->g_sched_sp,
+        .g_sched_pc = (uint32_t)l->g_sched_pc,
+        .g_sched_bp = (uint32_t)l->g_sched_bp,
+        .m_g0 = (uint32_t)l->m_g0,
+        .m_curg = (uint32_t)l->m_curg,
+        .g_goid = l->g_goid,
+        .g_labels = l->g_labels,
+        .labels_are_slice = l->labels_are_slice,
+        .tls_g = tls,
+    };
+}
