@@ -112,8 +112,9 @@ static saving saving_at(const osp_elf *e, const osp_func *f, uint64_t pc, int32_
         return (saving){true, pc + 4};
     if (b[2] == 0x6c && b[3] == 0x24 && (int8_t)b[4] == delta - 8)
         return (saving){true, pc + 5};
+    /* A frame too large for a row is found by rbp itself, which the next instruction, a lea of 8 bytes, sets. */
     if (b[2] == 0xac && b[3] == 0x24 && (int32_t)osp_le32(b + 4) == delta - 8)
-        return (saving){true, pc + 8};
+        return (saving){true, pc + (delta + 8 > OSP_RULE_CFA_MAX ? 16 : 8)};
     return (saving){0};
 }
 
@@ -152,7 +153,7 @@ static bool rows_of_func(const osp_pcln *p, const osp_elf *e, const osp_func *f,
             save = saving_at(e, f, v.pc, v.value);
         }
         uint32_t rule = go_rule(&s, v.value, save.saves && v.pc >= save.from);
-        ok &= osp_rule_kind(rule) != OSP_RULE_UNKNOWN;
+        ok &= osp_rule_kind(rule) != OSP_RULE_UNKNOWN || save.saves;
         osp_row_add(out, v.pc, rule);
         if (save.saves && save.from > v.pc && save.from < v.next && save.from < f->end)
             osp_row_add(out, save.from, go_rule(&s, v.value, true));
