@@ -5,24 +5,46 @@
  * from eating the stack. A result much longer than its input (substitutions can double at each step) is refused. */
 #include "object_internal.h"
 
+#include "base/buf.h"
+
 #include <libiberty/demangle.h>
 #include <stdlib.h>
 
 enum { MAX_NAME = 4096, MAX_RESULT = 65536 };
 
-osp_str osp_demangle(osp_arena *arena, osp_str name)
+static osp_str demangle(osp_arena *arena, osp_str name)
 {
-    bool cxx = osp_str_starts(name, S("_Z")), rust = osp_str_starts(name, S("_R"));
-    if ((!cxx && !rust) || name.n > MAX_NAME)
+    char *z = strndup(name.p, name.n);
+    if (!z)
         return name;
-    char z[MAX_NAME + 1];
-    osp_str_z(name, z, sizeof z);
     /* Clang and gcc clones: "_ZN1a1bEv.cold", "….part.0", "….llvm.123" are understood by libiberty. */
     char *text = cplus_demangle(z, DMGL_PARAMS | DMGL_ANSI | DMGL_AUTO);
+    free(z);
     if (!text)
         return name;
     size_t n = strnlen(text, MAX_RESULT);
     osp_str out = n < MAX_RESULT ? osp_arena_str(arena, (osp_str){text, n}) : name;
     free(text);
     return out.p ? out : name;
+}
+
+osp_str osp_demangle(osp_demangled *t, osp_arena *arena, osp_str name)
+{
+    if ((!osp_str_starts(name, S("_Z")) && !osp_str_starts(name, S("_R"))) || name.n > MAX_NAME)
+        return name;
+    bool fresh;
+    if (!osp_grow((void **)&t->plain, &t->cap, (size_t)t->mangled.n + 1, sizeof *t->plain))
+        return name;
+    uint32_t id = osp_intern_put(&t->mangled, name, &fresh);
+    if (id == UINT32_MAX)
+        return name;
+    if (fresh)
+        t->plain[id] = demangle(arena, name);
+    return t->plain[id];
+}
+
+void osp_demangled_drop(osp_demangled *t)
+{
+    osp_intern_drop(&t->mangled);
+    free(t->plain);
 }

@@ -29,6 +29,7 @@ struct osp_object {
     uint32_t rows_skipped;
     osp_dwarf *dwarf;
     loaded dwarf_is;
+    osp_demangled names;
 };
 
 /* ---- open -------------------------------------------------------------------------------------------------- */
@@ -113,6 +114,7 @@ void osp_object_close(osp_object *o)
     if (!o)
         return;
     osp_dwarf_close(o->dwarf);
+    osp_demangled_drop(&o->names);
     free(o->rows.row);
     if (o->debug_is == READ)
         osp_file_close(&o->debug_file);
@@ -207,13 +209,11 @@ size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size
         return 0;
     if (n == 0)
         out[n++] = (osp_frame){.name = S(""), .linker_name = S(""), .file = S("")};
-    /* The outermost frame is the symbol's function; where DWARF knows no name (assembly), the symbol does. */
-    if (n < max || out[n - 1].name.n == 0) {
-        if (out[n - 1].name.n == 0 && has_symbol)
-            out[n - 1].name = out[n - 1].linker_name = s.name;
-    }
+    /* Assembly has lines but no functions in its DWARF. */
+    if (out[n - 1].name.n == 0 && has_symbol)
+        out[n - 1].name = out[n - 1].linker_name = s.name;
     for (size_t i = 0; i < n; i++)
-        out[i].name = osp_demangle(&o->arena, out[i].name);
+        out[i].name = osp_demangle(&o->names, &o->arena, out[i].name);
     return n;
 }
 

@@ -258,7 +258,14 @@ void osp_dwarf_close(osp_dwarf *d);
 /* Frames at addr, innermost inline first, with linker names as names where there are any; 0 = nothing known. */
 size_t osp_dwarf_frames(osp_dwarf *d, uint64_t addr, osp_frame *out, size_t max);
 
-/* name as people write it, in the arena; name itself if it is not mangled. */
-osp_str osp_demangle(osp_arena *arena, osp_str name);
+/* Names seen so far, as people write them. */
+typedef struct {
+    osp_intern mangled;
+    osp_str *plain; /* by id; malloc'ed */
+    size_t cap;
+} osp_demangled;
+/* name as people write it, in the arena; name itself if it is not mangled. name must live as long as t. */
+osp_str osp_demangle(osp_demangled *t, osp_arena *arena, osp_str name);
+void osp_demangled_drop(osp_demangled *t);
 
 #endif
