@@ -145,11 +145,12 @@ static const unsigned gofunc_at[] = {320, 304, 344};
 static bool inline_entry(const osp_pcln *p, const osp_func *f, uint32_t index, uint32_t *name, uint32_t *parent_pc,
                          int32_t *start_line);
 
-/* Do the inline trees of some functions make sense with this gofunc? */
+/* Do the inline trees of most functions make sense with this gofunc? (Entries of calls that were optimised away may
+ * hold anything.) */
 static bool gofunc_makes_sense(const osp_pcln *p)
 {
-    unsigned seen = 0;
-    for (uint32_t i = 0; i < p->nfunc && i < 20000 && seen < 32; i++) {
+    unsigned seen = 0, good = 0;
+    for (uint32_t i = 0; i < p->nfunc && i < 20000 && seen < 64; i++) {
         osp_func f;
         uint32_t name, parent;
         int32_t line;
@@ -157,14 +158,13 @@ static bool gofunc_makes_sense(const osp_pcln *p)
             continue;
         if (osp_le32(p->funcs.p + f.at + 4 * (f.npcdata + FUNCDATA_INLINE)) == NO_FUNCDATA)
             continue;
-        if (!inline_entry(p, &f, 0, &name, &parent, &line) || parent >= f.end - f.entry)
-            return false;
-        osp_str text = osp_pcln_name(p, name);
-        if (text.n < 2 || text.n > 4096 || name == 0 || (name < p->names.n && p->names.p[name - 1] != 0))
-            return false;
         seen++;
+        if (!inline_entry(p, &f, 0, &name, &parent, &line) || parent >= f.end - f.entry)
+            continue;
+        osp_str text = osp_pcln_name(p, name);
+        good += text.n >= 2 && text.n <= 4096 && (name == 0 || p->names.p[name - 1] == 0);
     }
-    return seen > 0;
+    return good > 0 && good * 4 >= seen * 3;
 }
 
 static void find_gofunc(osp_pcln *p, const osp_elf *e)
