@@ -162,11 +162,12 @@ bool osp_kallsyms_finish(osp_kallsyms *k, osp_err *err)
 {
     if (!k->any_address) {
         int restrict_to = osp_sysctl("/proc/sys/kernel/kptr_restrict");
-        return osp_fail(err, OSP_EABSENT,
-                        "kernel functions have no names: the kernel hides its addresses (kernel.kptr_restrict is %d%s); "
-                        "%s",
-                        restrict_to, osp_have_capability(CAP_SYSLOG) ? "" : ", no CAP_SYSLOG",
-                        restrict_to > 1 ? "sudo sysctl kernel.kptr_restrict=1" : "run as root (sudo)");
+        return osp_fail(
+            err, OSP_EABSENT,
+            "kernel functions have no names: the kernel hides its addresses (kernel.kptr_restrict is %d%s); "
+            "%s",
+            restrict_to, osp_have_capability(CAP_SYSLOG) ? "" : ", no CAP_SYSLOG",
+            restrict_to > 1 ? "sudo sysctl kernel.kptr_restrict=1" : "run as root (sudo)");
     }
     bool sorted = true;
     for (size_t i = 1; sorted && i < k->n; i++)

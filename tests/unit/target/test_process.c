@@ -95,12 +95,11 @@ static void a_32_bit_program_is_refused(void **state)
     (void)state;
     /* ELF header, one program header, and: mov $29 (pause),%eax; int $0x80; jmp back */
     static const unsigned char program[] = {
-        0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0,
-        0x54, 0x80, 0x04, 0x08, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x34, 0, 0x20, 0, 1, 0, 0, 0,
-        0, 0, 0, 0,
-        1, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x04, 0x08, 0, 0x80, 0x04, 0x08,
-        0x5d, 0, 0, 0, 0x5d, 0, 0, 0, 5, 0, 0, 0, 0, 0x10, 0, 0,
-        0xb8, 29, 0, 0, 0, 0xcd, 0x80, 0xeb, 0xf7,
+        0x7f, 'E', 'L',  'F', 1,    1,    1,    0,    0,    0,    0,    0,    0, 0,    0,    0,    2,    0, 3,
+        0,    1,   0,    0,   0,    0x54, 0x80, 0x04, 0x08, 0x34, 0,    0,    0, 0,    0,    0,    0,    0, 0,
+        0,    0,   0x34, 0,   0x20, 0,    1,    0,    0,    0,    0,    0,    0, 0,    1,    0,    0,    0, 0,
+        0,    0,   0,    0,   0x80, 0x04, 0x08, 0,    0x80, 0x04, 0x08, 0x5d, 0, 0,    0,    0x5d, 0,    0, 0,
+        5,    0,   0,    0,   0,    0x10, 0,    0,    0xb8, 29,   0,    0,    0, 0xcd, 0x80, 0xeb, 0xf7,
     };
     int fd = memfd_create("small", MFD_CLOEXEC);
     assert_int_equal(write(fd, program, sizeof program), sizeof program);
