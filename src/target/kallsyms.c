@@ -121,7 +121,7 @@ bool osp_kallsyms_feed(osp_kallsyms *k, osp_str lines, osp_err *err)
         osp_str line = osp_str_cut(&lines, '\n');
         uint64_t addr;
         int digits = address(line, &addr);
-        if (digits < 0 || line.n < (size_t)digits + 4 || line.p[digits + 2] != ' ')
+        if (digits < 0 || line.n < (size_t)digits + 4 || line.p[digits + 2] != ' ' || line.p[digits + 3] == '\t')
             return osp_fail(err, OSP_EFORMAT, "/proc/kallsyms: not a symbol: %.*s", (int)(line.n < 80 ? line.n : 80),
                             line.p);
         char type = line.p[digits + 1];
