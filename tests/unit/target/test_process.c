@@ -84,7 +84,7 @@ static void a_thread_of_the_kernel_is_refused(void **state)
     osp_stat_line st;
     if (!osp_read_small("/proc/2/stat", buf, sizeof buf, &text, &err) || !osp_stat_parse(text, &st) ||
         !osp_str_eq(st.name, S("kthreadd"))) {
-        print_message("skipped: pid 2 is not kthreadd here (a container)\n");
+        print_message("# skipped: pid 2 is not kthreadd here (a container)\n");
         skip();
     }
     refuse(2, OSP_EUSAGE, "`kthreadd` is a thread of the kernel");
@@ -120,7 +120,7 @@ static void a_32_bit_program_is_refused(void **state)
     close(fd);
     if (failed) {
         waitpid(pid, NULL, 0);
-        print_message("skipped: this kernel runs no 32-bit programs\n");
+        print_message("# skipped: this kernel runs no 32-bit programs\n");
         skip();
     }
     refuse(pid, OSP_EUSAGE, "is a 32-bit program");
@@ -356,7 +356,7 @@ static void the_host_is_measured(void **state)
     assert_int_equal(h.uid, geteuid());
     if (h.has_bpf_loop)
         assert_true(h.bpf_works);
-    print_message("release %s btf %d bpf %d loop %d hardware %d clock %s\n", h.release, h.has_btf, h.bpf_works,
+    print_message("# release %s btf %d bpf %d loop %d hardware %d clock %s\n", h.release, h.has_btf, h.bpf_works,
                   h.has_bpf_loop, h.hardware_events, h.clocksource);
 }
 
