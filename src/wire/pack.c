@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gzip (RFC 1952) through libdeflate, zstd (RFC 8878) through libzstd, into memory.
+ *
+ * libdeflate wants the whole output's room at once, so we guess, and start the member again with twice the room when
+ * the guess was too small. The size that stands at the end of a gzip file is such a guess and no more. Room that is
+ * not written to costs no memory. */
+#include "wire/wire.h"
+
+#include <libdeflate.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+osp_pack osp_pack_of(osp_span b)
+{
+    if (b.n >= 2 && b.p[0] == 0x1f && b.p[1] == 0x8b)
+        return OSP_PACK_GZIP;
+    if (b.n >= 4 && memcmp(b.p, "\x28\xb5\x2f\xfd", 4) == 0)
+        return OSP_PACK_ZSTD;
+    return OSP_PACK_NONE;
+}
+
+size_t osp_unpack_limit(size_t n)
+{
+    const size_t floor = (size_t)64 << 20, ceiling = (size_t)16 << 30;
+    if (n >= ceiling / 1000)
+        return ceiling;
+    return n * 1000 > floor ? n * 1000 : floor;
+}
+
+/* Output that doubles until the limit. */
+typedef struct {
+    uint8_t *p;
+    size_t n, cap, limit;
+} room;
+
+static bool widen(room *r, size_t want, osp_err *err)
+{
+    if (r->cap >= r->limit)
+        return osp_fail(err, OSP_ELIMIT, "unpacks to more than the limit of %zu bytes", r->limit);
+    size_t cap = r->cap > r->limit / 2 ? r->limit : r->cap * 2;
+    if (cap < want)
+        cap = want < r->limit ? want : r->limit;
+    uint8_t *p = realloc(r->p, cap);
+    if (!p)
+        return osp_fail_memory(err, "unpacking");
+    r->p = p;
+    r->cap = cap;
+    return true;
+}
+
+static bool gunzip(osp_span in, room *r, osp_err *err)
+{
+    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+    if (!d)
+        return osp_fail_memory(err, "unpacking");
+    bool ok = true;
+    while (ok && in.n) {
+        size_t used = 0, made = 0;
+        enum libdeflate_result res =
+            libdeflate_gzip_decompress_ex(d, in.p, in.n, r->p + r->n, r->cap - r->n, &used, &made);
+        if (res == LIBDEFLATE_SUCCESS) {
+            in.p += used;
+            in.n -= used;
+            r->n += made;
+        } else if (res == LIBDEFLATE_INSUFFICIENT_SPACE) {
+            ok = widen(r, 0, err);
+        } else {
+            ok = osp_fail(err, OSP_EFORMAT, "gzip: the data is damaged or cut short");
+        }
+    }
+    libdeflate_free_decompressor(d);
+    return ok;
+}
+
+static bool unzstd(osp_span in, room *r, osp_err *err)
+{
+    ZSTD_DStream *d = ZSTD_createDStream();
+    if (!d)
+        return osp_fail_memory(err, "unpacking");
+    ZSTD_inBuffer from = {in.p, in.n, 0};
+    bool ok = true;
+    for (size_t more = 1; ok && (from.pos < from.size || more);) {
+        ZSTD_outBuffer to = {r->p, r->cap, r->n};
+        size_t before = from.pos;
+        more = ZSTD_decompressStream(d, &to, &from);
+        bool moved = from.pos > before || to.pos > r->n;
+        r->n = to.pos;
+        if (ZSTD_isError(more))
+            ok = osp_fail(err, OSP_EFORMAT, "zstd: %s", ZSTD_getErrorName(more));
+        else if (r->n == r->cap && (more || from.pos < from.size))
+            ok = widen(r, 0, err);
+        else if (!moved)
+            ok = osp_fail(err, OSP_EFORMAT, "zstd: the data is cut short");
+    }
+    ZSTD_freeDStream(d);
+    return ok;
+}
+
+bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err)
+{
+    room r = {.limit = limit};
+    osp_pack how = osp_pack_of(packed);
+    if (how == OSP_PACK_NONE)
+        return osp_fail(err, OSP_EFORMAT, "neither gzip nor zstd");
+    size_t guess = packed.n < SIZE_MAX / 8 ? packed.n * 4 + 1024 : packed.n;
+    if (how == OSP_PACK_GZIP && packed.n >= 18) {
+        const uint8_t *tail = packed.p + packed.n - 4;
+        size_t said = (size_t)tail[0] | (size_t)tail[1] << 8 | (size_t)tail[2] << 16 | (size_t)tail[3] << 24;
+        if (said > guess / 4 && said / 1032 <= packed.n) /* deflate shrinks 1032-fold at most */
+            guess = said;
+    }
+    if (!widen(&r, guess, err))
+        return false;
+    if (!(how == OSP_PACK_GZIP ? gunzip : unzstd)(packed, &r, err)) {
+        free(r.p);
+        return false;
+    }
+    *out = (osp_span){r.p, r.n};
+    return true;
+}
+
+bool osp_pack_bytes(osp_pack how, osp_str bytes, int level, osp_buf *out, osp_err *err)
+{
+    if (how == OSP_PACK_NONE) {
+        osp_buf_add(out, bytes);
+    } else if (how == OSP_PACK_GZIP) {
+        struct libdeflate_compressor *c = libdeflate_alloc_compressor(level);
+        size_t most = c ? libdeflate_gzip_compress_bound(c, bytes.n) : 0;
+        char *to = c ? osp_buf_room(out, most) : NULL;
+        size_t n = to ? libdeflate_gzip_compress(c, bytes.p, bytes.n, to, most) : 0;
+        libdeflate_free_compressor(c);
+        if (n == 0)
+            return osp_fail_memory(err, "packing");
+        out->n += n;
+    } else {
+        size_t most = ZSTD_compressBound(bytes.n);
+        char *to = osp_buf_room(out, most);
+        size_t n = to ? ZSTD_compress(to, most, bytes.p, bytes.n, level) : 0;
+        if (n == 0 || ZSTD_isError(n))
+            return osp_fail_memory(err, "packing");
+        out->n += n;
+    }
+    return !out->failed || osp_fail_memory(err, "packing");
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wire/wire.h: encodings without meaning: the protobuf wire format, gzip and zstd. All of it bounded.
+ *
+ * (LEB128 is osp_cur_uvarint and osp_cur_sleb in base/cur.h; a protobuf varint differs: the bits that do not fit a
+ * tenth byte are dropped, not refused.) */
+#ifndef OSP_WIRE_H
+#define OSP_WIRE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* ---- protobuf, reading ---------------------------------------------------------------------------------------- */
+
+/* A varint of at most 10 bytes from p, before end. What follows it; NULL if it does not end. */
+const uint8_t *osp_pb_varint_slow(const uint8_t *p, const uint8_t *end, uint64_t *out);
+
+static inline const uint8_t *osp_pb_varint(const uint8_t *p, const uint8_t *end, uint64_t *out)
+{
+    if (p < end && *p < 0x80) {
+        *out = *p;
+        return p + 1;
+    }
+    return osp_pb_varint_slow(p, end, out);
+}
+
+/* How many varints end in these bytes. */
+size_t osp_pb_varints(osp_span bytes);
+
+typedef enum { OSP_PB_VARINT = 0, OSP_PB_FIXED64 = 1, OSP_PB_BYTES = 2, OSP_PB_FIXED32 = 5 } osp_pb_type;
+
+/* A message, read field by field:
+ *
+ *     osp_pb m = osp_pb_on(bytes);
+ *     while (osp_pb_next(&m))
+ *         if (m.field == 1 && m.type == OSP_PB_VARINT) id = m.value;
+ *     if (m.why) ...broken: m.why says how, m.at where
+ */
+typedef struct {
+    const uint8_t *at, *end;
+    uint64_t field;   /* number of the field just read */
+    osp_pb_type type; /* and its type */
+    uint64_t value;   /* VARINT, FIXED64, FIXED32 */
+    osp_span bytes;   /* BYTES: a view into the message */
+    const char *why;  /* sticky; NULL while all is well */
+} osp_pb;
+
+static inline osp_pb osp_pb_on(osp_span bytes) { return (osp_pb){.at = bytes.p, .end = bytes.p + bytes.n}; }
+
+/* Read the next field; false at the end of the message and when it is broken. */
+bool osp_pb_next(osp_pb *m);
+
+/* ---- protobuf, writing ---------------------------------------------------------------------------------------- */
+
+void osp_pb_put_varint(osp_buf *b, uint64_t v);
+void osp_pb_put_uint(osp_buf *b, uint32_t field, uint64_t v);    /* also zero */
+void osp_pb_put_nonzero(osp_buf *b, uint32_t field, uint64_t v); /* nothing for zero */
+void osp_pb_put_bytes(osp_buf *b, uint32_t field, osp_str bytes);
+size_t osp_pb_varint_size(uint64_t v);
+
+/* ---- compression ---------------------------------------------------------------------------------------------- */
+
+typedef enum { OSP_PACK_NONE, OSP_PACK_GZIP, OSP_PACK_ZSTD } osp_pack;
+
+/* By the magic number. */
+osp_pack osp_pack_of(osp_span bytes);
+
+/* Unpack all members (frames) into malloc'ed bytes of at most limit; the size fields of the input are never trusted.
+ * EFORMAT if broken, ELIMIT if larger. */
+bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err) OSP_CHECKED;
+
+/* A sane limit for unpacking n bytes: 1000 times as many, at least 64 MiB, at most 16 GiB. */
+size_t osp_unpack_limit(size_t n);
+
+/* Append the packed bytes to out. level: 1 (fast) to 9. */
+bool osp_pack_bytes(osp_pack how, osp_str bytes, int level, osp_buf *out, osp_err *err) OSP_CHECKED;
+
+#endif
