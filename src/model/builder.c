@@ -318,8 +318,8 @@ static void lay_out_locations(osp_builder *b)
     p->locations.addr = addr;
     p->locations.mapping = mapping;
     p->locations.folded = COLUMN(b, uint8_t, n);
-    p->locations.line = lists_of(b, &b->locations, sizeof(osp_line), alignof(osp_line), sizeof(location_key),
-                                 &p->locations.first);
+    p->locations.line =
+        lists_of(b, &b->locations, sizeof(osp_line), alignof(osp_line), sizeof(location_key), &p->locations.first);
 }
 
 osp_profile *osp_builder_finish(osp_builder *b, osp_err *err)

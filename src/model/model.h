@@ -13,7 +13,10 @@
 #include "base/file.h"
 #include "base/str.h"
 
-#define OSP_ID(name) typedef struct { uint32_t i; } name
+#define OSP_ID(name) \
+    typedef struct { \
+        uint32_t i;  \
+    } name
 OSP_ID(osp_string_id);
 OSP_ID(osp_function_id);
 OSP_ID(osp_mapping_id);
@@ -38,10 +41,10 @@ typedef struct osp_function {
 } osp_function;
 
 enum { /* osp_mapping.has: what symbolising already gave */
-    OSP_HAS_FUNCTIONS = 1,
-    OSP_HAS_FILES = 2,
-    OSP_HAS_LINES = 4,
-    OSP_HAS_INLINES = 8,
+       OSP_HAS_FUNCTIONS = 1,
+       OSP_HAS_FILES = 2,
+       OSP_HAS_LINES = 4,
+       OSP_HAS_INLINES = 8,
 };
 
 typedef struct osp_mapping {
@@ -57,8 +60,8 @@ typedef struct osp_label {
 } osp_label;
 
 typedef struct osp_profile {
-    osp_arena arena; /* owns every column */
-    osp_file input;  /* the decoded bytes that string views may point into; pinned with the profile */
+    osp_arena arena;   /* owns every column */
+    osp_file input;    /* the decoded bytes that string views may point into; pinned with the profile */
     osp_span unpacked; /* the same, if they had to be decompressed (malloc'ed) */
     const struct osp_profile *shares; /* columns borrowed from this profile, which must outlive us; or NULL */
     struct {
@@ -173,24 +176,51 @@ osp_profile *osp_profile_with_lines(const osp_profile *of, osp_lines_of *lines_o
 /* What somebody wants to see. */
 typedef enum { OSP_BY_FUNCTION, OSP_BY_FILE_FUNCTION, OSP_BY_FILE, OSP_BY_LINE, OSP_BY_ADDRESS } osp_granularity;
 
+/* A demangler: the readable form of a linker name, in the arena; {NULL, 0} if it is not mangled. */
+typedef osp_str osp_demangler(osp_arena *a, osp_str linker_name);
+
 typedef struct osp_query {
     uint32_t value; /* which sample type */
     osp_granularity granularity;
     bool no_inlines;
     bool keep_all_frames; /* ignore drop_frames and keep_frames */
+    bool mean;            /* values are divided by sample type 0 */
+    bool relative;        /* the total counts only what the filters leave */
+    /* Regular expressions (RE2) on function names, file names and mapping files, applied in this order; empty = none.
+     * focus: some frame must match; ignore: none may; hide, show: frames to leave out or to keep; show_from: callers
+     * above the outermost match go; prune_from (names only): callees below the innermost match go. */
+    osp_str focus, ignore, hide, show, show_from, prune_from;
+    bool raw_names;          /* names as they are: neither demangled nor relieved of C++ arguments */
+    osp_demangler *demangle; /* NULL = names stay mangled */
 } osp_query;
 
-/* The waist: rows in the input's order, and their fold, weight per distinct stack. */
+enum { /* osp_view.unmatched: filters that matched nothing */
+       OSP_FOCUS = 1,
+       OSP_IGNORE = 2,
+       OSP_HIDE = 4,
+       OSP_SHOW = 8,
+       OSP_SHOW_FROM = 16,
+};
+
+/* The waist: rows in the input's order, and their fold, weight per distinct stack. Stacks and lines are rewritten by
+ * the query: frames cut, inlines left out, names made readable. */
 typedef struct osp_view {
     osp_arena arena;
-    const osp_profile *of; /* a pruned profile's stacks may differ from the asked profile's: use these */
-    uint32_t nstack;
+    const osp_profile *of;
+    uint32_t nstack;       /* as in the profile, with the same ids */
     const uint32_t *first; /* nstack + 1 offsets into loc[], leaf first */
     const osp_location_id *loc;
-    const int64_t *weight; /* per stack */
-    int64_t total;         /* sum of |value| over all samples, as pprof counts it */
+    const int64_t *weight;  /* per stack */
+    const int64_t *divisor; /* per stack; NULL without mean */
+    const uint8_t *live;    /* per stack: has a sample that is not 0 and passes the filters (the rest: weight 0) */
+    const uint32_t *first_line; /* per location, n + 1 offsets into line[], innermost inline first */
+    const osp_line *line;
+    const osp_str *name; /* per function */
+    int64_t total;       /* sum of |value| over all samples, as pprof counts it; divided, with mean */
+    uint32_t unmatched;  /* OSP_FOCUS | … */
 } osp_view;
 
+/* False and *err: a bad regular expression (EUSAGE), a sample type that is not there, no memory. */
 bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_err *err) OSP_CHECKED;
 void osp_view_drop(osp_view *v);
 

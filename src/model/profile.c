@@ -70,12 +70,12 @@ static bool add(void **array, size_t *cap, size_t *n, const void *item, size_t s
     return true;
 }
 
-#define ADD(r, array, cap, n, item)                                      \
-    do {                                                                 \
-        void *a_ = (r)->array;                                           \
+#define ADD(r, array, cap, n, item)                                     \
+    do {                                                                \
+        void *a_ = (r)->array;                                          \
         if (!add(&a_, &(r)->cap, &(r)->n, &(item), sizeof *(r)->array)) \
-            (r)->failed = true;                                          \
-        (r)->array = a_;                                                 \
+            (r)->failed = true;                                         \
+        (r)->array = a_;                                                \
     } while (0)
 
 static osp_string_id reline_string(relining *r, osp_str s)
@@ -123,8 +123,8 @@ static void keep_old_rows(relining *r, const osp_profile *of)
         ADD(r, text, text_cap, ntext, of->strings.text[i]);
     }
     for (uint32_t i = 0; i < of->functions.n; i++) {
-        find(&r->functions, (osp_str){(const char *)&of->functions.row[i], sizeof of->functions.row[i]}, i, &r->failed,
-             &fresh);
+        find(&r->functions, (osp_str){(const char *)&of->functions.row[i], sizeof of->functions.row[i]}, i,
+             &r->failed, &fresh);
         ADD(r, row, row_cap, nrow, of->functions.row[i]);
     }
 }

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The waist. Regular expressions are asked once per distinct function and mapping, filters once per location and
+ * distinct stack; samples are touched once. What a query does not change is borrowed from the profile.
+ *
+ * The order of things is the peer's: names made readable; drop_frames and keep_frames; the total (unless relative);
+ * focus, ignore, hide, show; show_from; prune_from; inlines left out. */
+#include "model/model.h"
+#include "model/names.h"
+#include "model/regex.h"
+
+#include <stdio.h>
+
+/* Lines and stacks while they are cut down in place: each list stays within its old bounds. */
+typedef struct {
+    const osp_profile *p;
+    const osp_query *q;
+    osp_arena *a;
+    osp_err *err;
+    const osp_str *name;
+    osp_line *line; /* NULL until a filter changes lines */
+    uint32_t *line_at, *line_n;
+    osp_location_id *loc; /* NULL until a filter changes stacks */
+    uint32_t *from, *to;
+    uint8_t *gone;
+    uint32_t unmatched;
+} rewriting;
+
+static bool no_memory(rewriting *r) { return osp_fail_memory(r->err, "making a view of the profile"); }
+
+static bool touch_lines(rewriting *r)
+{
+    const osp_profile *p = r->p;
+    if (r->line)
+        return true;
+    uint32_t n = p->locations.n;
+    size_t nline = n ? p->locations.first[n] : 0;
+    r->line = osp_new(r->a, osp_line, nline + 1);
+    r->line_at = osp_new(r->a, uint32_t, n);
+    r->line_n = osp_new(r->a, uint32_t, n);
+    if (!r->line || !r->line_at || !r->line_n)
+        return no_memory(r);
+    if (nline)
+        memcpy(r->line, p->locations.line, nline * sizeof *r->line);
+    for (uint32_t i = 0; i < n; i++) {
+        r->line_at[i] = p->locations.first[i];
+        r->line_n[i] = p->locations.first[i + 1] - p->locations.first[i];
+    }
+    return true;
+}
+
+static bool touch_stacks(rewriting *r)
+{
+    const osp_profile *p = r->p;
+    if (r->loc)
+        return true;
+    uint32_t n = p->stacks.n;
+    size_t nloc = n ? p->stacks.first[n] : 0;
+    r->loc = osp_new(r->a, osp_location_id, nloc + 1);
+    r->from = osp_new(r->a, uint32_t, n);
+    r->to = osp_new(r->a, uint32_t, n);
+    r->gone = osp_new(r->a, uint8_t, n);
+    if (!r->loc || !r->from || !r->to || !r->gone)
+        return no_memory(r);
+    if (nloc)
+        memcpy(r->loc, p->stacks.loc, nloc * sizeof *r->loc);
+    for (uint32_t i = 0; i < n; i++) {
+        r->from[i] = p->stacks.first[i];
+        r->to[i] = p->stacks.first[i + 1];
+    }
+    return true;
+}
+
+/* ---- matching ------------------------------------------------------------------------------------------------- */
+
+/* What one pattern matches: a byte per function and per mapping. */
+typedef struct {
+    const uint8_t *function, *mapping;
+} matches;
+
+static bool compile(rewriting *r, const char *what, osp_str pattern, osp_regex **out)
+{
+    char why[160];
+    *out = osp_regex_new(pattern.p, pattern.n, why, sizeof why);
+    return *out || osp_fail(r->err, OSP_EUSAGE, "parsing %s regexp: %s", what, why);
+}
+
+static bool matches_text(const osp_regex *re, osp_str s) { return osp_regex_match(re, s.p, s.n); }
+
+static bool match_all(rewriting *r, const char *what, osp_str pattern, matches *out)
+{
+    const osp_profile *p = r->p;
+    osp_regex *re;
+    if (!compile(r, what, pattern, &re))
+        return false;
+    uint8_t *function = osp_new(r->a, uint8_t, p->functions.n), *mapping = osp_new(r->a, uint8_t, p->mappings.n);
+    for (uint32_t i = 1; function && mapping && i < p->functions.n; i++)
+        function[i] = matches_text(re, r->name[i]) || matches_text(re, osp_text(p, p->functions.row[i].file));
+    /* Row 0 stands for "no mapping", which matches nothing; but the peer makes one up if the profile has none. */
+    for (uint32_t i = p->mappings.n > 1; function && mapping && i < p->mappings.n; i++)
+        mapping[i] = matches_text(re, osp_text(p, p->mappings.row[i].file));
+    osp_regex_drop(re);
+    *out = (matches){function, mapping};
+    return (function && mapping) || no_memory(r);
+}
+
+static bool mapping_matches(const rewriting *r, const matches *m, uint32_t loc)
+{
+    return m->mapping[r->p->locations.mapping[loc].i];
+}
+
+static bool location_matches(const rewriting *r, const matches *m, uint32_t loc)
+{
+    const osp_line *line = r->line + r->line_at[loc];
+    for (uint32_t k = 0; k < r->line_n[loc]; k++)
+        if (m->function[line[k].fn.i])
+            return true;
+    return mapping_matches(r, m, loc);
+}
+
+/* Keep the lines whose match is `wanted`. */
+static void keep_lines(rewriting *r, const matches *m, uint32_t loc, bool wanted)
+{
+    osp_line *line = r->line + r->line_at[loc];
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < r->line_n[loc]; k++)
+        if (m->function[line[k].fn.i] == wanted)
+            line[n++] = line[k];
+    r->line_n[loc] = n;
+}
+
+/* ---- drop_frames and keep_frames ------------------------------------------------------------------------------ */
+
+enum { BENEATH = 1, WHOLE = 2 }; /* what is pruned below (or with) a location */
+
+/* The pattern has to match the whole name. */
+static osp_regex *compile_whole(rewriting *r, osp_str pattern)
+{
+    char why[160]; /* not told: like the peer, a profile with a bad pattern is shown unpruned */
+    osp_str whole = osp_arena_fmt(r->a, "^(%.*s)$", STRF(pattern));
+    return whole.p ? osp_regex_new(whole.p, whole.n, why, sizeof why) : NULL;
+}
+
+static bool match_pruning(rewriting *r, osp_str drop, osp_str keep, uint8_t *function)
+{
+    osp_regex *drop_re = compile_whole(r, drop), *keep_re = keep.n ? compile_whole(r, keep) : NULL;
+    bool ok = drop_re && (keep_re || keep.n == 0);
+    for (uint32_t i = 1; ok && i < r->p->functions.n; i++) {
+        osp_str name = osp_pruning_name(r->name[i]);
+        function[i] = r->name[i].n && matches_text(drop_re, name) && !(keep_re && matches_text(keep_re, name));
+    }
+    osp_regex_drop(drop_re);
+    osp_regex_drop(keep_re);
+    return ok;
+}
+
+/* From the root, but not before the first frame that stays: the rest from the first pruned frame to the leaf goes. */
+static void prune_stack(rewriting *r, uint32_t s, const uint8_t *prune)
+{
+    bool found_user = false;
+    for (uint32_t i = r->to[s]; i > r->from[s]; i--) {
+        uint8_t what = prune[r->loc[i - 1].i];
+        if (!what) {
+            found_user = true;
+        } else if (found_user) {
+            r->from[s] = what == WHOLE ? i : i - 1;
+            return;
+        }
+    }
+}
+
+static bool drop_frames(rewriting *r)
+{
+    const osp_profile *p = r->p;
+    osp_str drop = osp_text(p, p->drop_frames), keep = osp_text(p, p->keep_frames);
+    if (drop.n == 0 || r->q->keep_all_frames)
+        return true;
+    uint8_t *function = osp_new(r->a, uint8_t, p->functions.n), *prune = osp_new(r->a, uint8_t, p->locations.n);
+    if (!function || !prune || !touch_lines(r) || !touch_stacks(r))
+        return no_memory(r);
+    if (!match_pruning(r, drop, keep, function))
+        return true;
+    for (uint32_t l = 0; l < p->locations.n; l++) {
+        const osp_line *line = r->line + r->line_at[l];
+        uint32_t n = r->line_n[l], k = n;
+        while (k > 0 && !function[line[k - 1].fn.i])
+            k--;
+        if (k == 0)
+            continue;
+        prune[l] = k == n ? WHOLE : BENEATH;
+        if (k < n) { /* lines 0 … k-1 go, the matching one with them */
+            r->line_at[l] += k;
+            r->line_n[l] -= k;
+        }
+    }
+    for (uint32_t s = 0; s < p->stacks.n; s++)
+        prune_stack(r, s, prune);
+    return true;
+}
+
+/* ---- the query's filters -------------------------------------------------------------------------------------- */
+
+enum { FOCUSED = 1, IGNORED = 2, HIDDEN = 4 };
+
+static uint8_t judge_location(rewriting *r, uint32_t l, const matches *focus, const matches *ignore,
+                              const matches *hide, const matches *show)
+{
+    uint8_t verdict = 0;
+    if (ignore && location_matches(r, ignore, l)) {
+        r->unmatched &= ~(uint32_t)OSP_IGNORE;
+        verdict = IGNORED;
+    } else if (!focus || location_matches(r, focus, l)) {
+        r->unmatched &= ~(uint32_t)OSP_FOCUS;
+        verdict = FOCUSED;
+    }
+    if (hide && location_matches(r, hide, l)) {
+        r->unmatched &= ~(uint32_t)OSP_HIDE;
+        if (mapping_matches(r, hide, l))
+            r->line_n[l] = 0;
+        else
+            keep_lines(r, hide, l, false);
+        verdict |= r->line_n[l] ? 0 : HIDDEN;
+    }
+    if (show) {
+        if (!mapping_matches(r, show, l))
+            keep_lines(r, show, l, true);
+        if (r->line_n[l])
+            r->unmatched &= ~(uint32_t)OSP_SHOW;
+        else
+            verdict |= HIDDEN;
+    }
+    return verdict;
+}
+
+static void filter_stack(rewriting *r, uint32_t s, const uint8_t *verdict, bool some_hidden)
+{
+    bool focused = false;
+    uint32_t n = r->from[s];
+    for (uint32_t i = r->from[s]; i < r->to[s]; i++) {
+        uint8_t v = verdict[r->loc[i].i];
+        if (v & IGNORED) {
+            r->gone[s] = 1;
+            return;
+        }
+        focused |= v & FOCUSED;
+    }
+    for (uint32_t i = r->from[s]; i < r->to[s]; i++)
+        if (!(verdict[r->loc[i].i] & HIDDEN))
+            r->loc[n++] = r->loc[i];
+    r->to[s] = n;
+    r->gone[s] = !focused || (some_hidden && n == r->from[s]);
+}
+
+static bool by_name(rewriting *r)
+{
+    const osp_query *q = r->q;
+    const struct {
+        const char *what;
+        osp_str pattern;
+        uint32_t bit;
+    } filter[] = {
+        {"focus", q->focus, OSP_FOCUS},
+        {"ignore", q->ignore, OSP_IGNORE},
+        {"hide", q->hide, OSP_HIDE},
+        {"show", q->show, OSP_SHOW},
+    };
+    matches m[4], *given[4] = {NULL, NULL, NULL, NULL};
+    bool any = false;
+    for (int i = 0; i < 4; i++) {
+        if (filter[i].pattern.n == 0)
+            continue;
+        if (!match_all(r, filter[i].what, filter[i].pattern, &m[i]))
+            return false;
+        given[i] = &m[i];
+        r->unmatched |= filter[i].bit;
+        any = true;
+    }
+    if (!any)
+        return true;
+    uint8_t *verdict = osp_new(r->a, uint8_t, r->p->locations.n);
+    if (!verdict || !touch_lines(r) || !touch_stacks(r))
+        return no_memory(r);
+    bool some_hidden = false;
+    for (uint32_t l = 0; l < r->p->locations.n; l++) {
+        verdict[l] = judge_location(r, l, given[0], given[1], given[2], given[3]);
+        some_hidden |= (verdict[l] & HIDDEN) != 0;
+    }
+    for (uint32_t s = 0; s < r->p->stacks.n; s++)
+        filter_stack(r, s, verdict, some_hidden);
+    return true;
+}
+
+static bool show_from(rewriting *r)
+{
+    matches m;
+    if (r->q->show_from.n == 0)
+        return true;
+    uint8_t *matched = osp_new(r->a, uint8_t, r->p->locations.n);
+    if (!matched || !touch_lines(r) || !touch_stacks(r))
+        return no_memory(r);
+    if (!match_all(r, "show_from", r->q->show_from, &m))
+        return false;
+    r->unmatched |= OSP_SHOW_FROM;
+    for (uint32_t l = 0; l < r->p->locations.n; l++) {
+        const osp_line *line = r->line + r->line_at[l];
+        uint32_t k = r->line_n[l];
+        if (mapping_matches(r, &m, l)) {
+            matched[l] = 1;
+        } else {
+            while (k > 0 && !m.function[line[k - 1].fn.i])
+                k--;
+            matched[l] = k > 0;
+            r->line_n[l] = k ? k : r->line_n[l];
+        }
+        if (matched[l])
+            r->unmatched &= ~(uint32_t)OSP_SHOW_FROM;
+    }
+    for (uint32_t s = 0; s < r->p->stacks.n; s++) {
+        uint32_t i = r->to[s];
+        while (i > r->from[s] && !matched[r->loc[i - 1].i])
+            i--;
+        r->to[s] = i;
+        r->gone[s] |= i == r->from[s];
+    }
+    return true;
+}
+
+static bool prune_from(rewriting *r)
+{
+    const osp_profile *p = r->p;
+    osp_regex *re;
+    if (r->q->prune_from.n == 0)
+        return true;
+    uint8_t *function = osp_new(r->a, uint8_t, p->functions.n), *matched = osp_new(r->a, uint8_t, p->locations.n);
+    if (!function || !matched || !touch_lines(r) || !touch_stacks(r))
+        return no_memory(r);
+    if (!compile(r, "prune_from", r->q->prune_from, &re))
+        return false;
+    for (uint32_t i = 1; i < p->functions.n; i++)
+        function[i] = r->name[i].n && matches_text(re, osp_pruning_name(r->name[i]));
+    osp_regex_drop(re);
+    for (uint32_t l = 0; l < p->locations.n; l++) {
+        const osp_line *line = r->line + r->line_at[l];
+        uint32_t k = 0;
+        while (k < r->line_n[l] && !function[line[k].fn.i])
+            k++;
+        if (k == r->line_n[l])
+            continue;
+        matched[l] = 1;
+        r->line_at[l] += k;
+        r->line_n[l] -= k;
+    }
+    for (uint32_t s = 0; s < p->stacks.n; s++)
+        for (uint32_t i = r->from[s]; i < r->to[s]; i++)
+            if (matched[r->loc[i].i]) {
+                r->from[s] = i;
+                break;
+            }
+    return true;
+}
+
+static bool leave_out_inlines(rewriting *r)
+{
+    if (!r->q->no_inlines)
+        return true;
+    if (!touch_lines(r))
+        return false;
+    for (uint32_t l = 0; l < r->p->locations.n; l++)
+        if (r->line_n[l] > 1) {
+            r->line_at[l] += r->line_n[l] - 1;
+            r->line_n[l] = 1;
+        }
+    return true;
+}
+
+/* ---- names and numbers ---------------------------------------------------------------------------------------- */
+
+static bool readable_names(rewriting *r)
+{
+    const osp_profile *p = r->p;
+    osp_str *name = osp_new(r->a, osp_str, p->functions.n);
+    if (!name)
+        return no_memory(r);
+    for (uint32_t i = 0; i < p->functions.n; i++) {
+        const osp_function *f = &p->functions.row[i];
+        name[i] = osp_text(p, f->name);
+        if (!r->q->raw_names)
+            name[i] = osp_readable_name(r->a, name[i], osp_text(p, f->linker_name), r->q->demangle);
+    }
+    r->name = name;
+    return true;
+}
+
+static void add(int64_t *to, int64_t v) { *to = (int64_t)((uint64_t)*to + (uint64_t)v); }
+
+/* Label sets that mark samples of the base profile of a difference: the total counts those alone. */
+static bool find_base(rewriting *r, uint8_t **out)
+{
+    const osp_profile *p = r->p;
+    *out = NULL;
+    for (uint32_t i = 0; i < p->labelsets.n; i++)
+        for (uint32_t k = p->labelsets.first[i]; k < p->labelsets.first[i + 1]; k++) {
+            const osp_label *l = &p->labelsets.label[k];
+            if (!l->str.i || !osp_str_eq(osp_text(p, l->key), S("pprof::base")) ||
+                !osp_str_eq(osp_text(p, l->str), S("true")))
+                continue;
+            if (!*out && !(*out = osp_new(r->a, uint8_t, p->labelsets.n)))
+                return no_memory(r);
+            (*out)[i] = 1;
+        }
+    return true;
+}
+
+typedef struct {
+    int64_t all, base, all_divisor, base_divisor;
+} sums;
+
+static int64_t total_of(const sums *t)
+{
+    int64_t total = t->base > 0 ? t->base : t->all;
+    int64_t divisor = t->base > 0 ? t->base_divisor : t->all_divisor;
+    if (divisor == -1)
+        return (int64_t)(0 - (uint64_t)total);
+    return divisor ? total / divisor : total;
+}
+
+static bool fold(rewriting *r, osp_view *v)
+{
+    const osp_profile *p = r->p;
+    const int64_t *value = p->samples.value[r->q->value], *count = r->q->mean ? p->samples.value[0] : NULL;
+    int64_t *weight = osp_new(r->a, int64_t, p->stacks.n);
+    int64_t *divisor = count ? osp_new(r->a, int64_t, p->stacks.n) : NULL;
+    uint8_t *live = osp_new(r->a, uint8_t, p->stacks.n), *base;
+    sums total = {0, 0, 0, 0};
+    if (!weight || !live || (count && !divisor) || !find_base(r, &base))
+        return no_memory(r);
+    for (uint32_t i = 0; i < p->samples.n; i++) {
+        uint32_t s = p->samples.stack[i].i;
+        bool gone = r->gone && r->gone[s];
+        int64_t w = value[i], dw = count ? count[i] : 0;
+        if (!gone || !r->q->relative) {
+            int64_t size = w < 0 ? (int64_t)(0 - (uint64_t)w) : w;
+            add(&total.all, size);
+            add(&total.all_divisor, dw);
+            if (base && base[p->samples.labels[i].i]) {
+                add(&total.base, size);
+                add(&total.base_divisor, dw);
+            }
+        }
+        if (gone)
+            continue;
+        add(&weight[s], w);
+        live[s] |= w || dw;
+        if (divisor)
+            add(&divisor[s], dw);
+    }
+    v->weight = weight;
+    v->divisor = divisor;
+    v->live = live;
+    v->total = total_of(&total);
+    return true;
+}
+
+/* ---- the view ------------------------------------------------------------------------------------------------- */
+
+/* Lay the lists that were cut down end to end again. */
+static bool close_gaps(rewriting *r, osp_view *v)
+{
+    const osp_profile *p = r->p;
+    v->first = p->stacks.first;
+    v->loc = p->stacks.loc;
+    v->first_line = p->locations.first;
+    v->line = p->locations.line;
+    if (r->line) {
+        uint32_t *first = osp_new(r->a, uint32_t, (size_t)p->locations.n + 1), n = 0;
+        if (!first)
+            return no_memory(r);
+        for (uint32_t l = 0; l < p->locations.n; l++) {
+            first[l] = n;
+            memmove(r->line + n, r->line + r->line_at[l], r->line_n[l] * sizeof *r->line);
+            n += r->line_n[l];
+        }
+        first[p->locations.n] = n;
+        v->first_line = first;
+        v->line = r->line;
+    }
+    if (r->loc) {
+        uint32_t *first = osp_new(r->a, uint32_t, (size_t)p->stacks.n + 1), n = 0;
+        if (!first)
+            return no_memory(r);
+        for (uint32_t s = 0; s < p->stacks.n; s++) {
+            first[s] = n;
+            memmove(r->loc + n, r->loc + r->from[s], (r->to[s] - r->from[s]) * sizeof *r->loc);
+            n += r->to[s] - r->from[s];
+        }
+        first[p->stacks.n] = n;
+        v->first = first;
+        v->loc = r->loc;
+    }
+    return true;
+}
+
+bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_err *err)
+{
+    *out = (osp_view){.of = p, .nstack = p->stacks.n};
+    if (q->value >= p->values.n)
+        return osp_fail(err, OSP_EUSAGE, "the profile has no sample type %u", q->value);
+    osp_arena_init(&out->arena, SIZE_MAX / 2);
+    rewriting r = {.p = p, .q = q, .a = &out->arena, .err = err};
+    bool ok = readable_names(&r) && drop_frames(&r) && by_name(&r) && show_from(&r) && prune_from(&r) &&
+              leave_out_inlines(&r) && fold(&r, out) && close_gaps(&r, out);
+    out->name = r.name;
+    out->unmatched = r.unmatched;
+    if (!ok)
+        osp_view_drop(out);
+    return ok;
+}
+
+void osp_view_drop(osp_view *v)
+{
+    osp_arena_drop(&v->arena);
+    *v = (osp_view){0};
+}
