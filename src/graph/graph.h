@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* graph/graph.h: who calls whom: nodes and edges with their weights, out of a view, trimmed as pprof trims. */
+#ifndef OSP_GRAPH_H
+#define OSP_GRAPH_H
+
+#include "model/model.h"
+
+/* What makes a node what it is; fields that the granularity leaves out are empty. */
+typedef struct osp_node {
+    osp_str name, file;
+    osp_str object; /* the mapping's file; only where there is no name */
+    uint64_t addr;
+    int64_t start_line, line, column;
+    osp_str label; /* all that as pprof prints it: "main.main main.go:12" */
+    /* Sums over samples; with mean, divide by the divisors: osp_mean(). cum counts a sample once. */
+    int64_t flat, cum, flat_divisor, cum_divisor;
+    uint32_t in_inlined, in_called; /* kept edges into it: calls that were inlined, and other calls */
+} osp_node;
+
+typedef struct osp_edge {
+    uint32_t from, to; /* indices into node[]: caller, callee */
+    int64_t weight, divisor;
+    bool residual; /* goes over nodes that were left out */
+    bool inlined;
+} osp_edge;
+
+typedef struct osp_graph_opts {
+    osp_granularity granularity;
+    bool no_inlines;                     /* as in the view's query */
+    bool columns;                        /* keep columns where lines are kept */
+    bool by_cum;                         /* sort by cum, not flat */
+    bool drop_negative;                  /* leave out nodes with flat < 0, or flat = 0 and cum < 0 */
+    double node_fraction, edge_fraction; /* leave out what is smaller than this part of the total */
+    uint32_t node_count;                 /* keep so many nodes; 0 = all */
+    osp_str trim_path, source_path;      /* colon lists: prefixes of file names to cut, directories of sources */
+} osp_graph_opts;
+
+typedef struct osp_graph {
+    osp_arena arena;
+    uint32_t nnode, nedge;
+    osp_node *node; /* sorted */
+    osp_edge *edge;
+    uint32_t norig;         /* nodes before node_count */
+    uint32_t dropped_nodes; /* by node_fraction */
+    uint32_t dropped_edges; /* by edge_fraction */
+} osp_graph;
+
+bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err) OSP_CHECKED;
+void osp_graph_drop(osp_graph *g);
+
+/* sum / divisor, where there is one. */
+static inline int64_t osp_mean(int64_t sum, int64_t divisor)
+{
+    if (divisor == -1)
+        return (int64_t)(0 - (uint64_t)sum);
+    return divisor ? sum / divisor : sum;
+}
+
+/* Go's arithmetic, which wraps where C's is undefined. */
+static inline int64_t osp_abs(int64_t v) { return v < 0 ? (int64_t)(0 - (uint64_t)v) : v; }
+int64_t osp_int_of(double v); /* towards zero; the smallest number for what does not fit */
+
+/* A file name as pprof shows it: trimmed by trim_path and source_path, "." and ".." resolved, double slashes
+ * joined. A view, or made in the arena. */
+osp_str osp_clean_path(osp_arena *a, osp_str path, osp_str trim_path, osp_str source_path);
+
+#endif
