@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report/head.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+osp_report_opts osp_report_defaults(void)
+{
+    return (osp_report_opts){.node_fraction = 0.005, .edge_fraction = 0.001, .divide_by = 1, .unit = S("minimum")};
+}
+
+const osp_report *osp_report_named(osp_str name)
+{
+    for (const osp_report *const *r = osp_reports; *r; r++)
+        if (osp_str_eq(name, osp_str_from((*r)->name)))
+            return *r;
+    return NULL;
+}
+
+/* ---- sample types --------------------------------------------------------------------------------------------- */
+
+static bool no_such_type(const osp_profile *p, osp_str text, osp_err *err)
+{
+    char names[160] = "";
+    size_t n = 0;
+    for (uint32_t i = 0; i < p->values.n && n < sizeof names; i++)
+        n += (size_t)snprintf(names + n, sizeof names - n, "%s%.*s", i ? " " : "",
+                              STRF(osp_str_head(osp_text(p, p->values.type[i].type), 40)));
+    return osp_fail(err, OSP_EUSAGE, "sample_index \"%.*s\" must be one of: [%s]", STRF(osp_str_head(text, 40)),
+                    names);
+}
+
+bool osp_sample_index(const osp_profile *p, osp_str text, uint32_t *out, osp_err *err)
+{
+    if (p->values.n == 0)
+        return osp_fail(err, OSP_EFORMAT, "profile has no samples");
+    osp_str name = text.n ? text : osp_text(p, p->values.preferred), without = name;
+    if (text.n && osp_str_starts(text, S("inuse_")))
+        without = osp_str_skip(text, 6);
+    bool minus = text.n && text.p[0] == '-', sign = minus || (text.n && text.p[0] == '+');
+    uint64_t number;
+    if (osp_str_u64(osp_str_skip(text, sign), 10, &number)) {
+        *out = (uint32_t)number;
+        return (number < p->values.n && (!minus || number == 0)) ||
+               osp_fail(err, OSP_EUSAGE, "sample_index %.*s is outside the range [0..%u]", STRF(text),
+                        p->values.n - 1);
+    }
+    for (uint32_t i = 0; name.n && i < p->values.n; i++) {
+        osp_str type = osp_text(p, p->values.type[i].type);
+        *out = i;
+        if (osp_str_eq(type, name) || osp_str_eq(type, without))
+            return true;
+    }
+    *out = p->values.n - 1;
+    return text.n == 0 || no_such_type(p, text, err);
+}
+
+/* ---- values --------------------------------------------------------------------------------------------------- */
+
+osp_shown osp_shown_of(const osp_profile *p, const osp_report_opts *o)
+{
+    return (osp_shown){osp_text(p, p->values.type[o->query.value].unit), o->unit, 1 / o->divide_by};
+}
+
+static int64_t by_ratio(const osp_shown *s, int64_t v)
+{
+    return s->ratio > 0 && s->ratio != 1 ? osp_int_of((double)v * s->ratio) : v;
+}
+
+const char *osp_shown_text(const osp_shown *s, int64_t value, char *text, size_t size)
+{
+    return osp_scaled(by_ratio(s, value), s->from, s->to, text, size);
+}
+
+void osp_shown_choose(osp_shown *s, const osp_graph *g, int64_t total)
+{
+    if (!osp_str_eq(s->to, S("minimum")) || g->nnode == 0)
+        return;
+    int64_t min = 0, max = total;
+    for (uint32_t i = 0; i < g->nnode; i++) {
+        const osp_node *n = &g->node[i];
+        int64_t v = osp_abs(osp_mean(n->flat, n->flat_divisor));
+        if (v == 0)
+            v = osp_abs(osp_mean(n->cum, n->cum_divisor));
+        if (v > 0 && (min == 0 || v < min))
+            min = v;
+    }
+    if (min == 0)
+        min = max;
+    min = by_ratio(s, min);
+    max = by_ratio(s, max);
+    osp_str small, large;
+    osp_scale(min, s->from, S("minimum"), &small);
+    osp_scale(max, s->from, S("minimum"), &large);
+    /* Far apart: a unit in which the smallest still shows as 0.01. Wrapping products, as Go has them. */
+    const int64_t hundredfold = (int64_t)((uint64_t)min * 100);
+    if (!osp_str_eq(small, large) && hundredfold < max)
+        osp_scale(hundredfold, s->from, S("minimum"), &small);
+    s->to = small.n ? small : s->from;
+}
+
+/* ---- head lines ----------------------------------------------------------------------------------------------- */
+
+static osp_str base_of(osp_str path)
+{
+    while (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    return osp_str_eq(path, S("/")) ? path : osp_str_base(path);
+}
+
+static void time_line(int64_t time_ns, osp_buf *out)
+{
+    int64_t s = time_ns / 1000000000 - (time_ns % 1000000000 < 0);
+    time_t t = (time_t)s;
+    struct tm tm;
+    char text[64];
+    if (localtime_r(&t, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %Z", &tm))
+        osp_buf_fmt(out, "Time: %s\n", text);
+}
+
+void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
+                            osp_buf *out)
+{
+    char text[OSP_SHOWN_MAX], more[OSP_SHOWN_MAX];
+    osp_str file = o->main_file;
+    if (p->mappings.n > 1 && file.n == 0)
+        file = osp_text(p, p->mappings.row[1].file);
+    if (file.n)
+        osp_buf_fmt(out, "File: %.*s\n", STRF(base_of(file)));
+    if (p->mappings.n > 1 && p->mappings.row[1].build_id.i)
+        osp_buf_fmt(out, "Build ID: %.*s\n", STRF(osp_text(p, p->mappings.row[1].build_id)));
+    for (uint32_t i = 0; i < p->comments.n; i++) {
+        osp_str c = osp_text(p, p->comments.text[i]);
+        if (!osp_str_starts(c, S("#"))) {
+            osp_buf_add(out, c);
+            osp_buf_byte(out, '\n');
+        }
+    }
+    osp_str type = osp_text(p, p->values.type[o->query.value].type);
+    if (type.n || o->query.mean)
+        osp_buf_fmt(out, "Type: %s%.*s\n", o->query.mean ? "mean_" : "", STRF(type));
+    osp_str url = osp_text(p, p->doc_url);
+    if (url.n)
+        osp_buf_fmt(out, "Doc: %.*s\n", STRF(url));
+    if (p->time_ns)
+        time_line(p->time_ns, out);
+    if (p->duration_ns) {
+        osp_str u;
+        double ns = osp_scale(total, s->from, S("nanoseconds"), &u);
+        osp_buf_fmt(out, "Duration: %s, ",
+                    osp_scaled(p->duration_ns, S("nanoseconds"), S("auto"), text, sizeof text));
+        osp_buf_fmt(out, "Total samples = %s ", osp_shown_text(s, total, text, sizeof text));
+        if (osp_str_eq(u, S("ns")) && ns != 0)
+            osp_buf_fmt(out, "(%s)", osp_percent(osp_int_of(ns), p->duration_ns, more, sizeof more));
+        osp_buf_byte(out, '\n');
+    }
+}
+
+static void filter_lines(const osp_report_opts *o, osp_buf *out)
+{
+    const osp_query *q = &o->query;
+    const struct {
+        const char *name;
+        osp_str value;
+    } filter[] = {
+        {"focus", q->focus}, {"ignore", q->ignore}, {"hide", q->hide}, {"show", q->show}, {"show_from", q->show_from},
+    };
+    bool any = false;
+    for (size_t i = 0; i < sizeof filter / sizeof *filter; i++) {
+        if (filter[i].value.n == 0)
+            continue;
+        if (!any)
+            osp_buf_add(out, S("Active filters:\n"));
+        any = true;
+        size_t room = 80 - strlen(filter[i].name) - 1;
+        bool cut = filter[i].value.n > room;
+        osp_buf_fmt(out, "   %s=%.*s%s\n", filter[i].name, STRF(osp_str_head(filter[i].value, room)),
+                    cut ? "\xe2\x80\xa6" : "");
+    }
+}
+
+static osp_str left_trimmed(const char *text) { return osp_str_trim(osp_str_from(text)); }
+
+void osp_graph_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
+                          const osp_graph *g, osp_buf *out)
+{
+    char text[OSP_SHOWN_MAX], percent[32];
+    int64_t shown = 0;
+    for (uint32_t i = 0; i < g->nnode; i++)
+        shown = (int64_t)((uint64_t)shown + (uint64_t)osp_mean(g->node[i].flat, g->node[i].flat_divisor));
+    if (!o->compact_labels)
+        osp_profile_head_lines(p, o, s, total, out);
+    filter_lines(o, out);
+    osp_buf_fmt(out, "Showing nodes accounting for %s, ", osp_shown_text(s, shown, text, sizeof text));
+    osp_buf_fmt(out, "%.*s of ", STRF(left_trimmed(osp_percent(shown, total, percent, sizeof percent))));
+    osp_buf_fmt(out, "%s total\n", osp_shown_text(s, total, text, sizeof text));
+    if (total == 0)
+        return;
+    if (g->dropped_nodes)
+        osp_buf_fmt(out, "Dropped %u node%s (cum <= %s)\n", g->dropped_nodes, g->dropped_nodes > 1 ? "s" : "",
+                    osp_shown_text(s, osp_abs(osp_int_of((double)total * o->node_fraction)), text, sizeof text));
+    if (g->nnode > 0 && g->nnode < g->norig)
+        osp_buf_fmt(out, "Showing top %u nodes out of %u\n", g->nnode, g->norig);
+}
+
+osp_graph_opts osp_graph_opts_of(const osp_report_opts *o)
+{
+    return (osp_graph_opts){
+        .granularity = o->query.granularity,
+        .no_inlines = o->query.no_inlines,
+        .columns = o->columns,
+        .by_cum = o->by_cum,
+        .drop_negative = o->drop_negative,
+        .node_fraction = o->node_fraction,
+        .edge_fraction = o->edge_fraction,
+        .node_count = o->node_count,
+        .trim_path = o->trim_path,
+        .source_path = o->source_path,
+    };
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* top (pprof also says "text"): a flat table, the heaviest first. */
+#include "report/head.h"
+
+static void row(const osp_node *n, int64_t flat_sum, int64_t total, const osp_shown *s, osp_buf *out)
+{
+    char text[OSP_SHOWN_MAX], percent[2][32];
+    int64_t flat = osp_mean(n->flat, n->flat_divisor), cum = osp_mean(n->cum, n->cum_divisor);
+    osp_buf_fmt(out, "%10s %s %s ", osp_shown_text(s, flat, text, sizeof text),
+                osp_percent(flat, total, percent[0], sizeof percent[0]),
+                osp_percent(flat_sum, total, percent[1], sizeof percent[1]));
+    osp_buf_fmt(out, "%10s %s  ", osp_shown_text(s, cum, text, sizeof text),
+                osp_percent(cum, total, percent[0], sizeof percent[0]));
+    osp_buf_add(out, n->label);
+    if (n->in_inlined)
+        osp_buf_add(out, n->in_called ? S(" (partial-inline)") : S(" (inline)"));
+    osp_buf_byte(out, '\n');
+}
+
+static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_buf *out, uint32_t *unmatched, osp_err *err)
+{
+    osp_view view;
+    osp_graph graph;
+    if (!osp_view_make(p, &o->query, &view, err))
+        return false;
+    *unmatched = view.unmatched;
+    const osp_graph_opts graph_opts = osp_graph_opts_of(o);
+    if (!osp_graph_make(&view, &graph_opts, &graph, err)) {
+        osp_view_drop(&view);
+        return false;
+    }
+    osp_shown shown = osp_shown_of(p, o);
+    osp_shown_choose(&shown, &graph, view.total);
+    osp_graph_head_lines(p, o, &shown, view.total, &graph, out);
+    osp_buf_add(out, S("      flat  flat%   sum%        cum   cum%\n"));
+    int64_t flat_sum = 0;
+    for (uint32_t i = 0; i < graph.nnode; i++) {
+        const osp_node *n = &graph.node[i];
+        flat_sum = (int64_t)((uint64_t)flat_sum + (uint64_t)osp_mean(n->flat, n->flat_divisor));
+        row(n, flat_sum, view.total, &shown, out);
+    }
+    osp_graph_drop(&graph);
+    osp_view_drop(&view);
+    return !out->failed || osp_fail_memory(err, "writing the report");
+}
+
+const osp_report osp_report_top = {
+    .name = "top",
+    .summary = "a flat table of functions, the heaviest first",
+    .write = write_top,
+};
