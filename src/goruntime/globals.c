@@ -68,17 +68,13 @@ static void add_operands(const osp_go *go, osp_str function, candidates *c)
 /* How many Ms hang on this head, M 0 among them; 0 if it is no such list. */
 static uint32_t length_of_ms(const osp_go *go, uint64_t head)
 {
-    uint64_t m, mark = 0; /* against circles, as in snapshot.c */
+    uint64_t m;
     uint32_t n = 0;
     bool zero = false;
     if (!osp_go_word(go, head, &m))
         return 0;
     while (m && n < MS_MAX) {
         uint64_t id;
-        if (m == mark)
-            return 0;
-        if ((n & (n - 1)) == 0)
-            mark = m;
         if (!osp_go_is_m(go, m) || !osp_go_word(go, m + (uint64_t)go->at.pub.m_id, &id))
             return 0;
         zero |= id == 0;
@@ -134,14 +130,8 @@ static bool is_sched(const osp_go *go, uint64_t addr, uint32_t nm)
 static void find_sched(osp_go *go, const candidates *c)
 {
     const osp_go_places *at = &go->at;
-    const int32_t field[] = {0,
-                             at->sched_lock,
-                             at->sched_mnext,
-                             at->sched_nmfreed,
-                             at->sched_ngsys,
-                             at->sched_free_n,
-                             at->sched_free_stack,
-                             at->sched_free_bare};
+    const int32_t field[] = {0, at->sched_lock, at->sched_mnext, at->sched_nmfreed, at->sched_ngsys,
+                             at->sched_free_n, at->sched_free_stack, at->sched_free_bare};
     uint32_t nm = go->global[OSP_GO_ALLM] ? length_of_ms(go, go->global[OSP_GO_ALLM]) : 0;
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; k < sizeof field / sizeof *field; k++)
@@ -193,7 +183,7 @@ static void find_allgs(osp_go *go, const candidates *c)
 /* ---- all together ------------------------------------------------------------------------------------------- */
 
 static const char *const names[OSP_GO_NGLOBALS] = {
-    [OSP_GO_ALLM] = "runtime.allm",       [OSP_GO_ALLP] = "runtime.allp",       [OSP_GO_ALLGS] = "runtime.allgs",
+    [OSP_GO_ALLM] = "runtime.allm",     [OSP_GO_ALLP] = "runtime.allp",       [OSP_GO_ALLGS] = "runtime.allgs",
     [OSP_GO_ALLGPTR] = "runtime.allgptr", [OSP_GO_ALLGLEN] = "runtime.allglen", [OSP_GO_SCHED] = "runtime.sched",
 };
 

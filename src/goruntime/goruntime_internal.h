@@ -10,7 +10,7 @@ typedef struct {
     osp_go_layout pub;
     int32_t p_gfree_n;
     int32_t sched_lock, sched_mnext, sched_maxmcount, sched_nmfreed, sched_ngsys;
-    int32_t sched_free_n;                      /* to 1.24 */
+    int32_t sched_free_n;                          /* to 1.24 */
     int32_t sched_free_stack, sched_free_bare; /* since 1.25 */
 } osp_go_places;
 
@@ -47,7 +47,15 @@ typedef struct {
     uint64_t lo, hi; /* run addresses */
 } osp_go_range;
 
-enum { OSP_GO_ALLM, OSP_GO_ALLP, OSP_GO_ALLGS, OSP_GO_ALLGPTR, OSP_GO_ALLGLEN, OSP_GO_SCHED, OSP_GO_NGLOBALS };
+enum {
+    OSP_GO_ALLM,
+    OSP_GO_ALLP,
+    OSP_GO_ALLGS,
+    OSP_GO_ALLGPTR,
+    OSP_GO_ALLGLEN,
+    OSP_GO_SCHED,
+    OSP_GO_NGLOBALS
+};
 
 struct osp_go {
     osp_process *process;
