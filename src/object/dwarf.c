@@ -177,7 +177,8 @@ static bool index_units(osp_dwarf *d)
     for (int n = 0; n < MAX_UNITS && dwarf_get_units(d->dwarf, cu, &cu, NULL, &type, &die, NULL) == 0; n++)
         if ((type == DW_UT_compile || type == DW_UT_skeleton) && !index_unit(d, &die))
             return false;
-    qsort(d->range, d->nrange, sizeof *d->range, by_start);
+    if (d->nrange)
+        qsort(d->range, d->nrange, sizeof *d->range, by_start);
     uint64_t reach = 0;
     for (size_t i = 0; i < d->nrange; i++) {
         reach = d->range[i].end > reach ? d->range[i].end : reach;
@@ -286,7 +287,8 @@ static bool index_functions(unit *u)
         if (depth < 0)
             break;
     }
-    qsort(u->function, u->nfunction, sizeof *u->function, by_function_start);
+    if (u->nfunction)
+        qsort(u->function, u->nfunction, sizeof *u->function, by_function_start);
     uint64_t reach = 0;
     for (size_t i = 0; i < u->nfunction; i++) {
         reach = u->function[i].end > reach ? u->function[i].end : reach;
