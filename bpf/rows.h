@@ -70,6 +70,7 @@ typedef struct osp_unwind_go {
     unsigned int has_go;
     unsigned int g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp;
     unsigned int m_g0, m_curg;
+    unsigned int asmcgocall_g; /* where asmcgocall stores g, from sp after its call; the depth stands 8 bytes below */
     int g_goid, g_labels; /* not used by the unwinder */
     unsigned int labels_are_slice;
     long long tls_g; /* from the thread pointer to the slot that holds g */

@@ -135,7 +135,8 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         }
         if (kind == OSP_RULE_GO_ASMCGOCALL && !u->leaf) {
             __u64 g = 0, hi = 0;
-            if (!osp_unwind_read(env, base + 8, &g) || !osp_unwind_read(env, base, &word))
+            if (!osp_unwind_read(env, base + go->asmcgocall_g, &g) ||
+                !osp_unwind_read(env, base + go->asmcgocall_g - 8, &word))
                 return OSP_UNWIND_UNREADABLE;
             if (g == 0) { /* called on g0 already: word is the old SP itself */
                 base = word;
@@ -147,9 +148,9 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         } else if (!u->curg || !osp_unwind_read(env, u->curg + go->g_sched_sp, &base) || !base) {
             return OSP_UNWIND_GO_SWITCH;
         }
-        /* There stand the saved rbp and the return address: both functions keep a frame of 0 bytes and rbp. */
-        cfa = base + 16;
-        fp_off = -16;
+        /* On the goroutine's stack the function's frame is as its row says: since Go 1.21 the saved rbp and the return
+         * address, before that the return address alone. */
+        cfa = base + cfa_off;
         switched = true;
         break;
     case OSP_RULE_GO_MORESTACK:

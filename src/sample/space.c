@@ -136,6 +136,7 @@ void osp_space_go(const osp_go *go, osp_unwind_go *out)
         .g_sched_bp = (uint32_t)l->g_sched_bp,
         .m_g0 = (uint32_t)l->m_g0,
         .m_curg = (uint32_t)l->m_curg,
+        .asmcgocall_g = osp_go_version_number(go) >= 12200 ? 8 : 48, /* asm_amd64.s, asmcgocall: "save g" */
         .g_goid = l->g_goid,
         .g_labels = l->g_labels,
         .labels_are_slice = l->labels_are_slice,

@@ -53,7 +53,7 @@ static void code(struct world *w, uint64_t from, uint32_t rule)
 /* Layout of a Go runtime as small as a test can have it. */
 static const osp_unwind_go GO = {
     .has_go = 1, .g_stack_lo = 0, .g_stack_hi = 8, .g_m = 16, .g_sched_sp = 24, .g_sched_pc = 32, .g_sched_bp = 40,
-    .m_g0 = 0, .m_curg = 8, .g_goid = -1, .g_labels = -1,
+    .m_g0 = 0, .m_curg = 8, .asmcgocall_g = 8, .g_goid = -1, .g_labels = -1,
 };
 static const osp_unwind_go NO_GO;
 
