@@ -16,10 +16,14 @@ die() {
 }
 
 release=${1:-}
+script=""
+extra=()
 [ $# -eq 0 ] || shift
 case $release in
 bookworm | trixie) mirror=${OSPREY_MIRROR:-http://deb.debian.org/debian} components=main ;;
-noble) mirror=${OSPREY_MIRROR:-http://archive.ubuntu.com/ubuntu} components=main,universe ;;
+noble) mirror=${OSPREY_MIRROR:-http://archive.ubuntu.com/ubuntu} components=main,universe
+    extra=(--keyring=/usr/share/keyrings/ubuntu-archive-keyring.gpg) # of the package ubuntu-keyring
+    [ -e /usr/share/debootstrap/scripts/noble ] || script=gutsy ;; # which all of Ubuntu's are
 *) die "which release? bookworm, trixie or noble" ;;
 esac
 [ $# -gt 0 ] || set -- demo test
@@ -37,7 +41,8 @@ base=$folder/$release.base root=$folder/$release
 if [ ! -e "$base/made" ]; then
     echo "fresh: making a minimal $release in $base"
     rm -rf "$base"
-    debootstrap --variant=minbase --components="$components" "$release" "$base" "$mirror" >"$base.log" 2>&1 ||
+    debootstrap --variant=minbase --components="$components" "${extra[@]}" "$release" "$base" "$mirror" $script \
+        >"$base.log" 2>&1 ||
         { tail -20 "$base.log" >&2; die "debootstrap failed"; }
     touch "$base/made"
 fi
