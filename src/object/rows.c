@@ -169,12 +169,15 @@ static bool rows_of_func(const osp_pcln *p, const osp_elf *e, const osp_func *f,
 uint32_t osp_rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *out)
 {
     uint32_t skipped = 0;
+    uint64_t at = 0;
     for (uint32_t i = 0; i < p->nfunc; i++) {
         osp_func f;
-        if (!osp_pcln_func(p, i, &f))
+        if (!osp_pcln_func(p, i, &f) || f.entry < at) {
             skipped++;
-        else if (!rows_of_func(p, e, &f, out))
-            skipped++;
+            continue;
+        }
+        at = f.end;
+        skipped += !rows_of_func(p, e, &f, out);
     }
     return skipped;
 }

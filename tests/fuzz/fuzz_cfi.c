@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any bytes as .eh_frame (first byte even) or .debug_frame of a file with code at 0x1000 .. 0x21000. */
+#include "../tiny_elf.h"
+#include "object/object.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    if (n < 1)
+        return 0;
+    osp_str table = {(const char *)bytes + 1, n - 1};
+    tiny_section section[] = {
+        {.name = ".text", .type = SHT_NOBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = 0x1000, .size = 0x20000},
+        {.name = bytes[0] & 1 ? ".debug_frame" : ".eh_frame", .type = SHT_PROGBITS,
+         .flags = bytes[0] & 1 ? 0 : SHF_ALLOC, .addr = 0x30000, .bytes = table},
+    };
+    osp_buf elf = tiny_elf(section, 2, ET_DYN);
+    osp_err err;
+    osp_object *o = osp_object_open_bytes(osp_str_bytes(osp_buf_str(&elf)), "fuzz", NULL, &err);
+    osp_rows rows;
+    if (o && osp_object_rows(o, &rows, &err))
+        for (uint32_t i = 1; i < rows.n; i++)
+            if (rows.row[i].pc <= rows.row[i - 1].pc)
+                __builtin_trap();
+    osp_object_close(o);
+    osp_buf_drop(&elf);
+    return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any bytes as an ELF file: symbols, frames, rows, and what else can be asked of an object. */
+#include "object/object.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    osp_err err;
+    osp_object *o = osp_object_open_bytes((osp_span){bytes, n}, "fuzz", NULL, &err);
+    if (!o)
+        return 0;
+    osp_rows rows;
+    osp_go_info go;
+    osp_symbol_value value;
+    osp_symbol symbol;
+    osp_frame frame[16];
+    uint64_t a, b;
+    int64_t addend;
+    if (osp_object_rows(o, &rows, &err)) {
+        for (uint32_t i = 1; i < rows.n; i++)
+            if (rows.row[i].pc <= rows.row[i - 1].pc)
+                __builtin_trap();
+        for (uint32_t i = 0; i < rows.n && i < 64; i++) {
+            uint64_t at = rows.base + rows.row[i * (rows.n / 64) % rows.n].pc;
+            osp_object_symbol_at(o, at, &symbol);
+            osp_object_frames(o, at, frame, 16);
+        }
+    }
+    osp_object_go(o, &go);
+    osp_object_symbol(o, S("main"), &value);
+    osp_object_tls(o, &a, &b);
+    osp_object_relocation(o, 18, &a, &addend);
+    (void)!osp_object_bias(o, 0x7f0000000000, 0, &a, &err);
+    for (uint64_t at = 0x1000; at < 0x6000; at += 0x123) {
+        osp_object_frames(o, at, frame, 16);
+        osp_object_frames(o, 0x400000 + at, frame, 16);
+    }
+    osp_object_close(o);
+    return 0;
+}
