@@ -74,7 +74,9 @@ def main(path):
         print(f"FAILED   {name}")
     for name, reason in skipped:
         print(f"skipped  {name}: {reason or 'no reason given'}")
-    print(f"{passed} passed, {len(failed)} failed" + (f", {len(skipped)} skipped" if skipped else ""))
+    if skipped:
+        print(f"{len(skipped)} skipped")
+    print(f"{passed} passed, {len(failed)} failed")
     return 1 if failed or not passed else 0
 
 

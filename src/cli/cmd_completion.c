@@ -109,7 +109,9 @@ static void zsh(osp_buf *out, const osp_command *const *table)
             osp_buf_add(out, S(" \\\n            '*:file:_files'"));
         osp_buf_add(out, S("\n        ;;\n"));
     }
-    osp_buf_add(out, S("    esac\n}\ncompdef _osprey osprey\n"));
+    osp_buf_add(out, S("    esac\n}\n"
+                       "# Read by zsh's completion from its path, or by a person with source.\n"
+                       "if [ \"$funcstack[1]\" = _osprey ]; then _osprey \"$@\"; else compdef _osprey osprey; fi\n"));
 }
 
 /* ---- fish -------------------------------------------------------------------------------------------------- */
@@ -130,6 +132,9 @@ static void fish(osp_buf *out, const osp_command *const *table)
             add_quoted(out, o->help, "\\");
             osp_buf_add(out, S("'\n"));
         }
+        if (strcmp((*c)->name, "help") == 0)
+            for (const osp_command *const *w = table; *w; w++)
+                osp_buf_fmt(out, "complete -c osprey -n '__fish_seen_subcommand_from help' -f -a %s\n", (*w)->name);
         if (osp_command_takes_pid(*c))
             osp_buf_fmt(out, "complete -c osprey -n '__fish_seen_subcommand_from %s' -a '(__fish_complete_pids)'\n",
                         (*c)->name);
