@@ -157,6 +157,7 @@ bool osp_completion(osp_buf *out, const osp_command *const *table, osp_str shell
 /* ---- the command ------------------------------------------------------------------------------------------- */
 
 static const char *const examples[] = {
+    "completion bash",
     "completion bash > /etc/bash_completion.d/osprey",
     "completion zsh > ~/.zfunc/_osprey",
     "completion fish > ~/.config/fish/completions/osprey.fish",
