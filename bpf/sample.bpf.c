@@ -17,6 +17,7 @@ static bool osp_unwind_read(void *env, __u64 addr, __u64 *word);
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile __u64 pidns_dev, pidns_ino; /* the namespace that pids are counted in: osprey's own */
+const volatile bool pidns_is_first;        /* it is the machine's first one, whose numbers every task has */
 
 enum { MAX_WORDS = OSP_MAX_KERNEL + OSP_MAX_USER + 512, WORDS = 2048 }; /* WORDS: a power of two */
 
@@ -277,8 +278,13 @@ SEC("perf_event")
 int on_tick(struct bpf_perf_event_data *ctx)
 {
     struct bpf_pidns_info ids = {0};
-    if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &ids, sizeof ids))
+    if (pidns_is_first) { /* the helper below refuses tasks of any other namespace, also of those inside ours */
+        __u64 both = bpf_get_current_pid_tgid();
+        ids.pid = (__u32)both;
+        ids.tgid = (__u32)(both >> 32);
+    } else if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &ids, sizeof ids)) {
         return 0;
+    }
     __u32 pid = ids.tgid;
     osp_bpf_process *process = bpf_map_lookup_elem(&processes, &pid);
     if (!process) {

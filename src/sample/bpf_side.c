@@ -17,6 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* PROC_PID_INIT_INO, linux/include/linux/proc_ns.h: the inode of /proc/self/ns/pid outside all containers. */
+static const uint64_t FIRST_PID_NAMESPACE = 0xEFFFFFFC;
+
 struct table {
     const osp_row *row; /* identity: rows live as long as their object */
     uint32_t n;
@@ -87,6 +90,7 @@ osp_bpf_side *osp_bpf_side_open(osp_err *err)
     }
     b->skel->rodata->pidns_dev = ns.st_dev;
     b->skel->rodata->pidns_ino = ns.st_ino;
+    b->skel->rodata->pidns_is_first = ns.st_ino == FIRST_PID_NAMESPACE;
     int e = sample_bpf__load(b->skel);
     if (e != 0) {
         fail_bpf(-e, "the BPF program could not be loaded", err);
