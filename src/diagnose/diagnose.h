@@ -146,7 +146,7 @@ typedef struct osp_finding {
     double share;               /* of the process's CPU that it explains */
     int order;                  /* of its rule */
     osp_str summary, next;      /* one sentence; what to do */
-    osp_str more;               /* the command that shows more */
+    osp_str note;               /* what go tool pprof would show here; "" if it would show the same */
     struct {
         osp_str func, file, module;
         int32_t line;
@@ -168,6 +168,7 @@ typedef struct osp_rule {
     const char *name; /* the verdict id */
     const char *asks; /* the question it answers, one sentence */
     const char *topic; /* what is ruled out when it finds nothing: "clock reads" */
+    bool only_go;      /* the question makes no sense of a process without Go */
     const char *title; /* of a finding: "CPU burnt in C called through cgo" */
     int order; /* among findings of about the same share: causes (low) before consequences (high) */
     void (*check)(const osp_facts *f, osp_findings *out);
@@ -183,10 +184,15 @@ const osp_rule *osp_rule_of(const osp_finding *f);
 /* Write the one JSON object of `osprey why --json`. */
 void osp_findings_json(const osp_facts *f, const osp_findings *found, osp_buf *out);
 
-/* Observe a live process: /proc before, samples and snapshots, /proc after; fills *facts, in the arena. */
+/* What the facts' texts point into; drop it after them. */
 typedef struct {
-    osp_sample_opts sample; /* objects must be set; progress is passed on */
-} osp_observe_opts;
-bool osp_observe(const osp_observe_opts *opts, osp_arena *a, osp_facts *facts, osp_err *err) OSP_CHECKED;
+    osp_recording recording;
+    osp_profile *symbolised;
+} osp_observed;
+void osp_observed_drop(osp_observed *o);
+
+/* Observe a live process for opts->seconds: /proc before, samples and snapshots, /proc after. Fills *facts, in the
+ * arena. opts->objects must be set and outlive *keep. */
+bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, osp_facts *facts, osp_err *err) OSP_CHECKED;
 
 #endif

@@ -106,7 +106,22 @@ void osp_finding_blame(const osp_facts *f, osp_finding *x, const osp_blamed *b);
 osp_str osp_call_text(osp_arena *a, const osp_call *c);
 osp_str osp_rate_text(osp_arena *a, double per_s); /* "4.1 million", "210 000", "12" */
 
-/* "samples, 99 Hz" */
-const char *osp_samples_source(const osp_facts *f);
+/* ---- digesting ------------------------------------------------------------------------------------------------ */
+
+/* From a symbolised profile to stack facts: f->stack, samples, in[], unsymbolised. leaf_addr[i]: run address and
+ * mapping of the leaf of stack i below the kernel's frames. Threads (f->thread with has_m) must be there already. */
+typedef struct {
+    uint64_t addr; /* 0: none */
+    osp_mapping_id mapping;
+} osp_leaf;
+bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_facts *f, osp_leaf **leaf,
+                osp_err *err) OSP_CHECKED;
+
+/* Fill f->loop: the loops around the hottest addresses. */
+void osp_digest_loops(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_facts *f,
+                      const osp_leaf *leaf, const osp_map *map, uint32_t nmap);
+
+/* The cores that a stack's samples stand for: its part of its thread's demand. */
+double osp_demand_of(const osp_facts *f, const osp_stack_fact *s);
 
 #endif

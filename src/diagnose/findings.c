@@ -72,12 +72,6 @@ osp_str osp_rate_text(osp_arena *a, double per_s)
     return osp_arena_fmt(a, per_s < 9.95 && per_s > 0 ? "%.1f" : "%.0f", per_s);
 }
 
-const char *osp_samples_source(const osp_facts *f)
-{
-    osp_str s = osp_arena_fmt(f->arena, "samples, %u Hz", f->sampling.hz);
-    return s.p ? s.p : "samples";
-}
-
 const osp_rule *osp_rule_of(const osp_finding *x)
 {
     for (const osp_rule *const *r = osp_rules; *r; r++)

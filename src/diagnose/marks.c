@@ -9,7 +9,12 @@
 /* Fewer samples than these decide nothing. */
 enum { MIN_TASK_SAMPLES = 12, MIN_SAMPLES = 20 };
 
-double osp_share_error(double share, uint64_t n) { return n ? sqrt(share * (1 - share) / (double)n) : 1; }
+double osp_share_error(double share, uint64_t n)
+{
+    /* Agresti and Coull: two more of each, so that 100 % of few samples is not called certain. */
+    double p = (share * (double)n + 2) / ((double)n + 4);
+    return p < 1 ? sqrt(p * (1 - p) / ((double)n + 4)) : 0;
+}
 
 const osp_thread_fact *osp_thread_of(const osp_facts *f, int tid)
 {
@@ -39,12 +44,19 @@ uint32_t osp_native_culprit(const osp_stack_fact *s)
     return lib;
 }
 
+/* What the compiler makes of `go f(x)`: main.main.gowrap1. */
+static bool is_go_wrapper(const osp_call *c)
+{
+    osp_str digits = osp_str_skip(c->func, osp_str_rfind(c->func, '.') + 1);
+    return osp_str_starts(digits, S("gowrap"));
+}
+
 const osp_call *osp_entry_of(const osp_stack_fact *s)
 {
     const osp_call *std = NULL;
     for (uint32_t i = s->ncall; i-- > 0;) {
         const osp_call *c = &s->call[i];
-        if (c->kind == OSP_CALL_GO || c->kind == OSP_CALL_C)
+        if ((c->kind == OSP_CALL_GO && !is_go_wrapper(c)) || c->kind == OSP_CALL_C)
             return c;
         if (c->kind == OSP_CALL_STD && !std)
             std = c;
@@ -64,7 +76,7 @@ static int by_key(const void *a, const void *b)
 }
 
 /* Cores of demand behind samples: each sample stands for its part of its thread's demand. */
-static double demand_of(const osp_facts *f, const osp_stack_fact *s)
+double osp_demand_of(const osp_facts *f, const osp_stack_fact *s)
 {
     const osp_thread_fact *t = osp_thread_of(f, s->tid);
     return t && t->samples ? t->demand * (double)s->samples / (double)t->samples : 0;
@@ -77,41 +89,35 @@ bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_li
     keyed *order = osp_new(f->arena, keyed, f->nstack + 1);
     if (!chosen || !order || f->samples < MIN_SAMPLES)
         return false;
-    uint64_t sign = 0, with = 0;
+    double marked_in_all = 0;
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
         order[i] = (keyed){s->goid && !limits->by_thread ? s->goid << 1 | 1 : (uint64_t)s->tid << 1, i};
-        sign += mark[i].sign ? s->samples : 0;
-        with += mark[i].with && !mark[i].sign ? s->samples : 0;
+        marked_in_all += mark[i].sign || mark[i].with ? s->share : 0;
     }
     out->chosen = chosen;
-    uint64_t in_tasks = 0, heaviest = 0;
-    if ((double)(sign + with) >= limits->process_fraction * (double)f->samples) {
-        for (uint32_t i = 0; i < f->nstack; i++)
-            chosen[i] = true;
-        in_tasks = f->samples;
-    }
+    bool as_a_whole = marked_in_all >= limits->process_fraction;
+    double in_tasks = 0, heaviest = 0;
     qsort(order, f->nstack, sizeof *order, by_key);
     for (uint32_t from = 0, to; from < f->nstack; from = to) {
-        uint64_t all = 0, marked = 0, signs = 0;
+        double all = 0, marked = 0, signs = 0;
+        uint64_t samples = 0;
         for (to = from; to < f->nstack && order[to].key == order[from].key; to++) {
             const osp_stack_fact *s = &f->stack[order[to].stack];
             const osp_mark *m = &mark[order[to].stack];
-            all += s->samples;
-            marked += m->sign || m->with ? s->samples : 0;
-            signs += m->sign ? s->samples : 0;
+            samples += s->samples;
+            all += s->share;
+            marked += m->sign || m->with ? s->share : 0;
+            signs += m->sign ? s->share : 0;
         }
-        bool take = all >= MIN_TASK_SAMPLES && (double)marked >= limits->task_fraction * (double)all &&
-                    (double)signs >= limits->task_sign * (double)all && signs;
-        if (!take && !(in_tasks == f->samples && signs))
+        bool take = samples >= MIN_TASK_SAMPLES && marked >= limits->task_fraction * all && signs > 0 &&
+                    signs >= limits->task_sign * all;
+        if (!take && !as_a_whole)
             continue;
-        if (in_tasks != f->samples || take)
-            out->tasks += take;
-        if (in_tasks < f->samples) {
-            in_tasks += all;
-            for (uint32_t k = from; k < to; k++)
-                chosen[order[k].stack] = true;
-        }
+        out->tasks += take;
+        in_tasks += all;
+        for (uint32_t k = from; k < to; k++)
+            chosen[order[k].stack] = true;
         if (signs > heaviest) {
             heaviest = signs;
             out->goid = order[from].key & 1 ? order[from].key >> 1 : 0;
@@ -124,9 +130,9 @@ bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_li
         out->sign += mark[i].sign ? f->stack[i].share : 0;
         out->with += mark[i].sign ? 0 : f->stack[i].share;
         out->samples += mark[i].sign ? f->stack[i].samples : 0;
-        out->demand += demand_of(f, &f->stack[i]);
+        out->demand += osp_demand_of(f, &f->stack[i]);
     }
-    out->of_tasks = in_tasks ? (out->sign + out->with) * (double)f->samples / (double)in_tasks : 0;
+    out->of_tasks = in_tasks > 0 ? (out->sign + out->with) / in_tasks : 0;
     return out->samples > 0;
 }
 

@@ -85,21 +85,21 @@ static void check_select(const osp_facts *f, osp_findings *out)
     const osp_thread_fact *t = osp_thread_of(f, m.tid);
     x->summary = osp_arena_fmt(a, "%.*s asks its channels again and again and never gets anything: %.0f %% of this process's CPU.",
                                STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples are in this one loop, ± %.0f",
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples in this loop",
                                              200 * osp_share_error(m.sign + m.with, f->samples)),
-                         100 * (m.sign + m.with), "%", osp_samples_source(f));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "channel operations completed in %llu samples of asking",
+                         100 * (m.sign + m.with), "%", "samples");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "completed, in %llu samples of asking",
                                              (unsigned long long)m.samples),
-                         0, "operations", "samples: no send, receive, wake or park");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted by it%s", m.tasks > 1 ? ", all its goroutines" : ""),
-                         100 * m.demand, "%", "/proc schedstat");
+                         0, "operations", "samples");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted, %u goroutine%s", m.tasks, m.tasks == 1 ? "" : "s"),
+                         100 * m.demand, "%", "schedstat");
     if (t)
-        osp_finding_evidence(f, x, osp_arena_fmt(a, "voluntary switches of thread %d: it never waits", t->tid),
+        osp_finding_evidence(f, x, osp_arena_fmt(a, "voluntary, thread %d", t->tid),
                              t->voluntary_per_s, "switches/s", "/proc status");
     if (m.goid)
-        osp_finding_evidence(f, x, m.tasks > 1 ? osp_arena_fmt(a, "is one of %u goroutines that do so", m.tasks)
-                                               : S("is the goroutine that does so"),
-                             (double)m.goid, "goroutine id", "runtime, g.goid");
+        osp_finding_evidence(f, x, m.tasks > 1 ? osp_arena_fmt(a, "is one of %u that do so", m.tasks)
+                                               : S("does so"),
+                             (double)m.goid, "goroutine id", "g.goid");
     x->next = osp_arena_fmt(a, "remove the default branch in %.*s, or block on the channel or a timer", STRF(who.call->func));
 }
 
@@ -164,18 +164,18 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
     }
     x->summary = osp_arena_fmt(a, "%.*s waits by calling runtime.Gosched in a loop: %.0f %% of this process's CPU is scheduling.",
                                STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples are scheduling and yielding, ± %.0f",
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples in the scheduler",
                                              200 * osp_share_error(m.sign + m.with, f->samples)),
-                         100 * (m.sign + m.with), "%", osp_samples_source(f));
+                         100 * (m.sign + m.with), "%", "samples");
     if (ticks >= 0) {
-        osp_finding_evidence(f, x, S("goroutine switches"), ticks, "switches/s", "runtime, p.schedtick");
+        osp_finding_evidence(f, x, S("of goroutines"), ticks, "switches/s", "p.schedtick");
         if (nid)
-            osp_finding_evidence(f, x, osp_arena_fmt(a, "yields of each of the %u goroutines seen in Gosched", nid),
-                                 ticks / nid, "yields/s", "p.schedtick and samples");
+            osp_finding_evidence(f, x, osp_arena_fmt(a, "by each of %u goroutines", nid),
+                                 ticks / nid, "yields/s", "p.schedtick");
     }
-    osp_finding_evidence(f, x, S("of all samples pass through runtime.Gosched"), 100 * yielding, "%",
-                         osp_samples_source(f));
-    osp_finding_evidence(f, x, S("of a core wanted by these threads"), 100 * m.demand, "%", "/proc schedstat");
+    osp_finding_evidence(f, x, S("of all samples below Gosched"), 100 * yielding, "%",
+                         "samples");
+    osp_finding_evidence(f, x, S("of a core wanted by its threads"), 100 * m.demand, "%", "schedstat");
     x->next = osp_arena_fmt(a, "let %.*s wait on a channel, a sync.Cond or a WaitGroup instead", STRF(who.call->func));
 }
 
@@ -219,19 +219,18 @@ static void check_flag(const osp_facts *f, osp_findings *out)
                                      STRF(osp_call_text(a, &call)), STRF(what), 100 * best->share)
                      : osp_arena_fmt(a, "%.*s is an empty loop without end: %.0f %% of this process's CPU.",
                                      STRF(osp_call_text(a, &call)), 100 * best->share);
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of the samples of its %u thread%s lie in one loop of %u instructions",
-                                             best->threads, best->threads == 1 ? "" : "s", best->loop.instructions),
-                         100 * best->of_its_threads, "%", osp_samples_source(f));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "entropy of the sampled addresses, %u in all", best->addresses),
-                         best->entropy_bits, "bits", osp_samples_source(f));
-    osp_finding_evidence(f, x, S("calls, system calls and stores in that loop"), 0, "instructions", "disassembly");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of its samples in %u instructions", best->loop.instructions),
+                         100 * best->of_its_threads, "%", "samples");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of entropy in %u sampled addresses", best->addresses),
+                         best->entropy_bits, "bits", "samples");
+    osp_finding_evidence(f, x, S("calls, system calls, stores in it"), 0, "instructions", "disassembly");
     osp_finding_evidence(f, x,
                          best->load_addr
-                             ? osp_arena_fmt(a, "address read by it: %.*s, at 0x%llx", STRF(what),
-                                             (unsigned long long)best->load_addr)
-                             : S("fixed addresses read by it"),
-                         best->loop.fixed_loads + best->loop.exchanges, "addresses", "disassembly");
-    osp_finding_evidence(f, x, S("of a core wanted by it"), 100 * best->demand, "%", "/proc schedstat");
+                             ? osp_arena_fmt(a, "read: %.*s, 0x%llx", STRF(what), (unsigned long long)best->load_addr)
+                             : S("read by it, fixed"),
+                         best->loop.fixed_loads + best->loop.exchanges,
+                         best->loop.fixed_loads + best->loop.exchanges == 1 ? "address" : "addresses", "disassembly");
+    osp_finding_evidence(f, x, S("of a core wanted"), 100 * best->demand, "%", "schedstat");
     x->next = osp_arena_fmt(a, "let %.*s wait on %s, or pause with growing back-off", STRF(best->func),
                             go ? "a channel or a sync.Cond" : "a condition variable or a futex");
 }

@@ -10,6 +10,7 @@ const osp_rule osp_rule_cgo_call_overhead = {
     .name = "cgo-call-overhead",
     .asks = "does the CPU go into the passage between Go and C rather than into C?",
     .topic = "cgo calls",
+    .only_go = true,
     .title = "CPU burnt on the way between Go and C",
     .order = 20,
     .check = check,
@@ -51,16 +52,16 @@ static void check(const osp_facts *f, osp_findings *out)
                                      STRF(osp_call_text(a, who.call)), STRF(osp_rate_text(a, f->cgo_calls_per_s)),
                                      100 * m.sign);
     if (f->cgo_calls_per_s >= 0)
-        osp_finding_evidence(f, x, S("cgo calls"), f->cgo_calls_per_s, "calls/s", "runtime, m.ncgocall");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples are in the crossing, ± %.0f",
+        osp_finding_evidence(f, x, S("cgo calls"), f->cgo_calls_per_s, "calls/s", "m.ncgocall");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples in the crossing",
                                              200 * osp_share_error(m.sign, f->samples)),
-                         100 * m.sign, "%", osp_samples_source(f));
-    osp_finding_evidence(f, x, S("of all samples are in C itself"), 100 * in_c, "%", osp_samples_source(f));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples come from %.*s", STRF(who.call->func)), 100 * who.share,
-                         "%", osp_samples_source(f));
+                         100 * m.sign, "%", "samples");
+    osp_finding_evidence(f, x, S("of all samples in C itself"), 100 * in_c, "%", "samples");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "below %.*s", STRF(who.call->func)), 100 * who.share,
+                         "%", "samples");
     if (f->cgo_calls_per_s > 0)
-        osp_finding_evidence(f, x, S("CPU per crossing"), 1e9 * m.sign * f->cores_used / f->cgo_calls_per_s, "ns",
-                             "/proc and m.ncgocall");
+        osp_finding_evidence(f, x, S("of CPU per crossing"), 1e9 * m.sign * f->cores_used / f->cgo_calls_per_s, "ns",
+                             "/proc, m.ncgocall");
     x->next = osp_arena_fmt(a, "hand C a batch per call, move the loop of %.*s into C, or do the work in Go",
                             STRF(who.call->func));
 }

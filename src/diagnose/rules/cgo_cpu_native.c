@@ -9,6 +9,7 @@ const osp_rule osp_rule_cgo_cpu_native = {
     .name = "cgo-cpu-native",
     .asks = "is the CPU burnt in C that Go called, where Go's own profile shows runtime.cgocall or nothing?",
     .topic = "C under cgo",
+    .only_go = true,
     .title = "CPU burnt in C called through cgo",
     .order = 40,
     .check = check,
@@ -75,28 +76,28 @@ static void check(const osp_facts *f, osp_findings *out)
         by = osp_arena_fmt(a, ", called from %.*s", STRF(osp_call_text(a, go)));
     x->summary = osp_arena_fmt(a, "%.*s uses %.0f %% ± %.0f of this process's CPU%.*s.", STRF(osp_call_text(a, who.call)),
                                100 * who.share, 200 * osp_share_error(who.share, f->samples), STRF(by));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of %llu samples end in C under cgo; %.*s: %.0f %% in %.*s",
-                                             (unsigned long long)f->samples, STRF(who.call->module), 100 * who.share,
-                                             STRF(who.call->func)),
-                         100 * m.sign, "%", osp_samples_source(f));
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "of %llu samples end in C of %.*s", (unsigned long long)f->samples,
+                                             STRF(who.call->module)),
+                         100 * m.sign, "%", "samples");
     if (t && t->same_call)
-        osp_finding_evidence(f, x, S("in the present call at least: no other cgo call began on that thread"),
-                             (double)f->window_ns / 1e9, "s", "runtime, m.ncgocall");
+        osp_finding_evidence(f, x, S("in the present call, at least"),
+                             (double)f->window_ns / 1e9, "s", "m.ncgocall");
     else if (f->cgo_calls_per_s >= 0)
         osp_finding_evidence(
             f, x,
             f->cgo_calls_per_s > 0
-                ? osp_arena_fmt(a, "cgo calls, each %.3g ms of C on average", 1e3 * m.sign * f->cores_used / f->cgo_calls_per_s)
+                ? osp_arena_fmt(a, "cgo calls, of %.3g ms each", 1e3 * m.sign * f->cores_used / f->cgo_calls_per_s)
                 : S("cgo calls: none began"),
-            f->cgo_calls_per_s, "calls/s", "runtime, m.ncgocall");
+            f->cgo_calls_per_s, "calls/s", "m.ncgocall");
     if (goid)
-        osp_finding_evidence(f, x, entry ? osp_arena_fmt(a, "is the goroutine inside C, entry function %.*s",
-                                                         STRF(osp_call_text(a, entry)))
-                                         : S("is the goroutine inside C"),
-                             (double)goid, "goroutine id", "runtime, g.goid");
+        osp_finding_evidence(f, x, entry ? osp_arena_fmt(a, "in C; its entry: %.*s", STRF(entry->func))
+                                         : S("in C"),
+                             (double)goid, "goroutine id", "g.goid");
     if (t)
-        osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted by thread %d", t->tid), 100 * t->demand, "%",
-                             "/proc schedstat");
-    x->next = osp_arena_fmt(a, "look at %.*s%s; split long calls, or run them in a bounded pool",
-                            STRF(osp_call_text(a, who.call)), "");
+        osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted, thread %d", t->tid), 100 * t->demand, "%",
+                             "schedstat");
+    x->note = t && t->same_call ? S("would show 0 samples: this call began before any profiling")
+                                : S("would show runtime.cgocall and no C function");
+    x->next = osp_arena_fmt(a, "look at %.*s; split long calls, or run them in a bounded pool",
+                            STRF(osp_call_text(a, who.call)));
 }

@@ -55,21 +55,20 @@ static void check(const osp_facts *f, osp_findings *out)
     for (uint32_t i = 0; i < who.stack->ncall && !symbol; i++)
         if (who.stack->call[i].kind == OSP_CALL_VDSO || who.stack->call[i].kind == OSP_CALL_LIB)
             symbol = &who.stack->call[i];
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples read the clock, ± %.0f",
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples read the clock",
                                              200 * osp_share_error(m.sign, f->samples)),
-                         100 * m.sign, "%", osp_samples_source(f));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples end in the vDSO%s%.*s", symbol ? ", " : "",
+                         100 * m.sign, "%", "samples");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "in the vDSO%s%.*s", symbol ? ", " : "",
                                              STRF(symbol ? symbol->func : S(""))),
-                         100 * vdso, "%", osp_samples_source(f));
-    osp_finding_evidence(f, x, falls_through ? S("of all samples are clock system calls: the vDSO cannot answer")
-                                             : S("of all samples are clock system calls: it stays in the vDSO"),
-                         100 * kernel, "%", "samples, kernel stacks");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "clock source of the host: %s", f->clocksource), 1, "source",
-                         "/sys current_clocksource");
-    osp_finding_evidence(f, x, m.goid ? osp_arena_fmt(a, "of a core wanted by it, goroutine %llu",
-                                                      (unsigned long long)m.goid)
-                                      : osp_arena_fmt(a, "of a core wanted by it, thread %d", m.tid),
-                         100 * m.demand, "%", "/proc schedstat");
+                         100 * vdso, "%", "samples");
+    osp_finding_evidence(f, x, falls_through ? S("in clock system calls: the vDSO cannot answer")
+                                             : S("in clock system calls: it stays in the vDSO"),
+                         100 * kernel, "%", "samples");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "clock source: %s", f->clocksource), 1, "source",
+                         "/sys");
+    osp_finding_evidence(f, x, m.goid ? osp_arena_fmt(a, "of a core wanted, goroutine %llu", (unsigned long long)m.goid)
+                                : osp_arena_fmt(a, "of a core wanted, thread %d", m.tid),
+                         100 * m.demand, "%", "schedstat");
     x->next = osp_arena_fmt(a, "read the clock every N turns of the loop in %.*s, or wait on a timer%s",
                             STRF(who.call->func),
                             falls_through ? "; and give the host a clock source that the vDSO can read" : "");

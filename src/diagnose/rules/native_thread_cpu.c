@@ -10,6 +10,7 @@ const osp_rule osp_rule_native_thread_cpu = {
     .name = "native-thread-cpu",
     .asks = "do threads that a native library made burn the CPU of a Go process, where Go shows runtime._ExternalCode?",
     .topic = "native threads",
+    .only_go = true,
     .title = "CPU burnt by threads that are not Go's",
     .order = 30,
     .check = check,
@@ -82,16 +83,16 @@ static void check(const osp_facts *f, osp_findings *out)
     x->summary = osp_arena_fmt(a, "%u thread%s of %.*s, not started by Go, use%s %.0f %% of this process's CPU in %.*s.",
                                threads, threads == 1 ? "" : "s", STRF(who.call->module), threads == 1 ? "s" : "",
                                100 * share, STRF(osp_call_text(a, who.call)));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "thread%s that no M of the Go runtime owns: %.*s (%s)",
-                                             threads == 1 ? "" : "s", STRF(tids), named ? named->name : "?"),
-                         threads, "threads", known ? "runtime, allm and the threads' own g" : "stacks without Go");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "without an M of Go: %.*s (%s)", STRF(tids), named ? named->name : "?"),
+                         threads, threads == 1 ? "thread" : "threads", known ? "runtime.allm" : "stacks");
     if (start)
         osp_finding_evidence(f, x, osp_arena_fmt(a, "start routine: %.*s in %.*s", STRF(start->func), STRF(start->module)),
-                             1, "routine", "samples, outermost frames");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of all samples are on these threads, ± %.0f",
+                             1, "routine", "samples");
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples are on them",
                                              200 * osp_share_error(share, f->samples)),
-                         100 * share, "%", osp_samples_source(f));
-    osp_finding_evidence(f, x, S("of a core wanted by these threads"), 100 * demand, "%", "/proc schedstat");
+                         100 * share, "%", "samples");
+    osp_finding_evidence(f, x, S("of a core wanted by them"), 100 * demand, "%", "schedstat");
+    x->note = S("would show runtime._ExternalCode, without thread or caller");
     x->next = start ? osp_arena_fmt(a, "configure or stop what starts %.*s in %.*s", STRF(start->func),
                                     STRF(start->module))
                     : osp_arena_fmt(a, "configure or stop the threads of %.*s", STRF(who.call->module));

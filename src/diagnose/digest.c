@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a symbolised profile to facts: what each frame is, where each stack belongs, which loops are hot. */
+#include "diagnose/diagnose_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- frames --------------------------------------------------------------------------------------------------- */
+
+/* A run address as file address of the object mapped there; false if no object is known. */
+static bool file_addr_of(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_mapping_id mapping,
+                         uint64_t addr, osp_object **o, uint64_t *file_addr)
+{
+    osp_err ignored; /* a mapping that fits no segment is like one without an object */
+    uint64_t bias;
+    if (!mapping.i || mapping.i >= nobject || !object[mapping.i] || mapping.i >= p->mappings.n)
+        return false;
+    const osp_mapping *m = &p->mappings.row[mapping.i];
+    if (!osp_object_bias(object[mapping.i], m->start, m->offset, &bias, &ignored))
+        return false;
+    *o = object[mapping.i];
+    *file_addr = addr - bias;
+    return true;
+}
+
+/* What compilers add to a function's name where they made a copy of it. */
+static osp_str without_suffix(osp_str func)
+{
+    static const char *const tail[] = {".constprop.", ".isra.", ".part.", ".cold", ".lto_priv.", ".llvm.", ".abi0",
+                                       ".abiinternal"};
+    size_t end = func.n;
+    for (size_t i = 0; i < sizeof tail / sizeof *tail; i++) {
+        size_t at = osp_str_find(func, osp_str_from(tail[i]));
+        end = at > 0 && at < end ? at : end;
+    }
+    return osp_str_head(func, end);
+}
+
+static bool is_name(osp_str func, osp_str module)
+{
+    if (!func.n || osp_str_starts(func, S("0x")))
+        return false;
+    return !(module.n && osp_str_starts(func, module) && osp_str_starts(osp_str_skip(func, module.n), S("+0x")));
+}
+
+typedef struct {
+    uint32_t first, n; /* into call[] */
+} span;
+
+/* The frames of every location, once. */
+static bool frames(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_arena *a, osp_call **call,
+                   span **at)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->locations.n; i++) {
+        uint32_t lines = p->locations.first[i + 1] - p->locations.first[i];
+        n += lines ? lines : 1;
+    }
+    *call = osp_new(a, osp_call, n + 1);
+    *at = osp_new(a, span, p->locations.n + 1);
+    if (!*call || !*at)
+        return false;
+    n = 0;
+    for (uint32_t i = 0; i < p->locations.n; i++) {
+        osp_mapping_id mapping = p->locations.mapping[i];
+        osp_str path = mapping.i < p->mappings.n ? osp_text(p, p->mappings.row[mapping.i].file) : S("");
+        osp_str module = osp_str_starts(path, S("[")) ? path : osp_str_base(path);
+        osp_object *o;
+        uint64_t file_addr;
+        bool is_go = file_addr_of(p, object, nobject, mapping, p->locations.addr[i], &o, &file_addr) &&
+                     osp_object_is_go(o, file_addr);
+        (*at)[i].first = n;
+        for (uint32_t k = p->locations.first[i]; k < p->locations.first[i + 1]; k++) {
+            const osp_function *fn = &p->functions.row[p->locations.line[k].fn.i];
+            osp_str name = osp_text(p, fn->name);
+            osp_call *c = &(*call)[n++];
+            *c = (osp_call){.func = without_suffix(name), .file = osp_text(p, fn->file), .module = module,
+                            .line = (int32_t)p->locations.line[k].line, .named = is_name(name, module)};
+            c->kind = osp_call_kind_of(is_go, c->func, c->file, module);
+        }
+        if (n == (*at)[i].first) {
+            osp_call *c = &(*call)[n++];
+            *c = (osp_call){.func = osp_arena_fmt(a, "0x%llx", (unsigned long long)p->locations.addr[i]),
+                            .module = module};
+            c->kind = osp_call_kind_of(is_go, c->func, S(""), module);
+        }
+        (*at)[i].n = n - (*at)[i].first;
+    }
+    return true;
+}
+
+/* ---- stacks --------------------------------------------------------------------------------------------------- */
+
+static int64_t number_label(const osp_profile *p, osp_labelset_id set, osp_str key)
+{
+    for (uint32_t i = p->labelsets.first[set.i]; i < p->labelsets.first[set.i + 1]; i++)
+        if (osp_str_eq(osp_text(p, p->labelsets.label[i].key), key) && !p->labelsets.label[i].str.i)
+            return p->labelsets.label[i].num;
+    return 0;
+}
+
+static uint32_t value_of(const osp_profile *p, osp_str type)
+{
+    for (uint32_t i = 0; i < p->values.n; i++)
+        if (osp_str_eq(osp_text(p, p->values.type[i].type), type))
+            return i;
+    return UINT32_MAX;
+}
+
+static bool is_root(const osp_call *c)
+{
+    static const char *const name[] = {"runtime.goexit", "runtime.mstart", "runtime.rt0_go", "runtime.mcall",
+                                       "runtime.gogo",   "clone",          "clone3",         "__clone",
+                                       "__clone3",       "_start",         "runtime.systemstack"};
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+        if (osp_str_eq(c->func, osp_str_from(name[i])))
+            return true;
+    return c->kind == OSP_CALL_KERNEL;
+}
+
+bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_facts *f, osp_leaf **leaf,
+                osp_err *err)
+{
+    osp_arena *a = f->arena;
+    osp_call *call;
+    span *at;
+    uint32_t samples = value_of(p, S("samples")), cpu = value_of(p, S("cpu"));
+    span *of_stack = osp_new(a, span, p->stacks.n + 1);
+    osp_leaf *leaf_of = osp_new(a, osp_leaf, p->stacks.n + 1);
+    osp_stack_fact *row = osp_new(a, osp_stack_fact, p->samples.n + 1);
+    *leaf = osp_new(a, osp_leaf, p->samples.n + 1);
+    if (!of_stack || !leaf_of || !row || !*leaf || !frames(p, object, nobject, a, &call, &at))
+        return osp_fail_memory(err, "reading the samples");
+    if (samples == UINT32_MAX || cpu == UINT32_MAX)
+        return osp_fail(err, OSP_EBUG, "the sampler's profile has no samples/count and cpu/nanoseconds");
+    size_t total = 0;
+    for (uint32_t i = 0; i < p->stacks.n; i++) {
+        for (uint32_t k = p->stacks.first[i]; k < p->stacks.first[i + 1]; k++)
+            total += at[p->stacks.loc[k].i].n;
+    }
+    osp_call *flat = osp_new(a, osp_call, total + 1);
+    if (!flat)
+        return osp_fail_memory(err, "reading the samples");
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->stacks.n; i++) {
+        of_stack[i].first = n;
+        for (uint32_t k = p->stacks.first[i]; k < p->stacks.first[i + 1]; k++) {
+            uint32_t loc = p->stacks.loc[k].i;
+            if (!leaf_of[i].addr && call[at[loc].first].kind != OSP_CALL_KERNEL)
+                leaf_of[i] = (osp_leaf){p->locations.addr[loc], p->locations.mapping[loc]};
+            for (uint32_t c = 0; c < at[loc].n; c++)
+                flat[n++] = call[at[loc].first + c];
+        }
+        of_stack[i].n = n - of_stack[i].first;
+    }
+    double cpu_total = 0, weighed = 0, unnamed = 0;
+    for (uint32_t i = 0; i < p->samples.n; i++) {
+        const span *s = &of_stack[p->samples.stack[i].i];
+        osp_stack_fact *r = &row[i];
+        *r = (osp_stack_fact){.call = flat + s->first,
+                              .ncall = s->n,
+                              .tid = (int)number_label(p, p->samples.labels[i], S("tid")),
+                              .goid = (uint64_t)number_label(p, p->samples.labels[i], S("goroutine")),
+                              .samples = (uint64_t)p->samples.value[samples][i],
+                              .share = (double)p->samples.value[cpu][i]};
+        r->complete = r->ncall && is_root(&r->call[r->ncall - 1]);
+        (*leaf)[i] = leaf_of[p->samples.stack[i].i];
+        cpu_total += r->share;
+        f->samples += r->samples;
+        const osp_thread_fact *t = osp_thread_of(f, r->tid);
+        r->in = osp_domain_of(r->call, r->ncall, f->is_go && t && t->has_m);
+        for (uint32_t k = 0; k < r->ncall; k++) {
+            weighed += (double)r->samples;
+            unnamed += r->call[k].named ? 0 : (double)r->samples;
+        }
+    }
+    for (uint32_t i = 0; i < p->samples.n; i++) {
+        row[i].share = cpu_total > 0 ? row[i].share / cpu_total : 0;
+        f->in[row[i].in] += row[i].share;
+    }
+    f->stack = row;
+    f->nstack = p->samples.n;
+    f->unsymbolised = weighed > 0 ? unnamed / weighed : 0;
+    return true;
+}
+
+/* ---- loops ---------------------------------------------------------------------------------------------------- */
+
+enum { MAX_LOOPS = 4, MAX_FUNCTIONS = 64 };
+
+typedef struct {
+    osp_leaf at;
+    uint32_t stack;
+    double share;
+} hot;
+
+static int by_address(const void *a, const void *b)
+{
+    const hot *x = a, *y = b;
+    return (x->at.addr > y->at.addr) - (x->at.addr < y->at.addr);
+}
+
+/* The user function at a stack's leaf, if loops in it are of interest. */
+static const osp_call *leaf_call(const osp_stack_fact *s)
+{
+    uint32_t i = 0;
+    while (i < s->ncall && s->call[i].kind == OSP_CALL_KERNEL)
+        i++;
+    if (i == s->ncall)
+        return NULL;
+    osp_call_kind k = s->call[i].kind;
+    return k == OSP_CALL_C || k == OSP_CALL_GO || k == OSP_CALL_STD || k == OSP_CALL_CGO ? &s->call[i] : NULL;
+}
+
+static bool same_leaf(const osp_call *a, const osp_call *b)
+{
+    return osp_str_eq(a->module, b->module) && a->named == b->named && (!a->named || osp_str_eq(a->func, b->func));
+}
+
+static uint64_t task_of(const osp_stack_fact *s) { return s->goid ? s->goid << 1 | 1 : (uint64_t)s->tid << 1; }
+
+typedef struct {
+    uint64_t key;
+    double loop, all;
+} task;
+
+static int task_order(const void *a, const void *b)
+{
+    const task *x = a, *y = b;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+/* Fill what concerns the tasks that are mostly in the loop. inside[i]: stack i ends in it. */
+static void weigh_loop(osp_facts *f, const bool *inside, osp_loop_fact *l)
+{
+    task *t = osp_new(f->arena, task, f->nstack + 1);
+    if (!t)
+        return;
+    for (uint32_t i = 0; i < f->nstack; i++)
+        t[i] = (task){task_of(&f->stack[i]), inside[i] ? f->stack[i].share : 0, f->stack[i].share};
+    qsort(t, f->nstack, sizeof *t, task_order);
+    double all = 0, in = 0;
+    for (uint32_t from = 0, to; from < f->nstack; from = to) {
+        double a = 0, l_in = 0;
+        for (to = from; to < f->nstack && t[to].key == t[from].key; to++) {
+            a += t[to].all;
+            l_in += t[to].loop;
+        }
+        if (l_in >= 0.5 * a) {
+            all += a;
+            in += l_in;
+            l->threads++;
+        }
+    }
+    l->of_its_threads = all > 0 ? in / all : 0;
+}
+
+void osp_digest_loops(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_facts *f,
+                      const osp_leaf *leaf, const osp_map *map, uint32_t nmap)
+{
+    osp_loop_fact *out = osp_new(f->arena, osp_loop_fact, MAX_LOOPS);
+    hot *h = osp_new(f->arena, hot, f->nstack + 1);
+    bool *inside = osp_new(f->arena, bool, f->nstack + 1);
+    bool *done = osp_new(f->arena, bool, f->nstack + 1);
+    if (!out || !h || !inside || !done)
+        return;
+    f->loop = out;
+    for (uint32_t round = 0; round < MAX_FUNCTIONS && f->nloop < MAX_LOOPS; round++) {
+        /* A leaf function not yet seen: the one of the heaviest stack. */
+        const osp_stack_fact *top = NULL;
+        for (uint32_t i = 0; i < f->nstack; i++)
+            if (!done[i] && leaf[i].addr && leaf_call(&f->stack[i]) && (!top || f->stack[i].share > top->share))
+                top = &f->stack[i];
+        if (!top)
+            return;
+        const osp_call *c = leaf_call(top);
+        uint32_t n = 0;
+        double share = 0;
+        for (uint32_t i = 0; i < f->nstack; i++) {
+            const osp_call *k = leaf_call(&f->stack[i]);
+            if (done[i] || !k || !same_leaf(k, c))
+                continue;
+            done[i] = true;
+            share += f->stack[i].share;
+            h[n++] = (hot){leaf[i], i, f->stack[i].share};
+        }
+        if (share < 0.05)
+            continue;
+        qsort(h, n, sizeof *h, by_address);
+        osp_loop_fact l = {.func = c->func, .file = c->file, .module = c->module, .line = c->line, .kind = c->kind};
+        double best = 0;
+        osp_leaf hottest = {0};
+        for (uint32_t from = 0, to; from < n; from = to) {
+            double sum = 0;
+            for (to = from; to < n && h[to].at.addr == h[from].at.addr; to++)
+                sum += h[to].share;
+            l.addresses++;
+            if (sum > 0)
+                l.entropy_bits -= sum / share * log2(sum / share);
+            if (sum > best) {
+                best = sum;
+                hottest = h[from].at;
+            }
+        }
+        osp_object *o;
+        uint64_t file_addr;
+        osp_err ignored; /* no loop there, or no disassembler: then there is no fact */
+        if (!file_addr_of(p, object, nobject, hottest.mapping, hottest.addr, &o, &file_addr) ||
+            !osp_object_loop(o, file_addr, &l.loop, &ignored))
+            continue;
+        uint64_t bias = hottest.addr - file_addr;
+        memset(inside, 0, f->nstack * sizeof *inside);
+        double heaviest = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            if (h[i].at.addr - bias < l.loop.start || h[i].at.addr - bias >= l.loop.end)
+                continue;
+            inside[h[i].stack] = true;
+            l.share += h[i].share;
+            l.demand += osp_demand_of(f, &f->stack[h[i].stack]);
+            if (h[i].share > heaviest) {
+                heaviest = h[i].share;
+                l.stack = &f->stack[h[i].stack];
+            }
+        }
+        weigh_loop(f, inside, &l);
+        if (l.loop.load_addr) {
+            l.load_addr = l.loop.load_addr + bias;
+            for (uint32_t i = 0; i < nmap; i++)
+                if (l.load_addr >= map[i].start && l.load_addr < map[i].end)
+                    l.load_mapping = map[i].path.n ? osp_str_base(map[i].path) : c->module; /* .bss has no file */
+        }
+        out[f->nloop++] = l;
+    }
+}
