@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* osprey why: one page that says why a process burns CPU. */
+#include "base/clock.h"
+#include "cli/cli_internal.h"
+#include "cli/why_screen.h"
+
+#include <stdio.h>
+
+static const osp_option options[] = {
+    {"duration", 'd', "SECONDS", "how long to observe (5)"},
+    {"frequency", 'F', "HZ", "samples per second of CPU time, 0 = as the load needs (0)"},
+    {"json", 0, NULL, "print one JSON object"},
+    {"no-probes", 0, NULL, "never place a probe in the process (nothing here does yet)"},
+    {0},
+};
+
+typedef struct {
+    const osp_cli *cli;
+    double seconds;
+} showing;
+
+static void show_progress(void *ctx, const osp_sample_stats *so_far, double elapsed_s)
+{
+    const showing *s = ctx;
+    osp_progress(s->cli, "● observing   %.0f of %.0f s   %llu samples   Ctrl-C: answer with what is there", elapsed_s,
+                 s->seconds, (unsigned long long)so_far->taken);
+}
+
+static double uptime_of(const osp_facts *f)
+{
+    uint64_t now = osp_clock_ns(CLOCK_BOOTTIME);
+    return f->process.start_ns && now > f->process.start_ns ? (double)(now - f->process.start_ns) / 1e9 : 0;
+}
+
+static int answer(const osp_cli *cli, const osp_sample_opts *opts, bool json)
+{
+    enum { LIMIT = 1 << 30 };
+    osp_arena arena;
+    osp_observed keep;
+    osp_facts facts;
+    osp_findings found;
+    osp_err err;
+    osp_arena_init(&arena, LIMIT);
+    bool ok = osp_observe(opts, &arena, &keep, &facts, &err);
+    osp_progress_done(cli);
+    if (!ok) {
+        osp_arena_drop(&arena);
+        return osp_cli_fail(&err);
+    }
+    osp_diagnose(&facts, &found);
+    osp_buf out = osp_buf_of(16 << 20);
+    if (json)
+        osp_findings_json(&facts, &found, &out);
+    else
+        osp_why_screen(cli, &facts, &found, uptime_of(&facts), &out);
+    int status = found.n && found.row[0].confidence >= OSP_FOUND ? OSP_EXIT_FOUND : OSP_EXIT_DONE;
+    if (out.failed) {
+        osp_fail_memory(&err, "writing the answer");
+        status = osp_cli_fail(&err);
+    } else if (!osp_cli_print(osp_buf_str(&out))) {
+        status = OSP_EXIT_FAILED;
+    }
+    osp_buf_drop(&out);
+    osp_observed_drop(&keep);
+    osp_arena_drop(&arena);
+    return status;
+}
+
+static int cmd_why(const osp_cli *cli)
+{
+    int status;
+    double hz;
+    showing s = {.cli = cli};
+    osp_sample_opts opts = {.progress = show_progress, .progress_ctx = &s};
+    if (!osp_cli_number(cli, "duration", 0.1, 86400, 5, &s.seconds) ||
+        !osp_cli_number(cli, "frequency", 0, 10000, 0, &hz))
+        return OSP_EXIT_USAGE;
+    if (!osp_cli_pid(cli, &opts.pid, &status))
+        return status;
+    opts.seconds = s.seconds;
+    opts.hz = (uint32_t)hz;
+    opts.stop = osp_stop_flag();
+    opts.objects = osp_objects_new(NULL);
+    if (!opts.objects) {
+        osp_err err;
+        osp_fail_memory(&err, "starting");
+        return osp_cli_fail(&err);
+    }
+    status = answer(cli, &opts, osp_cli_given(cli, "json"));
+    osp_objects_drop(opts.objects);
+    return status;
+}
+
+const osp_command osp_command_why = {
+    .name = "why",
+    .args = "PID",
+    .summary = "say in one page why a process burns CPU",
+    .examples = (const char *const[]){"why 4711", "why 4711 -d 30", "why 4711 --json", NULL},
+    .options = options,
+    .run = cmd_why,
+};

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The screen of `osprey why`: the answer, its proof, the next command; 80 x 24 for one finding. A pure function of
+ * facts and findings, so that its tests need no process. */
+#include "cli/why_screen.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { LABEL = 15, WIDEST = 110 }; /* columns: where the text beside "evidence", "chain" … begins */
+
+typedef struct {
+    const osp_cli *cli;
+    osp_buf *out;
+    size_t columns;
+} screen;
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+/* Write words of text from column `at` on, in lines that end at the screen's edge and begin again at `indent`. Returns
+ * the column after it. */
+static size_t flow(screen *s, osp_colour colour, size_t at, size_t indent, osp_str text)
+{
+    bool first = true;
+    while (text.n) {
+        osp_str word = osp_str_cut(&text, ' ');
+        size_t width = osp_text_columns(word);
+        if (!width)
+            continue;
+        if (!first && at + 1 + width > s->columns && at > indent) {
+            osp_buf_byte(s->out, '\n');
+            osp_buf_fill(s->out, ' ', indent);
+            at = indent;
+        } else if (!first) {
+            osp_buf_byte(s->out, ' ');
+            at++;
+        }
+        osp_paint(s->cli, s->out, colour, "%.*s", STRF(word));
+        at += width;
+        first = false;
+    }
+    return at;
+}
+
+static void label(screen *s, const char *text)
+{
+    osp_buf_fill(s->out, ' ', 4);
+    osp_paint(s->cli, s->out, OSP_DIM, "%s", text);
+    osp_buf_fill(s->out, ' ', LABEL - 4 - strlen(text));
+}
+
+static void labelled(screen *s, const char *name, osp_colour colour, osp_str text)
+{
+    label(s, name);
+    flow(s, colour, LABEL, LABEL, text);
+    osp_buf_byte(s->out, '\n');
+}
+
+/* A grey line of the foot. */
+static void foot(screen *s, const char *name, osp_str text)
+{
+    osp_buf_fill(s->out, ' ', 2);
+    osp_paint(s->cli, s->out, OSP_DIM, "%s", name);
+    osp_buf_fill(s->out, ' ', LABEL - 2 - strlen(name));
+    flow(s, OSP_DIM, LABEL, LABEL, text);
+    osp_buf_byte(s->out, '\n');
+}
+
+/* A Go name without the directories of its import path: "…/api.(*Server).handle". */
+static osp_str short_name(osp_arena *a, osp_str func)
+{
+    size_t end = 0, slash = func.n;
+    while (end < func.n && func.p[end] != '(' && func.p[end] != '[')
+        end++;
+    for (size_t i = 0; i < end; i++)
+        slash = func.p[i] == '/' ? i : slash;
+    return slash < func.n ? osp_arena_fmt(a, "…%.*s", STRF(osp_str_skip(func, slash))) : func;
+}
+
+static osp_str duration_text(osp_arena *a, double s)
+{
+    if (s >= 86400)
+        return osp_arena_fmt(a, "%.0f d %.0f h", floor(s / 86400), floor(fmod(s, 86400) / 3600));
+    if (s >= 3600)
+        return osp_arena_fmt(a, "%.0f h %.0f min", floor(s / 3600), floor(fmod(s, 3600) / 60));
+    if (s >= 60)
+        return osp_arena_fmt(a, "%.0f min %.0f s", floor(s / 60), floor(fmod(s, 60)));
+    return osp_arena_fmt(a, "%.0f s", s);
+}
+
+/* ---- head -------------------------------------------------------------------------------------------------------- */
+
+static void head(screen *s, const osp_facts *f, double uptime_s)
+{
+    osp_arena *a = f->arena;
+    osp_str go = f->go_version.n ? f->go_version : f->is_go ? S("Go") : S("no Go in it");
+    osp_str left = osp_arena_fmt(a, " (pid %d, %.*s, %u thread%s", f->pid, STRF(go), f->process.nthreads,
+                                 f->process.nthreads == 1 ? "" : "s");
+    if (f->goroutines >= 0)
+        left = osp_arena_fmt(a, "%.*s, %lld goroutine%s", STRF(left), (long long)f->goroutines,
+                             f->goroutines == 1 ? "" : "s");
+    osp_str right = osp_arena_fmt(a, "observed %.1f s", (double)f->window_ns / 1e9);
+    if (uptime_s > 0)
+        right = osp_arena_fmt(a, "up %.*s   %.*s", STRF(duration_text(a, uptime_s)), STRF(right));
+    size_t used = osp_text_columns(f->process.name) + osp_text_columns(left) + 1;
+    osp_paint(s->cli, s->out, OSP_BOLD, "%.*s", STRF(f->process.name));
+    osp_buf_fmt(s->out, "%.*s)", STRF(left));
+    size_t gap = used + 2 + right.n <= s->columns ? s->columns - used - right.n : 2;
+    osp_buf_fill(s->out, ' ', gap);
+    osp_paint(s->cli, s->out, OSP_DIM, "%.*s", STRF(right));
+    osp_buf_add(s->out, S("\n\n"));
+}
+
+static osp_colour domain_colour(osp_domain d)
+{
+    static const osp_colour colour[OSP_IN_DOMAINS] = {
+        [OSP_IN_GO_USER] = OSP_BLUE, [OSP_IN_GO_SCHEDULER] = OSP_CYAN, [OSP_IN_GO_GC] = OSP_CYAN,
+        [OSP_IN_GO_ALLOC] = OSP_CYAN, [OSP_IN_GO_OTHER] = OSP_CYAN,    [OSP_IN_CGO_C] = OSP_YELLOW,
+        [OSP_IN_C] = OSP_YELLOW,      [OSP_IN_VDSO] = OSP_MAGENTA,     [OSP_IN_KERNEL] = OSP_GREEN,
+        [OSP_IN_UNKNOWN] = OSP_DIM,
+    };
+    return colour[d];
+}
+
+/* A bar in eighths of a column. */
+static void bar(screen *s, osp_colour colour, double share, size_t width)
+{
+    static const char *const eighth[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    size_t n = (size_t)(share * (double)width * 8 + 0.5);
+    n = n < 1 ? 1 : n > width * 8 ? width * 8 : n;
+    osp_buf b = osp_buf_of(1024);
+    for (size_t i = 0; i < n / 8; i++)
+        osp_buf_add(&b, S("█"));
+    osp_buf_add(&b, osp_str_from(eighth[n % 8]));
+    osp_paint(s->cli, s->out, colour, "%.*s", STRF(osp_buf_str(&b)));
+    osp_buf_drop(&b);
+    osp_buf_fill(s->out, ' ', width - (n + 7) / 8);
+}
+
+static void bars(screen *s, const osp_facts *f)
+{
+    osp_str cores = osp_arena_fmt(f->arena, "  CPU  %.2f of %u core%s", f->cores_used, f->host_cpus,
+                                  f->host_cpus == 1 ? "" : "s");
+    size_t left = cores.n + 3, width = s->columns - left - 22;
+    bool shown[OSP_IN_DOMAINS] = {0};
+    for (int row = 0; row < 5; row++) {
+        int best = -1;
+        for (int d = 0; d < OSP_IN_DOMAINS; d++)
+            if (!shown[d] && f->in[d] >= 0.01 && (best < 0 || f->in[d] > f->in[best]))
+                best = d;
+        if (best < 0 && row)
+            break;
+        if (!row)
+            osp_buf_add(s->out, cores);
+        osp_buf_fill(s->out, ' ', row ? left : 3);
+        if (best < 0) {
+            osp_paint(s->cli, s->out, OSP_DIM, "no samples");
+        } else {
+            shown[best] = true;
+            bar(s, domain_colour((osp_domain)best), f->in[best], width);
+            osp_buf_fmt(s->out, "  %-14s %3.0f %%", osp_domain_text((osp_domain)best), 100 * f->in[best]);
+        }
+        osp_buf_byte(s->out, '\n');
+    }
+}
+
+static void threads(screen *s, const osp_facts *f)
+{
+    osp_arena *a = f->arena;
+    osp_str text = S("");
+    double last = INFINITY, rest = 0;
+    int last_tid = -1;
+    uint32_t shown = 0, others = 0;
+    for (; shown < 3; shown++) {
+        const osp_thread_fact *best = NULL;
+        for (uint32_t i = 0; i < f->nthread; i++) {
+            const osp_thread_fact *t = &f->thread[i];
+            if ((t->running < last || (t->running == last && t->tid > last_tid)) &&
+                (!best || t->running > best->running || (t->running == best->running && t->tid < best->tid)))
+                best = t;
+        }
+        if (!best || (shown && best->running < 0.005))
+            break;
+        text = osp_arena_fmt(a, "%.*s%s%d %.2f", STRF(text), shown ? " · " : "", best->tid, best->running);
+        last = best->running;
+        last_tid = best->tid;
+    }
+    for (uint32_t i = 0; i < f->nthread; i++)
+        if (f->thread[i].running < last || (f->thread[i].running == last && f->thread[i].tid > last_tid)) {
+            others++;
+            rest += f->thread[i].running;
+        }
+    if (others)
+        text = osp_arena_fmt(a, "%.*s · %u more %.2f", STRF(text), others, rest);
+    text = osp_arena_fmt(a, "%.*s · /proc in all %.2f, samples %.2f", STRF(text), f->cores_used, f->sampled_cores);
+    osp_buf_add(s->out, S("  "));
+    osp_paint(s->cli, s->out, OSP_DIM, "threads  ");
+    flow(s, OSP_DIM, 11, 11, text);
+    osp_buf_byte(s->out, '\n');
+}
+
+/* ---- a finding --------------------------------------------------------------------------------------------------- */
+
+/* A number with its unit, as a person writes it. */
+static osp_str value_text(osp_arena *a, const osp_evidence *e)
+{
+    double v = e->value;
+    if (osp_str_eq(e->unit, S("routine")) || osp_str_eq(e->unit, S("source")))
+        return S("–");
+    if (osp_str_eq(e->unit, S("goroutine id")))
+        return osp_arena_fmt(a, "goroutine %.0f", v);
+    if (osp_str_eq(e->unit, S("s")) || osp_str_eq(e->unit, S("bits")))
+        return osp_arena_fmt(a, "%.1f %.*s", v, STRF(e->unit));
+    if (v >= 999500)
+        return osp_arena_fmt(a, "%.1f M %.*s", v / 1e6, STRF(e->unit));
+    if (v >= 9999.5)
+        return osp_arena_fmt(a, "%.0f k %.*s", v / 1e3, STRF(e->unit));
+    return osp_arena_fmt(a, v > 0 && v < 9.95 && v != floor(v) ? "%.1f %.*s" : "%.0f %.*s", v, STRF(e->unit));
+}
+
+static void evidence(screen *s, const osp_facts *f, const osp_finding *x)
+{
+    size_t widest = 0;
+    for (uint32_t i = 0; i < x->nevidence; i++) {
+        size_t n = osp_text_columns(value_text(f->arena, &x->evidence[i]));
+        widest = n > widest && n <= 18 ? n : widest;
+    }
+    for (uint32_t i = 0; i < x->nevidence; i++) {
+        const osp_evidence *e = &x->evidence[i];
+        osp_str value = value_text(f->arena, e);
+        if (i)
+            osp_buf_fill(s->out, ' ', LABEL);
+        else
+            label(s, "evidence");
+        size_t n = osp_text_columns(value), at = LABEL + (n > widest ? n : widest) + 2;
+        osp_buf_fmt(s->out, "%.*s", STRF(value));
+        osp_buf_fill(s->out, ' ', at - LABEL - n);
+        size_t end = flow(s, OSP_PLAIN, at, at, e->what);
+        size_t source = osp_text_columns(e->source);
+        if (end + 2 + source <= s->columns) {
+            osp_buf_fill(s->out, ' ', s->columns - end - source);
+            osp_paint(s->cli, s->out, OSP_DIM, "%.*s", STRF(e->source));
+        } else {
+            osp_buf_byte(s->out, '\n');
+            osp_buf_fill(s->out, ' ', s->columns - source);
+            osp_paint(s->cli, s->out, OSP_DIM, "%.*s", STRF(e->source));
+        }
+        osp_buf_byte(s->out, '\n');
+    }
+}
+
+/* The chain for a reader: what the runtime does at a goroutine's root and in the crossing is left out, a long middle
+ * is counted. */
+static void chain(screen *s, const osp_facts *f, const osp_finding *x)
+{
+    enum { HEAD = 3, TAIL = 5 };
+    osp_arena *a = f->arena;
+    const osp_call *keep[256];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < x->nstack; i++) {
+        const osp_call *c = &x->stack[i];
+        bool hidden = c->kind == OSP_CALL_RUNTIME ||
+                      (c->kind == OSP_CALL_CGO && osp_str_find(c->func, S("_Cfunc_")) == c->func.n) ||
+                      (c->kind == OSP_CALL_CGO && osp_str_starts(c->func, S("_cgo_"))) ||
+                      (c->kind == OSP_CALL_LIB && i < 3);
+        if (!hidden && n < 256)
+            keep[n++] = c;
+    }
+    if (!n && x->nstack)
+        keep[n++] = &x->stack[x->nstack - 1];
+    label(s, "chain");
+    size_t at = LABEL;
+    for (uint32_t i = 0; i < n; i++) {
+        if (n > HEAD + TAIL + 1 && i == HEAD) {
+            at = flow(s, OSP_DIM, at, LABEL, osp_arena_fmt(a, " → … %u more …", n - HEAD - TAIL));
+            i = n - TAIL;
+        }
+        osp_str name = short_name(a, keep[i]->func), where = S("");
+        if (keep[i]->line > 0 && keep[i]->file.n)
+            where = osp_arena_fmt(a, " (%.*s:%d)", STRF(osp_str_base(keep[i]->file)), keep[i]->line);
+        else if (keep[i]->kind == OSP_CALL_C && keep[i]->named && i + 1 == n)
+            where = osp_arena_fmt(a, " in %.*s", STRF(keep[i]->module));
+        bool culprit = osp_str_eq(keep[i]->func, x->culprit.func);
+        size_t width = osp_text_columns(name) + osp_text_columns(where) + (i ? 3 : 0);
+        if (i && at + width > s->columns) {
+            osp_buf_byte(s->out, '\n');
+            osp_buf_fill(s->out, ' ', LABEL);
+            osp_buf_add(s->out, S("→ "));
+            at = LABEL + 2;
+            width -= 3;
+        } else if (i) {
+            osp_buf_add(s->out, S(" → "));
+        }
+        osp_paint(s->cli, s->out, culprit ? OSP_BOLD : OSP_PLAIN, "%.*s", STRF(name));
+        osp_paint(s->cli, s->out, OSP_DIM, "%.*s", STRF(where));
+        at += width;
+    }
+    osp_buf_byte(s->out, '\n');
+}
+
+static void title(screen *s, const osp_facts *f, const osp_finding *x)
+{
+    const osp_rule *rule = osp_rule_of(x);
+    const char *text = rule ? rule->title : x->verdict;
+    osp_str right = x->kind ? osp_arena_fmt(f->arena, "%s (%s) · confidence %.2f", x->verdict, x->kind, x->confidence)
+                            : osp_arena_fmt(f->arena, "%s · confidence %.2f", x->verdict, x->confidence);
+    size_t used = 2 + osp_text_columns(osp_str_from(text)), wide = osp_text_columns(right);
+    osp_paint(s->cli, s->out, OSP_RED, "✗ ");
+    osp_paint(s->cli, s->out, OSP_BOLD, "%s", text);
+    osp_buf_fill(s->out, ' ', used + 2 + wide <= s->columns ? s->columns - used - wide : 2);
+    osp_paint(s->cli, s->out, OSP_DIM, "%.*s\n", STRF(right));
+    osp_buf_add(s->out, S("  "));
+    flow(s, OSP_PLAIN, 2, 2, x->summary);
+    osp_buf_byte(s->out, '\n');
+}
+
+static void more(screen *s, const osp_facts *f)
+{
+    /* A file name from the process's name; what would need quoting becomes a dash. */
+    char name[16];
+    osp_str_z(f->process.name, name, sizeof name);
+    for (char *c = name; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' || *c == '_'))
+            *c = '-';
+    label(s, "more");
+    osp_buf_fmt(s->out, "osprey record %d -d 30 -o %s.pb.gz\n", f->pid, name);
+    osp_buf_fill(s->out, ' ', LABEL);
+    osp_buf_fmt(s->out, "osprey pprof -top %s.pb.gz\n", name);
+}
+
+/* ---- foot -------------------------------------------------------------------------------------------------------- */
+
+static osp_str ruled_out(const osp_facts *f, const osp_findings *found)
+{
+    osp_arena *a = f->arena;
+    osp_str text = S("");
+    for (const osp_rule *const *r = osp_rules; *r; r++) {
+        bool fired = false;
+        for (uint32_t i = 0; i < found->n; i++)
+            fired = fired || found->row[i].verdict == (*r)->name;
+        /* What is about Go says nothing of a program without it. */
+        if (!fired && (f->is_go || !(*r)->only_go))
+            text = osp_arena_fmt(a, "%.*s%s%s", STRF(text), text.n ? " · " : "", (*r)->topic);
+    }
+    if (f->is_go && f->in[OSP_IN_GO_GC] < 0.25)
+        text = osp_arena_fmt(a, "%.*s%sGC %.1f %%", STRF(text), text.n ? " · " : "",
+                             100 * f->in[OSP_IN_GO_GC]);
+    return text;
+}
+
+static void completeness(screen *s, const osp_facts *f)
+{
+    osp_arena *a = f->arena;
+    const osp_sample_stats *t = &f->sampling;
+    double error = t->taken ? 100 * sqrt(0.1 * 0.9 / (double)t->taken) : 0;
+    osp_str text = osp_arena_fmt(a, "%llu samples, 10 ± %.1f %% · %llu whole", (unsigned long long)t->taken, error,
+                                 (unsigned long long)t->ended[OSP_END_ROOT]);
+    for (int i = 1; i < OSP_END_REASONS; i++)
+        if (t->ended[i])
+            text = osp_arena_fmt(a, "%.*s · %llu cut: %s", STRF(text), (unsigned long long)t->ended[i],
+                                 osp_unwind_end_text((osp_unwind_end)i));
+    /* One digit that never rounds up to "all". */
+    double named = floor(1000 * (1 - f->unsymbolised)) / 10;
+    text = osp_arena_fmt(a, "%.*s · %llu lost · names %.*f %% · paused 0 ms", STRF(text),
+                         (unsigned long long)t->lost, named == 100 ? 0 : 1, named);
+    foot(s, "complete", text);
+    if (f->disagree.n)
+        foot(s, "cross-check", osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used,
+                                             f->sampled_cores, STRF(f->disagree)));
+    if (t->gave_up[0])
+        foot(s, "given up", osp_str_from(t->gave_up));
+    if (f->go_unreadable.n)
+        foot(s, "unread", osp_arena_fmt(a, "the Go runtime: %.*s", STRF(f->go_unreadable)));
+}
+
+/* ---- nothing found ----------------------------------------------------------------------------------------------- */
+
+/* The two functions of the program itself that use the most. */
+static osp_str busiest(const osp_facts *f)
+{
+    enum { MAX = 256 };
+    struct {
+        osp_str func;
+        double share;
+    } top[MAX];
+    uint32_t n = 0;
+    osp_str text = S("");
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        uint32_t k = 0, at = 0;
+        while (at < s->ncall && s->call[at].kind != OSP_CALL_GO && s->call[at].kind != OSP_CALL_C)
+            at++;
+        if (at == s->ncall)
+            continue;
+        while (k < n && !osp_str_eq(top[k].func, s->call[at].func))
+            k++;
+        if (k == MAX)
+            continue;
+        if (k == n) {
+            top[n].func = s->call[at].func;
+            top[n++].share = 0;
+        }
+        top[k].share += s->share;
+    }
+    for (int round = 0; round < 2; round++) {
+        uint32_t best = 0;
+        for (uint32_t k = 1; k < n; k++)
+            best = top[k].share > top[best].share ? k : best;
+        if (!n || top[best].share < 0.05)
+            break;
+        text = osp_arena_fmt(f->arena, "%.*s%s%.*s %.0f %%", STRF(text), text.n ? ", " : "",
+                             STRF(short_name(f->arena, top[best].func)), 100 * top[best].share);
+        top[best].share = 0;
+    }
+    return text;
+}
+
+static void nothing(screen *s, const osp_facts *f)
+{
+    osp_arena *a = f->arena;
+    osp_paint(s->cli, s->out, OSP_GREEN, "✓ ");
+    osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in %.1f s\n", (double)f->window_ns / 1e9);
+    osp_str text = osp_arena_fmt(a, "%.2f of %u cores", f->cores_used, f->host_cpus);
+    double own = f->in[OSP_IN_GO_USER] + f->in[OSP_IN_CGO_C] + f->in[OSP_IN_C];
+    osp_str top = busiest(f);
+    if (f->samples)
+        text = osp_arena_fmt(a, "%.*s, %.0f %% of it in the program's own code%s%.*s%s", STRF(text), 100 * own, top.n ? " (by caller: " : "",
+                             STRF(top), top.n ? ")" : "");
+    if (f->is_go)
+        text = osp_arena_fmt(a, "%.*s, collector %.0f %%", STRF(text), 100 * f->in[OSP_IN_GO_GC]);
+    osp_buf_add(s->out, S("  "));
+    flow(s, OSP_PLAIN, 2, 2, osp_arena_fmt(a, "%.*s.", STRF(text)));
+    osp_buf_byte(s->out, '\n');
+}
+
+void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *found, double uptime_s, osp_buf *out)
+{
+    screen s = {cli, out, (size_t)(cli->columns < 60 ? 60 : cli->columns > WIDEST ? WIDEST : cli->columns)};
+    uint32_t n = 0;
+    while (n < found->n && found->row[n].confidence >= OSP_FOUND)
+        n++;
+    head(&s, f, uptime_s);
+    bars(&s, f);
+    threads(&s, f);
+    osp_buf_byte(out, '\n');
+    if (!n)
+        nothing(&s, f);
+    for (uint32_t i = 0; i < n; i++) {
+        const osp_finding *x = &found->row[i];
+        if (i)
+            osp_buf_byte(out, '\n');
+        title(&s, f, x);
+        evidence(&s, f, x);
+        if (x->nstack)
+            chain(&s, f, x);
+        if (x->note.n)
+            labelled(&s, "pprof", OSP_PLAIN, x->note);
+        labelled(&s, "do", OSP_PLAIN, x->next);
+        if (i == 0)
+            more(&s, f);
+    }
+    for (uint32_t i = n; i < found->n; i++)
+        foot(&s, "perhaps", osp_arena_fmt(f->arena, "%s (confidence %.2f): %.*s", found->row[i].verdict, found->row[i].confidence,
+                                          STRF(found->row[i].summary)));
+    osp_buf_byte(out, '\n');
+    foot(&s, "ruled out", ruled_out(f, found));
+    completeness(&s, f);
+}
