@@ -130,8 +130,14 @@ static bool is_sched(const osp_go *go, uint64_t addr, uint32_t nm)
 static void find_sched(osp_go *go, const candidates *c)
 {
     const osp_go_places *at = &go->at;
-    const int32_t field[] = {0, at->sched_lock, at->sched_mnext, at->sched_nmfreed, at->sched_ngsys,
-                             at->sched_free_n, at->sched_free_stack, at->sched_free_bare};
+    const int32_t field[] = {0,
+                             at->sched_lock,
+                             at->sched_mnext,
+                             at->sched_nmfreed,
+                             at->sched_ngsys,
+                             at->sched_free_n,
+                             at->sched_free_stack,
+                             at->sched_free_bare};
     uint32_t nm = go->global[OSP_GO_ALLM] ? length_of_ms(go, go->global[OSP_GO_ALLM]) : 0;
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; k < sizeof field / sizeof *field; k++)
@@ -183,7 +189,7 @@ static void find_allgs(osp_go *go, const candidates *c)
 /* ---- all together ------------------------------------------------------------------------------------------- */
 
 static const char *const names[OSP_GO_NGLOBALS] = {
-    [OSP_GO_ALLM] = "runtime.allm",     [OSP_GO_ALLP] = "runtime.allp",       [OSP_GO_ALLGS] = "runtime.allgs",
+    [OSP_GO_ALLM] = "runtime.allm",       [OSP_GO_ALLP] = "runtime.allp",       [OSP_GO_ALLGS] = "runtime.allgs",
     [OSP_GO_ALLGPTR] = "runtime.allgptr", [OSP_GO_ALLGLEN] = "runtime.allglen", [OSP_GO_SCHED] = "runtime.sched",
 };
 

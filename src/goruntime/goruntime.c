@@ -116,14 +116,51 @@ static bool layout_by_table(osp_go *go, bool plain, osp_err *err)
     return go->source.p || osp_fail_memory(err, "opening a Go process");
 }
 
+bool osp_go_layout_of_dwarf(osp_object *o, uint32_t version, osp_go_places *out, osp_err *err)
+{
+    osp_go_member *m = calloc(osp_go_nfields, sizeof *m);
+    if (!m)
+        return osp_fail_memory(err, "reading DWARF");
+    for (size_t i = 0; i < osp_go_nfields; i++)
+        m[i] = (osp_go_member){osp_go_fields[i].type, osp_go_fields[i].path, -1};
+    bool ok = osp_object_go_members(o, m, osp_go_nfields, err);
+    for (size_t i = 0; ok && i < osp_go_nfields; i++)
+        *osp_go_field_of(out, &osp_go_fields[i]) = m[i].offset;
+    out->pub.labels_are_slice = version >= 12400;
+    free(m);
+    return ok;
+}
+
+static bool layout_by_dwarf(osp_go *go, osp_err *err)
+{
+    if (!osp_go_layout_of_dwarf(go->object, go->number, &go->at, err))
+        return false;
+    /* without these there is nothing to check the rest by */
+    const osp_go_layout *at = &go->at.pub;
+    if (at->m_g0 < 0 || at->m_alllink < 0 || at->m_curg < 0 || at->m_procid < 0 || at->g_m < 0 || at->g_goid < 0 ||
+        at->g_status < 0 || at->g_stack_lo < 0 || at->g_stack_hi < 0 || at->m_id < 0 || at->p_id < 0)
+        return osp_fail(err, OSP_EABSENT, "the DWARF of %.*s lacks fields that every release has",
+                        STRF(osp_object_name(go->object)));
+    go->source = S("DWARF");
+    return true;
+}
+
+/* The table is proven for plain releases, and DWARF takes longer to read, so DWARF is for all others: experiments
+ * ("go1.26.8 X:simd"), builds of vendors, releases newer than the table; and where the table does not fit. */
 static bool find_layout(osp_go *go, osp_err *err)
 {
     bool plain;
+    osp_err ignored; /* without DWARF the table remains */
     go->number = osp_go_version_parse(go->version, &plain);
     if (go->number == 0)
         return osp_fail(err, OSP_EFORMAT, "%.*s: `%.*s` is no Go release we know", STRF(osp_object_name(go->object)),
                         STRF(go->version));
-    return layout_by_table(go, plain, err) && osp_go_check(go, err);
+    if ((!plain || go->number > OSP_GO_NEWEST) && layout_by_dwarf(go, &ignored) && osp_go_check(go, &ignored))
+        return true;
+    if (!layout_by_table(go, plain, err))
+        return false;
+    return osp_go_check(go, err) ||
+           (err->code == OSP_EFORMAT && plain && layout_by_dwarf(go, &ignored) && osp_go_check(go, &ignored));
 }
 
 osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_err *err)

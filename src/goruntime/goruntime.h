@@ -27,7 +27,7 @@ typedef struct osp_go osp_go;
 osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_err *err);
 void osp_go_close(osp_go *go);
 
-osp_str osp_go_version(const osp_go *go);        /* "go1.26.8" */
+osp_str osp_go_version(const osp_go *go);         /* "go1.26.8" */
 uint32_t osp_go_version_number(const osp_go *go); /* 12608 */
 const osp_go_layout *osp_go_offsets(const osp_go *go);
 /* "DWARF", "table" or "table of go1.26 for go1.28 (newer than the table)". */
@@ -66,7 +66,7 @@ typedef struct {
     uint32_t nm, np, ng, torn;
     osp_m *m;
     osp_p *p;
-    osp_g *g;          /* g[i] is m[j].curg for some j */
+    osp_g *g;           /* g[i] is m[j].curg for some j */
     int64_t ngoroutine; /* live goroutines, the runtime's own left out; -1 if it could not be read */
 } osp_go_snapshot;
 bool osp_go_snapshot_read(osp_go *go, osp_arena *a, osp_go_snapshot *out, osp_err *err) OSP_CHECKED;

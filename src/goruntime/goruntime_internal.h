@@ -10,7 +10,7 @@ typedef struct {
     osp_go_layout pub;
     int32_t p_gfree_n;
     int32_t sched_lock, sched_mnext, sched_maxmcount, sched_nmfreed, sched_ngsys;
-    int32_t sched_free_n;                          /* to 1.24 */
+    int32_t sched_free_n;                      /* to 1.24 */
     int32_t sched_free_stack, sched_free_bare; /* since 1.25 */
 } osp_go_places;
 
@@ -35,6 +35,10 @@ uint32_t osp_go_version_parse(osp_str version, bool *plain);
 bool osp_go_layout_of_version(uint32_t version, osp_go_places *out, bool *newer);
 #define OSP_GO_NEWEST 12799u /* the table ends with go1.27 */
 
+/* From the object's DWARF. Fields without a member there become -1. EABSENT: no DWARF, or the runtime's types are not in
+ * it. */
+bool osp_go_layout_of_dwarf(osp_object *o, uint32_t version, osp_go_places *out, osp_err *err) OSP_CHECKED;
+
 /* Where the runtime keeps g, from machine code: an access to %fs in it. */
 typedef struct {
     bool slot;     /* the offset is in a GOT slot */
@@ -47,15 +51,7 @@ typedef struct {
     uint64_t lo, hi; /* run addresses */
 } osp_go_range;
 
-enum {
-    OSP_GO_ALLM,
-    OSP_GO_ALLP,
-    OSP_GO_ALLGS,
-    OSP_GO_ALLGPTR,
-    OSP_GO_ALLGLEN,
-    OSP_GO_SCHED,
-    OSP_GO_NGLOBALS
-};
+enum { OSP_GO_ALLM, OSP_GO_ALLP, OSP_GO_ALLGS, OSP_GO_ALLGPTR, OSP_GO_ALLGLEN, OSP_GO_SCHED, OSP_GO_NGLOBALS };
 
 struct osp_go {
     osp_process *process;

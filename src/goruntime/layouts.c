@@ -13,7 +13,10 @@ static const uint32_t since[] = {
 };
 enum { NCOLUMNS = sizeof since / sizeof *since };
 
-#define ROW(a, b, c, d, e, f, g, h, i, j, k, l) {a, b, c, d, e, f, g, h, i, j, k, l}
+#define ROW(a, b, c, d, e, f, g, h, i, j, k, l) \
+    {                                           \
+        a, b, c, d, e, f, g, h, i, j, k, l      \
+    }
 static const int16_t column[][NCOLUMNS] = {
 #define OSP_GO_SINCE(...)
 #define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, field, path) ROW(a, b, c, d, e, f, g, h, i, j, k, l),

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 enum {
-    BLOCK_MAX = 4096,  /* bytes of one structure that we look at */
-    MS_MAX = 1 << 20,  /* the runtime's own limit is 10 000 */
+    BLOCK_MAX = 4096, /* bytes of one structure that we look at */
+    MS_MAX = 1 << 20, /* the runtime's own limit is 10 000 */
     PS_MAX = 1 << 16,
     RUNQ_MAX = 256,    /* size of p.runq in every release */
     STATUS_MAX = 11,   /* deadextra, 1.26 */
@@ -34,7 +34,8 @@ static bool read_block(const osp_go *go, uint64_t addr, const int32_t *field, si
     for (size_t i = 0; i < nfield; i++)
         top = field[i] > top ? field[i] : top;
     if (top > BLOCK_MAX - 8)
-        return osp_fail(err, OSP_EFORMAT, "a field of the Go runtime %d bytes into its structure is not believed", top);
+        return osp_fail(err, OSP_EFORMAT, "a field of the Go runtime %d bytes into its structure is not believed",
+                        top);
     b->n = (size_t)top + 8;
     if (addr == 0 || addr % 8 != 0)
         return osp_fail(err, OSP_EFORMAT, "0x%llx is no address of the Go runtime", (unsigned long long)addr);
@@ -62,8 +63,8 @@ static int thread_of(const osp_thread *thread, uint32_t n, int ns_tid)
 static bool read_m(const osp_go *go, uint64_t addr, osp_m *out, uint64_t *next, osp_err *err)
 {
     const osp_go_layout *at = &go->at.pub;
-    const int32_t field[] = {at->m_g0,      at->m_procid,  at->m_curg,  at->m_id,       at->m_spinning,
-                             at->m_blocked, at->m_incgo,   at->m_ncgo,  at->m_ncgocall, at->m_alllink};
+    const int32_t field[] = {at->m_g0,      at->m_procid, at->m_curg, at->m_id,       at->m_spinning,
+                             at->m_blocked, at->m_incgo,  at->m_ncgo, at->m_ncgocall, at->m_alllink};
     block b;
     uint64_t back;
     if (!read_block(go, addr, field, sizeof field / sizeof *field, &b, err))
@@ -109,9 +110,9 @@ bool osp_go_read_m(osp_go *go, uint64_t addr, osp_m *out, osp_err *err)
 bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err)
 {
     const osp_go_layout *at = &go->at.pub;
-    const int32_t field[] = {at->g_stack_lo, at->g_stack_hi,  at->g_m,         at->g_sched_sp,   at->g_sched_pc,
-                             at->g_goid,     at->g_syscallsp, at->g_syscallpc, at->g_waitreason, at->g_gopc,
-                             at->g_startpc,  at->g_status};
+    const int32_t field[] = {at->g_stack_lo,   at->g_stack_hi, at->g_m,         at->g_sched_sp,
+                             at->g_sched_pc,   at->g_goid,     at->g_syscallsp, at->g_syscallpc,
+                             at->g_waitreason, at->g_gopc,     at->g_startpc,   at->g_status};
     block b;
     if (!read_block(go, addr, field, sizeof field / sizeof *field, &b, err))
         return false;
@@ -140,8 +141,8 @@ bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err)
 static bool read_p(const osp_go *go, uint64_t addr, osp_p *out, int32_t *free_gs, osp_err *err)
 {
     const osp_go_layout *at = &go->at.pub;
-    const int32_t field[] = {at->p_id, at->p_status, at->p_schedtick, at->p_syscalltick, at->p_runqhead,
-                             at->p_runqtail, go->at.p_gfree_n};
+    const int32_t field[] = {at->p_id,       at->p_status,   at->p_schedtick, at->p_syscalltick,
+                             at->p_runqhead, at->p_runqtail, go->at.p_gfree_n};
     block b;
     if (!read_block(go, addr, field, sizeof field / sizeof *field, &b, err))
         return false;

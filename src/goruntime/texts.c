@@ -6,8 +6,8 @@ osp_str osp_go_status_text(uint8_t status)
 {
     /* 5 and 7 are not in use; 10 and 11 came with 1.26 */
     static const char *const text[] = {
-        "idle", "runnable",  "running",   "syscall", "waiting",                  "",
-        "dead", "",          "copystack", "preempted", "leaked", "waiting for cgo callback",
+        "idle", "runnable", "running",   "syscall",   "waiting", "",
+        "dead", "",         "copystack", "preempted", "leaked",  "waiting for cgo callback",
     };
     return status < sizeof text / sizeof *text ? osp_str_from(text[status]) : S("");
 }

@@ -117,7 +117,8 @@ bool osp_go_find_tls(const osp_go *go, int64_t *offset, osp_err *err)
         if (!by_code(go, osp_str_from(functions[i]), &here))
             continue;
         if (found && here != *offset)
-            return osp_fail(err, OSP_EFORMAT, "two functions of the Go runtime disagree where g is: fs:%lld and fs:%lld",
+            return osp_fail(err, OSP_EFORMAT,
+                            "two functions of the Go runtime disagree where g is: fs:%lld and fs:%lld",
                             (long long)*offset, (long long)here);
         *offset = here;
         found = true;

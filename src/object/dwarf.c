@@ -187,7 +187,7 @@ static bool index_units(osp_dwarf *d)
     return true;
 }
 
-osp_dwarf *osp_dwarf_open(const osp_elf *e, const osp_elf *debug, osp_arena *arena)
+osp_dwarf *osp_dwarf_open_types(const osp_elf *e, const osp_elf *debug, osp_arena *arena)
 {
     osp_span info;
     uint64_t addr;
@@ -207,7 +207,19 @@ osp_dwarf *osp_dwarf_open(const osp_elf *e, const osp_elf *debug, osp_arena *are
     elf_version(EV_CURRENT);
     d->elf = elf_memory((char *)(uintptr_t)image.p, image.n); /* libelf reads it only */
     d->dwarf = d->elf ? dwarf_begin_elf(d->elf, DWARF_C_READ, NULL) : NULL;
-    if (!d->dwarf || !index_units(d) || d->nrange == 0) {
+    if (!d->dwarf) {
+        osp_dwarf_close(d);
+        return NULL;
+    }
+    return d;
+}
+
+Dwarf *osp_dwarf_libdw(osp_dwarf *d) { return d->dwarf; }
+
+osp_dwarf *osp_dwarf_open(const osp_elf *e, const osp_elf *debug, osp_arena *arena)
+{
+    osp_dwarf *d = osp_dwarf_open_types(e, debug, arena);
+    if (d && (!index_units(d) || d->nrange == 0)) {
         osp_dwarf_close(d);
         return NULL;
     }

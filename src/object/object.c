@@ -186,6 +186,18 @@ static osp_dwarf *dwarf_of(osp_object *o)
     return o->dwarf;
 }
 
+bool osp_object_go_members(osp_object *o, osp_go_member *m, size_t n, osp_err *err)
+{
+    enum { SCRATCH_BYTES = 1 << 30 }; /* decompressed sections */
+    osp_arena scratch;
+    osp_arena_init(&scratch, SCRATCH_BYTES);
+    osp_dwarf *d = osp_dwarf_open_types(&o->elf, debug_of(o), &scratch);
+    bool ok = d && osp_dwarf_go_members(d, m, n);
+    osp_dwarf_close(d);
+    osp_arena_drop(&scratch);
+    return ok || osp_fail(err, OSP_EABSENT, "%.*s: no DWARF of these Go types", STRF(o->name));
+}
+
 /* ---- names ------------------------------------------------------------------------------------------------- */
 
 bool osp_object_is_go(osp_object *o, uint64_t file_addr)

@@ -9,6 +9,7 @@
  *     cfi.c        .eh_frame and .debug_frame, one function at a time
  *     rows.c       all of that as one table of unwind rows
  *     dwarf.c      lines and inlines through libdw
+ *     gotypes.c    members of Go types through libdw
  *     demangle.c   C++ and Rust names
  *     object.c     the object itself: who answers what
  *     cache.c      many objects */
@@ -254,7 +255,11 @@ bool osp_debug_file(const osp_elf *e, const char *root, const char *name, osp_fi
 typedef struct osp_dwarf osp_dwarf;
 /* The DWARF of e, else of its debug file (which may be NULL); NULL if there is none. */
 osp_dwarf *osp_dwarf_open(const osp_elf *e, const osp_elf *debug, osp_arena *arena);
+/* The same without the indexes that frames need, for types only. */
+osp_dwarf *osp_dwarf_open_types(const osp_elf *e, const osp_elf *debug, osp_arena *arena);
 void osp_dwarf_close(osp_dwarf *d);
+struct Dwarf *osp_dwarf_libdw(osp_dwarf *d);
+bool osp_dwarf_go_members(osp_dwarf *d, osp_go_member *m, size_t n);
 /* Frames at addr, innermost inline first, with linker names as names where there are any; 0 = nothing known. */
 size_t osp_dwarf_frames(osp_dwarf *d, uint64_t addr, osp_frame *out, size_t max);
 

@@ -220,8 +220,8 @@ static void a_program_read_from_outside_is_what_it_says_of_itself(void **state)
                 osp_go_global(go, S("runtime.allglen"), &allglen));
     assert_true(osp_go_word(go, allgs, &array) && osp_go_word(go, allgptr, &length) && array == length);
     assert_true(osp_go_word(go, allgs + 8, &length) && osp_go_word(go, allglen, &array) && array == length);
-    print_message("%s: %.*s by %.*s, %u Ms, %u Ps, g at fs:%lld\n", program, STRF(v), STRF(osp_go_layout_source(go)), s.nm,
-                  s.np, (long long)offset);
+    print_message("%s: %.*s by %.*s, %u Ms, %u Ps, g at fs:%lld\n", program, STRF(v), STRF(osp_go_layout_source(go)),
+                  s.nm, s.np, (long long)offset);
 
     osp_m m;
     osp_g g;
