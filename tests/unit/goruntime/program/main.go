@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -78,7 +79,7 @@ func main() {
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		work()
 		fmt.Printf("version %s goroutines %d cgocalls %d maxprocs %d main %d %d spin %d %d read %d %d c %d %d\n",
-			runtime.Version(), runtime.NumGoroutine(), runtime.NumCgoCall(), runtime.GOMAXPROCS(0), goid(),
+			strings.ReplaceAll(runtime.Version(), " ", "_"), runtime.NumGoroutine(), runtime.NumCgoCall(), runtime.GOMAXPROCS(0), goid(),
 			syscall.Gettid(), spinning.goid, spinning.tid, reading.goid, reading.tid, inC.goid, inC.tid)
 	}
 }
