@@ -33,8 +33,8 @@ char *osp_buf_room(osp_buf *b, size_t n)
 
 void osp_buf_add(osp_buf *b, osp_str s)
 {
-    char *at = osp_buf_room(b, s.n);
-    if (at && s.n) {
+    char *at = s.n ? osp_buf_room(b, s.n) : NULL;
+    if (at) {
         memcpy(at, s.p, s.n);
         b->n += s.n;
     }
@@ -49,8 +49,8 @@ void osp_buf_byte(osp_buf *b, uint8_t c)
 
 void osp_buf_fill(osp_buf *b, char c, size_t n)
 {
-    char *at = osp_buf_room(b, n);
-    if (at && n) {
+    char *at = n ? osp_buf_room(b, n) : NULL;
+    if (at) {
         memset(at, c, n);
         b->n += n;
     }

@@ -68,13 +68,17 @@ static void add_operands(const osp_go *go, osp_str function, candidates *c)
 /* How many Ms hang on this head, M 0 among them; 0 if it is no such list. */
 static uint32_t length_of_ms(const osp_go *go, uint64_t head)
 {
-    uint64_t m;
+    uint64_t m, mark = 0; /* against circles, as in snapshot.c */
     uint32_t n = 0;
     bool zero = false;
     if (!osp_go_word(go, head, &m))
         return 0;
     while (m && n < MS_MAX) {
         uint64_t id;
+        if (m == mark)
+            return 0;
+        if ((n & (n - 1)) == 0)
+            mark = m;
         if (!osp_go_is_m(go, m) || !osp_go_word(go, m + (uint64_t)go->at.pub.m_id, &id))
             return 0;
         zero |= id == 0;

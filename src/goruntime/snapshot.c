@@ -189,11 +189,15 @@ static bool read_ms(osp_go *go, uint64_t head, list *ms, uint32_t *torn, osp_err
     for (int try = 0; try < TRIES; try++) {
         list l = {0};
         bool broken = false;
+        uint64_t mark = 0; /* one that was seen, further on at each power of two: a circle comes back to it */
         for (uint64_t addr = head; addr && !broken;) {
             osp_m m;
             osp_m *row;
             osp_err ignored; /* a row that does not fit is counted */
-            if (l.n == MS_MAX || !read_m(go, addr, &m, &addr, &ignored)) {
+            bool circle = addr == mark;
+            if ((l.n & (l.n - 1)) == 0)
+                mark = addr;
+            if (circle || l.n == MS_MAX || !read_m(go, addr, &m, &addr, &ignored)) {
                 broken = true;
             } else if ((row = add(&l, sizeof m))) {
                 *row = m;

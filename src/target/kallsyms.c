@@ -121,7 +121,7 @@ bool osp_kallsyms_feed(osp_kallsyms *k, osp_str lines, osp_err *err)
         osp_str line = osp_str_cut(&lines, '\n');
         uint64_t addr;
         int digits = address(line, &addr);
-        if (digits < 0 || line.n < (size_t)digits + 4 || line.p[digits + 2] != ' ')
+        if (digits < 0 || line.n < (size_t)digits + 4 || line.p[digits + 2] != ' ' || line.p[digits + 3] == '\t')
             return osp_fail(err, OSP_EFORMAT, "/proc/kallsyms: not a symbol: %.*s", (int)(line.n < 80 ? line.n : 80),
                             line.p);
         char type = line.p[digits + 1];
@@ -162,11 +162,12 @@ bool osp_kallsyms_finish(osp_kallsyms *k, osp_err *err)
 {
     if (!k->any_address) {
         int restrict_to = osp_sysctl("/proc/sys/kernel/kptr_restrict");
-        return osp_fail(err, OSP_EABSENT,
-                        "kernel functions have no names: the kernel hides its addresses (kernel.kptr_restrict is %d%s); "
-                        "%s",
-                        restrict_to, osp_have_capability(CAP_SYSLOG) ? "" : ", no CAP_SYSLOG",
-                        restrict_to > 1 ? "sudo sysctl kernel.kptr_restrict=1" : "run as root (sudo)");
+        return osp_fail(
+            err, OSP_EABSENT,
+            "kernel functions have no names: the kernel hides its addresses (kernel.kptr_restrict is %d%s); "
+            "%s",
+            restrict_to, osp_have_capability(CAP_SYSLOG) ? "" : ", no CAP_SYSLOG",
+            restrict_to > 1 ? "sudo sysctl kernel.kptr_restrict=1" : "run as root (sudo)");
     }
     bool sorted = true;
     for (size_t i = 1; sorted && i < k->n; i++)

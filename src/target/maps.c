@@ -50,7 +50,8 @@ static bool parse_line(osp_str line, osp_arena *a, osp_map *m)
     m->read = perms.p[0] == 'r';
     m->write = perms.p[1] == 'w';
     m->exec = perms.p[2] == 'x';
-    if (!osp_str_u64(osp_str_cut(&line, ' '), 16, &m->offset) || !osp_str_u64(osp_str_cut(&line, ':'), 16, &major_no) ||
+    if (!osp_str_u64(osp_str_cut(&line, ' '), 16, &m->offset) ||
+        !osp_str_u64(osp_str_cut(&line, ':'), 16, &major_no) ||
         !osp_str_u64(osp_str_cut(&line, ' '), 16, &minor_no) || major_no > UINT32_MAX || minor_no > UINT32_MAX ||
         !osp_str_u64(osp_str_cut(&line, ' '), 10, &m->inode))
         return false;
@@ -149,11 +150,12 @@ int osp_process_map_fd(osp_process *p, const osp_map *m, osp_err *err)
     if (!osp_process_alive(p))
         osp_gone(p, err);
     else if (first == EPERM || first == EACCES)
-        osp_fail(err, OSP_EPERM,
-                 "cannot open %.*s%s, mapped by pid %d: %s, and only root may open a file through the mapping; run as "
-                 "root (sudo)",
-                 (int)(m->path.n < 80 ? m->path.n : 80), m->path.p, m->deleted ? " (deleted)" : "", p->pid,
-                 last == ESTALE ? "another file is there now" : "it is not there now or not readable");
+        osp_fail(
+            err, OSP_EPERM,
+            "cannot open %.*s%s, mapped by pid %d: %s, and only root may open a file through the mapping; run as "
+            "root (sudo)",
+            (int)(m->path.n < 80 ? m->path.n : 80), m->path.p, m->deleted ? " (deleted)" : "", p->pid,
+            last == ESTALE ? "another file is there now" : "it is not there now or not readable");
     else
         osp_fail_errno(err, first, "cannot open %.*s, mapped by pid %d", (int)(m->path.n < 100 ? m->path.n : 100),
                        m->path.p, p->pid);

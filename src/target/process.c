@@ -225,7 +225,8 @@ static bool fit_to_read(osp_process *p, osp_err *err)
     if (!stat_of(p->pid, buf, sizeof buf, &st, err)) {
         if (err->code != OSP_EABSENT)
             return osp_fail_in(err, "cannot read pid %d", p->pid);
-        return osp_fail(err, OSP_EABSENT, "cannot read pid %d: no such process; `ps -e` lists those that run", p->pid);
+        return osp_fail(err, OSP_EABSENT, "cannot read pid %d: no such process; `ps -e` lists those that run",
+                        p->pid);
     }
     osp_str_z(st.name, p->name, sizeof p->name);
     p->start_ticks = st.start_ticks;
@@ -415,7 +416,8 @@ bool osp_process_info_read(osp_process *p, osp_arena *a, osp_process_info *out, 
         return osp_refused(p, errno, "program file", err);
     out->exe = osp_arena_str(a, deleted_cut((osp_str){exe, (size_t)n}));
 
-    osp_buf words = osp_buf_of(4u << 20); /* the kernel's limit for arguments is 6 MB in all; more than enough to show */
+    osp_buf words =
+        osp_buf_of(4u << 20); /* the kernel's limit for arguments is 6 MB in all; more than enough to show */
     if (!osp_proc_read(p, "cmdline", &words, err) && err->code != OSP_ELIMIT) {
         osp_buf_drop(&words);
         return false;

@@ -26,16 +26,16 @@ bool osp_process_alive(const osp_process *p); /* false once it has exited, zombi
 osp_mem osp_process_mem(osp_process *p);      /* by process_vm_readv, else /proc/PID/mem */
 
 typedef struct {
-    osp_str name;       /* comm */
-    osp_str exe;        /* path as the process sees it; " (deleted)" cut off */
-    osp_str cmdline;    /* words joined by blanks */
-    char state;         /* R S D T t Z … of the main thread */
+    osp_str name;    /* comm */
+    osp_str exe;     /* path as the process sees it; " (deleted)" cut off */
+    osp_str cmdline; /* words joined by blanks */
+    char state;      /* R S D T t Z … of the main thread */
     uint32_t uid;
-    uint64_t start_ns;  /* CLOCK_BOOTTIME */
+    uint64_t start_ns; /* CLOCK_BOOTTIME */
     uint32_t nthreads;
     bool is_32bit;
     uint64_t rss_bytes;
-    int ns_pid;         /* its pid in its own pid namespace */
+    int ns_pid; /* its pid in its own pid namespace */
 } osp_process_info;
 bool osp_process_info_read(osp_process *p, osp_arena *a, osp_process_info *out, osp_err *err) OSP_CHECKED;
 
@@ -59,8 +59,8 @@ typedef struct {
     int ns_tid; /* in its own pid namespace, which is how the process itself names it */
     char name[16];
     char state;
-    uint64_t run_ns;     /* on a CPU (schedstat) */
-    uint64_t wait_ns;    /* runnable, waiting for a CPU (schedstat) */
+    uint64_t run_ns;                   /* on a CPU (schedstat) */
+    uint64_t wait_ns;                  /* runnable, waiting for a CPU (schedstat) */
     uint64_t user_ticks, system_ticks; /* of sysconf(_SC_CLK_TCK) */
     uint64_t voluntary, involuntary;   /* context switches */
 } osp_thread;

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,17 +108,32 @@ static const osp_m *m_of(const osp_go_snapshot *s, long long tid)
     for (uint32_t i = 0; i < s->nm; i++)
         if (s->m[i].tid == tid)
             return &s->m[i];
-    fail_msg("no M on thread %lld", tid);
     return NULL;
 }
 
 static const osp_g *g_of(const osp_go_snapshot *s, const osp_m *m)
 {
-    for (uint32_t i = 0; i < s->ng; i++)
+    for (uint32_t i = 0; m && i < s->ng; i++)
         if (s->g[i].m == m->addr)
             return &s->g[i];
-    fail_msg("no goroutine on M %lld", (long long)m->id);
     return NULL;
+}
+
+/* A snapshot of the program at rest: after its answer the main goroutine is under way to its next read for a while. */
+static void snapshot_at_rest(osp_go *go, osp_arena *a, const truth *t, osp_go_snapshot *s)
+{
+    for (int i = 0; i < 100000; i++) {
+        osp_err err = {0};
+        if (!osp_go_snapshot_read(go, a, s, &err))
+            fail_msg("%s", err.msg);
+        const osp_g *g = g_of(s, m_of(s, t->main_tid));
+        if (s->torn == 0 && g && osp_str_eq(osp_go_status_text(g->status), S("syscall")) &&
+            g_of(s, m_of(s, t->spin_tid)))
+            return;
+        osp_arena_drop(a);
+        sched_yield();
+    }
+    fail_msg("the program comes to no rest");
 }
 
 static void goroutine_sits(osp_go *go, osp_object *o, const osp_go_snapshot *s, long long goid, long long tid,
@@ -125,6 +141,8 @@ static void goroutine_sits(osp_go *go, osp_object *o, const osp_go_snapshot *s, 
 {
     const osp_m *m = m_of(s, tid);
     const osp_g *g = g_of(s, m);
+    if (!g)
+        fail_msg("no goroutine on thread %lld", tid);
     assert_int_equal(g->goid, goid);
     assert_true(g->addr == m->curg);
     osp_str text = osp_go_status_text(g->status);
@@ -162,8 +180,9 @@ static void a_program_read_from_outside_is_what_it_says_of_itself(void **state)
 {
     const char *program = *state;
     osp_err err = {0};
-    osp_arena a;
+    osp_arena a, rows;
     osp_arena_init(&a, 16 << 20);
+    osp_arena_init(&rows, 16 << 20);
     child c = start(program);
     truth t = ask(&c);
     osp_process *p = osp_process_open(c.pid, &err);
@@ -184,12 +203,7 @@ static void a_program_read_from_outside_is_what_it_says_of_itself(void **state)
     bool experiment = strstr(t.version, "X:") != NULL;
     assert_true(osp_str_eq(by, experiment ? S("DWARF") : S("table")));
     osp_go_snapshot s;
-    bool done = false;
-    for (int i = 0; i < 10 && !done; i++) { /* Ms come and go */
-        if (!osp_go_snapshot_read(go, &a, &s, &err))
-            fail_msg("%s", err.msg);
-        done = s.torn == 0;
-    }
+    snapshot_at_rest(go, &rows, &t, &s);
     assert_true(go->checked);
     assert_int_equal(s.torn, 0);
     assert_int_equal(s.np, t.maxprocs);
@@ -225,7 +239,7 @@ static void a_program_read_from_outside_is_what_it_says_of_itself(void **state)
                 osp_go_global(go, S("runtime.allglen"), &allglen));
     assert_true(osp_go_word(go, allgs, &array) && osp_go_word(go, allgptr, &length) && array == length);
     assert_true(osp_go_word(go, allgs + 8, &length) && osp_go_word(go, allglen, &array) && array == length);
-    print_message("%s: %.*s by %.*s, %u Ms, %u Ps, g at fs:%lld\n", program, STRF(v), STRF(by), s.nm, s.np,
+    print_message("# %s: %.*s by %.*s, %u Ms, %u Ps, g at fs:%lld\n", program, STRF(v), STRF(by), s.nm, s.np,
                   (long long)offset);
 
     osp_m m;
@@ -241,6 +255,7 @@ static void a_program_read_from_outside_is_what_it_says_of_itself(void **state)
     osp_objects_drop(objects);
     osp_process_close(p);
     end(&c);
+    osp_arena_drop(&rows);
     osp_arena_drop(&a);
 }
 
@@ -288,7 +303,7 @@ enum { NVARIANTS = sizeof variants / sizeof *variants };
 static void skipped_without_go(void **state)
 {
     (void)state;
-    print_message("skipped: no Go toolchain builds %s here\n", (const char *)*state);
+    print_message("# skipped: no Go toolchain builds %s here\n", (const char *)*state);
     skip();
 }
 

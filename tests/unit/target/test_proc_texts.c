@@ -70,8 +70,8 @@ static void a_thread_name_may_hold_blanks_and_parentheses(void **state)
 {
     (void)state;
     osp_stat_line st;
-    assert_true(osp_stat_parse(S("4711 (a) R (b) S 1 4711 4711 0 -1 4194560 1 2 3 4 55 66 0 0 20 0 7 0 8888 1 2 3\n"),
-                               &st));
+    assert_true(
+        osp_stat_parse(S("4711 (a) R (b) S 1 4711 4711 0 -1 4194560 1 2 3 4 55 66 0 0 20 0 7 0 8888 1 2 3\n"), &st));
     assert_true(osp_str_eq(st.name, S("a) R (b")));
     assert_int_equal(st.state, 'S');
     assert_int_equal(st.parent, 1);

@@ -84,7 +84,7 @@ static void a_thread_of_the_kernel_is_refused(void **state)
     osp_stat_line st;
     if (!osp_read_small("/proc/2/stat", buf, sizeof buf, &text, &err) || !osp_stat_parse(text, &st) ||
         !osp_str_eq(st.name, S("kthreadd"))) {
-        print_message("skipped: pid 2 is not kthreadd here (a container)\n");
+        print_message("# skipped: pid 2 is not kthreadd here (a container)\n");
         skip();
     }
     refuse(2, OSP_EUSAGE, "`kthreadd` is a thread of the kernel");
@@ -95,12 +95,11 @@ static void a_32_bit_program_is_refused(void **state)
     (void)state;
     /* ELF header, one program header, and: mov $29 (pause),%eax; int $0x80; jmp back */
     static const unsigned char program[] = {
-        0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0,
-        0x54, 0x80, 0x04, 0x08, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x34, 0, 0x20, 0, 1, 0, 0, 0,
-        0, 0, 0, 0,
-        1, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x04, 0x08, 0, 0x80, 0x04, 0x08,
-        0x5d, 0, 0, 0, 0x5d, 0, 0, 0, 5, 0, 0, 0, 0, 0x10, 0, 0,
-        0xb8, 29, 0, 0, 0, 0xcd, 0x80, 0xeb, 0xf7,
+        0x7f, 'E', 'L',  'F', 1,    1,    1,    0,    0,    0,    0,    0,    0, 0,    0,    0,    2,    0, 3,
+        0,    1,   0,    0,   0,    0x54, 0x80, 0x04, 0x08, 0x34, 0,    0,    0, 0,    0,    0,    0,    0, 0,
+        0,    0,   0x34, 0,   0x20, 0,    1,    0,    0,    0,    0,    0,    0, 0,    1,    0,    0,    0, 0,
+        0,    0,   0,    0,   0x80, 0x04, 0x08, 0,    0x80, 0x04, 0x08, 0x5d, 0, 0,    0,    0x5d, 0,    0, 0,
+        5,    0,   0,    0,   0,    0x10, 0,    0,    0xb8, 29,   0,    0,    0, 0xcd, 0x80, 0xeb, 0xf7,
     };
     int fd = memfd_create("small", MFD_CLOEXEC);
     assert_int_equal(write(fd, program, sizeof program), sizeof program);
@@ -121,7 +120,7 @@ static void a_32_bit_program_is_refused(void **state)
     close(fd);
     if (failed) {
         waitpid(pid, NULL, 0);
-        print_message("skipped: this kernel runs no 32-bit programs\n");
+        print_message("# skipped: this kernel runs no 32-bit programs\n");
         skip();
     }
     refuse(pid, OSP_EUSAGE, "is a 32-bit program");
@@ -357,7 +356,7 @@ static void the_host_is_measured(void **state)
     assert_int_equal(h.uid, geteuid());
     if (h.has_bpf_loop)
         assert_true(h.bpf_works);
-    print_message("release %s btf %d bpf %d loop %d hardware %d clock %s\n", h.release, h.has_btf, h.bpf_works,
+    print_message("# release %s btf %d bpf %d loop %d hardware %d clock %s\n", h.release, h.has_btf, h.bpf_works,
                   h.has_bpf_loop, h.hardware_events, h.clocksource);
 }
 

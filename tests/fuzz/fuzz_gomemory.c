@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A Go process whose memory is the input, from address 4096 on: the first byte picks the release, the words behind it
+ * are the runtime's globals. Also the decoder of the runtime's code, over the same bytes. */
+#include "goruntime/goruntime_internal.h"
+#include "target/target_internal.h"
+
+#include <stdlib.h>
+
+enum { BASE = 4096 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+static bool read_input(void *ctx, uint64_t addr, void *dst, size_t n, osp_err *err)
+{
+    const osp_span *in = ctx;
+    if (addr < BASE || addr - BASE > in->n || n > in->n - (addr - BASE))
+        return osp_fail(err, OSP_EABSENT, "no memory at 0x%llx", (unsigned long long)addr);
+    memcpy(dst, in->p + (addr - BASE), n);
+    return true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    osp_go_tls_use use;
+    osp_span in = {bytes, n};
+    if (osp_go_tls_decode(in, &use) && use.slot && use.next > n)
+        abort();
+    struct osp_process process = {.pid = 1, .pidfd = -1, .memfd = -1};
+    struct osp_go go = {.process = &process, .mem = {&in, read_input}, .checked = true, .version = S("go1.26.8")};
+    bool newer;
+    go.number = 11800 + (n ? bytes[0] % 11u : 0) * 100;
+    if (!osp_go_layout_of_version(go.number, &go.at, &newer))
+        abort();
+    for (unsigned i = 0; i < OSP_GO_NGLOBALS; i++)
+        go.global[i] = BASE + 8 + 32 * i;
+    osp_arena a;
+    osp_arena_init(&a, 16 << 20);
+    osp_go_snapshot s;
+    osp_err err = {0};
+    if (osp_go_snapshot_read(&go, &a, &s, &err)) {
+        for (uint32_t i = 0; i < s.ng; i++)
+            (void)osp_go_waitreason_text(&go, s.g[i].waitreason);
+        if (s.ng > s.nm || s.np > n || s.nm > n)
+            abort();
+    } else if (err.code == OSP_OK) {
+        abort();
+    }
+    osp_arena_drop(&a);
+    return 0;
+}
