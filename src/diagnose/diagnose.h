@@ -121,6 +121,8 @@ typedef struct osp_facts {
     const osp_stack_fact *stack;
     uint32_t nstack;
     double in[OSP_IN_DOMAINS]; /* shares */
+    const osp_stack_fact *yield; /* goroutines seen waiting in runtime.Gosched: stack, goid, samples = times seen */
+    uint32_t nyield;
     const osp_thread_fact *thread;
     uint32_t nthread;
     const osp_loop_fact *loop; /* of the hottest functions */

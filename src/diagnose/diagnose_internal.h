@@ -106,6 +106,16 @@ void osp_finding_blame(const osp_facts *f, osp_finding *x, const osp_blamed *b);
 osp_str osp_call_text(osp_arena *a, const osp_call *c);
 osp_str osp_rate_text(osp_arena *a, double per_s); /* "4.1 million", "210 000", "12" */
 
+/* ---- goroutines that yield ----------------------------------------------------------------------------------- */
+
+/* Looks now and then which goroutines stand in runtime.Gosched. NULL if this process does not let us. */
+typedef struct osp_yields osp_yields;
+osp_yields *osp_yields_new(osp_go *go, osp_process *p, const osp_map *map, uint32_t nmap, osp_objects *objects);
+void osp_yields_drop(osp_yields *y);
+void osp_yields_look(osp_yields *y);
+/* Fill f->yield. The texts live as long as the objects. */
+void osp_yields_facts(osp_yields *y, osp_facts *f);
+
 /* ---- digesting ------------------------------------------------------------------------------------------------ */
 
 /* From a symbolised profile to stack facts: f->stack, samples, in[], unsymbolised. leaf_addr[i]: run address and

@@ -23,6 +23,7 @@ typedef struct {
     osp_go *go;
     osp_arena *arena;
     const osp_sample_opts *caller;
+    osp_yields *yields; /* or NULL */
     reading before;
     bool started;
 } watch;
@@ -47,6 +48,8 @@ static void on_progress(void *ctx, const osp_sample_stats *so_far, double elapse
     if (!w->started && take(w, &now, &ignored))
         w->before = now;
     w->started = true;
+    if (w->yields)
+        osp_yields_look(w->yields);
     if (w->caller->progress)
         w->caller->progress(w->caller->progress_ctx, so_far, elapsed_s);
 }
@@ -235,6 +238,8 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
         f->process.name = exe;
     if (w.go)
         f->go_version = osp_arena_str(a, osp_go_version(w.go));
+    if (w.go)
+        w.yields = osp_yields_new(w.go, w.process, map, nmap, opts->objects);
     else if (f->is_go)
         f->go_unreadable = osp_arena_str(a, osp_str_from(no_go.msg));
     if (!take(&w, &w.before, err))
@@ -248,10 +253,15 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
     osp_err ended; /* it ended while we looked: what was sampled still counts */
     if (!take(&w, &after, &ended))
         after = (reading){.ns = osp_monotonic_ns()};
+    if (w.yields) {
+        osp_yields_look(w.yields);
+        osp_yields_facts(w.yields, f);
+    }
     ok = fill(&w, &after, &keep->recording, map, nmap, &keep->symbolised, f, err);
 out:
     if (!ok)
         osp_observed_drop(keep);
+    osp_yields_drop(w.yields);
     osp_go_close(w.go);
     osp_process_close(w.process);
     return ok;

@@ -105,6 +105,49 @@ static void check_select(const osp_facts *f, osp_findings *out)
 
 /* ---- Gosched ------------------------------------------------------------------------------------------------- */
 
+/* Who calls Gosched: by the goroutines that were seen waiting in it, else by the few samples that caught the call. */
+static bool blame_yields(const osp_facts *f, const osp_mark *mark, const bool *chosen, osp_blamed *out)
+{
+    uint64_t most = 0;
+    *out = (osp_blamed){0};
+    for (uint32_t i = 0; i < f->nyield; i++) {
+        const osp_stack_fact *s = &f->yield[i];
+        uint32_t at = runtime_entry(s);
+        if (at == UINT32_MAX || at + 1 >= s->ncall)
+            continue;
+        uint64_t seen = 0;
+        for (uint32_t k = 0; k < f->nyield; k++) {
+            uint32_t other = runtime_entry(&f->yield[k]);
+            if (other != UINT32_MAX && other + 1 < f->yield[k].ncall &&
+                osp_str_eq(f->yield[k].call[other + 1].func, s->call[at + 1].func))
+                seen += f->yield[k].samples;
+        }
+        if (seen > most) {
+            most = seen;
+            *out = (osp_blamed){.call = &s->call[at + 1], .stack = s};
+        }
+    }
+    return out->call || osp_blame(f, mark, chosen, out);
+}
+
+/* How many goroutines yield: those seen to wait in Gosched, or to call it. */
+static uint32_t count_yielders(const osp_facts *f, const osp_mark *mark)
+{
+    uint64_t ids[64];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->nyield + f->nstack; i++) {
+        const osp_stack_fact *s = i < f->nyield ? &f->yield[i] : &f->stack[i - f->nyield];
+        uint32_t k = 0;
+        if (!s->goid || (i >= f->nyield && mark[i - f->nyield].call == UINT32_MAX))
+            continue;
+        while (k < n && ids[k] != s->goid)
+            k++;
+        if (k == n && n < 64)
+            ids[n++] = s->goid;
+    }
+    return n;
+}
+
 static void check_gosched(const osp_facts *f, osp_findings *out)
 {
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
@@ -127,7 +170,10 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
         uint32_t at = osp_call_of_kind(s, OSP_CALL_RUNTIME);
         mark[i].sign = yields || osp_domain_of(s->call + at, s->ncall - at, true) == OSP_IN_GO_SCHEDULER;
     }
-    if (!yielding)
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < f->nyield; i++)
+        seen += f->yield[i].samples;
+    if (yielding < 0.05 && seen < 2)
         return;
     osp_marks_add_bodies(f, mark);
     osp_marked m;
@@ -138,8 +184,7 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
         return;
     osp_blamed who;
     double low = m.of_tasks - 2 * osp_share_error(m.of_tasks, m.samples);
-    if (m.demand < demand_floor || m.sign + m.with < 0.1 || low < 0.5 || yielding < 0.1 * m.sign ||
-        !osp_blame(f, mark, m.chosen, &who))
+    if (m.demand < demand_floor || m.sign + m.with < 0.1 || low < 0.5 || !blame_yields(f, mark, m.chosen, &who))
         return;
     /* A yield takes well under a microsecond: goroutines that do anything between yields switch less often. */
     double ticks = f->sched_ticks_per_s;
@@ -151,17 +196,7 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
         return;
     osp_arena *a = f->arena;
     osp_finding_blame(f, x, &who);
-    uint64_t ids[64];
-    uint32_t nid = 0;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        uint32_t k = 0;
-        if (mark[i].call == UINT32_MAX || !f->stack[i].goid)
-            continue;
-        while (k < nid && ids[k] != f->stack[i].goid)
-            k++;
-        if (k == nid && nid < 64)
-            ids[nid++] = f->stack[i].goid;
-    }
+    uint32_t yielders = count_yielders(f, mark);
     x->summary = osp_arena_fmt(a, "%.*s waits by calling runtime.Gosched in a loop: %.0f %% of this process's CPU is scheduling.",
                                STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
     osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples in the scheduler",
@@ -169,12 +204,14 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
                          100 * (m.sign + m.with), "%", "samples");
     if (ticks >= 0) {
         osp_finding_evidence(f, x, S("of goroutines"), ticks, "switches/s", "p.schedtick");
-        if (nid)
-            osp_finding_evidence(f, x, osp_arena_fmt(a, "by each of %u goroutines", nid),
-                                 ticks / nid, "yields/s", "p.schedtick");
+        if (yielders)
+            osp_finding_evidence(f, x, osp_arena_fmt(a, "by each of %u goroutine%s", yielders, yielders == 1 ? "" : "s"),
+                                 ticks / yielders, "yields/s", "p.schedtick");
     }
-    osp_finding_evidence(f, x, S("of all samples below Gosched"), 100 * yielding, "%",
-                         "samples");
+    if (seen)
+        osp_finding_evidence(f, x, S("a goroutine was seen waiting in Gosched"), (double)seen, "times", "g.sched");
+    else
+        osp_finding_evidence(f, x, S("of all samples below Gosched"), 100 * yielding, "%", "samples");
     osp_finding_evidence(f, x, S("of a core wanted by its threads"), 100 * m.demand, "%", "schedstat");
     x->next = osp_arena_fmt(a, "let %.*s wait on a channel, a sync.Cond or a WaitGroup instead", STRF(who.call->func));
 }

@@ -397,6 +397,28 @@ static void goroutines_that_yield_in_a_loop_are_found(void **state)
     assert_int_equal(f.n, 1);
 }
 
+static void yielding_goroutines_are_named_where_samples_show_only_the_scheduler(void **state)
+{
+    (void)state;
+    made_up *m = made_up_new(true);
+    made_up_thread(m, 11, 1, true);
+    m->facts.sched_ticks_per_s = 6e6;
+    made_up_stack(m, 11, 0, 300, "r:runtime.mcall@asm_amd64.s r:runtime.later_name@proc.go r:runtime.schedule@proc.go");
+    nothing_is_found(m);
+    made_up_stack(m, 11, 0, 1, "r:runtime.mcall@asm_amd64.s r:runtime.schedule@proc.go");
+    osp_stack_fact waits[2];
+    for (uint64_t i = 0; i < 2; i++) {
+        made_up_stack(m, 11, 20 + i, 14, GO "g:main.(*Gate).await@gate.go r:runtime.Gosched@proc.go");
+        waits[i] = m->stack[--m->facts.nstack];
+        m->facts.samples -= 14;
+        m->thread[0].samples -= 14;
+    }
+    m->facts.yield = waits;
+    m->facts.nyield = 2;
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "busy-spin", "Gosched", "main.(*Gate).await");
+}
+
 static void a_scheduler_that_is_busy_without_yields_is_another_illness(void **state)
 {
     (void)state;
@@ -637,6 +659,7 @@ int main(void)
         cmocka_unit_test(a_select_that_receives_is_work),
         cmocka_unit_test(a_select_beside_real_work_in_its_loop_is_fine),
         cmocka_unit_test(goroutines_that_yield_in_a_loop_are_found),
+        cmocka_unit_test(yielding_goroutines_are_named_where_samples_show_only_the_scheduler),
         cmocka_unit_test(a_scheduler_that_is_busy_without_yields_is_another_illness),
         cmocka_unit_test(a_yield_between_pieces_of_work_is_fine),
         cmocka_unit_test(a_c_loop_that_only_reads_a_flag_is_found),
