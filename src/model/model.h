@@ -171,6 +171,9 @@ typedef struct osp_frame_text {
 typedef size_t osp_lines_of(void *ctx, osp_location_id at, osp_frame_text *out, size_t max);
 osp_profile *osp_profile_with_lines(const osp_profile *of, osp_lines_of *lines_of, void *ctx, osp_err *err);
 
+/* The same profile with one more comment, shared likewise. */
+osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, osp_err *err);
+
 /* ---- asking ------------------------------------------------------------------------------------------------ */
 
 /* What somebody wants to see. */

@@ -194,3 +194,35 @@ osp_profile *osp_profile_with_lines(const osp_profile *of, osp_lines_of *lines_o
     }
     return p;
 }
+
+osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, osp_err *err)
+{
+    osp_profile *p = malloc(sizeof *p);
+    if (!p) {
+        osp_fail_memory(err, "adding a comment");
+        return NULL;
+    }
+    *p = *of;
+    p->input = (osp_file){0};
+    p->unpacked = (osp_span){0};
+    p->shares = of;
+    osp_arena_init(&p->arena, SIZE_MAX / 2);
+    osp_str *text = osp_new(&p->arena, osp_str, (size_t)of->strings.n + 1);
+    osp_string_id *id = osp_new(&p->arena, osp_string_id, (size_t)of->comments.n + 1);
+    osp_str copy = osp_arena_str(&p->arena, comment);
+    if (!text || !id || !copy.p) {
+        osp_profile_drop(p);
+        osp_fail_memory(err, "adding a comment");
+        return NULL;
+    }
+    memcpy(text, of->strings.text, of->strings.n * sizeof *text);
+    if (of->comments.n)
+        memcpy(id, of->comments.text, of->comments.n * sizeof *id);
+    text[of->strings.n] = copy;
+    id[of->comments.n].i = of->strings.n;
+    p->strings.text = text;
+    p->strings.n = of->strings.n + 1;
+    p->comments.text = id;
+    p->comments.n = of->comments.n + 1;
+    return p;
+}

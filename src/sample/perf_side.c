@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 enum {
-    RING_PAGES = 32,
+    RING_PAGES_MOST = 256, /* tried first; the kernel bounds what an ordinary user may lock */
+    RING_PAGES_LEAST = 16,
     STACK_BYTES = 16384,
     RECORD_MAX = 65536,
     MAX_WORDS = OSP_MAX_KERNEL + OSP_MAX_USER + 512,
@@ -35,6 +36,7 @@ struct thread_event {
     struct perf_event_mmap_page *ring; /* NULL: no memory left to be locked, the thread is not sampled */
     char name[16];
     bool ended;
+    size_t pages; /* of the ring, a power of two */
 };
 
 struct osp_perf_side {
@@ -105,8 +107,7 @@ static int open_event(const osp_perf_side *s, int tid, bool kernel)
         .exclude_hv = 1,
         .use_clockid = 1,
         .clockid = CLOCK_MONOTONIC,
-        .wakeup_watermark = RING_PAGES * 4096 / 4,
-        .watermark = 1,
+        .wakeup_events = 1, /* the sooner it is unwound, the less the rest of the process has moved on */
     };
     return (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
@@ -136,13 +137,19 @@ static bool add_thread(osp_perf_side *s, const osp_thread *t, osp_err *err)
                                         "<= 2 and a process of your own");
     if (fd < 0)
         return osp_fail_errno(err, errno, "perf_event_open");
-    void *ring = mmap(NULL, (1 + RING_PAGES) * s->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    size_t pages = RING_PAGES_MOST * 2;
+    void *ring = MAP_FAILED;
+    while (ring == MAP_FAILED && pages > RING_PAGES_LEAST) {
+        pages /= 2;
+        ring = mmap(NULL, (1 + pages) * s->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
     if (ring == MAP_FAILED && s->n == 0) {
         osp_fail_errno(err, errno, "mapping a perf ring (see kernel.perf_event_mlock_kb)");
         close(fd);
         return false;
     }
-    s->event[s->n] = (struct thread_event){.tid = t->tid, .fd = fd, .ring = ring == MAP_FAILED ? NULL : ring};
+    s->event[s->n] = (struct thread_event){
+        .tid = t->tid, .fd = fd, .ring = ring == MAP_FAILED ? NULL : ring, .pages = pages};
     memcpy(s->event[s->n].name, t->name, sizeof t->name);
     s->n++;
     return true;
@@ -200,7 +207,7 @@ static void close_events(osp_perf_side *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         if (s->event[i].ring)
-            munmap(s->event[i].ring, (1 + RING_PAGES) * s->page);
+            munmap(s->event[i].ring, (1 + s->event[i].pages) * s->page);
         close(s->event[i].fd);
     }
     free(s->event);
@@ -320,7 +327,7 @@ static void copy_out(const uint8_t *data, uint64_t size, uint64_t at, void *dst,
 static void drain_ring(osp_perf_side *s, const struct thread_event *e, osp_collector *c)
 {
     const uint8_t *data = (const uint8_t *)e->ring + s->page;
-    uint64_t size = RING_PAGES * s->page, tail = e->ring->data_tail;
+    uint64_t size = e->pages * s->page, tail = e->ring->data_tail;
     uint64_t head = __atomic_load_n(&e->ring->data_head, __ATOMIC_ACQUIRE);
     while (head - tail >= sizeof(struct perf_event_header)) {
         struct perf_event_header h;

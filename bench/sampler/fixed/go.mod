@@ -1,0 +1,3 @@
+module osprey.test/fixed
+
+go 1.18

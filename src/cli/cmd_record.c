@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* osprey record: CPU samples of a process into a pprof file. */
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/cli_internal.h"
+#include "pprof/pprof.h"
+#include "sample/sample.h"
+#include "symbol/symbol.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const osp_option options[] = {
+    {"output", 'o', "FILE", "where the profile goes (NAME.cpu.pb.gz)"},
+    {"duration", 'd', "SECONDS", "how long to sample (30; a program started after -- : until it ends)"},
+    {"frequency", 'F', "HZ", "samples per second of CPU time (99, more for light loads)"},
+    {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
+    {"cost", 0, NULL, "say what sampling cost"},
+    {"json", 0, NULL, "the summary as one JSON object"},
+    {0},
+};
+
+static const char *const examples[] = {
+    "record 4711",
+    "record 4711 -d 10 -o slow.pb.gz",
+    "record -- ./server --port 8080",
+    NULL,
+};
+
+/* The standard error of a share of 10 %, in percent points. */
+static double standard_error_pct(const osp_sample_stats *s)
+{
+    return s->taken ? 100 * sqrt(0.1 * 0.9 / (double)s->taken) : 100;
+}
+
+struct recorded {
+    osp_recording rec;
+    osp_profile *named, *commented; /* each shares with the one before */
+    osp_symbol_stats symbols;
+};
+
+static void show_progress(void *ctx, const osp_sample_stats *s, double elapsed)
+{
+    osp_progress(ctx, "sampling  %02d:%02d   %llu samples at %u Hz   lost %llu   Ctrl-C keeps what is there",
+                 (int)elapsed / 60, (int)elapsed % 60, (unsigned long long)s->taken, s->hz, (unsigned long long)s->lost);
+}
+
+static void drop(struct recorded *r)
+{
+    osp_profile_drop(r->commented);
+    osp_profile_drop(r->named);
+    osp_recording_drop(&r->rec);
+}
+
+/* What every reader of the file should know of it, in one line: it shows in the head of pprof's reports. */
+static osp_profile *comment(const struct recorded *r, osp_err *err)
+{
+    const osp_sample_stats *s = &r->rec.stats;
+    osp_buf text = osp_buf_of(4096);
+    osp_buf_fmt(&text, "osprey " OSP_VERSION ": %llu samples (±%.1f %% on a share of 10 %%), lost %llu, cut short %llu",
+                (unsigned long long)s->taken, standard_error_pct(s), (unsigned long long)s->lost,
+                (unsigned long long)(s->taken - s->ended[OSP_END_ROOT]));
+    const char *before = " (";
+    for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
+        if (s->ended[e]) {
+            osp_buf_fmt(&text, "%s%llu %s", before, (unsigned long long)s->ended[e],
+                        osp_unwind_end_text((osp_unwind_end)e));
+            before = ", ";
+        }
+    osp_buf_fmt(&text, "%s, addresses without a name %llu of %llu", before[0] == ',' ? ")" : "",
+                (unsigned long long)r->symbols.unnamed, (unsigned long long)r->symbols.locations);
+    if (s->gave_up[0])
+        osp_buf_fmt(&text, "; %s", s->gave_up);
+    osp_profile *p = osp_profile_with_comment(r->named, osp_buf_str(&text), err);
+    osp_buf_drop(&text);
+    return p;
+}
+
+/* Give names to the recording and pack it into out. */
+static bool pack(struct recorded *r, osp_buf *out, osp_err *err)
+{
+    osp_err why;
+    osp_kallsyms *k = osp_kallsyms_open(&why); /* without it kernel addresses stay numbers, and are counted */
+    osp_symbol_sources from = {.object = r->rec.object, .nobject = r->rec.nobject, .kallsyms = k};
+    r->named = osp_symbolise(r->rec.profile, &from, &r->symbols, err);
+    r->commented = r->named ? comment(r, err) : NULL;
+    bool ok = r->commented && osp_pprof_encode_packed(r->commented, OSP_PACK_GZIP, out, err);
+    osp_kallsyms_close(k);
+    return ok;
+}
+
+static double percent(uint64_t part, uint64_t whole) { return whole ? 100.0 * (double)part / (double)whole : 100; }
+
+static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, const struct recorded *r)
+{
+    const osp_sample_stats *s = &r->rec.stats;
+    double seconds = (double)s->duration_ns / 1e9;
+    int width = (int)osp_text_columns(osp_str_from(file));
+    osp_paint(cli, out, OSP_BOLD, "%s", file);
+    osp_buf_fmt(out, "   %llu samples in %.1f s, %u Hz", (unsigned long long)s->taken, seconds, s->hz);
+    if (s->taken)
+        osp_buf_fmt(out, ", ±%.1f %% on a share of 10 %%", standard_error_pct(s));
+    osp_buf_fmt(out, "\n%*s   stacks %.4g %% complete", width, "", percent(s->ended[OSP_END_ROOT], s->taken));
+    for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
+        if (s->ended[e])
+            osp_buf_fmt(out, ", %llu cut: %s", (unsigned long long)s->ended[e], osp_unwind_end_text((osp_unwind_end)e));
+    osp_buf_fmt(out, " · names %.4g %% · lost %llu\n",
+                100 - percent(r->symbols.unnamed, r->symbols.locations), (unsigned long long)s->lost);
+    if (s->gave_up[0])
+        osp_buf_fmt(out, "%*s   %s\n", width, "", s->gave_up);
+    if (osp_cli_given(cli, "cost")) {
+        struct rusage self;
+        getrusage(RUSAGE_SELF, &self);
+        double own = (double)(self.ru_utime.tv_sec + self.ru_stime.tv_sec) +
+                     (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec) / 1e6;
+        osp_buf_fmt(out, "%*s   cost: BPF %.1f ms in %llu runs (%.3f %% of a core), osprey %.2f s CPU, %ld MB\n", width, "",
+                    (double)s->bpf_run_ns / 1e6, (unsigned long long)s->bpf_runs,
+                    (double)s->bpf_run_ns / (double)s->duration_ns * 100, own, self.ru_maxrss / 1024);
+    }
+    osp_buf_fmt(out, "%*s   ", width, "");
+    osp_paint(cli, out, OSP_DIM, "osprey pprof -top %s   ·   go tool pprof %s", file, file);
+    osp_buf_byte(out, '\n');
+}
+
+static void add_json(osp_buf *out, const char *file, const struct recorded *r)
+{
+    const osp_sample_stats *s = &r->rec.stats;
+    osp_json j = osp_json_on(out);
+    osp_json_object(&j, NULL);
+    osp_json_str(&j, "schema", S("osprey.record/1"));
+    osp_json_str(&j, "file", osp_str_from(file));
+    osp_json_uint(&j, "samples", s->taken);
+    osp_json_uint(&j, "duration_ns", s->duration_ns);
+    osp_json_uint(&j, "hz", s->hz);
+    osp_json_num(&j, "standard_error_of_10_percent", standard_error_pct(s) / 100);
+    osp_json_uint(&j, "lost", s->lost);
+    osp_json_uint(&j, "complete", s->ended[OSP_END_ROOT]);
+    osp_json_object(&j, "truncated");
+    for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
+        osp_json_uint(&j, osp_unwind_end_text((osp_unwind_end)e), s->ended[e]);
+    osp_json_end(&j);
+    osp_json_uint(&j, "addresses", r->symbols.locations);
+    osp_json_uint(&j, "unsymbolised", r->symbols.unnamed);
+    osp_json_bool(&j, "bpf", s->by_bpf);
+    osp_json_str(&j, "gave_up", osp_str_from(s->gave_up));
+    osp_json_uint(&j, "bpf_run_ns", s->bpf_run_ns);
+    osp_json_uint(&j, "bpf_runs", s->bpf_runs);
+    osp_json_end(&j);
+}
+
+/* The name of the profile if none was given: the program's, in the current directory. */
+static void default_name(int pid, char *out, size_t size)
+{
+    char path[64], comm[64];
+    osp_str name = S("profile");
+    osp_err err;
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    if (osp_read_small(path, comm, sizeof comm, &name, &err))
+        name = osp_str_trim(name);
+    snprintf(out, size, "%.*s.cpu.pb.gz", STRF(name));
+    for (char *c = out; *c; c++)
+        if (*c == '/' || (unsigned char)*c <= ' ')
+            *c = '_';
+}
+
+static int record(const osp_cli *cli, osp_sample_opts *opts, const char *file, osp_launch *launch)
+{
+    struct recorded r = {0};
+    osp_err err = {0};
+    osp_buf packed = osp_buf_of((size_t)1 << 31), text = osp_buf_of(1 << 16);
+    int status = OSP_EXIT_FAILED;
+    bool ok = osp_record(opts, &r.rec, &err);
+    osp_progress_done(cli);
+    if (ok && r.rec.stats.taken == 0)
+        ok = osp_fail(&err, OSP_EABSENT,
+                      "no samples: the process used no CPU in %.1f s; nothing was written (sample longer with -d)",
+                      (double)r.rec.stats.duration_ns / 1e9);
+    if (ok)
+        ok = pack(&r, &packed, &err) && osp_file_write(file, osp_buf_str(&packed), &err);
+    if (ok) {
+        if (osp_cli_given(cli, "json"))
+            add_json(&text, file, &r);
+        else
+            add_summary(&text, cli, file, &r);
+        status = osp_cli_print(osp_buf_str(&text)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+    } else {
+        status = osp_cli_fail(&err);
+    }
+    /* A program that we started and that outlives the recording goes on; we wait for it, as a shell would. */
+    osp_launch_end(launch, true);
+    osp_buf_drop(&packed);
+    osp_buf_drop(&text);
+    drop(&r);
+    return status;
+}
+
+static int cmd_record(const osp_cli *cli)
+{
+    osp_launch launch = {.go = -1, .status = -1};
+    osp_err err = {0};
+    double seconds, hz;
+    int pid = 0, status = 0;
+    char name[96];
+    bool starts = cli->rest && cli->nrest > 0;
+    if (!osp_cli_number(cli, "duration", 0.1, 86400, starts ? 0 : 30, &seconds) ||
+        !osp_cli_number(cli, "frequency", 1, 20000, 0, &hz))
+        return OSP_EXIT_USAGE;
+    if (starts && cli->noperand)
+        return osp_cli_usage(cli, "give a pid or a command after --, not both");
+    if (!starts && !osp_cli_pid(cli, &pid, &status))
+        return status;
+    osp_sample_opts opts = {
+        .pid = pid,
+        .seconds = seconds,
+        .hz = (uint32_t)hz,
+        .no_bpf = osp_cli_given(cli, "no-bpf"),
+        .stop = osp_stop_flag(),
+        .progress = cli->progress ? show_progress : NULL,
+        .progress_ctx = (void *)(uintptr_t)cli,
+    };
+    if (starts) {
+        if (!osp_launch_start(cli->rest, &launch, &err))
+            return osp_cli_fail(&err);
+        opts.pid = launch.pid;
+        opts.release = osp_launch_release;
+        opts.release_ctx = &launch;
+        osp_str base = osp_str_base(osp_str_from(cli->rest[0]));
+        snprintf(name, sizeof name, "%.*s.cpu.pb.gz", STRF(osp_str_head(base, 80)));
+    } else {
+        default_name(pid, name, sizeof name);
+    }
+    const char *file = osp_cli_given(cli, "output") ? osp_cli_value(cli, "output") : name;
+    opts.objects = osp_objects_new(NULL);
+    if (!opts.objects) {
+        osp_fail_memory(&err, "starting to sample");
+        osp_launch_end(&launch, false);
+        return osp_cli_fail(&err);
+    }
+    status = record(cli, &opts, file, &launch);
+    osp_objects_drop(opts.objects);
+    return status;
+}
+
+extern const osp_command osp_command_record;
+const osp_command osp_command_record = {
+    .name = "record",
+    .args = "PID | -- COMMAND",
+    .summary = "sample where a process spends its CPU time, into a pprof file",
+    .examples = examples,
+    .options = options,
+    .run = cmd_record,
+};

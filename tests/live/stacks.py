@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Profiles as the peer reads them: `go tool pprof -traces`."""
+import re
+import subprocess
+
+
+class Stack:
+    """One sample: its value in the first type, its frames leaf first, its labels."""
+
+    def __init__(self):
+        self.value, self.frames, self.labels = 0, [], {}
+
+    def has(self, *chain):
+        """Do these frames stand in the stack in this order, root to leaf?"""
+        rest = iter(self.frames[::-1])
+        return all(any(want == frame for frame in rest) for want in chain)
+
+
+def read(profile):
+    """All samples of a profile."""
+    text = subprocess.run(["go", "tool", "pprof", "-traces", "-sample_index=samples", profile], check=True,
+                          capture_output=True, text=True).stdout
+    found, stack = [], None
+    for line in text.splitlines():
+        if line.startswith("-----------+"):
+            if stack and stack.frames:
+                found.append(stack)
+            stack = Stack()
+            continue
+        if not stack:
+            continue
+        first = re.match(r"^ *(\d+) {3}(\S.*)$", line)
+        more = re.match(r"^ {13}(\S.*)$", line)
+        label = re.match(r"^ *([^: ][^:]*): {2}(.*)$", line)
+        if not stack.frames and first:
+            stack.value, stack.frames = int(first[1]), [plain(first[2])]
+        elif stack.frames and more:
+            stack.frames.append(plain(more[1]))
+        elif not stack.frames and label:
+            stack.labels[label[1]] = label[2]
+    return found + ([stack] if stack and stack.frames else [])
+
+
+def plain(frame):
+    return frame.removesuffix(" (inline)")
+
+
+def share(stacks, test):
+    """Of all samples, the fraction for which test(stack) is true."""
+    total = sum(s.value for s in stacks)
+    return sum(s.value for s in stacks if test(s)) / total if total else 0.0
