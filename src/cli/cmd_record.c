@@ -168,6 +168,20 @@ static void default_name(int pid, char *out, size_t size)
             *c = '_';
 }
 
+/* Why there is not one sample. Always false. */
+static bool explain_nothing(int pid, const osp_sample_stats *s, osp_err *err)
+{
+    double seconds = (double)s->duration_ns / 1e9;
+    if (s->state == 'T' || s->state == 't')
+        return osp_fail(err, OSP_EABSENT, "no samples, nothing written: process %d is stopped; `kill -CONT %d` lets it go on",
+                        pid, pid);
+    if (!s->state)
+        return osp_fail(err, OSP_EABSENT, "no samples, nothing written: process %d ended after %.2f s", pid, seconds);
+    return osp_fail(err, OSP_EABSENT,
+                    "no samples, nothing written: process %d used no CPU time in %.1f s; sample longer with -d", pid,
+                    seconds);
+}
+
 static int record(const osp_cli *cli, osp_sample_opts *opts, const char *file, osp_launch *launch)
 {
     struct recorded r = {0};
@@ -177,9 +191,7 @@ static int record(const osp_cli *cli, osp_sample_opts *opts, const char *file, o
     bool ok = osp_record(opts, &r.rec, &err);
     osp_progress_done(cli);
     if (ok && r.rec.stats.taken == 0)
-        ok = osp_fail(&err, OSP_EABSENT,
-                      "no samples: the process used no CPU in %.1f s; nothing was written (sample longer with -d)",
-                      (double)r.rec.stats.duration_ns / 1e9);
+        ok = explain_nothing(opts->pid, &r.rec.stats, &err);
     if (ok)
         ok = pack(&r, &packed, &err) && osp_file_write(file, osp_buf_str(&packed), &err);
     if (ok) {

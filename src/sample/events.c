@@ -118,7 +118,7 @@ static bool open_threads(osp_events *e, osp_process *p, struct perf_event_attr *
                 osp_arena_drop(&a);
                 goto out;
             }
-            if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) != 0) {
+            if (!attr->enable_on_exec && ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) != 0) {
                 osp_fail_errno(err, errno, "starting a perf event");
                 osp_arena_drop(&a);
                 goto out;
@@ -134,7 +134,7 @@ out:
     return ok;
 }
 
-bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, osp_err *err)
+bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, bool on_exec, osp_err *err)
 {
     struct perf_event_attr attr = {
         .size = sizeof attr,
@@ -143,6 +143,7 @@ bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, os
         .sample_period = 1000000000u / hz,
         .disabled = 1,
         .inherit = 1,
+        .enable_on_exec = on_exec,
     };
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {

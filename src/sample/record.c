@@ -89,13 +89,7 @@ static double load_since(struct recording *r)
 static bool open_process(struct recording *r, osp_err *err)
 {
     r->process = osp_process_open(r->opts->pid, err);
-    if (!r->process || !osp_process_info_read(r->process, &r->arena, &r->info, err))
-        return false;
-    if (r->info.is_32bit)
-        return osp_fail(err, OSP_EUSAGE, "process %d is a 32-bit program: only 64-bit ones can be sampled", r->opts->pid);
-    if (r->info.state == 'Z')
-        return osp_fail(err, OSP_EABSENT, "process %d has ended (its parent has not waited for it yet)", r->opts->pid);
-    return true;
+    return r->process && osp_process_info_read(r->process, &r->arena, &r->info, err);
 }
 
 /* Read the mappings; if they changed, find Go and hand the tables over. */
@@ -127,11 +121,11 @@ static bool refresh_space(struct recording *r, osp_err *err)
     return true;
 }
 
-static bool open_events(struct recording *r, osp_err *err)
+static bool open_events(struct recording *r, bool on_exec, osp_err *err)
 {
     if (r->perf)
         return osp_perf_side_start(r->perf, r->hz, err);
-    return osp_events_open(&r->events, r->process, r->hz, osp_bpf_side_program(r->bpf), err);
+    return osp_events_open(&r->events, r->process, r->hz, osp_bpf_side_program(r->bpf), on_exec, err);
 }
 
 /* BPF, or say in stats.gave_up why not and prepare the fallback. */
@@ -152,7 +146,7 @@ static bool open_means(struct recording *r, osp_err *err)
 }
 
 /* Start the events. A child of ours is let go first and becomes another program: its tables can only be read after
- * that, but the events wait on it already, so that they miss at most its first milliseconds. */
+ * that, but the BPF events wait on it already and begin with it. */
 static bool start(struct recording *r, osp_err *err)
 {
     bool child = r->opts->release != NULL;
@@ -166,15 +160,15 @@ static bool start(struct recording *r, osp_err *err)
         r->hz = r->opts->hz ? r->opts->hz : USUAL_HZ;
         /* An entry without mappings: the first samples come as copies and are unwound once the tables are read. */
         return (!r->bpf || osp_bpf_side_space(r->bpf, r->opts->pid, &empty, &none, err)) &&
-               r->opts->release(r->opts->release_ctx, err) &&
-               osp_process_info_read(r->process, &r->arena, &r->info, err) && open_events(r, err) &&
-               refresh_space(r, err);
+               (r->perf || open_events(r, true, err)) && r->opts->release(r->opts->release_ctx, err) &&
+               osp_process_info_read(r->process, &r->arena, &r->info, err) &&
+               (r->bpf || open_events(r, false, err)) && refresh_space(r, err);
     }
     if (!refresh_space(r, err))
         return false;
     double cores = load_since(r);
     r->hz = r->opts->hz ? r->opts->hz : rate_for(cores, r->opts->seconds);
-    return open_events(r, err);
+    return open_events(r, false, err);
 }
 
 /* Take what waits. Samples that met code without a table wait for the mappings to be read again. */
@@ -227,9 +221,9 @@ static void adapt_rate(struct recording *r)
     uint32_t before = r->hz;
     r->hz = hz;
     osp_events_close(&r->events);
-    if (!open_events(r, &err)) {
+    if (!open_events(r, false, &err)) {
         r->hz = before;
-        if (!open_events(r, &err)) /* the process is ending: the loop will see it */
+        if (!open_events(r, false, &err)) /* the process is ending: the loop will see it */
             r->hz = hz;
     }
 }
@@ -288,6 +282,9 @@ bool osp_record(const osp_sample_opts *opts, osp_recording *out, osp_err *err)
     drain(&r);
     read_stats(&r);
     r.stats.duration_ns = stopped - r.start_ns;
+    osp_err gone;
+    if (osp_process_alive(r.process) && osp_process_info_read(r.process, &r.arena, &r.info, &gone))
+        r.stats.state = r.info.state;
     osp_profile_head head = {
         .time_ns = wall,
         .duration_ns = (int64_t)r.stats.duration_ns,

@@ -36,6 +36,7 @@ typedef struct osp_sample_stats {
     uint64_t bpf_run_ns, bpf_runs;       /* the kernel's own run-time statistics, if it keeps them */
     uint32_t hz;                         /* at the end */
     bool by_bpf;
+    char state; /* of the process at the end: R S D T …; 0 = it has ended */
     char gave_up[160];                   /* one line: what the fallback could not do and why; "" if nothing */
 } osp_sample_stats;
 

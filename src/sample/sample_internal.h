@@ -74,8 +74,8 @@ typedef struct osp_events {
     bool all_cpus;
 } osp_events;
 
-/* Open them at hz, attach the BPF program, start. */
-bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, osp_err *err) OSP_CHECKED;
+/* Open them at hz, attach the BPF program, start: at once, or when the process execs. */
+bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, bool on_exec, osp_err *err) OSP_CHECKED;
 void osp_events_close(osp_events *e);
 
 /* ---- copied.c ---------------------------------------------------------------------------------------------- */

@@ -231,7 +231,7 @@ static bool fit_to_read(osp_process *p, osp_err *err)
     osp_str_z(st.name, p->name, sizeof p->name);
     p->start_ticks = st.start_ticks;
     if (st.flags & PF_KTHREAD_BIT)
-        return osp_fail(err, OSP_EUSAGE,
+        return osp_fail(err, OSP_EABSENT,
                         "cannot read pid %d: `%s` is a thread of the kernel and has no memory of its own; give the "
                         "pid of a program",
                         p->pid, p->name);
@@ -260,7 +260,7 @@ static bool fit_to_read(osp_process *p, osp_err *err)
     if (fd < 0)
         return osp_refused(p, errno, "memory", err);
     if (elf_class(p->pid) == 1)
-        return osp_fail(err, OSP_EUSAGE,
+        return osp_fail(err, OSP_ELIMIT,
                         "cannot read pid %d: `%s` is a 32-bit program and osprey knows 64-bit ones only; use perf",
                         p->pid, p->name);
     return true;

@@ -269,6 +269,9 @@ def main():
             tap.case("a kernel thread", refused(osprey, ["2"], "2", work))
             tap.case("no such program", refused(osprey, [], "/nonexistent/program", work, ["--", "/nonexistent/program"]))
             child, out = start([str(folder / "c-compute")])
+            child.send_signal(signal.SIGSTOP)
+            tap.case("a stopped process", refused(osprey, [str(child.pid)], "stopped.*CONT", work))
+            child.send_signal(signal.SIGCONT)
             full = subprocess.run([osprey, "record", str(child.pid), "-d", "0.5", "-o", "/dev/full"],
                                   capture_output=True, text=True)
             stop(child, out)

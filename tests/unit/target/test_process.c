@@ -87,7 +87,7 @@ static void a_thread_of_the_kernel_is_refused(void **state)
         print_message("# skipped: pid 2 is not kthreadd here (a container)\n");
         skip();
     }
-    refuse(2, OSP_EUSAGE, "`kthreadd` is a thread of the kernel");
+    refuse(2, OSP_EABSENT, "`kthreadd` is a thread of the kernel");
 }
 
 static void a_32_bit_program_is_refused(void **state)
@@ -123,7 +123,7 @@ static void a_32_bit_program_is_refused(void **state)
         print_message("# skipped: this kernel runs no 32-bit programs\n");
         skip();
     }
-    refuse(pid, OSP_EUSAGE, "is a 32-bit program");
+    refuse(pid, OSP_ELIMIT, "is a 32-bit program");
     stop(pid);
 }
 
