@@ -298,15 +298,15 @@ bool osp_go_snapshot_read(osp_go *go, osp_arena *a, osp_go_snapshot *out, osp_er
     uint64_t allm, head;
     if (!osp_go_global(go, S("runtime.allm"), &allm))
         return osp_fail(err, OSP_EABSENT,
-                        "the list of threads of the Go runtime was not found: %.*s, stripped of symbols; build it "
-                        "without -s to see them",
+                        "the list of threads of the Go runtime was not found: %.*s is stripped of symbols and its "
+                        "code does not show it, or the runtime has not started",
                         STRF(osp_object_name(go->object)));
     if (!go->mem.read(go->mem.ctx, allm, &head, sizeof head, err))
         return false;
-    if (head == 0)
-        return osp_fail(err, OSP_EABSENT, "the Go runtime of pid %d has not started", osp_process_pid(go->process));
-    if (!go->checked && !osp_go_check(go, err))
+    if (head && !go->checked && !osp_go_check(go, err))
         return false;
+    if (!go->checked)
+        return osp_fail(err, OSP_EABSENT, "the Go runtime of pid %d has not started", osp_process_pid(go->process));
 
     list ms = {0}, ps = {0}, gs = {0};
     int64_t free_gs = 0;
@@ -382,6 +382,9 @@ bool osp_go_check(osp_go *go, osp_err *err)
         bool ok = read_ms(go, head, &ms, &torn, err) && read_gs(go, &ms, &gs, &torn, err) &&
                   read_ps(go, &ps, &free_gs, &torn, err) &&
                   osp_process_threads(go->process, &a, &thread, &nthread, err);
+        bool started = !ok; /* an M learns its thread's number when it first runs, after the scheduler was set up */
+        for (uint32_t i = 0; i < ms.n; i++)
+            started |= ((osp_m *)ms.row)[i].tid != 0;
         wrong = ok ? objection(go, &ms, &ps, &gs, torn, thread, nthread) : NULL;
         free(ms.row);
         free(ps.row);
@@ -389,6 +392,8 @@ bool osp_go_check(osp_go *go, osp_err *err)
         osp_arena_drop(&a);
         if (!ok && err->code != OSP_EFORMAT)
             return false;
+        if (ok && ms.n && !started)
+            return true;
         if (ok && !wrong) {
             go->checked = true;
             return true;

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -51,8 +52,8 @@ typedef struct {
 
 static child start(const char *program)
 {
-    int in[2], out[2];
-    assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
+    int in[2], out[2], ready[2]; /* ready closes by exec */
+    assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) | pipe2(ready, O_CLOEXEC), 0);
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -63,6 +64,10 @@ static child start(const char *program)
     }
     close(in[0]);
     close(out[1]);
+    close(ready[1]);
+    char c;
+    assert_int_equal(read(ready[0], &c, 1), 0);
+    close(ready[0]);
     return (child){pid, in[1], out[0]};
 }
 
@@ -99,6 +104,37 @@ static truth ask(child *c)
                             &t.spin_tid, &t.read_g, &t.read_tid, &t.c_g, &t.c_tid),
                      12);
     return t;
+}
+
+/* A process at hand: its pid and all that is opened on it. */
+typedef struct {
+    osp_arena arena;
+    osp_process *process;
+    osp_objects *objects;
+    osp_go *go;
+} target;
+
+static void open_target(target *t, pid_t pid)
+{
+    osp_err err = {0};
+    osp_map *map;
+    uint32_t nmap = 0;
+    osp_arena_init(&t->arena, 16 << 20);
+    t->process = osp_process_open(pid, &err);
+    if (!t->process || !osp_process_maps(t->process, &t->arena, &map, &nmap, &err))
+        fail_msg("%s", err.msg);
+    t->objects = osp_objects_new(&(osp_object_opts){.no_debug_files = true});
+    t->go = osp_go_open(t->process, map, nmap, t->objects, &err);
+    if (!t->go)
+        fail_msg("%s", err.msg);
+}
+
+static void close_target(target *t)
+{
+    osp_go_close(t->go);
+    osp_objects_drop(t->objects);
+    osp_process_close(t->process);
+    osp_arena_drop(&t->arena);
 }
 
 /* ---- comparing ---------------------------------------------------------------------------------------------- */
@@ -180,20 +216,13 @@ static void a_program_read_from_outside_is_what_it_says_of_itself(void **state)
 {
     const char *program = *state;
     osp_err err = {0};
-    osp_arena a, rows;
-    osp_arena_init(&a, 16 << 20);
+    osp_arena rows;
     osp_arena_init(&rows, 16 << 20);
     child c = start(program);
     truth t = ask(&c);
-    osp_process *p = osp_process_open(c.pid, &err);
-    osp_map *map;
-    uint32_t nmap = 0;
-    if (!p || !osp_process_maps(p, &a, &map, &nmap, &err))
-        fail_msg("%s", err.msg);
-    osp_objects *objects = osp_objects_new(&(osp_object_opts){.no_debug_files = true});
-    osp_go *go = osp_go_open(p, map, nmap, objects, &err);
-    if (!go)
-        fail_msg("%s", err.msg);
+    target at;
+    open_target(&at, c.pid);
+    osp_go *go = at.go;
 
     osp_str v = osp_go_version(go);
     assert_int_equal(v.n, strlen(t.version));
@@ -249,14 +278,121 @@ static void a_program_read_from_outside_is_what_it_says_of_itself(void **state)
     assert_false(osp_go_read_g(go, 3, &g, &err));
     kill(c.pid, SIGKILL);
     waitid(P_PID, (id_t)c.pid, &(siginfo_t){0}, WEXITED | WNOWAIT);
-    assert_false(osp_go_snapshot_read(go, &a, &s, &err));
+    assert_false(osp_go_snapshot_read(go, &rows, &s, &err));
     assert_int_equal(err.code, OSP_EABSENT);
-    osp_go_close(go);
-    osp_objects_drop(objects);
-    osp_process_close(p);
+    close_target(&at);
     end(&c);
     osp_arena_drop(&rows);
-    osp_arena_drop(&a);
+}
+
+/* A snapshot in which this goroutine is on an M: even one that spins is preempted now and then. */
+static const osp_g *snapshot_with(target *t, uint64_t goid, osp_go_snapshot *s)
+{
+    for (int i = 0; i < 1000; i++, sched_yield()) {
+        osp_err err = {0};
+        if (!osp_go_snapshot_read(t->go, &t->arena, s, &err))
+            fail_msg("%s", err.msg);
+        for (uint32_t k = 0; k < s->ng; k++)
+            if (s->g[k].goid == goid && s->torn == 0)
+                return &s->g[k];
+    }
+    fail_msg("goroutine %llu is nowhere", (unsigned long long)goid);
+    return NULL;
+}
+
+static void go_inside_a_c_program_is_found(void **state)
+{
+    child c = start(*state);
+    char line[64] = "";
+    int tid = 0;
+    unsigned long long goid = 0;
+    for (size_t n = 0; n < sizeof line - 1 && !strchr(line, '\n');) {
+        ssize_t got = read(c.out, line + n, sizeof line - 1 - n);
+        assert_true(got > 0);
+        n += (size_t)got;
+    }
+    assert_int_equal(sscanf(line, "%d %llu", &tid, &goid), 2);
+    target t;
+    open_target(&t, c.pid);
+    osp_err err = {0};
+    osp_go_snapshot s;
+    int64_t offset;
+    if (!osp_go_tls_g(t.go, &offset, &err))
+        fail_msg("%s", err.msg);
+    const osp_g *g = snapshot_with(&t, goid, &s);
+    const osp_m *m = m_of(&s, tid);
+    assert_non_null(m);
+    assert_true(g->m == m->addr);
+    assert_true(g_of_thread(t.go, tid, offset) == m->curg);
+    print_message("# %s: g at fs:%lld\n", (const char *)*state, (long long)offset);
+    close_target(&t);
+    end(&c);
+}
+
+/* In a pid namespace of its own a program has other thread numbers than we see. */
+static void threads_of_a_container_are_named_as_we_see_them(void **state)
+{
+    int in[2], out[2], pids[2];
+    assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) | pipe2(pids, O_CLOEXEC), 0);
+    pid_t keeper = fork();
+    if (keeper == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (unshare(CLONE_NEWPID) != 0)
+            _exit(1);
+        pid_t pid = fork();
+        if (pid == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            dup2(in[0], STDIN_FILENO);
+            dup2(out[1], STDOUT_FILENO);
+            execl(*state, *state, (char *)NULL);
+            _exit(127);
+        }
+        (void)!write(pids[1], &pid, sizeof pid);
+        waitpid(pid, NULL, 0);
+        _exit(0);
+    }
+    close(in[0]);
+    close(out[1]);
+    close(pids[1]);
+    child c = {0, in[1], out[0]};
+    bool made = read(pids[0], &c.pid, sizeof c.pid) == (ssize_t)sizeof c.pid;
+    close(pids[0]);
+    if (!made) {
+        waitpid(keeper, NULL, 0);
+        close(c.in);
+        close(c.out);
+        print_message("# skipped: only root may make a pid namespace\n");
+        skip();
+    }
+    truth said = ask(&c);
+    target t;
+    open_target(&t, c.pid);
+    osp_err err = {0};
+    osp_go_snapshot s;
+    osp_thread *thread;
+    uint32_t n, seen = 0, spins = 0;
+    const osp_g *g = snapshot_with(&t, (uint64_t)said.spin_g, &s);
+    if (!osp_process_threads(t.process, &t.arena, &thread, &n, &err))
+        fail_msg("%s", err.msg);
+    for (uint32_t i = 0; i < n; i++) {
+        const osp_m *m = m_of(&s, thread[i].tid);
+        seen += m != NULL;
+        if (!m || thread[i].ns_tid != said.spin_tid)
+            continue;
+        spins++;
+        assert_true(thread[i].ns_tid != thread[i].tid);
+        assert_true(g->m == m->addr);
+        osp_m one;
+        assert_true(osp_go_read_m(t.go, m->addr, &one, &err));
+        assert_int_equal(one.tid, thread[i].tid);
+    }
+    assert_int_equal(spins, 1);
+    assert_true(seen >= 3);
+    close_target(&t);
+    kill(c.pid, SIGKILL);
+    waitpid(keeper, NULL, 0);
+    close(c.in);
+    close(c.out);
 }
 
 static void a_c_program_runs_no_go(void **state)
@@ -283,6 +419,28 @@ static void a_c_program_runs_no_go(void **state)
     osp_arena_drop(&a);
 }
 
+/* From exec on, at every moment of the start, a program opens; its rows are right or not there yet. */
+static void a_program_that_is_just_starting_is_no_error(void **state)
+{
+    unsigned early = 0;
+    for (int i = 0; i < 20; i++) {
+        osp_err err = {0};
+        child c = start(*state);
+        target t;
+        open_target(&t, c.pid);
+        osp_go_snapshot s;
+        for (int k = 0; !osp_go_snapshot_read(t.go, &t.arena, &s, &err); k++) {
+            if (err.code != OSP_EABSENT || !strstr(err.msg, "has not started") || k > 100000)
+                fail_msg("%s", err.msg);
+            early += k == 0;
+        }
+        assert_true(t.go->checked && s.nm > 0);
+        close_target(&t);
+        end(&c);
+    }
+    print_message("# met %u of 20 before their runtime was up\n", early);
+}
+
 /* ---- building ----------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -300,6 +458,40 @@ static const struct {
 };
 enum { NVARIANTS = sizeof variants / sizeof *variants };
 
+static const struct {
+    const char *name, *mode, *ldflags;
+} hosts[] = {
+    {"c-shared", "-buildmode=c-shared", "-ldflags="},
+    {"c-shared-stripped", "-buildmode=c-shared", "-ldflags=-s -w"},
+    {"c-archive", "-buildmode=c-archive", "-ldflags="},
+};
+enum { NHOSTS = sizeof hosts / sizeof *hosts };
+
+/* Build library/ and host/host.c into dir/NAME; what else that made stands in dir too. */
+static bool build_host(const char *source, const char *dir, size_t i, char *path, size_t size)
+{
+    char library[128], include[160];
+    snprintf(library, sizeof library, "%s/lib%s.%s", dir, hosts[i].name,
+             strstr(hosts[i].mode, "shared") ? "so" : "a");
+    snprintf(include, sizeof include, "%s/host/host.c", source);
+    snprintf(path, size, "%s/%s", dir, hosts[i].name);
+    const char *go[] = {"go", "build", "-buildvcs=false", hosts[i].mode, hosts[i].ldflags,
+                        "-o", library, "./library",       NULL};
+    const char *cc[] = {"cc", "-O2", "-o", path, include, library, "-lpthread", NULL};
+    return run(source, "1", "", go) && run(source, "1", "", cc);
+}
+
+static void remove_all(const char *dir)
+{
+    DIR *d = opendir(dir);
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));)
+        unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
+    rmdir(dir);
+}
+
 static void skipped_without_go(void **state)
 {
     (void)state;
@@ -311,7 +503,7 @@ int main(int argc, char **argv)
 {
     struct CMUnitTest test[64] = {cmocka_unit_test(a_c_program_runs_no_go)};
     size_t n = 1;
-    char dir[] = P_tmpdir "/osprey-test-XXXXXX", path[NVARIANTS][128];
+    char dir[] = P_tmpdir "/osprey-test-XXXXXX", path[NVARIANTS][128], host[NHOSTS][128];
     size_t built = 0;
     if (argc == 2 && mkdtemp(dir)) {
         for (; built < NVARIANTS; built++, n++) {
@@ -327,14 +519,34 @@ int main(int argc, char **argv)
                                           .initial_state = path[built]};
         }
     }
+    static const size_t starting[] = {0, 1, NVARIANTS - 1};
+    for (size_t k = 0; built && k < sizeof starting / sizeof *starting; k++) {
+        size_t i = starting[k];
+        if (test[1 + i].test_func == skipped_without_go)
+            continue;
+        test[n++] = (struct CMUnitTest){.name = "a_program_that_is_just_starting_is_no_error",
+                                        .test_func = a_program_that_is_just_starting_is_no_error,
+                                        .initial_state = path[i]};
+    }
+    if (built) {
+        test[n] = test[1];
+        test[n].name = "threads_of_a_container_are_named_as_we_see_them";
+        if (test[n].test_func != skipped_without_go)
+            test[n].test_func = threads_of_a_container_are_named_as_we_see_them;
+        n++;
+    }
+    for (size_t i = 0; built && i < NHOSTS; i++)
+        test[n++] = (struct CMUnitTest){.name = hosts[i].name,
+                                        .test_func = build_host(argv[1], dir, i, host[i], sizeof host[i])
+                                                         ? go_inside_a_c_program_is_found
+                                                         : skipped_without_go,
+                                        .initial_state = host[i]};
     for (int i = 2; i < argc && n < sizeof test / sizeof *test; i++, n++)
         test[n] = (struct CMUnitTest){.name = argv[i],
                                       .test_func = a_program_read_from_outside_is_what_it_says_of_itself,
                                       .initial_state = argv[i]};
     int failed = _cmocka_run_group_tests("goruntime", test, n, NULL, NULL);
-    for (size_t i = 0; i < built; i++)
-        unlink(path[i]);
-    if (built)
-        rmdir(dir);
+    if (argc == 2)
+        remove_all(dir);
     return failed;
 }
