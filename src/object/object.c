@@ -25,6 +25,8 @@ struct osp_object {
     bool has_go, has_buildinfo;
     osp_str version, modinfo;
     osp_pcln go;
+    bool sigreturn_known;
+    uint64_t sigreturn; /* entry of runtime.sigreturn…; 0 = none */
     osp_row_list rows;
     uint32_t rows_skipped;
     osp_dwarf *dwarf;
@@ -200,6 +202,22 @@ bool osp_object_go_members(osp_object *o, osp_go_member *m, size_t n, osp_err *e
 
 /* ---- names ------------------------------------------------------------------------------------------------- */
 
+/* A signal handler returns to the first byte of sigreturn, and callers are asked for one byte before their return
+ * address: that last byte of the function before it is taken for sigreturn's. */
+static uint64_t past_sigreturn(osp_object *o, uint64_t file_addr)
+{
+    for (uint32_t i = 0; !o->sigreturn_known && i < o->go.nfunc; i++) {
+        osp_func f;
+        if (osp_pcln_func(&o->go, i, &f) && (f.flag & OSP_FUNC_ASM) &&
+            osp_str_starts(osp_pcln_name(&o->go, f.name), S("runtime.sigreturn"))) {
+            o->sigreturn = f.entry;
+            break;
+        }
+    }
+    o->sigreturn_known = true;
+    return o->sigreturn && file_addr == o->sigreturn - 1 ? o->sigreturn : file_addr;
+}
+
 bool osp_object_is_go(osp_object *o, uint64_t file_addr)
 {
     return o->has_go && osp_pcln_find(&o->go, file_addr) != UINT32_MAX;
@@ -210,7 +228,7 @@ size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size
     if (max == 0)
         return 0;
     if (osp_object_is_go(o, file_addr))
-        return osp_pcln_frames(&o->go, file_addr, out, max);
+        return osp_pcln_frames(&o->go, past_sigreturn(o, file_addr), out, max);
     if (!osp_elf_is_code(&o->elf, file_addr))
         return 0;
     osp_symbol s = {0};
@@ -233,7 +251,7 @@ bool osp_object_symbol_at(osp_object *o, uint64_t file_addr, osp_symbol *out)
 {
     if (osp_object_is_go(o, file_addr)) {
         osp_func f;
-        if (!osp_pcln_func(&o->go, osp_pcln_find(&o->go, file_addr), &f))
+        if (!osp_pcln_func(&o->go, osp_pcln_find(&o->go, past_sigreturn(o, file_addr)), &f))
             return false;
         *out = (osp_symbol){osp_pcln_name(&o->go, f.name), f.entry, f.end};
         return true;

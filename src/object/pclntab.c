@@ -42,7 +42,6 @@ enum {
     PCDATA_INLINE = 2,
     FUNCDATA_INLINE = 3,
     MODULE_WORDS = 24,
-    MAX_INLINE_DEPTH = 200,
 };
 
 static osp_span after(osp_span in, uint64_t at)
@@ -236,7 +235,7 @@ bool osp_pcln_open(osp_pcln *p, const osp_elf *e)
         if (g->type != PT_LOAD || (g->flags & PF_X))
             continue;
         osp_span in = osp_elf_from(e, g->vaddr);
-        for (size_t at = -g->vaddr & 15; at < in.n && in.n - at >= 80; at += 16) {
+        for (size_t at = -g->vaddr & 7; at < in.n && in.n - at >= 80; at += 8) {
             uint32_t magic = osp_le32(in.p + at);
             if ((magic == MAGIC_120 || magic == MAGIC_118 || magic == MAGIC_116) && open_at(p, e, g->vaddr + at))
                 return true;
@@ -409,12 +408,15 @@ size_t osp_pcln_frames(const osp_pcln *p, uint64_t addr, osp_frame *out, size_t 
         return 0;
     size_t n = 0;
     uint64_t pc = addr;
-    /* The line at pc is that of the innermost call; its parent stands at parent_pc of the same function. */
-    for (int depth = 0; depth < MAX_INLINE_DEPTH && n < max; depth++) {
+    int32_t below = INT32_MAX;
+    /* The line at pc is that of the innermost call; its parent stands at parent_pc of the same function, and before
+     * it in the tree. */
+    while (n < max) {
         uint32_t name, parent;
         int32_t start_line, index = pcdata_at(p, &f, PCDATA_INLINE, pc);
-        if (index < 0 || !inline_entry(p, &f, (uint32_t)index, &name, &parent, &start_line))
+        if (index < 0 || index >= below || !inline_entry(p, &f, (uint32_t)index, &name, &parent, &start_line))
             break;
+        below = index;
         out[n++] = frame_of(p, &f, pc, name, start_line);
         if (parent >= f.end - f.entry)
             break;

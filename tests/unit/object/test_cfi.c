@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../tiny_elf.h"
+#include "object/object.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { TEXT = 0x1000, TABLE = 0x30000 };
+
+/* Writes an .eh_frame, record by record. */
+typedef struct {
+    osp_buf b;
+    size_t cie;
+} frames;
+
+static void u32(osp_buf *b, uint32_t v) { osp_buf_add(b, (osp_str){(const char *)&v, 4}); }
+
+static void end_record(osp_buf *b, size_t at)
+{
+    while ((b->n - at) % 8 != 4)
+        osp_buf_byte(b, 0);
+    uint32_t n = (uint32_t)(b->n - at - 4);
+    memcpy(b->p + at, &n, 4);
+}
+
+/* A CIE of augmentation aug ("zR", "zRS", …) that says: CFA = rsp + 8, return address at CFA - 8. */
+static void cie(frames *f, const char *aug)
+{
+    f->cie = f->b.n;
+    u32(&f->b, 0);
+    u32(&f->b, 0);
+    osp_buf_byte(&f->b, 1);
+    osp_buf_add(&f->b, (osp_str){aug, strlen(aug) + 1});
+    osp_buf_add(&f->b, S("\x01\x78\x10\x01\x1b\x0c\x07\x08\x90\x01"));
+    end_record(&f->b, f->cie);
+}
+
+static void fde(frames *f, uint64_t start, uint32_t size, osp_str insn)
+{
+    size_t at = f->b.n;
+    u32(&f->b, 0);
+    u32(&f->b, (uint32_t)(f->b.n - f->cie));
+    u32(&f->b, (uint32_t)(start - (TABLE + f->b.n)));
+    u32(&f->b, size);
+    osp_buf_byte(&f->b, 0);
+    osp_buf_add(&f->b, insn);
+    end_record(&f->b, at);
+}
+
+static osp_object *open_frames(frames *f)
+{
+    tiny_section section[] = {
+        {.name = ".text", .type = SHT_NOBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = TEXT, .size = 0x20000},
+        {.name = ".eh_frame", .type = SHT_PROGBITS, .flags = SHF_ALLOC, .addr = TABLE, .bytes = osp_buf_str(&f->b)},
+    };
+    osp_buf elf = tiny_elf(section, 2, ET_DYN);
+    osp_err err;
+    osp_object *o = osp_object_open_bytes(osp_str_bytes(osp_buf_str(&elf)), "test", NULL, &err);
+    assert_non_null(o);
+    osp_buf_drop(&elf);
+    osp_buf_drop(&f->b);
+    return o;
+}
+
+static osp_rows rows_of(osp_object *o)
+{
+    osp_rows r;
+    osp_err err;
+    assert_true(osp_object_rows(o, &r, &err));
+    return r;
+}
+
+static uint32_t rule_at(const osp_rows *r, uint64_t addr)
+{
+    return osp_rows_find(r->row, r->n, (uint32_t)(addr - r->base));
+}
+
+#define MAKE(kind, cfa, fp) osp_rule_make(OSP_RULE_##kind, cfa, fp)
+
+static void pushes_and_a_frame_pointer(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    /* push rbp; mov rbp, rsp; …; leave */
+    fde(&f, TEXT, 0x40, S("\x41\x0e\x10\x86\x02\x43\x0d\x06\x78\x0c\x07\x08\xc6"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(r.base, TEXT);
+    assert_int_equal(r.skipped, 0);
+    assert_int_equal(rule_at(&r, TEXT), MAKE(SP, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 1), MAKE(SP, 16, -16));
+    assert_int_equal(rule_at(&r, TEXT + 4), MAKE(FP, 16, -16));
+    assert_int_equal(rule_at(&r, TEXT + 0x3b), MAKE(FP, 16, -16));
+    assert_int_equal(rule_at(&r, TEXT + 0x3c), MAKE(SP, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x40), OSP_RULE_NONE);
+    osp_object_close(o);
+}
+
+static void a_state_is_remembered_and_restored(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    fde(&f, TEXT, 0x40, S("\x44\x0e\x20\x44\x0a\x0e\x08\x44\x0b\x44\x2e\x10"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT + 4), MAKE(SP, 32, 0));
+    assert_int_equal(rule_at(&r, TEXT + 8), MAKE(SP, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 12), MAKE(SP, 32, 0));
+    assert_int_equal(r.skipped, 0);
+    osp_object_close(o);
+}
+
+static void the_expressions_of_real_programs_are_known(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    /* PLT: breg7 8; breg16 0; lit15; and; lit11; ge; lit3; shl; plus */
+    fde(&f, TEXT, 0x10, S("\x0f\x0b\x77\x08\x80\x00\x3f\x1a\x3b\x2a\x33\x24\x22"));
+    /* OpenSSL: breg7 56; deref; plus_uconst 8 */
+    fde(&f, TEXT + 0x100, 0x10, S("\x0f\x05\x77\x38\x06\x23\x08"));
+    /* gcc, realigned: CFA = r10, then *(rbp - 8), with rbp at rbp */
+    fde(&f, TEXT + 0x200, 0x40, S("\x45\x0c\x0a\x00\x4a\x10\x06\x02\x76\x00\x44\x0f\x03\x76\x78\x06"));
+    /* rbx + 16: nothing a row can say */
+    fde(&f, TEXT + 0x300, 0x10, S("\x0c\x03\x10"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT + 5), MAKE(PLT, 88, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x100), MAKE(DEREF_SP, 56, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x205), MAKE(R10, 0, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x20f), OSP_RULE_UNKNOWN);
+    assert_int_equal(rule_at(&r, TEXT + 0x213), MAKE(DEREF_FP, -8, -16));
+    assert_int_equal(rule_at(&r, TEXT + 0x300), OSP_RULE_UNKNOWN);
+    assert_int_equal(rule_at(&r, TEXT + 0x180), OSP_RULE_NONE);
+    assert_int_equal(r.skipped, 2);
+    osp_object_close(o);
+}
+
+static void stacks_end_where_the_return_address_is_undefined(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    fde(&f, TEXT, 0x10, S("\x07\x10"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT), MAKE(END, 8 * OSP_ROOT_THREAD, 0));
+    osp_object_close(o);
+}
+
+static void a_signal_frame_is_one_whatever_its_rules(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zRS");
+    fde(&f, TEXT, 0x10, S("\x0f\x04\x77\xa0\x01\x06"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT), OSP_RULE_SIGFRAME);
+    assert_int_equal(r.skipped, 0);
+    osp_object_close(o);
+}
+
+static void a_broken_function_does_not_spoil_the_others(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    fde(&f, TEXT, 0x20, S("\x44\x0e\x10\x44\x3f")); /* 0x3f is no instruction */
+    fde(&f, TEXT + 0x20, 0x20, S("\x0b"));          /* restore without remember */
+    fde(&f, TEXT + 0x40, 0x20, S("\x0e\x20"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT + 4), MAKE(SP, 16, 0));
+    assert_int_equal(rule_at(&r, TEXT + 8), OSP_RULE_UNKNOWN);
+    assert_int_equal(rule_at(&r, TEXT + 0x20), OSP_RULE_UNKNOWN);
+    assert_int_equal(rule_at(&r, TEXT + 0x40), MAKE(SP, 32, 0));
+    assert_int_equal(r.skipped, 2);
+    osp_object_close(o);
+}
+
+static void overlapping_functions_share_the_addresses(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    fde(&f, TEXT + 0x10, 0x40, S("\x0e\x20"));
+    fde(&f, TEXT, 0x20, S("\x0e\x10"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT + 0x1f), MAKE(SP, 16, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x20), MAKE(SP, 32, 0));
+    assert_int_equal(r.n, 3);
+    osp_object_close(o);
+}
+
+static void frames_too_large_for_a_row_are_unknown_not_wrong(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    fde(&f, TEXT, 0x20, S("\x0e\xf8\xff\x03"));        /* 65528 */
+    fde(&f, TEXT + 0x20, 0x20, S("\x0e\x80\x80\x04")); /* 65536 */
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT), MAKE(SP, 65528, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x20), OSP_RULE_UNKNOWN);
+    osp_object_close(o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pushes_and_a_frame_pointer),
+        cmocka_unit_test(a_state_is_remembered_and_restored),
+        cmocka_unit_test(the_expressions_of_real_programs_are_known),
+        cmocka_unit_test(stacks_end_where_the_return_address_is_undefined),
+        cmocka_unit_test(a_signal_frame_is_one_whatever_its_rules),
+        cmocka_unit_test(a_broken_function_does_not_spoil_the_others),
+        cmocka_unit_test(overlapping_functions_share_the_addresses),
+        cmocka_unit_test(frames_too_large_for_a_row_are_unknown_not_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
