@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     osp_object_symbol(o, S("main"), &value);
     osp_object_tls(o, &a, &b);
     osp_object_relocation(o, 18, &a, &addend);
+    osp_go_member member[] = {{"runtime.g", "sched.pc", 0}, {"runtime.g", "no|goid", 0}};
+    (void)!osp_object_go_members(o, member, 2, &err);
     (void)!osp_object_bias(o, 0x7f0000000000, 0, &a, &err);
     for (uint64_t at = 0x1000; at < 0x6000; at += 0x123) {
         osp_object_frames(o, at, frame, 16);
