@@ -217,7 +217,6 @@ void osp_bpf_side_settle(osp_bpf_side *b, osp_collector *c, osp_copied *with)
         memcpy(&regs, word + (size_t)head.nkernel * 8, sizeof regs);
         with->sp = regs.sp;
         with->stack = (osp_span){(const uint8_t *)word + fixed * 8, head.stack_bytes};
-        with->copy_ended = false;
         if (with->go->has_go && head.m)
             g = head.curg;
         else if (with->go->has_go && !with->mem.read(with->mem.ctx, head.tls + (uint64_t)with->go->tls_g, &g, 8, &err))

@@ -6,8 +6,22 @@
  * does; elsewhere a sample looked at some 100 ms late may name the goroutine that runs then. */
 #include "sample/sample_internal.h"
 
-/* A read this far above the stack pointer was meant for the stack. */
-static const uint64_t STACK_REACH = 8 << 20;
+/* A word of the live process, by pages: one look at a page is more of one moment than many looks at its words. */
+static bool read_live(osp_copied *c, uint64_t addr, uint64_t *word)
+{
+    uint64_t page = addr & ~(uint64_t)(sizeof c->page - 1);
+    osp_err err;
+    c->read_live = true;
+    if (addr - page > sizeof c->page - sizeof *word)
+        return c->mem.read(c->mem.ctx, addr, word, sizeof *word, &err);
+    if (!c->page_known || c->page_addr != page) {
+        c->page_known = c->mem.read(c->mem.ctx, page, c->page, sizeof c->page, &err);
+        c->page_addr = page;
+    }
+    if (c->page_known)
+        memcpy(word, c->page + (addr - page), sizeof *word);
+    return c->page_known;
+}
 
 static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
 {
@@ -16,10 +30,7 @@ static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
         memcpy(word, c->stack.p + (addr - c->sp), sizeof *word);
         return true;
     }
-    osp_err err;
-    bool there = c->mem.read(c->mem.ctx, addr, word, sizeof *word, &err);
-    c->copy_ended |= !there && addr - c->sp < STACK_REACH;
-    return there;
+    return read_live(c, addr, word);
 }
 
 static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
@@ -39,8 +50,10 @@ void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp
     uint64_t curg = 0, m = 0;
     size_t n = 0;
     osp_err err;
+    c->page_known = c->read_live = false;
     int end = osp_unwind_walk(&env, c->go, regs, g, user, OSP_MAX_USER, &n, &curg, &m, &head->fp_steps);
-    head->end = (uint16_t)(end == OSP_UNWIND_UNREADABLE && c->copy_ended ? OSP_UNWIND_STACK_COPY : end);
+    /* What went wrong behind the copy went wrong because the process had moved on. */
+    head->end = (uint16_t)(end != OSP_UNWIND_ROOT && c->read_live ? OSP_UNWIND_STACK_COPY : end);
     head->nuser = (uint16_t)n;
     head->nwords = (uint32_t)head->nkernel + head->nuser;
     head->nlabels = 0;

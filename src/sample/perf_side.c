@@ -178,12 +178,23 @@ static bool add_new_threads(osp_perf_side *s, osp_err *err)
     return ok;
 }
 
+static void close_events(osp_perf_side *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->event[i].ring)
+            munmap(s->event[i].ring, (1 + s->event[i].pages) * s->page);
+        close(s->event[i].fd);
+    }
+    free(s->event);
+    s->event = NULL;
+    s->n = s->cap = 0;
+}
+
 bool osp_perf_side_start(osp_perf_side *s, uint32_t hz, osp_err *err)
 {
-    uint64_t period = 1000000000u / hz;
+    /* Opened anew at each rate: after PERF_EVENT_IOC_PERIOD a clock event goes on to report the old period. */
+    close_events(s);
     s->hz = hz;
-    for (size_t i = 0; i < s->n; i++)
-        ioctl(s->event[i].fd, PERF_EVENT_IOC_PERIOD, &period);
     if (!add_new_threads(s, err))
         return false;
     return s->n > 0 || osp_fail(err, OSP_EABSENT, "process %d has ended", osp_process_pid(s->process));
@@ -201,18 +212,6 @@ void osp_perf_side_stop(osp_perf_side *s)
 {
     for (size_t i = 0; i < s->n; i++)
         ioctl(s->event[i].fd, PERF_EVENT_IOC_DISABLE, 0);
-}
-
-static void close_events(osp_perf_side *s)
-{
-    for (size_t i = 0; i < s->n; i++) {
-        if (s->event[i].ring)
-            munmap(s->event[i].ring, (1 + s->event[i].pages) * s->page);
-        close(s->event[i].fd);
-    }
-    free(s->event);
-    s->event = NULL;
-    s->n = s->cap = 0;
 }
 
 void osp_perf_side_close(osp_perf_side *s)

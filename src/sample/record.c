@@ -31,7 +31,7 @@ const char *osp_unwind_end_text(osp_unwind_end e)
         [OSP_END_STUCK] = "stack pointer did not move",
         [OSP_END_GO_SWITCH] = "between two Go stacks",
         [OSP_END_DEPTH] = "deeper than 1024 frames",
-        [OSP_END_STACK_COPY] = "end of the copied stack",
+        [OSP_END_STACK_COPY] = "behind the copied stack",
     };
     return e < OSP_END_REASONS ? text[e] : "unknown";
 }
@@ -221,6 +221,10 @@ static void adapt_rate(struct recording *r)
     uint32_t before = r->hz;
     r->hz = hz;
     osp_events_close(&r->events);
+    if (r->perf) {
+        osp_perf_side_stop(r->perf);
+        drain(r);
+    }
     if (!open_events(r, false, &err)) {
         r->hz = before;
         if (!open_events(r, false, &err)) /* the process is ending: the loop will see it */

@@ -23,7 +23,7 @@ typedef enum {
     OSP_END_STUCK,       /* the stack pointer did not move up */
     OSP_END_GO_SWITCH,   /* in the middle of a switch between Go stacks */
     OSP_END_DEPTH,       /* more frames than we keep (1024) */
-    OSP_END_STACK_COPY,  /* fallback: the copied part of the stack ended */
+    OSP_END_STACK_COPY,  /* fallback: behind the copied part of the stack, where the process had moved on */
     OSP_END_REASONS,
 } osp_unwind_end;
 

@@ -86,7 +86,10 @@ typedef struct osp_copied {
     const osp_unwind_go *go;
     uint64_t sp;      /* run address of stack.p */
     osp_span stack;
-    bool copy_ended;  /* set by the walk: it wanted more than the copy and the process had */
+    /* The walk's own: what it read of the live process. */
+    bool read_live, page_known;
+    uint64_t page_addr;
+    uint8_t page[4096];
 } osp_copied;
 
 /* Unwind from regs; g is any g of the thread (0: none). Writes the user pcs, at most OSP_MAX_USER, and what *head says
