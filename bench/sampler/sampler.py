@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/live"))
 import stacks  # noqa: E402
@@ -69,17 +68,12 @@ def main():
         print(f"{'samples (lost)':34}{'':>9}{taken:>5} ({summary['lost']}){sum(s.value for s in peer):>15}")
 
         child = start(fixed, "-seconds", str(seconds + 1.5))
-        before = time.monotonic()
-        timed = subprocess.Popen([osprey, "record", str(child.pid), "-d", str(seconds), "-F", "99", "-o", ours, "--json"],
-                                 stdout=subprocess.PIPE, text=True)
-        cost = json.loads(timed.stdout.read())
-        _, _, usage = os.wait4(timed.pid, 0)
-        wall = time.monotonic() - before
+        cost = json.loads(run(osprey, "record", str(child.pid), "-d", str(seconds), "-F", "99", "-o", ours, "--json"))
         child.communicate()
-        cpu = usage.ru_utime + usage.ru_stime
-        print(f"\ncost at 99 Hz over {wall:.1f} s: BPF {cost['bpf_run_ns'] / 1e9 / seconds:.3%} of a core "
-              f"({cost['bpf_run_ns'] / max(cost['bpf_runs'], 1) / 1e3:.1f} us a sample), "
-              f"osprey {cpu / wall:.3%} of a core in all, start and symbols included, {usage.ru_maxrss / 1024:.0f} MB")
+        bpf, own = cost["bpf_run_ns"] / 1e9 / seconds, cost["own_cpu_ns"] / 1e9 / seconds
+        print(f"\ncost at 99 Hz over {seconds:.0f} s: BPF {bpf:.3%} of a core "
+              f"({cost['bpf_run_ns'] / max(cost['bpf_runs'], 1) / 1e3:.1f} us a sample), osprey {own:.3%}, start and symbols "
+              f"included; together {bpf + own:.3%}; {cost['own_peak_bytes'] / 1e6:.0f} MB")
 
         ratio = []
         for i in range(pairs):

@@ -85,7 +85,10 @@ static osp_profile *comment(const struct recorded *r, osp_err *err)
 static bool pack(struct recorded *r, osp_buf *out, osp_err *err)
 {
     osp_err why;
-    osp_kallsyms *k = osp_kallsyms_open(&why); /* without it kernel addresses stay numbers, and are counted */
+    osp_kallsyms *k = NULL; /* without it kernel addresses stay numbers, and are counted */
+    for (uint32_t i = 1; i < r->rec.profile->mappings.n && !k; i++)
+        if (osp_str_eq(osp_text(r->rec.profile, r->rec.profile->mappings.row[i].file), S("[kernel.kallsyms]")))
+            k = osp_kallsyms_open(&why);
     osp_symbol_sources from = {.object = r->rec.object, .nobject = r->rec.nobject, .kallsyms = k};
     r->named = osp_symbolise(r->rec.profile, &from, &r->symbols, err);
     r->commented = r->named ? comment(r, err) : NULL;
@@ -95,6 +98,30 @@ static bool pack(struct recorded *r, osp_buf *out, osp_err *err)
 }
 
 static double percent(uint64_t part, uint64_t whole) { return whole ? 100.0 * (double)part / (double)whole : 100; }
+
+struct own_cost {
+    uint64_t cpu_ns, peak_bytes;
+};
+
+/* What this process took so far. Peak memory by VmHWM: the kernel's ru_maxrss counts the shell that started us too. */
+static struct own_cost own_cost(void)
+{
+    struct rusage self;
+    char status[4096];
+    osp_str text;
+    osp_err err;
+    uint64_t kib = 0;
+    getrusage(RUSAGE_SELF, &self);
+    if (osp_read_small("/proc/self/status", status, sizeof status, &text, &err)) {
+        text = osp_str_skip(text, osp_str_find(text, S("VmHWM:")) + 6);
+        osp_str line = osp_str_trim(osp_str_cut(&text, '\n'));
+        if (!osp_str_u64(osp_str_cut(&line, ' '), 10, &kib))
+            kib = 0;
+    }
+    uint64_t us = (uint64_t)(self.ru_utime.tv_sec + self.ru_stime.tv_sec) * 1000000u +
+                  (uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec);
+    return (struct own_cost){us * 1000, kib * 1024};
+}
 
 static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, const struct recorded *r)
 {
@@ -114,13 +141,11 @@ static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, cons
     if (s->gave_up[0])
         osp_buf_fmt(out, "%*s   %s\n", width, "", s->gave_up);
     if (osp_cli_given(cli, "cost")) {
-        struct rusage self;
-        getrusage(RUSAGE_SELF, &self);
-        double own = (double)(self.ru_utime.tv_sec + self.ru_stime.tv_sec) +
-                     (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec) / 1e6;
-        osp_buf_fmt(out, "%*s   cost: BPF %.1f ms in %llu runs (%.3f %% of a core), osprey %.2f s CPU, %ld MB\n", width, "",
+        struct own_cost own = own_cost();
+        osp_buf_fmt(out, "%*s   cost: BPF %.1f ms in %llu runs (%.3f %% of a core), osprey %.2f s CPU, %.0f MB\n", width, "",
                     (double)s->bpf_run_ns / 1e6, (unsigned long long)s->bpf_runs,
-                    (double)s->bpf_run_ns / (double)s->duration_ns * 100, own, self.ru_maxrss / 1024);
+                    (double)s->bpf_run_ns / (double)s->duration_ns * 100, (double)own.cpu_ns / 1e9,
+                    (double)own.peak_bytes / 1e6);
     }
     osp_buf_fmt(out, "%*s   ", width, "");
     osp_paint(cli, out, OSP_DIM, "osprey pprof -top %s   ·   go tool pprof %s", file, file);
@@ -150,6 +175,9 @@ static void add_json(osp_buf *out, const char *file, const struct recorded *r)
     osp_json_str(&j, "gave_up", osp_str_from(s->gave_up));
     osp_json_uint(&j, "bpf_run_ns", s->bpf_run_ns);
     osp_json_uint(&j, "bpf_runs", s->bpf_runs);
+    struct own_cost own = own_cost();
+    osp_json_uint(&j, "own_cpu_ns", own.cpu_ns);
+    osp_json_uint(&j, "own_peak_bytes", own.peak_bytes);
     osp_json_end(&j);
 }
 
