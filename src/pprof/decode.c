@@ -65,6 +65,7 @@ typedef struct {
     uint32_t queued;
 } decoding;
 
+/* at: where in the input; NULL where that would say nothing. Always false. */
 static bool fail(decoding *d, const uint8_t *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 static bool fail(decoding *d, const uint8_t *at, const char *fmt, ...)
 {
@@ -73,6 +74,8 @@ static bool fail(decoding *d, const uint8_t *at, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (!at)
+        return osp_fail(d->err, OSP_EFORMAT, "malformed profile: %s", text);
     return osp_fail(d->err, OSP_EFORMAT, "malformed profile, byte %zu: %s", (size_t)(at - d->in.p), text);
 }
 
@@ -369,12 +372,12 @@ static bool count_rows(decoding *d)
     if (!fits)
         return osp_fail(d->err, OSP_ELIMIT, "the profile has more than 4 billion rows");
     if (d->n.strings == 0)
-        return fail(d, d->in.p + d->in.n, "there is no string table");
+        return fail(d, NULL, "there is no string table");
     if (d->n.samples && d->n.types == 0)
-        return fail(d, d->in.p, "missing sample type information");
+        return fail(d, NULL, "missing sample type information");
     /* Each value takes a byte at least: what cannot be there is not made room for. */
     if (d->n.types && d->n.samples > d->in.n / d->n.types)
-        return fail(d, d->in.p, "%u samples of %u types do not fit the profile", d->n.samples, d->n.types);
+        return fail(d, NULL, "%u samples of %u types do not fit the profile", d->n.samples, d->n.types);
     return true;
 }
 
@@ -492,8 +495,7 @@ static bool make_map(decoding *d, osp_id_map *m, const char *what, const uint64_
     uint64_t clash;
     if (osp_id_map_make(m, &d->scratch, id, n, first, &clash))
         return true;
-    return clash ? fail(d, d->in.p + d->in.n, "multiple %ss with same id: %llu", what, (unsigned long long)clash)
-                 : no_memory(d);
+    return clash ? fail(d, NULL, "multiple %ss with same id: %llu", what, (unsigned long long)clash) : no_memory(d);
 }
 
 static bool resolve_locations(decoding *d)
@@ -509,8 +511,7 @@ static bool resolve_locations(decoding *d)
         for (uint32_t k = d->first_line[i]; k < end; k++) {
             row = osp_id_map_find(&functions, d->line_function[k]);
             if (row == UINT32_MAX)
-                return fail(d, d->in.p + d->in.n,
-                            "location id: %llu has a line with function %llu, which is not there",
+                return fail(d, NULL, "location id: %llu has a line with function %llu, which is not there",
                             (unsigned long long)d->location_id[i], (unsigned long long)d->line_function[k]);
             d->line[k].fn.i = row;
         }
@@ -529,11 +530,11 @@ static size_t locations_in(osp_span bytes)
     return n;
 }
 
-static bool one_location(decoding *d, const osp_id_map *map, osp_span where, uint64_t id, osp_location_id *out)
+static bool one_location(decoding *d, const osp_id_map *map, uint64_t id, osp_location_id *out)
 {
     uint32_t row = osp_id_map_find(map, id);
     if (row == UINT32_MAX)
-        return fail(d, where.p, "a sample has location %llu, which is not there", (unsigned long long)id);
+        return fail(d, NULL, "a sample has location %llu, which is not there", (unsigned long long)id);
     out->i = row;
     return true;
 }
@@ -543,7 +544,7 @@ static bool expand_stack(decoding *d, const osp_id_map *map, osp_span bytes, osp
     osp_pb m = osp_pb_on(bytes);
     while (osp_pb_next(&m)) {
         if (m.type == OSP_PB_VARINT) {
-            if (!one_location(d, map, d->in, m.value, to++))
+            if (!one_location(d, map, m.value, to++))
                 return false;
             continue;
         }
@@ -552,8 +553,8 @@ static bool expand_stack(decoding *d, const osp_id_map *map, osp_span bytes, osp
             uint64_t id;
             p = osp_pb_varint(p, end, &id);
             if (!p)
-                return fail(d, d->in.p, "a sample's location id does not end");
-            if (!one_location(d, map, d->in, id, to++))
+                return fail(d, NULL, "a sample's location id does not end");
+            if (!one_location(d, map, id, to++))
                 return false;
         }
     }

@@ -8,6 +8,7 @@
 
 #include <libdeflate.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zstd.h>
 
 osp_pack osp_pack_of(osp_span b)
@@ -21,7 +22,10 @@ osp_pack osp_pack_of(osp_span b)
 
 size_t osp_unpack_limit(size_t n)
 {
-    const size_t floor = (size_t)64 << 20, ceiling = (size_t)16 << 30;
+    const size_t floor = (size_t)64 << 20, most = (size_t)16 << 30;
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t half = pages > 0 && page > 0 ? (size_t)pages / 2 * (size_t)page : most;
+    const size_t ceiling = half < floor ? floor : half < most ? half : most;
     if (n >= ceiling / 1000)
         return ceiling;
     return n * 1000 > floor ? n * 1000 : floor;

@@ -69,7 +69,8 @@ osp_pack osp_pack_of(osp_span bytes);
  * EFORMAT if broken, ELIMIT if larger. */
 bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err) OSP_CHECKED;
 
-/* A sane limit for unpacking n bytes: 1000 times as many, at least 64 MiB, at most 16 GiB. */
+/* A sane limit for unpacking n bytes: 1000 times as many, at least 64 MiB, at most 16 GiB and half of the machine's
+ * memory. */
 size_t osp_unpack_limit(size_t n);
 
 /* Append the packed bytes to out. level: 1 (fast) to 9. */
