@@ -18,10 +18,11 @@ struct osp_object {
     osp_str name, build_id;
     const char *debug_root; /* in the arena; NULL = default */
     bool no_debug_files;
-    loaded debug_is, symbols_are, rows_are;
+    loaded debug_is, symbols_are, rows_are, extents_are;
     osp_file debug_file;
     osp_elf debug;
     osp_code_symbols symbols;
+    osp_extents extents;
     bool has_go, has_buildinfo;
     osp_str version, modinfo;
     osp_pcln go;
@@ -239,8 +240,8 @@ size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size
         return 0;
     if (n == 0)
         out[n++] = (osp_frame){.name = S(""), .linker_name = S(""), .file = S("")};
-    /* Assembly has lines but no functions in its DWARF. */
-    if (out[n - 1].name.n == 0 && has_symbol)
+    /* Assembly has lines but no functions in its DWARF; glibc's DWARF has the names by which it calls itself. */
+    if (has_symbol && (out[n - 1].name.n == 0 || osp_str_starts(out[n - 1].name, S("__GI_"))))
         out[n - 1].name = out[n - 1].linker_name = s.name;
     for (size_t i = 0; i < n; i++)
         out[i].name = osp_demangle(&o->names, &o->arena, out[i].name);
@@ -260,6 +261,34 @@ bool osp_object_symbol_at(osp_object *o, uint64_t file_addr, osp_symbol *out)
     if (!s)
         return false;
     *out = (osp_symbol){s->name, s->start, s->end};
+    return true;
+}
+
+bool osp_object_extent_at(osp_object *o, uint64_t file_addr, uint64_t *start, uint64_t *end)
+{
+    osp_symbol s;
+    if (osp_object_symbol_at(o, file_addr, &s)) {
+        *start = s.start;
+        *end = s.end;
+        return true;
+    }
+    if (o->extents_are == UNREAD) {
+        osp_err ignored; /* without memory nothing is known, which is no error here */
+        const osp_pcln *go = o->has_go ? &o->go : NULL;
+        o->extents_are = osp_extents_make(&o->elf, debug_of(o), go, &o->arena, &o->extents, &ignored) ? READ : ABSENT;
+    }
+    uint32_t lo = 0, hi = o->extents.n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (o->extents.row[mid].start <= file_addr)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == 0 || file_addr >= o->extents.row[lo - 1].end)
+        return false;
+    *start = o->extents.row[lo - 1].start;
+    *end = o->extents.row[lo - 1].end;
     return true;
 }
 

@@ -68,6 +68,10 @@ typedef struct {
 } osp_symbol;
 bool osp_object_symbol_at(osp_object *o, uint64_t file_addr, osp_symbol *out);
 
+/* Where the function at file_addr begins and ends, as unwind data tells also for code without any symbols: the
+ * addresses of one function can then be called by one name. False if not even that is known. */
+bool osp_object_extent_at(osp_object *o, uint64_t file_addr, uint64_t *start, uint64_t *end);
+
 /* A symbol by its exact linker name, from .symtab, .dynsym or pclntab. value = file address; for TLS symbols the
  * offset in the TLS image. */
 typedef struct {

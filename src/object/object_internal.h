@@ -210,6 +210,17 @@ uint32_t osp_rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *out);
 bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_row_list *out, uint32_t *skipped,
                    osp_err *err) OSP_CHECKED;
 
+/* Where functions are, by unwind data alone, sorted. */
+typedef struct {
+    uint64_t start, end;
+} osp_extent;
+typedef struct {
+    osp_extent *row;
+    uint32_t n;
+} osp_extents;
+bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_arena *arena,
+                      osp_extents *out, osp_err *err) OSP_CHECKED;
+
 /* A table of call frame information. */
 typedef struct {
     osp_span bytes;

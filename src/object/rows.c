@@ -303,6 +303,39 @@ static uint64_t first_code(const osp_elf *e)
     return base == UINT64_MAX ? 0 : base;
 }
 
+/* All FDEs of a file whose code is not Go's, sorted by where they start. */
+static bool all_fdes(stretches *s, const osp_elf *e, const osp_elf *debug, const osp_pcln *go)
+{
+    osp_cfi cfi;
+    osp_err ignored; /* a .debug_frame that cannot be had is like one that is not there */
+    if (find_eh_frame(e, &cfi) && !collect(s, &cfi, e, 1, go))
+        return false;
+    cfi = (osp_cfi){.is_eh = false};
+    if (osp_elf_debug_section(e, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored) ||
+        (debug && osp_elf_debug_section(debug, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored)))
+        if (!collect(s, &cfi, e, 2, go))
+            return false;
+    if (s->n)
+        qsort(s->row, s->n, sizeof *s->row, by_start);
+    return true;
+}
+
+bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_arena *arena,
+                      osp_extents *out, osp_err *err)
+{
+    stretches s = {0};
+    *out = (osp_extents){0};
+    bool ok = e->machine != EM_X86_64 || all_fdes(&s, e, debug, go);
+    out->row = ok ? osp_new(arena, osp_extent, s.n) : NULL;
+    ok = out->row != NULL;
+    for (size_t i = 0; ok && i < s.n; i++)
+        if (out->n == 0 || s.row[i].start >= out->row[out->n - 1].end)
+            out->row[out->n++] = (osp_extent){s.row[i].start, s.row[i].end};
+    free(s.row);
+    free(s.fde);
+    return ok || osp_fail_memory(err, "listing functions");
+}
+
 bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_row_list *out, uint32_t *skipped,
                    osp_err *err)
 {
@@ -317,17 +350,9 @@ bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, o
         if (ok)
             s.row[s.n++] = (stretch){go->text, go->etext, 0, 0};
     }
-    osp_cfi cfi;
-    osp_err ignored; /* a .debug_frame that cannot be had is like one that is not there */
-    ok = ok && (!find_eh_frame(e, &cfi) || collect(&s, &cfi, e, 1, go));
-    cfi = (osp_cfi){.is_eh = false};
-    if (osp_elf_debug_section(e, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored) ||
-        (debug && osp_elf_debug_section(debug, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored)))
-        ok = ok && collect(&s, &cfi, e, 2, go);
-    if (ok && s.n) {
-        qsort(s.row, s.n, sizeof *s.row, by_start);
+    ok = ok && all_fdes(&s, e, debug, go);
+    if (ok)
         *skipped = s.broken + join(&s, e, go, out);
-    }
     free(s.row);
     free(s.fde);
     if (!ok || out->failed) {

@@ -158,6 +158,9 @@ static bool collect(candidate *c, size_t *n, const table *t, const osp_elf *e, u
         osp_str name = name_at(t, s.st_name);
         if (!is_code_symbol(e, &s, name))
             continue;
+        /* "clock_gettime@@GLIBC_2.17": a version, in .symtab part of the name. */
+        osp_str version = name;
+        name = osp_str_cut(&version, '@');
         uint64_t size = s.st_size > UINT64_MAX - s.st_value ? 0 : s.st_size;
         c[*n] = (candidate){s.st_value, size, name, rank_of(&s, name), (uint32_t)*n, s.st_shndx};
         ++*n;

@@ -45,17 +45,22 @@ static uint64_t file_addr(asker *a, osp_mapping_id id, uint64_t addr)
     return at->known ? addr - at->bias : addr - m->start + m->offset;
 }
 
-/* The name of an address that has none: its place. */
+/* The name of an address that has none: its place, or where its function begins if unwind data tells that, so that a
+ * stripped function still is one function. */
 static osp_frame_text placed_frame(asker *a, osp_mapping_id id, uint64_t addr)
 {
     osp_str file = osp_str_base(osp_text(a->p, a->p->mappings.row[id.i].file));
     bool is_kernel = osp_str_eq(file, S("[kernel.kallsyms]"));
+    uint64_t at = is_kernel ? addr : file_addr(a, id, addr), end;
+    osp_object *o = object_of(a, id);
     int n;
+    if (o && a->placed[id.i].known)
+        osp_object_extent_at(o, at, &at, &end);
     if (is_kernel || file.n == 0 || osp_str_starts(file, S("[anon")) || osp_str_starts(file, S("//anon")))
         n = snprintf(a->name, sizeof a->name, "%s0x%" PRIx64, is_kernel ? "[kernel]+" : "", addr);
     else
         n = snprintf(a->name, sizeof a->name, "%.*s+0x%" PRIx64, (int)(file.n < 400 ? file.n : 400), file.p,
-                     file_addr(a, id, addr));
+                     at);
     osp_str name = {a->name, (size_t)n};
     return (osp_frame_text){.name = name, .linker_name = name};
 }

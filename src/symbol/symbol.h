@@ -20,8 +20,8 @@ typedef struct {
 } osp_symbol_stats;
 
 /* A new profile that shares all columns but locations, functions, strings and mapping.has with p, which must outlive
- * it. An address without a name gets one frame named "file+0x1234" (file address), or "0x7f…" in an anonymous
- * mapping: never an empty one. */
+ * it. An address without a name gets one frame named "file+0x1234" (file address of its function's first byte, if
+ * unwind data tells where that is, else its own), or "0x7f…" in an anonymous mapping: never an empty one. */
 osp_profile *osp_symbolise(const osp_profile *p, const osp_symbol_sources *from, osp_symbol_stats *stats,
                            osp_err *err);
 

@@ -196,6 +196,11 @@ static void overlapping_functions_share_the_addresses(void **state)
     assert_int_equal(rule_at(&r, TEXT + 0x1f), MAKE(SP, 16, 0));
     assert_int_equal(rule_at(&r, TEXT + 0x20), MAKE(SP, 32, 0));
     assert_int_equal(r.n, 3);
+    uint64_t start, end;
+    assert_true(osp_object_extent_at(o, TEXT + 0x1f, &start, &end));
+    assert_int_equal(start, TEXT);
+    assert_int_equal(end, TEXT + 0x20);
+    assert_false(osp_object_extent_at(o, TEXT + 0x50, &start, &end));
     osp_object_close(o);
 }
 

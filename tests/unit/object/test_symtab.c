@@ -60,7 +60,7 @@ static void assert_name_at(osp_object *o, uint64_t addr, const char *name)
 static void a_symbol_ends_where_its_size_does(void **state)
 {
     (void)state;
-    const symbol s[] = {{"first", TEXT, 0x10, STB_GLOBAL, STT_FUNC}, {"second", TEXT + 0x100, 0x20, STB_LOCAL, STT_FUNC}};
+    const symbol s[] = {{"first", TEXT, 0x10, STB_GLOBAL, STT_FUNC}, {"second@@V_2.17", TEXT + 0x100, 0x20, STB_LOCAL, STT_FUNC}};
     osp_object *o = open_symbols(s, 2);
     assert_name_at(o, TEXT, "first");
     assert_name_at(o, TEXT + 0xf, "first");
