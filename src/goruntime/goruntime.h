@@ -42,7 +42,7 @@ bool osp_go_global(osp_go *go, osp_str name, uint64_t *addr);
 typedef struct {
     uint64_t addr, g0, curg;
     int64_t id;
-    int tid;           /* m.procid */
+    int tid;           /* m.procid, as we number threads; 0 = none yet */
     uint64_t ncgocall; /* cgo calls in all */
     int32_t ncgo;      /* cgo calls in progress */
     bool spinning, blocked, incgo;

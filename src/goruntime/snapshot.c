@@ -17,6 +17,7 @@ enum {
     STATUS_MAX = 11,   /* deadextra, 1.26 */
     SCAN_BIT = 0x1000, /* _Gscan */
     TRIES = 3,
+    CHECKS = 16, /* of a layout: Ms may come and go while we count them */
 };
 enum { IDLE = 0, DEAD = 6, DEADEXTRA = 11 };
 
@@ -346,11 +347,15 @@ static const char *objection(const osp_go *go, const list *ms, const list *ps, c
         started += m[i].tid != 0;
         known += m[i].tid != 0 && thread_of(thread, nthread, m[i].tid) != 0;
     }
+    uint64_t mnext, nmfreed, sched = go->global[OSP_GO_SCHED];
     if (ms->n == 0 || torn > ms->n / 4)
         return "the list of Ms breaks";
+    if (sched && osp_go_word(go, sched + (uint64_t)go->at.sched_mnext, &mnext) &&
+        osp_go_word(go, sched + (uint64_t)go->at.sched_nmfreed, &nmfreed) && mnext - nmfreed != ms->n)
+        return "its count of Ms is another than those on the list";
     if (!zero)
         return "there is no M 0";
-    if (started && known < (started + 1) / 2)
+    if (known < (started + 1) / 2 || (started == 0 && ms->n > 1))
         return "its thread numbers are not threads of the process";
     if (go->global[OSP_GO_ALLP] && ps->n == 0)
         return "there is no P";
@@ -372,7 +377,7 @@ bool osp_go_check(osp_go *go, osp_err *err)
     if (!osp_go_global(go, S("runtime.allm"), &allm) || !osp_go_word(go, allm, &head) || head == 0)
         return true; /* nothing to compare with yet */
     const char *wrong = NULL;
-    for (int try = 0; try < TRIES; try++) {
+    for (int try = 0; try < CHECKS; try++) {
         osp_arena a;
         osp_arena_init(&a, 64 << 20);
         list ms = {0}, ps = {0}, gs = {0};
@@ -382,7 +387,7 @@ bool osp_go_check(osp_go *go, osp_err *err)
         bool ok = read_ms(go, head, &ms, &torn, err) && read_gs(go, &ms, &gs, &torn, err) &&
                   read_ps(go, &ps, &free_gs, &torn, err) &&
                   osp_process_threads(go->process, &a, &thread, &nthread, err);
-        bool started = !ok; /* an M learns its thread's number when it first runs, after the scheduler was set up */
+        bool started = !ok; /* M 0 learns its thread's number when the scheduler is up; others come later */
         for (uint32_t i = 0; i < ms.n; i++)
             started |= ((osp_m *)ms.row)[i].tid != 0;
         wrong = ok ? objection(go, &ms, &ps, &gs, torn, thread, nthread) : NULL;
@@ -392,7 +397,7 @@ bool osp_go_check(osp_go *go, osp_err *err)
         osp_arena_drop(&a);
         if (!ok && err->code != OSP_EFORMAT)
             return false;
-        if (ok && ms.n && !started)
+        if (ok && ms.n == 1 && !started)
             return true;
         if (ok && !wrong) {
             go->checked = true;
