@@ -4,8 +4,8 @@
  *
  * From the hot address we decode forward to the first jump that goes back to or before it: the loop is what lies
  * between that jump's target and its end. Then each instruction is put into one of a few classes, in order, as if each
- * turn ran straight through. What matters is whether the loop can get anywhere by itself: an address formed from
- * registers that nothing in the loop changes is "fixed", and so is what a turn has just copied from such a place. */
+ * turn ran straight through. What matters is whether the loop can get anywhere by itself: a value is "fixed" if it is
+ * made each turn of nothing but what the loop does not change, and of memory at addresses that are fixed. */
 #include "object/object.h"
 
 #include <elf.h>
@@ -54,12 +54,6 @@ static void reg_add(reg_set *s, unsigned reg)
     s->bit[reg / 64 & 3] |= 1ull << reg % 64;
 }
 
-static void reg_drop(reg_set *s, unsigned reg)
-{
-    reg = whole(reg);
-    s->bit[reg / 64 & 3] &= ~(1ull << reg % 64);
-}
-
 static bool reg_in(const reg_set *s, unsigned reg)
 {
     reg = whole(reg);
@@ -91,10 +85,21 @@ typedef struct {
     size_t n;
     bool framed;      /* rbp is a frame pointer here */
     reg_set moving;   /* registers that, here, hold something new each turn */
-    reg_set counted;  /* changed by a constant */
-    place stored[MAX_FIXED]; /* slots of the own stack frame that the loop writes */
-    size_t nstored;
+    place slot[MAX_FIXED]; /* slots of the own stack frame that, here, hold something new each turn */
+    size_t nslot;
 } loop;
+
+/* Note that a slot of the own frame moves, or no longer does. */
+static void slot_moves(loop *l, place at, bool moves)
+{
+    size_t i = 0;
+    while (i < l->nslot && !place_same(l->slot[i], at))
+        i++;
+    if (moves && i == l->nslot && i < MAX_FIXED)
+        l->slot[l->nslot++] = at;
+    else if (!moves && i < l->nslot)
+        l->slot[i] = l->slot[--l->nslot];
+}
 
 static bool in_frame(const loop *l, const x86_op_mem *m)
 {
@@ -106,42 +111,18 @@ static bool is_fixed(const loop *l, const cs_insn *in, const x86_op_mem *m)
     if ((m->base != X86_REG_INVALID && m->base != X86_REG_RIP && reg_in(&l->moving, m->base)) ||
         (m->index != X86_REG_INVALID && reg_in(&l->moving, m->index)))
         return false;
-    for (size_t i = 0; i < l->nstored; i++)
-        if (place_same(l->stored[i], place_of(in, m)))
+    for (size_t i = 0; i < l->nslot; i++)
+        if (place_same(l->slot[i], place_of(in, m)))
             return false;
     return true;
 }
 
-static bool is_copy(const cs_insn *in)
+/* The idiom for zero. */
+static bool is_zeroing(const cs_insn *in)
 {
-    switch (in->id) {
-    case X86_INS_MOV:
-    case X86_INS_MOVABS:
-    case X86_INS_MOVZX:
-    case X86_INS_MOVSX:
-    case X86_INS_MOVSXD:
-    case X86_INS_LEA:
-        return true;
-    case X86_INS_XOR: /* the idiom for zero */
-        return in->detail->x86.op_count == 2 && in->detail->x86.operands[0].type == X86_OP_REG &&
-               in->detail->x86.operands[1].type == X86_OP_REG &&
-               in->detail->x86.operands[0].reg == in->detail->x86.operands[1].reg;
-    default:
-        return false;
-    }
-}
-
-/* Does a copy give the same value each turn? */
-static bool copies_fixed(const loop *l, const cs_insn *in)
-{
-    const cs_x86_op *src = &in->detail->x86.operands[1];
-    if (in->detail->x86.op_count != 2)
-        return false;
-    if (in->id == X86_INS_XOR || src->type == X86_OP_IMM)
-        return true;
-    if (src->type == X86_OP_REG)
-        return !reg_in(&l->moving, src->reg);
-    return src->type == X86_OP_MEM && is_fixed(l, in, &src->mem);
+    const cs_x86 *x = &in->detail->x86;
+    return in->id == X86_INS_XOR && x->op_count == 2 && x->operands[0].type == X86_OP_REG &&
+           x->operands[1].type == X86_OP_REG && x->operands[0].reg == x->operands[1].reg;
 }
 
 static bool is_counting(const cs_insn *in)
@@ -182,31 +163,58 @@ static void enter(loop *l)
         each_written(l, &l->insn[i], &l->moving);
         for (size_t k = 0; k < x->op_count; k++)
             if (x->operands[k].type == X86_OP_MEM && x->operands[k].access & CS_AC_WRITE &&
-                in_frame(l, &x->operands[k].mem) && l->nstored < MAX_FIXED)
-                l->stored[l->nstored++] = place_of(&l->insn[i], &x->operands[k].mem);
-        if (is_counting(&l->insn[i]) && x->operands[0].type == X86_OP_REG)
-            reg_add(&l->counted, x->operands[0].reg);
+                in_frame(l, &x->operands[k].mem))
+                slot_moves(l, place_of(&l->insn[i], &x->operands[k].mem), true);
     }
 }
 
-/* What an instruction does to that: a copy of something fixed is fixed from there on; all else that is written moves. */
+/* Is what this instruction makes the same each turn, because all it is made of is? */
+static bool makes_fixed(const loop *l, const cs_insn *in)
+{
+    const cs_x86 *x = &in->detail->x86;
+    cs_regs read, written;
+    uint8_t nread, nwritten;
+    if (is_zeroing(in))
+        return true;
+    if (cs_regs_access(l->handle, in, read, &nread, written, &nwritten))
+        return false;
+    for (uint8_t k = 0; k < nread; k++)
+        if (read[k] != X86_REG_EFLAGS && read[k] != X86_REG_RIP && reg_in(&l->moving, read[k]))
+            return false;
+    for (size_t k = 0; k < x->op_count; k++)
+        if (x->operands[k].type == X86_OP_MEM && x->operands[k].access != CS_AC_WRITE && in->id != X86_INS_LEA &&
+            !is_fixed(l, in, &x->operands[k].mem))
+            return false;
+    return in->id != X86_INS_RDTSC && in->id != X86_INS_RDTSCP && in->id != X86_INS_RDRAND;
+}
+
+/* What an instruction does to what moves. */
 static void step(loop *l, const cs_insn *in)
 {
-    if (is_copy(in) && copies_fixed(l, in)) {
-        if (in->detail->x86.operands[0].type == X86_OP_REG)
-            reg_drop(&l->moving, in->detail->x86.operands[0].reg);
-        return;
-    }
-    each_written(l, in, &l->moving);
+    const cs_x86 *x = &in->detail->x86;
+    bool fixed = makes_fixed(l, in);
+    reg_set out = {0};
+    if (x->op_count && x->operands[0].type == X86_OP_MEM && x->operands[0].access & CS_AC_WRITE &&
+        in_frame(l, &x->operands[0].mem))
+        slot_moves(l, place_of(in, &x->operands[0].mem), !fixed);
+    each_written(l, in, &out);
+    for (size_t i = 0; i < sizeof out.bit / sizeof *out.bit; i++)
+        l->moving.bit[i] = fixed ? l->moving.bit[i] & ~out.bit[i] : l->moving.bit[i] | out.bit[i];
 }
 
 /* Instructions that move, compare or test, and so compute nothing. */
 static bool is_plain(csh handle, const cs_insn *in)
 {
     const cs_x86 *x = &in->detail->x86;
-    if (is_copy(in) || cs_insn_group(handle, in, CS_GRP_JUMP))
+    if (is_zeroing(in) || cs_insn_group(handle, in, CS_GRP_JUMP))
         return true;
     switch (in->id) {
+    case X86_INS_MOV:
+    case X86_INS_MOVABS:
+    case X86_INS_MOVZX:
+    case X86_INS_MOVSX:
+    case X86_INS_MOVSXD:
+    case X86_INS_LEA:
     case X86_INS_CMP:
     case X86_INS_TEST:
     case X86_INS_NOP:
@@ -230,7 +238,7 @@ static bool is_plain(csh handle, const cs_insn *in)
     }
 }
 
-static void count_memory(loop *l, const cs_insn *in, osp_loop *out, place *fixed, place *slot, uint32_t *nslot)
+static void count_memory(loop *l, const cs_insn *in, osp_loop *out, place *fixed, uint32_t *nslot)
 {
     const cs_x86 *x = &in->detail->x86;
     if (in->id == X86_INS_LEA || in->id == X86_INS_NOP)
@@ -243,8 +251,7 @@ static void count_memory(loop *l, const cs_insn *in, osp_loop *out, place *fixed
         bool still = is_fixed(l, in, m);
         bool swaps = in->id == X86_INS_CMPXCHG || in->id == X86_INS_XCHG;
         if (in_frame(l, m)) {
-            if (still && *nslot < MAX_FIXED)
-                slot[(*nslot)++] = at;
+            *nslot += still && x->operands[k].access != CS_AC_WRITE;
             continue;
         }
         if (swaps) {
@@ -277,31 +284,27 @@ static void count_memory(loop *l, const cs_insn *in, osp_loop *out, place *fixed
 
 static void classify(loop *l, osp_loop *out)
 {
-    place fixed[MAX_FIXED] = {0}, slot[MAX_FIXED] = {0};
+    place fixed[MAX_FIXED] = {0};
     uint32_t nslot = 0;
     enter(l);
     for (size_t i = 0; i < l->n; i++) {
         const cs_insn *in = &l->insn[i];
-        const cs_x86 *x = &in->detail->x86;
         out->instructions++;
-        count_memory(l, in, out, fixed, slot, &nslot);
+        count_memory(l, in, out, fixed, &nslot);
         if (in->id == X86_INS_PAUSE) {
             out->pauses++;
         } else if (cs_insn_group(l->handle, in, CS_GRP_CALL) || cs_insn_group(l->handle, in, CS_GRP_RET) ||
                    cs_insn_group(l->handle, in, CS_GRP_INT)) {
             out->calls++;
         } else if (is_counting(in)) {
-            out->counting++;
-            /* A counter that ends the loop is progress. */
-            if (i + 1 < l->n && cs_insn_group(l->handle, &l->insn[i + 1], CS_GRP_JUMP) &&
+            /* A constant added to what is fixed is an address within a struct. A counter that ends the loop is
+             * progress. */
+            out->counting += !makes_fixed(l, in);
+            if (!makes_fixed(l, in) && i + 1 < l->n && cs_insn_group(l->handle, &l->insn[i + 1], CS_GRP_JUMP) &&
                 l->insn[i + 1].id != X86_INS_JMP)
                 out->arithmetic++;
         } else if (in->id == X86_INS_CMP || in->id == X86_INS_TEST) {
-            for (size_t k = 0; k < x->op_count; k++)
-                if ((x->operands[k].type == X86_OP_REG && reg_in(&l->counted, x->operands[k].reg)) ||
-                    (x->operands[k].type == X86_OP_MEM && in_frame(l, &x->operands[k].mem) &&
-                     !is_fixed(l, in, &x->operands[k].mem)))
-                    out->arithmetic++;
+            out->arithmetic += !makes_fixed(l, in); /* asks about something that the loop itself moves on */
         } else if (!is_plain(l->handle, in)) {
             out->arithmetic++;
         }

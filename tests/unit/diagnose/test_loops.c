@@ -19,6 +19,9 @@ __asm__(".text\n"
         "test_pointer: mov (%rdi), %rax; movzbl 8(%rax), %eax; xor $1, %eax; test %al, %al; jne test_pointer; ret\n"
         "test_pause: pause; cmpl $0, 16(%rbx); je test_pause; ret\n"
         "test_lock: xor %eax, %eax; lock cmpxchg %ecx, (%rdx); jne test_lock; ret\n"
+        "test_frame: mov -8(%rsp), %rax; add $8, %rax; mov %rax, -16(%rsp); mov -16(%rsp), %rax; mov (%rax), %eax;"
+        " mov %eax, -20(%rsp); cmpl $0, -20(%rsp); je test_frame; ret\n"
+        "test_frame_count: addl $1, -4(%rsp); mov -4(%rsp), %eax; cmp test_place(%rip), %eax; jb test_frame_count; ret\n"
         "test_count: inc %rcx; mov (%rdi), %eax; test %eax, %eax; je test_count; ret\n"
         "test_budget: mov (%rdi), %eax; test %eax, %eax; jne 1f; dec %rcx; jne test_budget; 1: ret\n"
         "test_scan: movzbl (%rdi), %eax; add $1, %rdi; test %al, %al; jne test_scan; ret\n"
@@ -89,6 +92,9 @@ static void waits_through_pointers_with_pauses_locks_and_counters_are_seen(void 
     (void)state;
     assert_true(waits(at("test_pointer")));
     assert_int_equal(at("test_pointer").fixed_loads, 2);
+    assert_true(waits(at("test_frame")));
+    assert_int_equal(at("test_frame").fixed_loads, 1);
+    assert_int_equal(at("test_frame").counting, 0);
     assert_true(waits(at("test_pause")));
     assert_int_equal(at("test_pause").pauses, 1);
     assert_true(waits(at("test_lock")));
@@ -101,7 +107,8 @@ static void loops_that_get_somewhere_are_not_waits(void **state)
 {
     (void)state;
     static const char *const name[] = {"test_budget",   "test_scan",  "test_list", "test_store",
-                                       "test_multiply", "test_float", "test_call"};
+                                       "test_multiply", "test_float", "test_call",
+                                       "test_frame_count"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)
         assert_false(waits(at(name[i])));
     assert_int_equal(at("test_scan").other_loads, 1);
