@@ -6,7 +6,8 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { LABEL = 15, WIDEST = 110 }; /* columns: where the text beside "evidence", "chain" … begins */
+/* Columns: where the text beside "evidence" and "chain" begins, and that of the foot. */
+enum { LABEL = 15, FOOT = 13, WIDEST = 110 };
 
 typedef struct {
     const osp_cli *cli;
@@ -60,8 +61,8 @@ static void foot(screen *s, const char *name, osp_str text)
 {
     osp_buf_fill(s->out, ' ', 2);
     osp_paint(s->cli, s->out, OSP_DIM, "%s", name);
-    osp_buf_fill(s->out, ' ', LABEL - 2 - strlen(name));
-    flow(s, OSP_DIM, LABEL, LABEL, text);
+    osp_buf_fill(s->out, ' ', FOOT - 2 - strlen(name));
+    flow(s, OSP_DIM, FOOT, FOOT, text);
     osp_buf_byte(s->out, '\n');
 }
 
@@ -191,7 +192,7 @@ static void threads(screen *s, const osp_facts *f)
         }
     if (others)
         text = osp_arena_fmt(a, "%.*s · %u more %.2f", STRF(text), others, rest);
-    text = osp_arena_fmt(a, "%.*s · /proc in all %.2f, samples %.2f", STRF(text), f->cores_used, f->sampled_cores);
+    text = osp_arena_fmt(a, "%.*s · in all %.2f (samples: %.2f)", STRF(text), f->cores_used, f->sampled_cores);
     osp_buf_add(s->out, S("  "));
     osp_paint(s->cli, s->out, OSP_DIM, "threads  ");
     flow(s, OSP_DIM, 11, 11, text);
@@ -352,19 +353,24 @@ static void completeness(screen *s, const osp_facts *f)
     osp_arena *a = f->arena;
     const osp_sample_stats *t = &f->sampling;
     double error = t->taken ? 100 * sqrt(0.1 * 0.9 / (double)t->taken) : 0;
-    osp_str text = osp_arena_fmt(a, "%llu samples, 10 ± %.1f %% · %llu whole", (unsigned long long)t->taken, error,
-                                 (unsigned long long)t->ended[OSP_END_ROOT]);
-    for (int i = 1; i < OSP_END_REASONS; i++)
-        if (t->ended[i])
-            text = osp_arena_fmt(a, "%.*s · %llu cut: %s", STRF(text), (unsigned long long)t->ended[i],
-                                 osp_unwind_end_text((osp_unwind_end)i));
-    /* One digit that never rounds up to "all". */
-    double named = floor(1000 * (1 - f->unsymbolised)) / 10;
-    text = osp_arena_fmt(a, "%.*s · %llu lost · names %.*f %% · paused 0 ms", STRF(text),
-                         (unsigned long long)t->lost, named == 100 ? 0 : 1, named);
+    double named = floor(1000 * (1 - f->unsymbolised)) / 10; /* never rounds up to "all" */
+    osp_str text = osp_arena_fmt(a, "%llu samples", (unsigned long long)t->taken);
+    if (t->taken && t->ended[OSP_END_ROOT] == t->taken && named == 100) {
+        text = osp_arena_fmt(a, "%.*s, all whole and named", STRF(text));
+    } else if (t->taken) {
+        text = osp_arena_fmt(a, "%.*s, %llu whole", STRF(text), (unsigned long long)t->ended[OSP_END_ROOT]);
+        for (int i = 1; i < OSP_END_REASONS; i++)
+            if (t->ended[i])
+                text = osp_arena_fmt(a, "%.*s · %llu cut: %s", STRF(text), (unsigned long long)t->ended[i],
+                                     osp_unwind_end_text((osp_unwind_end)i));
+        text = osp_arena_fmt(a, "%.*s · %.*f %% of frames named", STRF(text), named == 100 ? 0 : 1, named);
+    }
+    text = osp_arena_fmt(a, "%.*s · %llu lost · paused 0 ms", STRF(text), (unsigned long long)t->lost);
+    if (t->taken)
+        text = osp_arena_fmt(a, "%.*s · 10 ± %.1f %%", STRF(text), error);
     foot(s, "complete", text);
     if (f->disagree.n)
-        foot(s, "cross-check", osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used,
+        foot(s, "differs", osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used,
                                              f->sampled_cores, STRF(f->disagree)));
     if (t->gave_up[0])
         foot(s, "given up", osp_str_from(t->gave_up));

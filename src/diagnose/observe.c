@@ -9,6 +9,7 @@
 #include "symbol/symbol.h"
 
 #include <math.h>
+#include <unistd.h>
 
 /* A reading of everything that is compared before against after. */
 typedef struct {
@@ -26,15 +27,22 @@ typedef struct {
     osp_yields *yields; /* or NULL */
     reading before;
     bool started;
+    /* The latest reading, for a process that ends while we look; taken in turn in two arenas. */
+    reading latest;
+    osp_arena spare[2];
+    unsigned turn;
 } watch;
 
-static bool take(watch *w, reading *out, osp_err *err)
+/* Reading this many threads four times a second costs next to nothing. */
+enum { FEW_THREADS = 256, SPARE_LIMIT = 16 << 20 };
+
+static bool take(watch *w, osp_arena *arena, reading *out, osp_err *err)
 {
     reading r = {.ns = osp_monotonic_ns()};
-    if (!osp_process_threads(w->process, w->arena, &r.thread, &r.nthread, err))
+    if (!osp_process_threads(w->process, arena, &r.thread, &r.nthread, err))
         return false;
     osp_err ignored; /* without a snapshot the rules say "unknown" */
-    if (w->go && !osp_go_snapshot_read(w->go, w->arena, &r.go, &ignored))
+    if (w->go && !osp_go_snapshot_read(w->go, arena, &r.go, &ignored))
         r.go = (osp_go_snapshot){0};
     *out = r;
     return true;
@@ -45,8 +53,17 @@ static void on_progress(void *ctx, const osp_sample_stats *so_far, double elapse
     watch *w = ctx;
     reading now;
     osp_err ignored; /* the earlier reading stands */
-    if (!w->started && take(w, &now, &ignored))
-        w->before = now;
+    if (!w->started) {
+        if (take(w, w->arena, &now, &ignored))
+            w->before = now;
+    } else if (w->before.nthread <= FEW_THREADS) {
+        osp_arena *arena = &w->spare[w->turn];
+        osp_arena_drop(arena);
+        if (take(w, arena, &now, &ignored) && now.nthread) {
+            w->latest = now;
+            w->turn = !w->turn;
+        }
+    }
     w->started = true;
     if (w->yields)
         osp_yields_look(w->yields);
@@ -162,8 +179,19 @@ static void fill_rates(osp_facts *f, const osp_go_snapshot *b, const osp_go_snap
 
 /* ---- agreement ------------------------------------------------------------------------------------------------- */
 
+/* Cores spent in the kernel, by /proc; in clock ticks, so only as exact as these. */
+static double kernel_cores(const reading *b, const reading *a, double window_s)
+{
+    uint64_t ticks = 0;
+    for (uint32_t i = 0; i < a->nthread; i++) {
+        const osp_thread *was = thread_in(b, a->thread[i].tid);
+        ticks += a->thread[i].system_ticks - (was ? was->system_ticks : 0);
+    }
+    return window_s > 0 ? (double)ticks / (double)sysconf(_SC_CLK_TCK) / window_s : 0;
+}
+
 /* Say why the samples and /proc differ, if they do by more than chance. */
-static void fill_agreement(osp_facts *f, uint32_t ended)
+static void fill_agreement(osp_facts *f, double in_kernel, uint32_t ended)
 {
     double chance = f->samples ? 3 * f->sampled_cores / sqrt((double)f->samples) : 0;
     double differ = f->sampled_cores - f->cores_used;
@@ -173,12 +201,12 @@ static void fill_agreement(osp_facts *f, uint32_t ended)
         f->disagree = osp_arena_fmt(f->arena, "%llu samples were lost", (unsigned long long)f->sampling.lost);
     else if (ended)
         f->disagree = osp_arena_fmt(f->arena, "%u threads ended while we looked: /proc forgets them", ended);
-    else if (differ < 0 && !f->sampling.by_bpf)
+    else if (differ < 0 && !f->sampling.by_bpf && in_kernel >= -differ - 0.05)
         f->disagree = S("time in the kernel is not sampled without more rights");
-    else if (differ < 0)
-        f->disagree = S("time in interrupts, or given to other guests of the host, is charged to it but not sampled");
-    else
+    else if (differ > 0 && f->sampling.by_bpf)
         f->disagree = S("its load changed while we looked");
+    else
+        f->disagree = S("the reason is not known: trust /proc for amounts, the samples for shares");
 }
 
 static bool fill(watch *w, const reading *after, osp_recording *rec, const osp_map *map, uint32_t nmap,
@@ -202,7 +230,8 @@ static bool fill(watch *w, const reading *after, osp_recording *rec, const osp_m
     uint32_t ended = 0;
     for (uint32_t i = 0; i < f->nthread; i++)
         ended += thread_in(after, f->thread[i].tid) == NULL;
-    fill_agreement(f, ended);
+    double window_s = after->ns > w->before.ns ? (double)(after->ns - w->before.ns) / 1e9 : 0;
+    fill_agreement(f, kernel_cores(&w->before, after, window_s), ended);
     return true;
 }
 
@@ -218,6 +247,8 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
     *f = (osp_facts){.arena = a, .pid = opts->pid, .goroutines = -1, .cgo_calls_per_s = -1, .sched_ticks_per_s = -1};
     *keep = (osp_observed){0};
     watch w = {.arena = a, .caller = opts};
+    osp_arena_init(&w.spare[0], SPARE_LIMIT);
+    osp_arena_init(&w.spare[1], SPARE_LIMIT);
     osp_map *map;
     uint32_t nmap;
     bool ok = false;
@@ -225,6 +256,11 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
     if (!w.process || !osp_process_info_read(w.process, a, &f->process, err) ||
         !osp_process_maps(w.process, a, &map, &nmap, err))
         goto out;
+    if (f->process.state == 'T' || f->process.state == 't') {
+        osp_fail(err, OSP_EABSENT, "pid %d is stopped (%s) and uses no CPU; let it go on with  kill -CONT %d", opts->pid,
+                 f->process.state == 't' ? "by a debugger" : "by a signal", opts->pid);
+        goto out;
+    }
     osp_host host;
     osp_host_read(&host);
     f->host_cpus = host.ncpu;
@@ -242,7 +278,7 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
         w.yields = osp_yields_new(w.go, w.process, map, nmap, opts->objects);
     else if (f->is_go)
         f->go_unreadable = osp_arena_str(a, osp_str_from(no_go.msg));
-    if (!take(&w, &w.before, err))
+    if (!take(&w, a, &w.before, err))
         goto out;
     osp_sample_opts sample = *opts;
     sample.progress = on_progress;
@@ -251,8 +287,8 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
         goto out;
     reading after;
     osp_err ended; /* it ended while we looked: what was sampled still counts */
-    if (!take(&w, &after, &ended))
-        after = (reading){.ns = osp_monotonic_ns()};
+    if (!take(&w, a, &after, &ended) || !after.nthread || !osp_process_alive(w.process))
+        after = w.latest.ns ? w.latest : (reading){.ns = osp_monotonic_ns()};
     if (w.yields) {
         osp_yields_look(w.yields);
         osp_yields_facts(w.yields, f);
@@ -261,6 +297,8 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
 out:
     if (!ok)
         osp_observed_drop(keep);
+    osp_arena_drop(&w.spare[0]);
+    osp_arena_drop(&w.spare[1]);
     osp_yields_drop(w.yields);
     osp_go_close(w.go);
     osp_process_close(w.process);

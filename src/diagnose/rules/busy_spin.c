@@ -209,7 +209,7 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
                                  ticks / yielders, "yields/s", "p.schedtick");
     }
     if (seen)
-        osp_finding_evidence(f, x, S("a goroutine was seen waiting in Gosched"), (double)seen, "times", "g.sched");
+        osp_finding_evidence(f, x, S("seen waiting in Gosched"), (double)seen, "times", "g.sched");
     else
         osp_finding_evidence(f, x, S("of all samples below Gosched"), 100 * yielding, "%", "samples");
     osp_finding_evidence(f, x, S("of a core wanted by its threads"), 100 * m.demand, "%", "schedstat");
