@@ -100,13 +100,15 @@ static void head(screen *s, const osp_facts *f, double uptime_s)
         left = osp_arena_fmt(a, "%.*s, %lld goroutine%s", STRF(left), (long long)f->goroutines,
                              f->goroutines == 1 ? "" : "s");
     osp_str right = osp_arena_fmt(a, "observed %.1f s", (double)f->window_ns / 1e9);
-    if (uptime_s > 0)
-        right = osp_arena_fmt(a, "up %.*s   %.*s", STRF(duration_text(a, uptime_s)), STRF(right));
     size_t used = osp_text_columns(f->process.name) + osp_text_columns(left) + 1;
+    osp_str up = osp_arena_fmt(a, "up %.*s   %.*s", STRF(duration_text(a, uptime_s)), STRF(right));
+    if (uptime_s > 0 && used + 2 + up.n <= s->columns)
+        right = up;
     osp_paint(s->cli, s->out, OSP_BOLD, "%.*s", STRF(f->process.name));
     osp_buf_fmt(s->out, "%.*s)", STRF(left));
-    size_t gap = used + 2 + right.n <= s->columns ? s->columns - used - right.n : 2;
-    osp_buf_fill(s->out, ' ', gap);
+    bool fits = used + 2 + right.n <= s->columns;
+    osp_buf_add(s->out, fits ? S("") : S("\n"));
+    osp_buf_fill(s->out, ' ', s->columns - right.n - (fits ? used : 0));
     osp_paint(s->cli, s->out, OSP_DIM, "%.*s", STRF(right));
     osp_buf_add(s->out, S("\n\n"));
 }
@@ -272,7 +274,8 @@ static void chain(screen *s, const osp_facts *f, const osp_finding *x)
     size_t at = LABEL;
     for (uint32_t i = 0; i < n; i++) {
         if (n > HEAD + TAIL + 1 && i == HEAD) {
-            at = flow(s, OSP_DIM, at, LABEL, osp_arena_fmt(a, " → … %u more …", n - HEAD - TAIL));
+            osp_buf_byte(s->out, ' ');
+            at = flow(s, OSP_DIM, at + 1, LABEL, osp_arena_fmt(a, "→ … %u more …", n - HEAD - TAIL));
             i = n - TAIL;
         }
         osp_str name = short_name(a, keep[i]->func), where = S("");
@@ -307,7 +310,9 @@ static void title(screen *s, const osp_facts *f, const osp_finding *x)
     size_t used = 2 + osp_text_columns(osp_str_from(text)), wide = osp_text_columns(right);
     osp_paint(s->cli, s->out, OSP_RED, "✗ ");
     osp_paint(s->cli, s->out, OSP_BOLD, "%s", text);
-    osp_buf_fill(s->out, ' ', used + 2 + wide <= s->columns ? s->columns - used - wide : 2);
+    bool fits = used + 2 + wide <= s->columns;
+    osp_buf_add(s->out, fits ? S("") : S("\n"));
+    osp_buf_fill(s->out, ' ', s->columns > wide + (fits ? used : 0) ? s->columns - wide - (fits ? used : 0) : 0);
     osp_paint(s->cli, s->out, OSP_DIM, "%.*s\n", STRF(right));
     osp_buf_add(s->out, S("  "));
     flow(s, OSP_PLAIN, 2, 2, x->summary);
@@ -354,20 +359,19 @@ static void completeness(screen *s, const osp_facts *f)
     const osp_sample_stats *t = &f->sampling;
     double error = t->taken ? 100 * sqrt(0.1 * 0.9 / (double)t->taken) : 0;
     double named = floor(1000 * (1 - f->unsymbolised)) / 10; /* never rounds up to "all" */
-    osp_str text = osp_arena_fmt(a, "%llu samples", (unsigned long long)t->taken);
+    osp_str text = t->taken ? osp_arena_fmt(a, "%llu samples (10 ± %.1f %%)", (unsigned long long)t->taken, error)
+                            : S("0 samples");
     if (t->taken && t->ended[OSP_END_ROOT] == t->taken && named == 100) {
         text = osp_arena_fmt(a, "%.*s, all whole and named", STRF(text));
     } else if (t->taken) {
         text = osp_arena_fmt(a, "%.*s, %llu whole", STRF(text), (unsigned long long)t->ended[OSP_END_ROOT]);
         for (int i = 1; i < OSP_END_REASONS; i++)
             if (t->ended[i])
-                text = osp_arena_fmt(a, "%.*s · %llu cut: %s", STRF(text), (unsigned long long)t->ended[i],
+                text = osp_arena_fmt(a, "%.*s, %llu cut: %s", STRF(text), (unsigned long long)t->ended[i],
                                      osp_unwind_end_text((osp_unwind_end)i));
-        text = osp_arena_fmt(a, "%.*s · %.*f %% of frames named", STRF(text), named == 100 ? 0 : 1, named);
+        text = osp_arena_fmt(a, "%.*s, %.*f %% of frames named", STRF(text), named == 100 ? 0 : 1, named);
     }
-    text = osp_arena_fmt(a, "%.*s · %llu lost · paused 0 ms", STRF(text), (unsigned long long)t->lost);
-    if (t->taken)
-        text = osp_arena_fmt(a, "%.*s · 10 ± %.1f %%", STRF(text), error);
+    text = osp_arena_fmt(a, "%.*s, %llu lost, paused 0 ms", STRF(text), (unsigned long long)t->lost);
     foot(s, "complete", text);
     if (f->disagree.n)
         foot(s, "differs", osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used,

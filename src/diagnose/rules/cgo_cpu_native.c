@@ -98,6 +98,5 @@ static void check(const osp_facts *f, osp_findings *out)
                              "schedstat");
     x->note = t && t->same_call ? S("would show 0 samples: this call began before any profiling")
                                 : S("would show runtime.cgocall and no C function");
-    x->next = osp_arena_fmt(a, "look at %.*s; split long calls, or run them in a bounded pool",
-                            STRF(osp_call_text(a, who.call)));
+    x->next = osp_arena_fmt(a, "look at %.*s; split long calls or bound them in a pool", STRF(who.call->func));
 }
