@@ -355,7 +355,8 @@ static const char *objection(const osp_go *go, const list *ms, const list *ps, c
         return "its count of Ms is another than those on the list";
     if (!zero)
         return "there is no M 0";
-    if (known < (started + 1) / 2 || (started == 0 && ms->n > 1))
+    /* One is enough: before 1.19 the spare Ms of a C program keep the numbers of threads that have ended. */
+    if (known == 0 && (started || ms->n > 1))
         return "its thread numbers are not threads of the process";
     if (go->global[OSP_GO_ALLP] && ps->n == 0)
         return "there is no P";
