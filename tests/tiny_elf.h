@@ -30,14 +30,23 @@ static inline osp_buf tiny_elf(const tiny_section *section, unsigned n, uint16_t
         while ((body_at + body.n) % 8)
             osp_buf_byte(&body, 0);
         uint64_t size = s->type == SHT_NOBITS ? s->size : s->bytes.n;
-        sh[i + 1] = (Elf64_Shdr){.sh_name = (uint32_t)names.n, .sh_type = s->type, .sh_flags = s->flags,
-                                 .sh_addr = s->addr, .sh_offset = body_at + body.n, .sh_size = size,
-                                 .sh_link = s->link, .sh_addralign = 1};
+        sh[i + 1] = (Elf64_Shdr){.sh_name = (uint32_t)names.n,
+                                 .sh_type = s->type,
+                                 .sh_flags = s->flags,
+                                 .sh_addr = s->addr,
+                                 .sh_offset = body_at + body.n,
+                                 .sh_size = size,
+                                 .sh_link = s->link,
+                                 .sh_addralign = 1};
         if (s->flags & SHF_ALLOC) {
             uint32_t flags = PF_R | (s->flags & SHF_EXECINSTR ? PF_X : 0) | (s->flags & SHF_WRITE ? PF_W : 0);
-            ph[nph++] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = flags, .p_offset = body_at + body.n,
-                                     .p_vaddr = s->addr, .p_filesz = s->type == SHT_NOBITS ? 0 : size,
-                                     .p_memsz = size, .p_align = 1};
+            ph[nph++] = (Elf64_Phdr){.p_type = PT_LOAD,
+                                     .p_flags = flags,
+                                     .p_offset = body_at + body.n,
+                                     .p_vaddr = s->addr,
+                                     .p_filesz = s->type == SHT_NOBITS ? 0 : size,
+                                     .p_memsz = size,
+                                     .p_align = 1};
         }
         osp_buf_add(&names, (osp_str){s->name, strlen(s->name) + 1});
         if (s->type != SHT_NOBITS)
@@ -48,9 +57,16 @@ static inline osp_buf tiny_elf(const tiny_section *section, unsigned n, uint16_t
     sh[n + 1].sh_size = names.n;
     osp_buf_add(&body, osp_buf_str(&names));
     Elf64_Ehdr h = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-                    .e_type = type, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_phoff = sizeof h,
-                    .e_shoff = sizeof h + sizeof ph, .e_ehsize = sizeof h, .e_phentsize = sizeof *ph,
-                    .e_phnum = (uint16_t)nph, .e_shentsize = sizeof *sh, .e_shnum = (uint16_t)(n + 2),
+                    .e_type = type,
+                    .e_machine = EM_X86_64,
+                    .e_version = EV_CURRENT,
+                    .e_phoff = sizeof h,
+                    .e_shoff = sizeof h + sizeof ph,
+                    .e_ehsize = sizeof h,
+                    .e_phentsize = sizeof *ph,
+                    .e_phnum = (uint16_t)nph,
+                    .e_shentsize = sizeof *sh,
+                    .e_shnum = (uint16_t)(n + 2),
                     .e_shstrndx = (uint16_t)(n + 1)};
     osp_buf_add(&out, (osp_str){(const char *)&h, sizeof h});
     osp_buf_add(&out, (osp_str){(const char *)ph, sizeof ph});

@@ -21,11 +21,9 @@
  * 16 the return address. */
 #include "object_internal.h"
 
-enum { RBP = 6, RSP = 7, R10 = 10, RIP = 16 };
+#include <dwarf.h>
 
-/* Pointer encodings, DW_EH_PE_*. */
-enum { PE_ABS = 0, PE_ULEB = 1, PE_U2 = 2, PE_U4 = 3, PE_U8 = 4, PE_SLEB = 9, PE_S2 = 10, PE_S4 = 11, PE_S8 = 12 };
-enum { PE_PCREL = 0x10, PE_INDIRECT = 0x80, PE_OMIT = 0xff };
+enum { RBP = 6, RSP = 7, R10 = 10, RIP = 16 };
 
 /* A CIE's instructions run once per FDE, so they must be few. */
 enum { MAX_REMEMBERED = 16, MAX_FUNCTION = 1 << 28, MAX_CIE_INSN = 512 };
@@ -37,21 +35,41 @@ static uint64_t encoded(osp_cur *c, uint8_t encoding, uint64_t addr)
 {
     uint64_t here = addr + c->at, v = 0;
     switch (encoding & 0x0f) {
-    case PE_ABS:
-    case PE_U8:
-    case PE_S8: v = osp_cur_u64(c); break;
-    case PE_ULEB: v = osp_cur_uvarint(c); break;
-    case PE_SLEB: v = (uint64_t)osp_cur_sleb(c); break;
-    case PE_U2: v = osp_cur_u16(c); break;
-    case PE_S2: v = (uint64_t)(int16_t)osp_cur_u16(c); break;
-    case PE_U4: v = osp_cur_u32(c); break;
-    case PE_S4: v = (uint64_t)(int32_t)osp_cur_u32(c); break;
-    default: osp_cur_fail(c, "pointer encoding 0x%x", encoding); return 0;
+    case DW_EH_PE_absptr:
+    case DW_EH_PE_udata8:
+    case DW_EH_PE_sdata8:
+        v = osp_cur_u64(c);
+        break;
+    case DW_EH_PE_uleb128:
+        v = osp_cur_uvarint(c);
+        break;
+    case DW_EH_PE_sleb128:
+        v = (uint64_t)osp_cur_sleb(c);
+        break;
+    case DW_EH_PE_udata2:
+        v = osp_cur_u16(c);
+        break;
+    case DW_EH_PE_sdata2:
+        v = (uint64_t)(int16_t)osp_cur_u16(c);
+        break;
+    case DW_EH_PE_udata4:
+        v = osp_cur_u32(c);
+        break;
+    case DW_EH_PE_sdata4:
+        v = (uint64_t)(int32_t)osp_cur_u32(c);
+        break;
+    default:
+        osp_cur_fail(c, "pointer encoding 0x%x", encoding);
+        return 0;
     }
     switch (encoding & 0x70) {
-    case 0: return v;
-    case PE_PCREL: return v + here;
-    default: osp_cur_fail(c, "pointer encoding 0x%x", encoding); return 0;
+    case 0:
+        return v;
+    case DW_EH_PE_pcrel:
+        return v + here;
+    default:
+        osp_cur_fail(c, "pointer encoding 0x%x", encoding);
+        return 0;
     }
 }
 
@@ -92,21 +110,30 @@ static void read_augmentation(osp_cie *cie, osp_cur *c, osp_str aug, uint64_t ad
     size_t end = c->at + n;
     for (size_t i = 1; i < aug.n && !c->bad; i++) {
         switch (aug.p[i]) {
-        case 'R': cie->encoding = osp_cur_u8(c); break;
-        case 'L': osp_cur_u8(c); break;
+        case 'R':
+            cie->encoding = osp_cur_u8(c);
+            break;
+        case 'L':
+            osp_cur_u8(c);
+            break;
         case 'P': {
             uint8_t encoding = osp_cur_u8(c);
-            if ((encoding & 0x70) == 0x50) { /* aligned to 8 */
+            if ((encoding & 0x70) == DW_EH_PE_aligned) { /* aligned to 8 */
                 osp_cur_skip(c, -(addr + c->at) & 7);
-                encoding = PE_ABS;
+                encoding = DW_EH_PE_absptr;
             }
-            if (encoding != PE_OMIT)
+            if (encoding != DW_EH_PE_omit)
                 encoded(c, encoding & 0x0f, addr);
             break;
         }
-        case 'S': cie->signal = true; break;
-        case 'B': break; /* aarch64: signed return addresses */
-        default: i = aug.n; break;
+        case 'S':
+            cie->signal = true;
+            break;
+        case 'B':
+            break; /* aarch64: signed return addresses */
+        default:
+            i = aug.n;
+            break;
         }
     }
     if (!c->bad && c->at <= end)
@@ -119,7 +146,7 @@ static bool read_cie(const osp_cfi *t, size_t at, osp_cie *out)
     osp_cur c;
     size_t next;
     unsigned id_size;
-    *out = (osp_cie){.at = at, .encoding = PE_ABS};
+    *out = (osp_cie){.at = at, .encoding = DW_EH_PE_absptr};
     if (!record(t, at, &c, &next, &id_size, &err) || !is_cie_id(t, record_id(&c, id_size), id_size))
         return false;
     uint8_t version = osp_cur_u8(&c);
@@ -151,7 +178,7 @@ static bool read_fde(osp_cfi_iter *it, osp_cur *c, size_t id_at, uint64_t id, os
     size_t cie_at = t->is_eh ? id_at - id : id;
     if (!(it->cie.ok && it->cie.at == cie_at) && !read_cie(t, cie_at, &it->cie))
         return false;
-    if (it->cie.encoding & PE_INDIRECT)
+    if (it->cie.encoding & DW_EH_PE_indirect)
         return false;
     out->cie = it->cie;
     out->start = encoded(c, it->cie.encoding, t->addr);
@@ -229,10 +256,17 @@ static uint32_t rule_of(const table_row *r, bool signal)
             return OSP_RULE_UNKNOWN;
         kind = r->cfa_reg == RSP ? OSP_RULE_SP : r->cfa_reg == RBP ? OSP_RULE_FP : OSP_RULE_R10;
         break;
-    case CFA_PLT: kind = OSP_RULE_PLT; break;
-    case CFA_DEREF_SP: kind = OSP_RULE_DEREF_SP; break;
-    case CFA_DEREF_FP: kind = OSP_RULE_DEREF_FP; break;
-    default: return OSP_RULE_UNKNOWN;
+    case CFA_PLT:
+        kind = OSP_RULE_PLT;
+        break;
+    case CFA_DEREF_SP:
+        kind = OSP_RULE_DEREF_SP;
+        break;
+    case CFA_DEREF_FP:
+        kind = OSP_RULE_DEREF_FP;
+        break;
+    default:
+        return OSP_RULE_UNKNOWN;
     }
     if (r->cfa_off % 8 || r->cfa_off < OSP_RULE_CFA_MIN || r->cfa_off > OSP_RULE_CFA_MAX)
         return OSP_RULE_UNKNOWN;
@@ -255,16 +289,17 @@ static uint32_t rule_of(const table_row *r, bool signal)
 /* breg7 8; breg16 0; lit15; and; litN; ge; lit3; shl; plus */
 static bool is_plt(osp_span e, int64_t *from)
 {
-    static const uint8_t head[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a}, tail[] = {0x2a, 0x33, 0x24, 0x22};
-    if (e.n != 11 || memcmp(e.p, head, 6) != 0 || memcmp(e.p + 7, tail, 4) != 0 || e.p[6] < 0x30 || e.p[6] > 0x4f)
+    static const uint8_t head[] = {DW_OP_breg7, 8, DW_OP_breg16, 0, DW_OP_lit15, DW_OP_and};
+    static const uint8_t tail[] = {DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus};
+    if (e.n != 11 || memcmp(e.p, head, sizeof head) != 0 || memcmp(e.p + 7, tail, sizeof tail) != 0 ||
+        e.p[6] < DW_OP_lit0 || e.p[6] > DW_OP_lit31)
         return false;
-    *from = e.p[6] - 0x30;
+    *from = e.p[6] - DW_OP_lit0;
     return true;
 }
 
 static void cfa_expression(table_row *r, osp_span e)
 {
-    enum { BREG0 = 0x70, DEREF = 0x06, PLUS_UCONST = 0x23 };
     osp_err err;
     osp_cur c = osp_cur_on(e, "expression", &err);
     int64_t n;
@@ -276,12 +311,12 @@ static void cfa_expression(table_row *r, osp_span e)
     }
     uint8_t reg = osp_cur_u8(&c);
     int64_t off = osp_cur_sleb(&c);
-    if (osp_cur_u8(&c) != DEREF || c.bad)
+    if (osp_cur_u8(&c) != DW_OP_deref || c.bad)
         return;
-    if (reg == BREG0 + RBP && osp_cur_left(&c) == 0)
+    if (reg == DW_OP_breg6 && osp_cur_left(&c) == 0)
         r->cfa = CFA_DEREF_FP;
-    else if (reg == BREG0 + RSP && osp_cur_u8(&c) == PLUS_UCONST && osp_cur_uvarint(&c) == 8 &&
-             !c.bad && osp_cur_left(&c) == 0)
+    else if (reg == DW_OP_breg7 && osp_cur_u8(&c) == DW_OP_plus_uconst && osp_cur_uvarint(&c) == 8 && !c.bad &&
+             osp_cur_left(&c) == 0)
         r->cfa = CFA_DEREF_SP;
     r->cfa_off = off;
 }
@@ -336,10 +371,7 @@ static void advance(machine *m, uint64_t by)
     m->pc += step;
 }
 
-static int64_t factored(const machine *m, uint64_t v)
-{
-    return (int64_t)(v * (uint64_t)m->cie->data_align);
-}
+static int64_t factored(const machine *m, uint64_t v) { return (int64_t)(v * (uint64_t)m->cie->data_align); }
 
 static osp_span block(osp_cur *c)
 {
@@ -353,90 +385,111 @@ static void extended(machine *m, osp_cur *c, uint8_t op)
     table_row *r = &m->now;
     uint64_t reg;
     switch (op) {
-    case 0x00: break;                                                     /* nop */
-    case 0x01: {                                                          /* set_loc */
-        uint64_t to = (m->cie->encoding & 0x70) ? (osp_cur_fail(c, "relative set_loc"), 0)
-                                                : encoded(c, m->cie->encoding, 0);
-        if (c->bad || to < m->pc)
-            osp_cur_fail(c, "set_loc goes back");
-        else {
+    case DW_CFA_nop:
+        break;
+    case DW_CFA_set_loc: {
+        uint64_t to = encoded(c, m->cie->encoding & 0x0f, 0);
+        if ((m->cie->encoding & 0x70) || to < m->pc)
+            osp_cur_fail(c, "set_loc is relative or goes back");
+        if (!c->bad) {
             emit(m, to);
             m->pc = to;
         }
         break;
     }
-    case 0x02: advance(m, osp_cur_u8(c)); break;                          /* advance_loc1 */
-    case 0x03: advance(m, osp_cur_u16(c)); break;                         /* advance_loc2 */
-    case 0x04: advance(m, osp_cur_u32(c)); break;                         /* advance_loc4 */
-    case 0x05:                                                            /* offset_extended */
+    case DW_CFA_advance_loc1:
+        advance(m, osp_cur_u8(c));
+        break;
+    case DW_CFA_advance_loc2:
+        advance(m, osp_cur_u16(c));
+        break;
+    case DW_CFA_advance_loc4:
+        advance(m, osp_cur_u32(c));
+        break;
+    case DW_CFA_offset_extended:
         reg = osp_cur_uvarint(c);
         set(r, reg, OFFSET, factored(m, osp_cur_uvarint(c)));
         break;
-    case 0x06: restore(r, osp_cur_uvarint(c), &m->first); break;          /* restore_extended */
-    case 0x07: set(r, osp_cur_uvarint(c), UNDEFINED, 0); break;           /* undefined */
-    case 0x08: set(r, osp_cur_uvarint(c), SAME, 0); break;                /* same_value */
-    case 0x09:                                                            /* register */
+    case DW_CFA_restore_extended:
+        restore(r, osp_cur_uvarint(c), &m->first);
+        break;
+    case DW_CFA_undefined:
+        set(r, osp_cur_uvarint(c), UNDEFINED, 0);
+        break;
+    case DW_CFA_same_value:
+        set(r, osp_cur_uvarint(c), SAME, 0);
+        break;
+    case DW_CFA_register:
         reg = osp_cur_uvarint(c);
         osp_cur_uvarint(c);
         set(r, reg, OTHER, 0);
         break;
-    case 0x0a:                                                            /* remember_state */
+    case DW_CFA_remember_state:
         if (m->nkept == MAX_REMEMBERED)
             osp_cur_fail(c, "remember_state too deep");
         else
             m->kept[m->nkept++] = *r;
         break;
-    case 0x0b:                                                            /* restore_state */
+    case DW_CFA_restore_state:
         if (m->nkept == 0)
             osp_cur_fail(c, "restore_state without remember_state");
         else
             *r = m->kept[--m->nkept];
         break;
-    case 0x0c:                                                            /* def_cfa */
-    case 0x12:                                                            /* def_cfa_sf */
+    case DW_CFA_def_cfa:
+    case DW_CFA_def_cfa_sf:
         r->cfa = CFA_REG;
         r->cfa_reg = osp_cur_uvarint(c);
-        r->cfa_off = op == 0x0c ? (int64_t)osp_cur_uvarint(c) : factored(m, (uint64_t)osp_cur_sleb(c));
+        r->cfa_off = op == DW_CFA_def_cfa ? (int64_t)osp_cur_uvarint(c) : factored(m, (uint64_t)osp_cur_sleb(c));
         break;
-    case 0x0d:                                                            /* def_cfa_register */
+    case DW_CFA_def_cfa_register:
         r->cfa = CFA_REG;
         r->cfa_reg = osp_cur_uvarint(c);
         break;
-    case 0x0e: r->cfa_off = (int64_t)osp_cur_uvarint(c); break;           /* def_cfa_offset */
-    case 0x13: r->cfa_off = factored(m, (uint64_t)osp_cur_sleb(c)); break; /* def_cfa_offset_sf */
-    case 0x0f: cfa_expression(r, block(c)); break;                        /* def_cfa_expression */
-    case 0x10: {                                                          /* expression */
+    case DW_CFA_def_cfa_offset:
+        r->cfa_off = (int64_t)osp_cur_uvarint(c);
+        break;
+    case DW_CFA_def_cfa_offset_sf:
+        r->cfa_off = factored(m, (uint64_t)osp_cur_sleb(c));
+        break;
+    case DW_CFA_def_cfa_expression:
+        cfa_expression(r, block(c));
+        break;
+    case DW_CFA_expression: {
         reg = osp_cur_uvarint(c);
         osp_span e = block(c);
-        bool at_fp = e.n == 2 && e.p[0] == 0x76 && e.p[1] == 0;           /* breg6 0 */
+        bool at_fp = e.n == 2 && e.p[0] == DW_OP_breg6 && e.p[1] == 0;
         set(r, reg, at_fp && reg == RBP ? AT_FP : OTHER, 0);
         break;
     }
-    case 0x11:                                                            /* offset_extended_sf */
+    case DW_CFA_offset_extended_sf:
         reg = osp_cur_uvarint(c);
         set(r, reg, OFFSET, factored(m, (uint64_t)osp_cur_sleb(c)));
         break;
-    case 0x14:                                                            /* val_offset */
+    case DW_CFA_val_offset:
         reg = osp_cur_uvarint(c);
         osp_cur_uvarint(c);
         set(r, reg, OTHER, 0);
         break;
-    case 0x15:                                                            /* val_offset_sf */
+    case DW_CFA_val_offset_sf:
         reg = osp_cur_uvarint(c);
         osp_cur_sleb(c);
         set(r, reg, OTHER, 0);
         break;
-    case 0x16:                                                            /* val_expression */
+    case DW_CFA_val_expression:
         reg = osp_cur_uvarint(c);
         block(c);
         set(r, reg, OTHER, 0);
         break;
-    case 0x2e: osp_cur_uvarint(c); break;                                 /* GNU_args_size */
-    case 0x2f:                                                            /* GNU_negative_offset_extended */
+    case DW_CFA_GNU_args_size:
+        osp_cur_uvarint(c);
+        break;
+    case DW_CFA_GNU_negative_offset_extended:
         reg = osp_cur_uvarint(c);
         set(r, reg, OFFSET, -factored(m, osp_cur_uvarint(c)));
         break;
-    default: osp_cur_fail(c, "call frame instruction 0x%x", op);
+    default:
+        osp_cur_fail(c, "call frame instruction 0x%x", op);
     }
 }
 
@@ -447,10 +500,17 @@ static bool run(machine *m, osp_span insn)
     while (osp_cur_left(&c)) {
         uint8_t op = osp_cur_u8(&c), low = op & 0x3f;
         switch (op >> 6) {
-        case 1: advance(m, low); break;
-        case 2: set(&m->now, low, OFFSET, factored(m, osp_cur_uvarint(&c))); break;
-        case 3: restore(&m->now, low, &m->first); break;
-        default: extended(m, &c, low);
+        case 1:
+            advance(m, low);
+            break;
+        case 2:
+            set(&m->now, low, OFFSET, factored(m, osp_cur_uvarint(&c)));
+            break;
+        case 3:
+            restore(&m->now, low, &m->first);
+            break;
+        default:
+            extended(m, &c, low);
         }
         if (m->out && m->pc >= m->to)
             break;

@@ -92,22 +92,32 @@ static osp_span plain_copy(const osp_elf *e, osp_arena *arena)
         if (part[i].n == 0)
             continue;
         bool is_text = strstr(wanted[i], "str") && strcmp(wanted[i], "str_offsets") != 0;
-        header[n++] = (Elf64_Shdr){.sh_name = (uint32_t)nnames, .sh_type = SHT_PROGBITS, .sh_offset = at,
-                                   .sh_size = part[i].n, .sh_addralign = 1,
-                                   .sh_flags = is_text ? SHF_MERGE | SHF_STRINGS : 0, .sh_entsize = is_text};
+        header[n++] = (Elf64_Shdr){.sh_name = (uint32_t)nnames,
+                                   .sh_type = SHT_PROGBITS,
+                                   .sh_offset = at,
+                                   .sh_size = part[i].n,
+                                   .sh_addralign = 1,
+                                   .sh_flags = is_text ? SHF_MERGE | SHF_STRINGS : 0,
+                                   .sh_entsize = is_text};
         nnames += (size_t)snprintf(names + nnames, sizeof names - nnames, ".debug_%s", wanted[i]) + 1;
         memcpy(image + at, part[i].p, part[i].n);
         at = (at + part[i].n + 15) & ~15ull;
     }
-    header[n++] = (Elf64_Shdr){.sh_name = (uint32_t)nnames, .sh_type = SHT_STRTAB, .sh_offset = at, .sh_addralign = 1};
+    header[n++] =
+        (Elf64_Shdr){.sh_name = (uint32_t)nnames, .sh_type = SHT_STRTAB, .sh_offset = at, .sh_addralign = 1};
     nnames += (size_t)snprintf(names + nnames, sizeof names - nnames, ".shstrtab") + 1;
     header[n - 1].sh_size = nnames;
     memcpy(image + at, names, nnames);
     at = (at + nnames + 15) & ~15ull;
     memcpy(image + at, header, n * sizeof *header);
     Elf64_Ehdr h = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-                    .e_type = ET_EXEC, .e_machine = e->machine, .e_version = EV_CURRENT, .e_shoff = at,
-                    .e_ehsize = sizeof h, .e_shentsize = sizeof *header, .e_shnum = (uint16_t)n,
+                    .e_type = ET_EXEC,
+                    .e_machine = e->machine,
+                    .e_version = EV_CURRENT,
+                    .e_shoff = at,
+                    .e_ehsize = sizeof h,
+                    .e_shentsize = sizeof *header,
+                    .e_shnum = (uint16_t)n,
                     .e_shstrndx = (uint16_t)(n - 1)};
     memcpy(image, &h, sizeof h);
     return (osp_span){image, at + n * sizeof *header};
@@ -274,8 +284,10 @@ static bool holds_functions(int tag)
     case DW_TAG_structure_type:
     case DW_TAG_class_type:
     case DW_TAG_union_type:
-    case DW_TAG_enumeration_type: return true;
-    default: return false;
+    case DW_TAG_enumeration_type:
+        return true;
+    default:
+        return false;
     }
 }
 

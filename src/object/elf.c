@@ -78,9 +78,14 @@ static bool read_sections(osp_elf *e, const Elf64_Ehdr *h, osp_err *err)
         Elf64_Shdr s;
         memcpy(&s, e->bytes.p + h->e_shoff + i * h->e_shentsize, sizeof s);
         name_at[i] = s.sh_name;
-        e->section[i] = (osp_section){
-            .type = s.sh_type, .link = s.sh_link, .info = s.sh_info, .flags = s.sh_flags, .addr = s.sh_addr,
-            .offset = s.sh_offset, .size = s.sh_size, .entsize = s.sh_entsize};
+        e->section[i] = (osp_section){.type = s.sh_type,
+                                      .link = s.sh_link,
+                                      .info = s.sh_info,
+                                      .flags = s.sh_flags,
+                                      .addr = s.sh_addr,
+                                      .offset = s.sh_offset,
+                                      .size = s.sh_size,
+                                      .entsize = s.sh_entsize};
         if (s.sh_size > UINT64_MAX - s.sh_addr)
             e->section[i].size = 0;
     }
@@ -102,16 +107,35 @@ static void read_dynamic(osp_elf *e)
         for (; d.n >= 16; d.p += 16, d.n -= 16) {
             uint64_t tag = osp_le64(d.p), v = osp_le64(d.p + 8);
             switch (tag) {
-            case DT_NULL: return;
-            case DT_SYMTAB: e->dyn.symtab = v; break;
-            case DT_STRTAB: e->dyn.strtab = v; break;
-            case DT_STRSZ: e->dyn.strsz = v; break;
-            case DT_HASH: e->dyn.hash = v; break;
-            case DT_GNU_HASH: e->dyn.gnu_hash = v; break;
-            case DT_RELA: e->dyn.rela = v; break;
-            case DT_RELASZ: e->dyn.relasz = v; break;
-            case DT_JMPREL: e->dyn.jmprel = v; break;
-            case DT_PLTRELSZ: e->dyn.pltrelsz = v; break;
+            case DT_NULL:
+                return;
+            case DT_SYMTAB:
+                e->dyn.symtab = v;
+                break;
+            case DT_STRTAB:
+                e->dyn.strtab = v;
+                break;
+            case DT_STRSZ:
+                e->dyn.strsz = v;
+                break;
+            case DT_HASH:
+                e->dyn.hash = v;
+                break;
+            case DT_GNU_HASH:
+                e->dyn.gnu_hash = v;
+                break;
+            case DT_RELA:
+                e->dyn.rela = v;
+                break;
+            case DT_RELASZ:
+                e->dyn.relasz = v;
+                break;
+            case DT_JMPREL:
+                e->dyn.jmprel = v;
+                break;
+            case DT_PLTRELSZ:
+                e->dyn.pltrelsz = v;
+                break;
             }
         }
     }
@@ -180,8 +204,8 @@ static bool unpack(const osp_elf *e, const osp_section *s, osp_span in, bool zst
                    osp_err *err)
 {
     if (size / (zstd ? ZSTD_RATIO : DEFLATE_RATIO) > in.n)
-        return osp_fail(err, OSP_EFORMAT, "section %.*s: claims %llu bytes out of %zu compressed ones",
-                        STRF(s->name), (unsigned long long)size, in.n);
+        return osp_fail(err, OSP_EFORMAT, "section %.*s: claims %llu bytes out of %zu compressed ones", STRF(s->name),
+                        (unsigned long long)size, in.n);
     uint8_t *to = osp_new(e->arena, uint8_t, size);
     if (!to)
         return osp_fail_memory(err, "decompressing a section");

@@ -41,8 +41,8 @@ int osp_object_type(const osp_object *o);
 
 /* The file address that run address start (where file offset `offset` is mapped) corresponds to; run_addr -
  * bias = file_addr for the whole mapping. EABSENT if no PT_LOAD covers the offset. */
-bool osp_object_bias(const osp_object *o, uint64_t map_start, uint64_t map_offset, uint64_t *bias, osp_err *err)
-    OSP_CHECKED;
+bool osp_object_bias(const osp_object *o, uint64_t map_start, uint64_t map_offset, uint64_t *bias,
+                     osp_err *err) OSP_CHECKED;
 
 /* ---- names ------------------------------------------------------------------------------------------------- */
 
@@ -83,11 +83,11 @@ bool osp_object_symbol(osp_object *o, osp_str linker_name, osp_symbol_value *out
 /* ---- Go ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    osp_str version;     /* "go1.26.8", with its tail ("go1.26.8 X:simd"); "" if no build info */
-    osp_str path;        /* main package's path from build info; "" if unknown */
-    osp_str modinfo;     /* the whole module text */
+    osp_str version;      /* "go1.26.8", with its tail ("go1.26.8 X:simd"); "" if no build info */
+    osp_str path;         /* main package's path from build info; "" if unknown */
+    osp_str modinfo;      /* the whole module text */
     uint64_t text, etext; /* file addresses of Go text (moduledata.text/etext or the equivalent) */
-    uint64_t moduledata; /* file address; 0 if not found */
+    uint64_t moduledata;  /* file address; 0 if not found */
     uint32_t nfunc;
 } osp_go_info;
 
@@ -124,8 +124,8 @@ bool osp_object_relocation(osp_object *o, uint32_t elf_type, uint64_t *slot, int
 typedef struct {
     const osp_row *row;
     uint32_t n;
-    uint64_t base;      /* file address of row pc 0 */
-    uint32_t skipped;   /* functions whose unwind data could not be read or expressed */
+    uint64_t base;    /* file address of row pc 0 */
+    uint32_t skipped; /* functions whose unwind data could not be read or expressed */
 } osp_rows;
 bool osp_object_rows(osp_object *o, osp_rows *out, osp_err *err) OSP_CHECKED;
 
@@ -134,17 +134,17 @@ bool osp_object_rows(osp_object *o, osp_rows *out, osp_err *err) OSP_CHECKED;
 /* The innermost loop around a sampled address. An address of a load or store is fixed if nothing in the loop changes
  * the registers that form it; slots of the function's own stack frame are not counted as memory. */
 typedef struct {
-    uint64_t start, end;   /* file addresses, [start, end) */
+    uint64_t start, end; /* file addresses, [start, end) */
     uint32_t instructions;
-    uint32_t fixed_loads;  /* distinct fixed addresses that are read */
-    uint32_t other_loads;  /* reads at addresses that move */
-    uint32_t stores;       /* ordinary writes to memory */
-    uint32_t exchanges;    /* atomic exchange or compare-and-swap at a fixed address */
-    uint32_t calls;        /* calls, returns, system calls */
-    uint32_t counting;     /* register + or - a constant */
-    uint32_t arithmetic;   /* all other computing: multiply, shift, floating point, vectors … */
-    uint32_t pauses;       /* pause, yield */
-    uint64_t load_addr;    /* file address of the one fixed load, if it is pc-relative; else 0 */
+    uint32_t fixed_loads; /* distinct fixed addresses that are read */
+    uint32_t other_loads; /* reads at addresses that move */
+    uint32_t stores;      /* ordinary writes to memory */
+    uint32_t exchanges;   /* atomic exchange or compare-and-swap at a fixed address */
+    uint32_t calls;       /* calls, returns, system calls */
+    uint32_t counting;    /* register + or - a constant */
+    uint32_t arithmetic;  /* all other computing: multiply, shift, floating point, vectors … */
+    uint32_t pauses;      /* pause, yield */
+    uint64_t load_addr;   /* file address of the one fixed load, if it is pc-relative; else 0 */
 } osp_loop;
 
 /* Disassemble around file_addr, which must be the start of an instruction (a leaf pc is). EABSENT: no loop is seen

@@ -148,15 +148,15 @@ unsigned osp_go_minor(osp_str version);
 enum { OSP_FUNC_TOPFRAME = 1, OSP_FUNC_SPWRITE = 2, OSP_FUNC_ASM = 4 };
 
 typedef struct {
-    osp_span tab; /* from the header on; may reach past the table's end */
+    osp_span tab;    /* from the header on; may reach past the table's end */
     unsigned layout; /* 116, 118 or 120: the first release that wrote this form */
     unsigned quantum;
     uint32_t nfunc;
-    uint64_t addr;                             /* file address of the header */
-    uint64_t text, etext;                      /* file addresses */
-    uint64_t moduledata, gofunc;               /* file addresses; 0 = not found */
+    uint64_t addr;                              /* file address of the header */
+    uint64_t text, etext;                       /* file addresses */
+    uint64_t moduledata, gofunc;                /* file addresses; 0 = not found */
     osp_span names, cutab, files, pctab, funcs; /* funcs begins with functab */
-    osp_span gofunc_bytes;                     /* from gofunc on */
+    osp_span gofunc_bytes;                      /* from gofunc on */
 } osp_pcln;
 
 /* One function's record. */
@@ -218,8 +218,8 @@ typedef struct {
     osp_extent *row;
     uint32_t n;
 } osp_extents;
-bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_arena *arena,
-                      osp_extents *out, osp_err *err) OSP_CHECKED;
+bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_arena *arena, osp_extents *out,
+                      osp_err *err) OSP_CHECKED;
 
 /* A table of call frame information. */
 typedef struct {

@@ -252,8 +252,8 @@ bool osp_pcln_func(const osp_pcln *p, uint32_t i, osp_func *out)
         return false;
     const uint8_t *row = p->funcs.p + (size_t)i * functab_row(p);
     uint64_t at = p->layout == 116 ? osp_le64(row + 8) : osp_le32(row + 4);
-    unsigned head = p->layout == 116 ? 8 : 4;         /* the entry */
-    unsigned tail = p->layout == 120 ? 36 : 32;       /* from the name to where id begins */
+    unsigned head = p->layout == 116 ? 8 : 4;   /* the entry */
+    unsigned tail = p->layout == 120 ? 36 : 32; /* from the name to where id begins */
     if (at > p->funcs.n || p->funcs.n - at < head + tail + 4)
         return false;
     const uint8_t *r = p->funcs.p + at + head;

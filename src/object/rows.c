@@ -320,8 +320,8 @@ static bool all_fdes(stretches *s, const osp_elf *e, const osp_elf *debug, const
     return true;
 }
 
-bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_arena *arena,
-                      osp_extents *out, osp_err *err)
+bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_arena *arena, osp_extents *out,
+                      osp_err *err)
 {
     stretches s = {0};
     *out = (osp_extents){0};

@@ -59,8 +59,7 @@ static osp_frame_text placed_frame(asker *a, osp_mapping_id id, uint64_t addr)
     if (is_kernel || file.n == 0 || osp_str_starts(file, S("[anon")) || osp_str_starts(file, S("//anon")))
         n = snprintf(a->name, sizeof a->name, "%s0x%" PRIx64, is_kernel ? "[kernel]+" : "", addr);
     else
-        n = snprintf(a->name, sizeof a->name, "%.*s+0x%" PRIx64, (int)(file.n < 400 ? file.n : 400), file.p,
-                     at);
+        n = snprintf(a->name, sizeof a->name, "%.*s+0x%" PRIx64, (int)(file.n < 400 ? file.n : 400), file.p, at);
     osp_str name = {a->name, (size_t)n};
     return (osp_frame_text){.name = name, .linker_name = name};
 }

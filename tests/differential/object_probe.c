@@ -14,10 +14,28 @@
 
 static const char *kind_name(unsigned kind)
 {
-    static const char *const name[] = {"none",     "sp",    "fp",  "end",     "deref_sp", "deref_fp", "plt",
-                                       "sigframe", "r10",   "unknown", "?",   "?",        "?",        "?",
-                                       "?",        "?",     "go_exact", "go_spwrite", "go_systemstack",
-                                       "go_morestack", "go_asmcgocall", "go_cgocallback"};
+    static const char *const name[] = {"none",
+                                       "sp",
+                                       "fp",
+                                       "end",
+                                       "deref_sp",
+                                       "deref_fp",
+                                       "plt",
+                                       "sigframe",
+                                       "r10",
+                                       "unknown",
+                                       "?",
+                                       "?",
+                                       "?",
+                                       "?",
+                                       "?",
+                                       "?",
+                                       "go_exact",
+                                       "go_spwrite",
+                                       "go_systemstack",
+                                       "go_morestack",
+                                       "go_asmcgocall",
+                                       "go_cgocallback"};
     return kind < sizeof name / sizeof *name ? name[kind] : "?";
 }
 

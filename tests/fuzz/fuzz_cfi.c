@@ -12,8 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     osp_str table = {(const char *)bytes + 1, n - 1};
     tiny_section section[] = {
         {.name = ".text", .type = SHT_NOBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = 0x1000, .size = 0x20000},
-        {.name = bytes[0] & 1 ? ".debug_frame" : ".eh_frame", .type = SHT_PROGBITS,
-         .flags = bytes[0] & 1 ? 0 : SHF_ALLOC, .addr = 0x30000, .bytes = table},
+        {.name = bytes[0] & 1 ? ".debug_frame" : ".eh_frame",
+         .type = SHT_PROGBITS,
+         .flags = bytes[0] & 1 ? 0 : SHF_ALLOC,
+         .addr = 0x30000,
+         .bytes = table},
     };
     osp_buf elf = tiny_elf(section, 2, ET_DYN);
     osp_err err;

@@ -12,7 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     tiny_section section[] = {
         {.name = ".text", .type = SHT_NOBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = 0x1000, .size = 0x40000},
         {.name = ".gopclntab", .type = SHT_PROGBITS, .flags = SHF_ALLOC, .addr = 0x100000, .bytes = table},
-        {.name = ".go.module", .type = SHT_PROGBITS, .flags = SHF_ALLOC | SHF_WRITE, .addr = 0x80000, .bytes = module},
+        {.name = ".go.module",
+         .type = SHT_PROGBITS,
+         .flags = SHF_ALLOC | SHF_WRITE,
+         .addr = 0x80000,
+         .bytes = module},
     };
     osp_buf elf = tiny_elf(section, 3, ET_EXEC);
     osp_err err;

@@ -116,7 +116,10 @@ static void the_bias_follows_from_the_segment_that_holds_the_offset(void **state
 {
     (void)state;
     tiny_section section[] = {
-        {.name = ".text", .type = SHT_PROGBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = 0x401000 + 0x6b0,
+        {.name = ".text",
+         .type = SHT_PROGBITS,
+         .flags = SHF_ALLOC | SHF_EXECINSTR,
+         .addr = 0x401000 + 0x6b0,
          .bytes = S("code")},
     };
     osp_buf elf = tiny_elf(section, 1, ET_EXEC);

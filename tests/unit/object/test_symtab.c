@@ -23,7 +23,10 @@ static osp_object *open_symbols(const symbol *s, size_t n)
     osp_buf_add(&sym, (osp_str){(const char *)&none, sizeof none});
     osp_buf_byte(&str, 0);
     for (size_t i = 0; i < n; i++) {
-        Elf64_Sym e = {.st_name = (uint32_t)str.n, .st_value = s[i].value, .st_size = s[i].size, .st_shndx = 1,
+        Elf64_Sym e = {.st_name = (uint32_t)str.n,
+                       .st_value = s[i].value,
+                       .st_size = s[i].size,
+                       .st_shndx = 1,
                        .st_info = ELF64_ST_INFO(s[i].bind, s[i].type)};
         osp_buf_add(&sym, (osp_str){(const char *)&e, sizeof e});
         osp_buf_add(&str, (osp_str){s[i].name, strlen(s[i].name) + 1});
@@ -60,7 +63,8 @@ static void assert_name_at(osp_object *o, uint64_t addr, const char *name)
 static void a_symbol_ends_where_its_size_does(void **state)
 {
     (void)state;
-    const symbol s[] = {{"first", TEXT, 0x10, STB_GLOBAL, STT_FUNC}, {"second@@V_2.17", TEXT + 0x100, 0x20, STB_LOCAL, STT_FUNC}};
+    const symbol s[] = {{"first", TEXT, 0x10, STB_GLOBAL, STT_FUNC},
+                        {"second@@V_2.17", TEXT + 0x100, 0x20, STB_LOCAL, STT_FUNC}};
     osp_object *o = open_symbols(s, 2);
     assert_name_at(o, TEXT, "first");
     assert_name_at(o, TEXT + 0xf, "first");
