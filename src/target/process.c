@@ -255,6 +255,13 @@ static bool fit_to_read(osp_process *p, osp_err *err)
                         "nothing is left to look at",
                         p->pid, p->name, st.parent);
 
+    if (st.state == 'Z')
+        return osp_fail(
+            err, OSP_EUSAGE,
+            "cannot read pid %d: the main thread of `%s` has ended while others run on, and the kernel shows "
+            "nothing of such a process under that number",
+            p->pid, p->name);
+
     snprintf(path, sizeof path, "/proc/%d/maps", p->pid);
     OSP_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)

@@ -11,12 +11,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +76,61 @@ static void a_zombie_is_refused(void **state)
     until_zombie(pid);
     refuse(pid, OSP_EABSENT, "has exited and only waits for its parent");
     waitpid(pid, NULL, 0);
+}
+
+static void *stay(void *arg)
+{
+    for (;;)
+        pause();
+    return arg;
+}
+
+static void a_process_without_its_main_thread_is_refused(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t t;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pthread_create(&t, NULL, stay, NULL);
+        syscall(SYS_exit, 0); /* of this thread only */
+    }
+    char path[64], buf[512];
+    osp_str text;
+    osp_err err = {0};
+    osp_stat_line st;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    do {
+        assert_true(osp_read_small(path, buf, sizeof buf, &text, &err) && osp_stat_parse(text, &st));
+        sched_yield();
+    } while (st.state != 'Z');
+    refuse(pid, OSP_EUSAGE, "has ended while others run on");
+    stop(pid);
+}
+
+static void a_stopped_process_is_read_like_any_other(void **state)
+{
+    (void)state;
+    osp_err err = {0};
+    osp_arena a;
+    osp_arena_init(&a, 1 << 20);
+    pid_t pid = idle_child();
+    kill(pid, SIGSTOP);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){0}, WSTOPPED | WNOWAIT), 0);
+    osp_process *p = osp_process_open(pid, &err);
+    assert_non_null(p);
+    osp_process_info info;
+    osp_map *map;
+    uint32_t n;
+    assert_true(osp_process_info_read(p, &a, &info, &err));
+    assert_int_equal(info.state, 'T');
+    assert_true(osp_process_maps(p, &a, &map, &n, &err));
+    uint64_t word;
+    osp_mem mem = osp_process_mem(p);
+    assert_true(mem.read(mem.ctx, (uintptr_t)&a, &word, sizeof word, &err));
+    osp_process_close(p);
+    stop(pid);
+    osp_arena_drop(&a);
 }
 
 static void a_thread_of_the_kernel_is_refused(void **state)
@@ -402,6 +460,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pid_that_does_not_exist_is_one_clear_line),
         cmocka_unit_test(a_zombie_is_refused),
+        cmocka_unit_test(a_process_without_its_main_thread_is_refused),
+        cmocka_unit_test(a_stopped_process_is_read_like_any_other),
         cmocka_unit_test(a_thread_of_the_kernel_is_refused),
         cmocka_unit_test(a_32_bit_program_is_refused),
         cmocka_unit_test(a_process_of_another_user_is_refused_with_its_owner_and_the_cure),
