@@ -2,7 +2,8 @@
 /* demangle.c: C++ and Rust names as people write them, through libiberty.
  *
  * Its recursion limit stays on, and longer names than MAX_NAME are left as they are: both keep a hostile symbol
- * from eating the stack. A result much longer than its input (substitutions can double at each step) is refused. */
+ * from eating the stack. A result much longer than its input (substitutions can double at each step) is refused, and
+ * stopped before it is made: see osp_demangle_into in brief.c. */
 #include "object_internal.h"
 
 #include "base/buf.h"
@@ -10,20 +11,19 @@
 #include <libiberty/demangle.h>
 #include <stdlib.h>
 
-enum { MAX_NAME = 4096, MAX_RESULT = 65536 };
+enum { MAX_NAME = 4096 };
 
 static osp_str demangle(osp_arena *arena, osp_str name)
 {
     char *z = strndup(name.p, name.n);
     if (!z)
         return name;
+    char *text = malloc(OSP_LONGEST_DEMANGLED);
+    osp_str out = name;
     /* Clang and gcc clones: "_ZN1a1bEv.cold", "….part.0", "….llvm.123" are understood by libiberty. */
-    char *text = cplus_demangle(z, DMGL_PARAMS | DMGL_ANSI | DMGL_AUTO);
+    if (text && osp_demangle_into(z, DMGL_PARAMS | DMGL_ANSI, text, OSP_LONGEST_DEMANGLED))
+        out = osp_arena_str(arena, osp_str_from(text));
     free(z);
-    if (!text)
-        return name;
-    size_t n = strnlen(text, MAX_RESULT);
-    osp_str out = n < MAX_RESULT ? osp_arena_str(arena, (osp_str){text, n}) : name;
     free(text);
     return out.p ? out : name;
 }

@@ -11,6 +11,7 @@
 #ifndef OSP_OBJECT_H
 #define OSP_OBJECT_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -71,6 +72,10 @@ bool osp_object_symbol_at(osp_object *o, uint64_t file_addr, osp_symbol *out);
 /* Where the function at file_addr begins and ends, as unwind data tells also for code without any symbols: the
  * addresses of one function can then be called by one name. False if not even that is known. */
 bool osp_object_extent_at(osp_object *o, uint64_t file_addr, uint64_t *start, uint64_t *end);
+
+/* The name of a C++ or Rust function without parameters, return type and template arguments, as pprof shows it, in the
+ * arena; {NULL, 0} if the linker name is not mangled. */
+osp_str osp_brief_name(osp_arena *arena, osp_str linker_name);
 
 /* A symbol by its exact linker name, from .symtab, .dynsym or pclntab. value = file address; for TLS symbols the
  * offset in the TLS image. */

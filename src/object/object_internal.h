@@ -284,4 +284,8 @@ typedef struct {
 osp_str osp_demangle(osp_demangled *t, osp_arena *arena, osp_str name);
 void osp_demangled_drop(osp_demangled *t);
 
+/* brief.c: the name demangled (libiberty's DMGL_ options) into out[size]; false if it is not mangled or does not fit. */
+enum { OSP_LONGEST_DEMANGLED = 65536 };
+bool osp_demangle_into(const char *linker_name, int options, char *out, size_t size);
+
 #endif

@@ -23,7 +23,10 @@ OPTIONS = [
 ]
 NAMES = ["main.main", "main.work", "runtime.mallocgc", "leaf", "a.(*T).run", "x.F[go.shape.int].func1", "std::sort<int>(int*)",
          "ns::(anonymous namespace)::go(int, char)", "operator()", "f(g(h))", "x<y", "a)b(c)::d", ".dotted", "b.<init>", "é.ü",
-         "main.work.func1", "g[...](x)", "runtime.goexit"]
+         "main.work.func1", "g[...](x)", "runtime.goexit", "_ZNSt6vectorIiSaIiEE9push_backERKi", "_ZlsRSoRK3Foo", "_Znwm",
+         "_ZZN3foo3barEiE5local", "_ZN12_GLOBAL__N_13runEi", "_ZN3fooD0Ev", "_Z3maxIiET_S0_S0_", "_ZNK3foocvbEv", "_Zbad",
+         "__ZN3foo3barEv", "_ZN4core3fmt5write17h0123456789abcdefE", "_RNvCs1234_7mycrate3foo", "_ZN3fooltERKS_",
+         "_ZZN3foo3barERKiENKUlvE_clEv", "_Z3foov.part.0", "_Z3foov.cold", "_ZTV3foo", "_ZN1AIXgtLi1ELi2EEE1fEv"]
 FILES = ["main.go", "/src/a/../b.go", "./x//y.c", "/proc/self/cwd/z.cc", "", "/srv/y/proj/p.go", "/", "../../up.c", "/go/q.go",
          "/../r"]
 TYPES = [("samples", "count"), ("cpu", "nanoseconds"), ("space", "bytes"), ("delay", "milliseconds"), ("widgets", "gadgets"),
@@ -77,7 +80,7 @@ def profile(r):
     functions = []
     for i, name in enumerate(r.sample(NAMES, r.randint(1, len(NAMES)))):
         functions.append(i + 1 if r.random() < 0.8 else r.randrange(100, 1 << 63))
-        linker = r.choice([name, name, "", name + "_l"])
+        linker = r.choice([name, name, "", name + "_l" if name[:2] not in ("_Z", "_R") else name])
         parts.append(msg(5, num(1, functions[-1]) + num(2, text(name if r.random() < 0.95 else "")) + num(3, text(linker)) +
                          num(4, text(r.choice(FILES))) + num(5, r.choice([0, 3, 70]))))
     locations = []

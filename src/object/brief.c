@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Brief names of C++ and Rust functions, as pprof shows them: without parameters, return type and template arguments;
+ * of the functions that enclose a local one "()" stays. */
+#include "object_internal.h"
+
+#include <libiberty/demangle.h>
+#include <setjmp.h>
+#include <stdlib.h>
+
+enum { LONGEST_NAME = 4096 };
+
+/* ---- demangling, bounded --------------------------------------------------------------------------------------- */
+
+/* In a mangled name each part may repeat the parts before it, so 400 bytes can stand for gigabytes, and libiberty
+ * writes them all. It hands them over piece by piece: when there is no more room we jump out of it. (Its own state
+ * lies on its stack, so nothing is lost by that.) */
+typedef struct {
+    char *out;
+    size_t n, size;
+    jmp_buf full;
+} sink;
+
+static void take_piece(const char *piece, size_t n, void *ctx)
+{
+    sink *s = ctx;
+    if (n >= s->size - s->n)
+        longjmp(s->full, 1);
+    memcpy(s->out + s->n, piece, n);
+    s->n += n;
+}
+
+bool osp_demangle_into(const char *linker_name, int options, char *out, size_t size)
+{
+    sink s = {.out = out, .size = size};
+    if (setjmp(s.full))
+        return false;
+    bool ok = rust_demangle_callback(linker_name, options, take_piece, &s);
+    if (!ok) {
+        s.n = 0;
+        ok = cplus_demangle_v3_callback(linker_name, options, take_piece, &s);
+    }
+    out[s.n] = 0;
+    return ok;
+}
+
+/* ---- shortening ------------------------------------------------------------------------------------------------ */
+
+/* The operator token that s starts with (after "operator"), if it could be taken for a bracket. */
+static size_t operator_token(const char *s)
+{
+    static const char *const token[] = {"<=>", "<<=", ">>=", "->*", "<<", ">>", "<=", ">=", "->", "<", ">"};
+    for (size_t i = 0; i < sizeof token / sizeof *token; i++)
+        if (strncmp(s, token[i], strlen(token[i])) == 0)
+            return strlen(token[i]);
+    return 0;
+}
+
+/* If s starts with the parameters of an enclosing function, "(int) const::", the place behind them. */
+static const char *past_enclosing_parameters(const char *s)
+{
+    size_t depth = 0;
+    if (strncmp(s, "(anonymous namespace)", 21) == 0)
+        return NULL;
+    do {
+        depth += *s == '(';
+        depth -= *s == ')';
+        s++;
+    } while (*s && depth);
+    static const char *const after[] = {" const", " volatile", " &&", " &"};
+    const char *behind = s;
+    for (size_t i = 0; i < sizeof after / sizeof *after; i++)
+        if (strncmp(behind, after[i], strlen(after[i])) == 0)
+            behind += strlen(after[i]);
+    return depth == 0 && strncmp(behind, "::", 2) == 0 ? s : NULL;
+}
+
+/* The brackets that are open: a '>' ends template arguments only if a '<' was the last to open. */
+typedef struct {
+    char open[256];
+    size_t n, angles;
+} brackets;
+
+static void see_bracket(brackets *b, char c)
+{
+    if ((c == '(' || c == '<') && b->n < sizeof b->open) {
+        b->open[b->n++] = c;
+        b->angles += c == '<';
+    } else if ((c == ')' || c == '>') && b->n && b->open[b->n - 1] == (c == ')' ? '(' : '<')) {
+        b->n--;
+        b->angles -= c == '>';
+    }
+}
+
+/* Shortens s in place. */
+static void shorten(char *s)
+{
+    char *out = s;
+    brackets b = {.n = 0};
+    for (const char *from = s, *to; *from;) {
+        if (strncmp(from, "operator", 8) == 0) {
+            size_t token = operator_token(from + 8), n = 8 + token;
+            if (b.angles == 0) {
+                memmove(out, from, n);
+                out += n;
+            }
+            from += n;
+            from += token && from[0] == ' ' && from[1] == '<';
+        } else if (b.angles == 0 && *from == '(' && (to = past_enclosing_parameters(from))) {
+            *out++ = '(';
+            *out++ = ')';
+            from = to;
+        } else {
+            size_t before = b.angles;
+            if (*from != '>' || from == s || from[-1] != '-')
+                see_bracket(&b, *from);
+            if (before == 0 && b.angles == 0)
+                *out++ = *from;
+            from++;
+        }
+    }
+    *out = 0;
+}
+
+osp_str osp_brief_name(osp_arena *arena, osp_str linker_name)
+{
+    char z[LONGEST_NAME];
+    if (osp_str_starts(linker_name, S("__Z")))
+        linker_name = osp_str_skip(linker_name, 1);
+    bool mangled = osp_str_starts(linker_name, S("_Z")) || osp_str_starts(linker_name, S("_R"));
+    if (!mangled || linker_name.n >= sizeof z || memchr(linker_name.p, 0, linker_name.n))
+        return (osp_str){NULL, 0};
+    char *text = malloc(OSP_LONGEST_DEMANGLED);
+    osp_str out = {NULL, 0};
+    if (text && osp_demangle_into(osp_str_z(linker_name, z, sizeof z), DMGL_ANSI, text, OSP_LONGEST_DEMANGLED)) {
+        shorten(text);
+        out = osp_arena_str(arena, osp_str_from(text));
+    }
+    free(text);
+    return out;
+}
