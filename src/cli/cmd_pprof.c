@@ -2,6 +2,7 @@
 /* osprey pprof: pprof's own words. Flags by Go's grammar: -x, --x, -x=v, -x v; a switch takes a value only after "=".
  * What a report prints goes to stdout, all chatter to stderr, and every failure is status 2, as the peer has it. */
 #include "cli/cli.h"
+#include "object/object.h"
 #include "pprof/pprof.h"
 #include "report/report.h"
 
@@ -229,6 +230,7 @@ static bool options_of(const flags *f, const osp_profile *p, osp_report_opts *o,
         return osp_fail(err, OSP_EUSAGE, "zero divisor specified");
     o->query.no_inlines = f->noinlines;
     o->query.keep_all_frames = f->all_frames;
+    o->query.demangle = osp_brief_name;
     o->query.raw_names = one_of(osp_str_from(f->symbolize), "none no");
     o->query.mean = f->mean || f->mean_delay;
     o->query.relative = f->relative;

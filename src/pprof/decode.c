@@ -39,7 +39,8 @@ typedef struct {
     osp_arena scratch; /* lives as long as the decoding */
     osp_span in;
     osp_err *err;
-    struct { /* what the first walk counted */
+    bool counted; /* the first walk is over: whatever fails now looks like a profile */
+    struct {      /* what the first walk counted */
         uint32_t types, samples, mappings, locations, functions, strings, comments, lines;
     } n;
     struct { /* next free row of each, in the second walk */
@@ -74,9 +75,10 @@ static bool fail(decoding *d, const uint8_t *at, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    const char *what = d->counted ? "malformed profile" : "unrecognized profile format";
     if (!at)
-        return osp_fail(d->err, OSP_EFORMAT, "malformed profile: %s", text);
-    return osp_fail(d->err, OSP_EFORMAT, "malformed profile, byte %zu: %s", (size_t)(at - d->in.p), text);
+        return osp_fail(d->err, OSP_EFORMAT, "%s: %s", what, text);
+    return osp_fail(d->err, OSP_EFORMAT, "%s, byte %zu: %s", what, (size_t)(at - d->in.p), text);
 }
 
 static bool no_memory(decoding *d) { return osp_fail_memory(d->err, "decoding a profile"); }
@@ -371,6 +373,7 @@ static bool count_rows(decoding *d)
         return fail(d, m.at, "%s", m.why);
     if (!fits)
         return osp_fail(d->err, OSP_ELIMIT, "the profile has more than 4 billion rows");
+    d->counted = d->n.strings > 0;
     if (d->n.strings == 0)
         return fail(d, NULL, "there is no string table");
     if (d->n.samples && d->n.types == 0)

@@ -192,7 +192,7 @@ static void what_the_peer_refuses_is_refused(void **state)
     check_fails(&m, OSP_EFORMAT, "empty input file");
     m = new_message();
     value_type(&m);
-    check_fails(&m, OSP_EFORMAT, "malformed profile: there is no string table");
+    check_fails(&m, OSP_EFORMAT, "unrecognized profile format: there is no string table");
     m = new_message();
     text(&m, "x");
     check_fails(&m, OSP_EFORMAT, "malformed profile, byte 2: string_table[0] must be ''");
@@ -231,7 +231,7 @@ static void what_the_peer_refuses_is_refused(void **state)
     m = new_message();
     texts(&m);
     number(&m, 2, 5);
-    check_fails(&m, OSP_EFORMAT, "malformed profile, byte 33: profile: field 2 has wire type 0");
+    check_fails(&m, OSP_EFORMAT, "unrecognized profile format, byte 33: profile: field 2 has wire type 0");
 }
 
 static void counts_that_cannot_be_are_not_made_room_for(void **state)
