@@ -66,10 +66,16 @@ static void by_bpf(const osp_host *h, bool perfmon, const char *self, osp_abilit
         setcap(a, self);
     } else if (!h->bpf_works) {
         not_offered(a, name, "the kernel loads no BPF program here (lockdown, or a container's seccomp filter)");
+    } else if (h->locked_down) {
+        not_offered(a, name, "the kernel is locked down for confidentiality");
     } else if (!h->has_btf) {
         not_offered(a, name, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)");
     } else if (!h->has_bpf_loop) {
         not_offered(a, name, "needs Linux 5.17 or newer");
+    } else if (!h->bpf_jit) {
+        a->state = OSP_CANNOT;
+        snprintf(a->why, sizeof a->why, "net.core.bpf_jit_enable = 0");
+        snprintf(a->grant, sizeof a->grant, "sudo sysctl net.core.bpf_jit_enable=1");
     }
 }
 
@@ -195,6 +201,7 @@ static void write_json(osp_buf *out, const osp_host *h, const osp_ability *abili
     osp_json_bool(&j, "btf", h->has_btf);
     osp_json_bool(&j, "bpf_loop", h->has_bpf_loop);
     osp_json_bool(&j, "bpf_loads", h->bpf_works);
+    osp_json_bool(&j, "bpf_jit", h->bpf_jit);
     osp_json_int(&j, "perf_event_paranoid", h->perf_event_paranoid);
     osp_json_int(&j, "kptr_restrict", h->kptr_restrict);
     osp_json_int(&j, "yama_ptrace_scope", h->yama_ptrace_scope);

@@ -61,11 +61,25 @@ static int on_record(void *ctx, void *data, size_t size)
     return 0;
 }
 
+/* What this kernel or user lacks, looked for only once loading has failed. */
 static bool fail_bpf(int e, const char *what, osp_err *err)
 {
-    if (e == EPERM || e == EACCES)
+    osp_host host;
+    osp_host_read(&host);
+    bool may = (host.cap_bpf && host.cap_perfmon) || host.cap_sys_admin;
+    if (!may)
         return osp_fail(err, OSP_EPERM, "BPF was refused: needs CAP_BPF and CAP_PERFMON (root has them)");
-    return osp_fail(err, OSP_EABSENT, "%s: %s (needs Linux 5.17 or newer with BTF)", what, strerrordesc_np(e));
+    if (!host.bpf_works)
+        return osp_fail(err, OSP_EPERM, "BPF was refused: lockdown, or a container's seccomp filter");
+    if (host.locked_down)
+        return osp_fail(err, OSP_EABSENT, "the kernel is locked down for confidentiality");
+    if (!host.has_btf)
+        return osp_fail(err, OSP_EABSENT, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)");
+    if (!host.has_bpf_loop)
+        return osp_fail(err, OSP_EABSENT, "BPF needs Linux 5.17 or newer, this is %.40s", host.release);
+    if (!host.bpf_jit)
+        return osp_fail(err, OSP_EABSENT, "BPF is only interpreted: sudo sysctl net.core.bpf_jit_enable=1");
+    return osp_fail(err, OSP_EABSENT, "%s: %s", what, strerrordesc_np(e));
 }
 
 osp_bpf_side *osp_bpf_side_open(osp_err *err)

@@ -14,8 +14,8 @@
 
 enum { HELPER_BPF_LOOP = 181 }; /* since Linux 5.17; not in older linux/bpf.h */
 
-/* Load a program for perf events; what the verifier says goes to log. */
-static bool bpf_loads(const struct bpf_insn *insn, uint32_t n, char *log, uint32_t size)
+/* Load a program for perf events, -1 if the kernel will not; what the verifier says goes to log. */
+static int bpf_load(const struct bpf_insn *insn, uint32_t n, char *log, uint32_t size)
 {
     union bpf_attr attr = {0};
     attr.prog_type = BPF_PROG_TYPE_PERF_EVENT;
@@ -28,17 +28,24 @@ static bool bpf_loads(const struct bpf_insn *insn, uint32_t n, char *log, uint32
         attr.log_size = size;
         attr.log_level = 1;
     }
-    OSP_AUTO_CLOSE int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
-    return fd >= 0;
+    return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
 }
 
-static bool trivial_program_loads(void)
+static void try_trivial_program(osp_host *out)
 {
     const struct bpf_insn insn[] = {
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
         {.code = BPF_JMP | BPF_EXIT},
     };
-    return bpf_loads(insn, 2, NULL, 0);
+    OSP_AUTO_CLOSE int fd = bpf_load(insn, 2, NULL, 0);
+    out->bpf_works = fd >= 0;
+    struct bpf_prog_info info = {0};
+    union bpf_attr attr = {0};
+    attr.info.bpf_fd = (uint32_t)fd;
+    attr.info.info_len = sizeof info;
+    attr.info.info = (uint64_t)(uintptr_t)&info;
+    out->bpf_jit = fd >= 0 && syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof attr) == 0 &&
+                   info.jited_prog_len > 0;
 }
 
 /* A call with senseless arguments never loads; a kernel that does not know the helper says so, one that knows it
@@ -50,7 +57,8 @@ static bool knows_bpf_loop(void)
         {.code = BPF_JMP | BPF_EXIT},
     };
     char log[4096];
-    if (bpf_loads(insn, 2, log, sizeof log))
+    OSP_AUTO_CLOSE int fd = bpf_load(insn, 2, log, sizeof log);
+    if (fd >= 0)
         return true;
     return log[0] && !strstr(log, "invalid func ") && !strstr(log, "unknown func ");
 }
@@ -65,6 +73,15 @@ static bool cycles_count(void)
     attr.exclude_hv = 1;
     OSP_AUTO_CLOSE int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
     return fd >= 0;
+}
+
+static bool locked_down_for_confidentiality(void)
+{
+    char buf[64];
+    osp_str text;
+    osp_err ignored; /* without the file there is no lockdown to be seen */
+    return osp_read_small("/sys/kernel/security/lockdown", buf, sizeof buf, &text, &ignored) &&
+           osp_str_find(text, S("[confidentiality]")) < text.n;
 }
 
 void osp_host_read(osp_host *out)
@@ -84,7 +101,8 @@ void osp_host_read(osp_host *out)
     out->cap_sys_admin = osp_have_capability(CAP_SYS_ADMIN);
     out->cap_syslog = osp_have_capability(CAP_SYSLOG);
     out->hardware_events = cycles_count();
-    out->bpf_works = trivial_program_loads();
+    try_trivial_program(out);
+    out->locked_down = locked_down_for_confidentiality();
     out->has_bpf_loop = out->bpf_works && knows_bpf_loop();
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     out->ncpu = n > 0 ? (uint32_t)n : 1;

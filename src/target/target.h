@@ -87,6 +87,8 @@ typedef struct {
     bool cap_bpf, cap_perfmon, cap_sys_ptrace, cap_sys_admin, cap_syslog;
     bool hardware_events; /* perf_event_open(cpu-cycles) works */
     bool bpf_works;       /* a trivial program loads */
+    bool bpf_jit;         /* and is made machine code: the kernel's interpreter runs no callbacks */
+    bool locked_down;     /* lockdown for confidentiality (that for integrity forbids nothing of ours) */
     uint32_t ncpu;        /* online */
     char clocksource[32]; /* "tsc", "kvm-clock", "hpet" … */
 } osp_host;

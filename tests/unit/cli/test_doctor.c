@@ -23,6 +23,7 @@ static osp_host root_on_a_new_kernel(void)
                       .has_btf = true,
                       .has_bpf_loop = true,
                       .bpf_works = true,
+                      .bpf_jit = true,
                       .perf_event_paranoid = 3,
                       .kptr_restrict = 1,
                       .yama_ptrace_scope = 1,
@@ -78,6 +79,17 @@ static void what_is_missing_comes_with_the_command_that_grants_it(void **state)
     assert_int_equal(ability(a, "analyse files")->state, OSP_CAN);
 }
 
+static void an_interpreted_bpf_comes_with_the_command_that_compiles_it(void **state)
+{
+    (void)state;
+    osp_host h = root_on_a_new_kernel();
+    osp_ability a[OSP_ABILITIES];
+    h.bpf_jit = false;
+    osp_abilities(&h, "osprey", a);
+    assert_int_equal(ability(a, "complete stacks, by BPF")->state, OSP_CANNOT);
+    assert_string_equal(ability(a, "complete stacks, by BPF")->grant, "sudo sysctl net.core.bpf_jit_enable=1");
+}
+
 static void what_no_command_grants_is_not_promised(void **state)
 {
     (void)state;
@@ -91,6 +103,10 @@ static void what_no_command_grants_is_not_promised(void **state)
     assert_int_equal(ability(a, "read your own processes")->state, OSP_NOT_OFFERED);
     assert_int_equal(ability(a, "complete stacks, by BPF")->state, OSP_NOT_OFFERED);
     assert_string_equal(ability(a, "complete stacks, by BPF")->why, "needs Linux 5.17 or newer");
+    h.locked_down = true;
+    osp_abilities(&h, "osprey", a);
+    assert_string_equal(ability(a, "complete stacks, by BPF")->why, "the kernel is locked down for confidentiality");
+    h.locked_down = false;
     h.has_btf = false;
     osp_abilities(&h, "osprey", a);
     assert_non_null(strstr(ability(a, "complete stacks, by BPF")->why, "BTF"));
@@ -125,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(root_can_everything),
         cmocka_unit_test(what_is_missing_comes_with_the_command_that_grants_it),
+        cmocka_unit_test(an_interpreted_bpf_comes_with_the_command_that_compiles_it),
         cmocka_unit_test(what_no_command_grants_is_not_promised),
         cmocka_unit_test(an_open_host_needs_no_capability_for_own_processes),
     };
