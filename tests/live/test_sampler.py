@@ -22,9 +22,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = "1.5"
 
 
-def every(test, least=0.99):
+# The share of all samples that must be in the program's work: the rest are the Go runtime's own threads, more of them on
+# a crowded host. What is in the work must be whole in 99 of 100.
+TYPICAL = 0.9
+
+
+def every(test, least=None):
     """At least that share of all samples passes."""
-    return lambda found, _: [] if stacks.share(found, test) >= least else [
+    return lambda found, _: [] if stacks.share(found, test) >= (least or TYPICAL) else [
         f"only {stacks.share(found, test):.2%} of {sum(s.value for s in found)}; first that fails: " +
         str(next(s.frames for s in found if not test(s)))]
 
@@ -43,7 +48,7 @@ def when(condition, test):
         those = [s for s in found if condition(s)]
         if not those:
             return ["no sample meets the condition"]
-        return every(test)(those, _)
+        return every(test, 0.99)(those, _)
     return check
 
 
@@ -52,10 +57,11 @@ def leaf(*names):
 
 
 def shares(found, told):
-    """The C function's share against what the program measured itself, within five standard errors."""
+    """The C side's share against what the program measured itself around both calls, within five standard errors."""
     truth = [float(t) for t in re.findall(r"c=([\d.]+)", told)][-1]
-    n = sum(s.value for s in found)
-    got = stacks.share(found, lambda s: "heavy_c" in s.frames)
+    found = [s for s in found if "main.viaC" in s.frames or "main.heavyGo" in s.frames]
+    n = max(1, sum(s.value for s in found))
+    got = stacks.share(found, lambda s: "main.viaC" in s.frames)
     allowed = 5 * math.sqrt(truth * (1 - truth) / n) + 0.01
     return [] if abs(got - truth) <= allowed else [f"C's share is {got:.3f}, the truth {truth:.3f} ± {allowed:.3f}"]
 
@@ -79,12 +85,16 @@ GO_ROOT = ("runtime.goexit", "runtime.main", "main.main")
 # name, command, check, works without BPF too
 CASES = [
     ("Go, four deep, calls C, three deep", ["cgo-deep"],
-     all_of(every(lambda s: s.has(*GO_ROOT, "main.one", "main.two", "main.three", "main.four", "runtime.cgocall",
-                                  "runtime.asmcgocall", "c_one", "c_two", "c_three", "c_burn")),
-            every(lambda s: s.labels.get("domain") == "c" and s.labels.get("goroutine") == "1")), True),
+     all_of(every(lambda s: "c_burn" in s.frames),
+            when(lambda s: "c_burn" in s.frames,
+                 lambda s: s.has(*GO_ROOT, "main.one", "main.two", "main.three", "main.four", "runtime.cgocall",
+                                 "runtime.asmcgocall", "c_one", "c_two", "c_three", "c_burn")),
+            when(leaf("c_burn"), lambda s: s.labels.get("domain") == "c" and s.labels.get("goroutine") == "1")), True),
     ("C calls Go calls C, three times", ["callback"],
-     every(lambda s: s.has(*GO_ROOT, *["main.enter", "runtime.cgocall", "c_level", "crosscall2", "main.goLevel"] * 3,
-                           "main.burn", "c_burn")), True),
+     all_of(every(lambda s: "c_burn" in s.frames),
+            when(lambda s: "c_burn" in s.frames,
+                 lambda s: s.has(*GO_ROOT, *["main.enter", "runtime.cgocall", "c_level", "crosscall2", "main.goLevel"] * 3,
+                                 "main.burn", "c_burn"))), True),
     ("frameless Go leaves keep their callers", ["frameless"],
      all_of(when(leaf("main.leaf"), lambda s: s.frames[1] in ("main.callerOne", "main.callerThree") and
                  s.has(*GO_ROOT, "main.work", s.frames[1])),
@@ -99,10 +109,10 @@ CASES = [
           lambda s: s.frames.count("main.down") in (499, 500) and s.has(*GO_ROOT)), False),
     ("a signal handler on the same stack", ["signal-handler"],
      all_of(when(lambda s: "handler_burn" in s.frames, lambda s: s.has("main", "on_tick", "handler_burn")),
-            every(lambda s: s.has("_start", "main"))), True),
+            every(lambda s: s.has("_start", "main"), 0.99)), True),
     ("a signal handler on its own stack", ["signal-handler", "alt"],
      all_of(when(lambda s: "handler_burn" in s.frames, lambda s: s.has("main", "on_tick", "handler_burn")),
-            every(lambda s: s.has("_start", "main"))), True),
+            every(lambda s: s.has("_start", "main"), 0.99)), True),
     ("goroutine labels", ["labels"], labels, False),
     ("shares of C and Go", ["shares"], all_of(shares, when(lambda s: "heavy_c" in s.frames or
                                                                         "main.heavyGo" in s.frames,
@@ -165,15 +175,19 @@ def run_case(osprey, folder, command, check, extra, work):
     told = stop(child, out, "truth" if command == ["shares"] else "")
     if done.returncode != 0:
         return [f"exit status {done.returncode}: {done.stderr.strip()}"]
-    said = json.loads(done.stdout)
+    return judge(json.loads(done.stdout), alive, profile, check, told, not extra)
+
+
+def judge(said, alive, profile, check, told, by_bpf):
+    """What is wrong with a recording: what osprey said of it, and the profile itself."""
     bad = [] if alive else ["the target is dead"]
-    if said["bpf"] == bool(extra):
+    if said["bpf"] != by_bpf:
         bad.append(f"bpf is {said['bpf']}: {said['gave_up']}")
     # In the fallback, what the copy does not hold is read later, from a process that runs on.
-    least = 0.9 if extra else 0.99
+    least = 0.99 if by_bpf else 0.9
     if said["complete"] < least * said["samples"]:
         bad.append(f"{said['complete']} of {said['samples']} complete: {said['truncated']}")
-    if said["lost"] and not extra: # copies of stacks fill a ring faster than a crowded host lets us empty it
+    if said["lost"] and by_bpf: # copies of stacks fill a ring faster than a crowded host lets us empty it
         bad.append(f"{said['lost']} lost")
     return bad + check(stacks.read(profile), told)
 
@@ -281,4 +295,5 @@ def main():
     return 1 if tap.failed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -130,9 +130,12 @@ def in_order(want, stack):
 
 
 def sick(osprey, folder, case, prefix=()):
-    _, words, verdict, kind, func, chain = case
-    with Target(folder, words, prefix) as t:
-        status, answer, short = why(osprey, t.pid)
+    with Target(folder, case[1], prefix) as t:
+        return judge_sick(*why(osprey, t.pid), case)
+
+
+def judge_sick(status, answer, short, case):
+    _, _, verdict, kind, func, chain = case
     if not answer:
         return f"status {status}: {short}"
     if not answer["findings"] or status != 3:
@@ -149,7 +152,10 @@ def sick(osprey, folder, case, prefix=()):
 
 def healthy(osprey, folder, words):
     with Target(folder, words) as t:
-        status, answer, short = why(osprey, t.pid)
+        return judge_healthy(*why(osprey, t.pid))
+
+
+def judge_healthy(status, answer, short):
     if status != 0 or any(f["confidence"] >= 0.6 for f in answer["findings"]):
         return f"status {status}, found {short}"
     return well_formed(answer)
@@ -199,4 +205,5 @@ def main():
     sys.exit(1 if failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
