@@ -1,0 +1,328 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""osprey on the kernels of Debian's releases, as distributed. Usage: kernels.py OSPREY FOLDER [KERNEL...]
+
+KERNEL is 5.10, 6.1 or 6.12: that of Debian 11, 12 or 13, in the build for clouds; with -amd64 behind it (6.1-amd64) the
+one for everything. Without any, all three. The packages are fetched by apt from the distribution's mirror (OSPREY_MIRROR for
+another one) into FOLDER, unpacked there and not installed. qemu boots each, without KVM, with osprey and the programs
+of tests/targets in an initramfs; what they print comes out over the second serial line and is judged here, by the same rules
+as on this machine (tests/live). Prints TAP. Slow: some minutes a kernel."""
+import gzip
+import io
+import json
+import os
+import pathlib
+import re
+import shlex
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "live"))
+
+import stacks  # noqa: E402
+import test_sampler  # noqa: E402
+import test_why  # noqa: E402
+
+# Its release, and whether BPF must work: bpf_loop came with Linux 5.17.
+KERNELS = {"5.10": ("bullseye", False), "6.1": ("bookworm", True), "6.12": ("trixie", True)}
+MIRRORS = ["http://deb.debian.org/debian", "http://archive.debian.org/debian"]
+SECONDS = 3
+BOOT_LIMIT = 1800
+
+WHY = [case for case in test_why.SICK if case[0] in (
+    "cgo-c-spin", "cgo-native-thread", "cgo-call-storm", "clock-storm", "spin-select", "spin-gosched", "c-spin")]
+HEALTHY = [["c-compute"], ["twins", "compute"]]
+
+
+# ---- packages ------------------------------------------------------------------------------------------------
+
+def apt(release, mirror, folder):
+    """The environment in which apt sees that release, and nothing of this machine's."""
+    (folder / "lists/partial").mkdir(parents=True, exist_ok=True)
+    (folder / "cache/archives/partial").mkdir(parents=True, exist_ok=True)
+    (folder / "status").touch()
+    (folder / "sources.list").write_text(
+        f"deb [arch=amd64 check-valid-until=no signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {release} main\n")
+    (folder / "apt.conf").write_text(f'''
+Dir::Etc::SourceList "{folder}/sources.list"; Dir::Etc::SourceParts "-"; Dir::Etc::Preferences "-";
+Dir::Etc::PreferencesParts "-"; Dir::State "{folder}"; Dir::State::Lists "{folder}/lists"; Dir::State::status "{folder}/status";
+Dir::Cache "{folder}/cache"; APT::Architecture "amd64"; APT::Sandbox::User ""; Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+''')
+    return dict(os.environ, APT_CONFIG=str(folder / "apt.conf"))
+
+
+def fetch(release, names, folder):
+    """The .deb files of these packages; of a package that only names another, that other's."""
+    if (folder / "fetched").exists():
+        return sorted(folder.glob("*.deb"))
+    problem = ""
+    for mirror in [os.environ["OSPREY_MIRROR"]] if "OSPREY_MIRROR" in os.environ else MIRRORS:
+        env = apt(release, mirror, folder)
+        got = subprocess.run(["apt-get", "-qq", "update"], env=env, capture_output=True, text=True)
+        problem = got.stdout + got.stderr
+        real = []
+        for name in names:
+            told = subprocess.run(["apt-cache", "depends", name], env=env, capture_output=True, text=True).stdout
+            image = re.search(r"Depends: (linux-image-\d\S*)", told)
+            real += [image[1] if image else name] if told else []
+        if len(real) == len(names):
+            subprocess.run(["apt-get", "-qq", "download", *real], env=env, cwd=folder, check=True, stderr=subprocess.DEVNULL)
+            (folder / "fetched").touch()
+            return sorted(folder.glob("*.deb"))
+    raise SystemExit(f"kernels: {release} cannot be fetched: {problem.strip()[-500:]}")
+
+
+def member(debs, pattern):
+    """The bytes of the one file in these packages whose path matches."""
+    for deb in debs:
+        data = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], check=True, capture_output=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            for entry in tar:
+                if entry.isfile() and re.fullmatch(pattern, entry.name):
+                    return tar.extractfile(entry).read()
+    raise SystemExit(f"kernels: no {pattern} in {debs}")
+
+
+# ---- the guest -----------------------------------------------------------------------------------------------
+
+class Initramfs:
+    """A cpio archive as the kernel reads it (Documentation/driver-api/early-userspace/buffer-format)."""
+
+    def __init__(self):
+        self.out, self.dirs = io.BytesIO(), {""}
+
+    def add(self, path, data=b"", mode=stat.S_IFREG | 0o755):
+        parent = os.path.dirname(path)
+        if parent not in self.dirs:
+            self.add(parent, mode=stat.S_IFDIR | 0o755)
+        if stat.S_ISDIR(mode):
+            self.dirs.add(path)
+        self._entry(path, data, mode)
+
+    def _entry(self, path, data, mode):
+        name = path.encode() + b"\0"
+        fields = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+        head = b"070701" + b"".join(b"%08X" % f for f in fields) + name
+        self.out.write(head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4))
+
+    def packed(self):
+        self._entry("TRAILER!!!", b"", 0)
+        return gzip.compress(self.out.getvalue(), 1)
+
+
+def libraries(program):
+    told = subprocess.run(["ldd", str(program)], capture_output=True, text=True).stdout
+    return re.findall(r"(/\S+) \(0x", told)
+
+
+def quoted(words):
+    return " ".join(shlex.quote(w) for w in words)
+
+
+def script(bpf):
+    """What init does: all cases, one after the other."""
+    def path(words):
+        return quoted(["/targets/" + words[0]] + ["/targets/" + w if w.endswith(".so") else w for w in words[1:]])
+
+    line = ["says doctor osprey doctor", "says doctor-json osprey doctor --json",
+            "says user as_user /bin/osprey doctor"]
+    for i, (_, words, _, fallback) in enumerate(test_sampler.CASES):
+        line += [f"target s{i} {path(words)}"]
+        line += [f"records s{i}b $pid"] if bpf or i == 0 else []
+        line += [f"records s{i}p $pid --no-bpf"] if fallback else []
+        line += ["ends truth" if words == ["shares"] else "ends"]
+    for i, case in enumerate(WHY):
+        line += [f"target w{i} {path(case[1])}", f"says w{i} osprey why $pid --json -d {SECONDS}", "ends"]
+    for i, words in enumerate(HEALTHY):
+        line += [f"target h{i} {path(words)}", f"says h{i} osprey why $pid --json -d {SECONDS}", "ends"]
+    deep = path(["cgo-deep"])
+    line += [f"target one {deep}", "says screen osprey record $pid -d 2 -o /tmp/screen.pb.gz --cost",
+             "says why-screen osprey why $pid -d 2", "says top osprey pprof -top /tmp/screen.pb.gz",
+             "says user-record as_user /bin/osprey record $pid -d 1 -o /tmp/user.pb.gz"]
+    if bpf:
+        # In a container: osprey beside the program, and outside it. Then what administrators turn on and off.
+        line += ["cat >/inner <<'END'\n. /guest.sh\nseconds=%d\nmount -t proc proc /proc\ntarget inner %s\n"
+                 "records inner $pid\nends\nEND" % (SECONDS, deep),
+                 "unshare -m -p -f sh /inner",
+                 f"target outer unshare -p -f {deep}", "records outer $(pidof cgo-deep | sed \"s/\\b$(sed -n 's/ready //p' /out/one.told)\\b//\")",
+                 "kill -9 $pid",
+                 "pid=$(sed -n 's/ready //p' /out/one.told)",
+                 "echo 2 >/proc/sys/net/core/bpf_jit_harden", "records hardened $pid",
+                 "echo 0 >/proc/sys/net/core/bpf_jit_harden", "echo 0 >/proc/sys/net/core/bpf_jit_enable",
+                 "records interpreted $pid", "echo 1 >/proc/sys/net/core/bpf_jit_enable",
+                 "mount -t securityfs securityfs /sys/kernel/security", "echo integrity >/sys/kernel/security/lockdown",
+                 "records integrity $pid", "echo confidentiality >/sys/kernel/security/lockdown",
+                 "records confidentiality $pid"]
+    return "\n".join(line)
+
+
+def initramfs(osprey, targets, busybox, bpf):
+    image = Initramfs()
+    programs = {"bin/osprey": osprey} | {"targets/" + p.name: p for p in sorted(targets.iterdir()) if p.is_file()}
+    needed = {lib for p in programs.values() for lib in libraries(p)}
+    for place, file in programs.items():
+        image.add(place, pathlib.Path(file).read_bytes())
+    for lib in sorted(needed):
+        image.add(lib.lstrip("/"), pathlib.Path(lib).read_bytes())
+    image.add("bin/busybox", busybox)
+    for place in ("proc", "sys", "dev", "tmp", "out", "root"):
+        image.add(place, mode=stat.S_IFDIR | 0o1777)
+    image.add("etc/passwd", b"root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n")
+    image.add("etc/group", b"root:x:0:\nuser:x:1000:\n")
+    image.add("guest.sh", (HERE / "guest.sh").read_bytes())
+    image.add("cases.sh", script(bpf).encode() + b"\n")
+    image.add("init", f"""#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t bpf bpf /sys/fs/bpf
+chmod 1777 /tmp
+ip link set lo up
+seconds={SECONDS}
+. /guest.sh
+. /cases.sh
+uname -r >/out/release
+dmesg >/out/dmesg
+stty -F /dev/ttyS1 raw
+cd /out && tar -cf /dev/ttyS1 .
+sync
+poweroff -f
+""".encode())
+    return image.packed()
+
+
+def boot(folder, kernel, archive):
+    """Boot it and give the files that it left, by name."""
+    (folder / "vmlinuz").write_bytes(kernel)
+    (folder / "initramfs").write_bytes(archive)
+    results = folder / "results.tar"
+    results.unlink(missing_ok=True)
+    with open(folder / "console.log", "wb") as console:
+        try:
+            subprocess.run(["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "2G", "-smp", "2", "-display", "none",
+                            "-no-reboot", "-monitor", "none", "-serial", "stdio", "-serial", f"file:{results}", "-nic", "none",
+                            "-kernel", str(folder / "vmlinuz"), "-initrd", str(folder / "initramfs"),
+                            "-append", "console=ttyS0 quiet panic=-1"],
+                           stdin=subprocess.DEVNULL, stdout=console, stderr=console, timeout=BOOT_LIMIT, check=True)
+            with tarfile.open(results) as tar:
+                return {os.path.basename(e.name): tar.extractfile(e).read() for e in tar if e.isfile()}
+        except (subprocess.SubprocessError, tarfile.TarError) as why:
+            tail = (folder / "console.log").read_text(errors="replace")[-2000:]
+            raise SystemExit(f"kernels: the guest did not come to its end: {why}\n{tail}") from why
+
+
+# ---- judging -------------------------------------------------------------------------------------------------
+
+class Result:
+    """What one run of osprey in the guest left."""
+
+    def __init__(self, files, name, work):
+        text = {end: files.get(f"{name}.{end}", b"").decode(errors="replace") for end in ("out", "err", "status", "told")}
+        self.out, self.err, self.status = text["out"], text["err"].strip(), int(text["status"] or -1)
+        self.alive = f"{name}.alive" in files
+        self.profile = work / f"{name}.pb.gz"
+        self.profile.write_bytes(files.get(f"{name}.pb.gz", b""))
+
+    def json(self):
+        return json.loads(self.out)
+
+
+def sampled(files, work, name, case, told, by_bpf, tap, title):
+    run = Result(files, name, work)
+    said = run.json() if run.status == 0 else {}
+    bad = [f"exit status {run.status}: {run.err}"] if run.status else \
+        test_sampler.judge(said, run.alive, str(run.profile), case[2], told, by_bpf)
+    if said:
+        print(f"# {said['complete']} of {said['samples']} complete, {said['lost']} lost, {said['unsymbolised']} of "
+              f"{said['addresses']} addresses without name, {said['hz']} Hz, {said['bpf_run_ns']} ns in {said['bpf_runs']} BPF runs")
+    tap.case(title, bad)
+    return said
+
+
+def judge(files, bpf, work, tap):
+    def text(name):
+        return files.get(name, b"").decode(errors="replace")
+
+    release = text("release").strip()
+    for name in ("doctor.out", "screen.out", "why-screen.out", "user.out", "user-record.err"):
+        for line in text(name).splitlines():
+            print(f"# {name}: {line}")
+    host = json.loads(text("doctor-json.out"))
+    ability = {a["name"]: a for a in host["abilities"]}["complete stacks, by BPF"]
+    tap.case(f"{release}: doctor says whether BPF works",
+             [] if (ability["can"] == "yes") == bpf and (bpf or "5.17" in ability["why"]) else [str(ability)])
+    for i, case in enumerate(test_sampler.CASES):
+        told = text(f"s{i}.told")
+        if bpf:
+            sampled(files, work, f"s{i}b", case, told, True, tap, f"{release}: {case[0]}, by BPF")
+        elif i == 0:
+            said = sampled(files, work, f"s{i}b", case, told, False, tap, f"{release}: {case[0]}, BPF asked for")
+            notice = said.get("gave_up", "")
+            print(f"# {notice}")
+            tap.case(f"{release}: one line says that BPF is missing and what is done instead",
+                     [] if re.search(r"without BPF .*5\.17.*copies", notice) and "\n" not in notice else [notice])
+        if case[3]:
+            sampled(files, work, f"s{i}p", case, told, False, tap, f"{release}: {case[0]}, without BPF")
+    for i, case in enumerate(WHY):
+        run = Result(files, f"w{i}", work)
+        answer = run.json() if run.status in (0, 3) else None
+        wrong = test_why.judge_sick(run.status, answer, run.err, case)
+        tap.case(f"{release}: why finds {case[0]}", [wrong] if wrong else [])
+    for i, words in enumerate(HEALTHY):
+        run = Result(files, f"h{i}", work)
+        answer = run.json() if run.status in (0, 3) else None
+        wrong = test_why.judge_healthy(run.status, answer, run.err)
+        tap.case(f"{release}: why finds nothing in {' '.join(words)}", [wrong] if wrong else [])
+    if not bpf:
+        return
+    deep = test_sampler.CASES[0]
+    for name, how in (("inner", "in a container, osprey too"), ("outer", "in a container, osprey outside"),
+                      ("hardened", "bpf_jit_harden = 2"), ("integrity", "lockdown for integrity, as with Secure Boot")):
+        sampled(files, work, name, deep, "", True, tap, f"{release}: {how}")
+    for name, how, why in (("interpreted", "bpf_jit_enable = 0", "bpf_jit_enable=1"),
+                           ("confidentiality", "lockdown for confidentiality", "locked down for confidentiality")):
+        said = sampled(files, work, name, deep, "", False, tap, f"{release}: {how}: falls back")
+        print(f"# {said.get('gave_up', '')}")
+        tap.case(f"{release}: {how}: says so", [] if why in said.get("gave_up", "") else [str(said)])
+
+
+def main():
+    osprey, folder = pathlib.Path(sys.argv[1]).absolute(), pathlib.Path(sys.argv[2]).absolute()
+    wanted = sys.argv[3:] or list(KERNELS)
+    for word in wanted:
+        if word.removesuffix("-amd64") not in KERNELS:
+            raise SystemExit(f"kernels: which kernel? {', '.join(KERNELS)}; with -amd64 behind it not the one for clouds")
+    names = {c[1][0] for c in test_sampler.CASES} | {c[1][0] for c in WHY} | {w[0] for w in HEALTHY} | \
+        {"libpulse.so", "libpulse-stripped.so"}
+    subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder / "targets"), *sorted(names)], check=True,
+                   stdout=subprocess.DEVNULL)
+    tap = test_sampler.Tap()
+    test_sampler.TYPICAL = 0.8 # on an emulated machine timer interrupts and the Go runtime take their share
+    for word in wanted:
+        version = word.removesuffix("-amd64")
+        release, bpf = KERNELS[version]
+        place = folder / word
+        image = "linux-image-amd64" if word != version else "linux-image-cloud-amd64"
+        debs = fetch(release, [image, "busybox-static"], place)
+        archive = initramfs(osprey, folder / "targets", member(debs, r"\./(usr/)?bin/busybox"), bpf)
+        start = time.monotonic()
+        files = boot(place, member(debs, r"\./boot/vmlinuz-.*"), archive)
+        print(f"# {word}: {files['release'].decode().strip()} of Debian's {release} ran {time.monotonic() - start:.0f} s in qemu")
+        (place / "results").mkdir(exist_ok=True)
+        for name, data in files.items():
+            (place / "results" / name).write_bytes(data)
+        judge(files, bpf, place / "results", tap)
+    print(f"1..{tap.n}")
+    return 1 if tap.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
