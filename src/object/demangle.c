@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demangle.c: C++ and Rust names as people write them, through libiberty.
+/* demangle.c: C++ and Rust names as people write them, through libiberty: with parameters, without return type.
  *
  * Its recursion limit stays on, and longer names than MAX_NAME are left as they are: both keep a hostile symbol
  * from eating the stack. A result much longer than its input (substitutions can double at each step) is refused, and
@@ -21,7 +21,7 @@ static osp_str demangle(osp_arena *arena, osp_str name)
     char *text = malloc(OSP_LONGEST_DEMANGLED);
     osp_str out = name;
     /* Clang and gcc clones: "_ZN1a1bEv.cold", "….part.0", "….llvm.123" are understood by libiberty. */
-    if (text && osp_demangle_into(z, DMGL_PARAMS | DMGL_ANSI, text, OSP_LONGEST_DEMANGLED))
+    if (text && osp_demangle_into(z, DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP, text, OSP_LONGEST_DEMANGLED))
         out = osp_arena_str(arena, osp_str_from(text));
     free(z);
     free(text);

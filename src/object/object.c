@@ -224,6 +224,16 @@ bool osp_object_is_go(osp_object *o, uint64_t file_addr)
     return o->has_go && osp_pcln_find(&o->go, file_addr) != UINT32_MAX;
 }
 
+static bool is_mangled(osp_str name) { return osp_str_starts(name, S("_Z")) || osp_str_starts(name, S("_R")); }
+
+/* Is the symbol's name a better one for a function than what DWARF calls it? Assembly has lines but no functions
+ * there; glibc's has the names by which it calls itself; gcc leaves out the linkage name, and with it the scope, of
+ * functions in unnamed namespaces. */
+static bool is_better(osp_str symbol, osp_str dwarf)
+{
+    return dwarf.n == 0 || osp_str_starts(dwarf, S("__GI_")) || (is_mangled(symbol) && !is_mangled(dwarf));
+}
+
 size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size_t max)
 {
     if (max == 0)
@@ -240,8 +250,7 @@ size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size
         return 0;
     if (n == 0)
         out[n++] = (osp_frame){.name = S(""), .linker_name = S(""), .file = S("")};
-    /* Assembly has lines but no functions in its DWARF; glibc's DWARF has the names by which it calls itself. */
-    if (has_symbol && (out[n - 1].name.n == 0 || osp_str_starts(out[n - 1].name, S("__GI_"))))
+    if (has_symbol && is_better(s.name, out[n - 1].linker_name))
         out[n - 1].name = out[n - 1].linker_name = s.name;
     for (size_t i = 0; i < n; i++)
         out[i].name = osp_demangle(&o->names, &o->arena, out[i].name);

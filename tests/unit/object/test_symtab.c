@@ -120,7 +120,7 @@ static void cxx_and_rust_names_are_demangled(void **state)
         {"_Zbroken", TEXT + 0x30, 0x10, STB_GLOBAL, STT_FUNC},
     };
     osp_object *o = open_symbols(s, 4);
-    assert_name_at(o, TEXT, "int ns::A::go<int>(int)");
+    assert_name_at(o, TEXT, "ns::A::go<int>(int)");
     assert_name_at(o, TEXT + 0x10, "mycrate::foo::bar");
     assert_name_at(o, TEXT + 0x20, "core::fmt::write");
     assert_name_at(o, TEXT + 0x30, "_Zbroken");
