@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+enum { ARENA_LIMIT = 1 << 30, FIRST_LOOK = 1, WORTH_A_FIRST_LOOK = 3 /* seconds */ };
+
 static const osp_option options[] = {
     {"duration", 'd', "SECONDS", "how long to observe (5)"},
     {"frequency", 'F', "HZ", "samples per second of CPU time, 0 = as the load needs (0)"},
@@ -17,13 +19,40 @@ static const osp_option options[] = {
 typedef struct {
     const osp_cli *cli;
     double seconds;
+    osp_str first; /* what the first look found; "" if nothing yet */
 } showing;
 
 static void show_progress(void *ctx, const osp_sample_stats *so_far, double elapsed_s)
 {
     const showing *s = ctx;
-    osp_progress(s->cli, "● observing   %.0f of %.0f s   %llu samples   Ctrl-C: answer with what is there", elapsed_s,
-                 s->seconds, (unsigned long long)so_far->taken);
+    if (s->first.n)
+        osp_progress(s->cli, "● %.0f of %.0f s   so far: %.*s", elapsed_s, s->seconds, STRF(s->first));
+    else
+        osp_progress(s->cli, "● observing   %.0f of %.0f s   %llu samples   Ctrl-C: answer with what is there",
+                     elapsed_s, s->seconds, (unsigned long long)so_far->taken);
+}
+
+/* A person who waits gets a first answer after a second; the page that follows stands on the whole observation. The
+ * summary found is put into the arena. */
+static osp_str first_look(const osp_sample_opts *opts, osp_arena *keep_text)
+{
+    osp_arena arena;
+    osp_observed keep;
+    osp_facts facts;
+    osp_findings found;
+    osp_err ignored; /* the whole look that follows says what is wrong */
+    osp_sample_opts brief = *opts;
+    osp_str first = S("");
+    brief.seconds = FIRST_LOOK;
+    osp_arena_init(&arena, ARENA_LIMIT);
+    if (osp_observe(&brief, &arena, &keep, &facts, &ignored)) {
+        osp_diagnose(&facts, &found);
+        if (found.n && found.row[0].confidence >= OSP_FOUND)
+            first = osp_arena_str(keep_text, found.row[0].summary);
+        osp_observed_drop(&keep);
+    }
+    osp_arena_drop(&arena);
+    return first;
 }
 
 static double uptime_of(const osp_facts *f)
@@ -34,13 +63,12 @@ static double uptime_of(const osp_facts *f)
 
 static int answer(const osp_cli *cli, const osp_sample_opts *opts, bool json)
 {
-    enum { LIMIT = 1 << 30 };
     osp_arena arena;
     osp_observed keep;
     osp_facts facts;
     osp_findings found;
     osp_err err;
-    osp_arena_init(&arena, LIMIT);
+    osp_arena_init(&arena, ARENA_LIMIT);
     bool ok = osp_observe(opts, &arena, &keep, &facts, &err);
     osp_progress_done(cli);
     if (!ok) {
@@ -86,7 +114,12 @@ static int cmd_why(const osp_cli *cli)
         osp_fail_memory(&err, "starting");
         return osp_cli_fail(&err);
     }
+    osp_arena text;
+    osp_arena_init(&text, 1 << 20);
+    if (cli->progress && s.seconds >= WORTH_A_FIRST_LOOK)
+        s.first = first_look(&opts, &text);
     status = answer(cli, &opts, osp_cli_given(cli, "json"));
+    osp_arena_drop(&text);
     osp_objects_drop(opts.objects);
     return status;
 }
