@@ -39,8 +39,22 @@ static int run(const osp_command *command, char **words, size_t nwords, osp_aren
     return command->run(&cli);
 }
 
+/* Files are mapped to read them. One that another program cuts short meanwhile cannot be read to its end: say so,
+ * instead of dying without a word. async-signal-safe */
+static void on_cut_file(int signal)
+{
+    static const char text[] = "osprey: a file was cut short by another program while it was read; try again\n";
+    (void)signal;
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written; /* nobody is left to tell */
+    _exit(OSP_EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+    struct sigaction cut = {.sa_handler = on_cut_file};
+    sigemptyset(&cut.sa_mask);
+    sigaction(SIGBUS, &cut, NULL);
     osp_str called = argc > 0 ? osp_str_base(osp_str_from(argv[0])) : S("osprey");
     const osp_command *command = osp_str_eq(called, S("pprof")) ? osp_command_find(osp_commands, called) : NULL;
     int first = 1; /* of the command's words */
