@@ -277,9 +277,9 @@ static bool is_elf(const char *path)
 static bool deliver(const flags *f, const osp_buf *text, osp_err *err)
 {
     if (!*f->output) {
-        if (!osp_cli_print(osp_buf_str(text)))
-            return osp_fail(err, OSP_EIO, "writing the report failed");
-        return true;
+        if (osp_cli_print(osp_buf_str(text)))
+            return true;
+        return osp_fail(err, OSP_EIO, "%s", ""); /* it has said why */
     }
     fprintf(stderr, "Generating report in %s\n", f->output);
     return osp_file_write(f->output, osp_buf_str(text), err);
@@ -343,7 +343,8 @@ static int run_pprof(const osp_cli *cli)
     osp_err err = {0};
     if (run(cli, &err))
         return OSP_EXIT_DONE;
-    fprintf(stderr, "osprey pprof: %s\n", err.msg);
+    if (err.msg[0])
+        fprintf(stderr, "osprey pprof: %s\n", err.msg);
     return OSP_EXIT_USAGE;
 }
 

@@ -25,3 +25,5 @@ try -top -focus=nothing-like-it "$p"
 try -top -output=/nowhere/top.txt "$p"
 try -top -output=top.txt "$p"
 tail -n 1 top.txt
+osprey pprof -top "$p" >/dev/full
+echo "$?"
