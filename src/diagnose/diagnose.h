@@ -72,7 +72,7 @@ osp_domain osp_domain_of(const osp_call *call, uint32_t ncall, bool on_m);
 typedef struct {
     int tid;
     char name[16];
-    double demand;  /* cores: (running + waiting for a CPU) / window, /proc schedstat */
+    double demand;  /* cores: (running + waiting for a CPU after being preempted) / window, /proc schedstat */
     double running; /* cores */
     double sampled; /* cores, by the samples */
     double voluntary_per_s; /* context switches */
@@ -109,7 +109,7 @@ typedef struct osp_facts {
     int pid;
     uint64_t window_ns;
     double cores_used;   /* by /proc */
-    double cores_demand; /* with the time spent waiting for a CPU */
+    double cores_demand; /* with the time spent waiting for a CPU after being preempted */
     uint32_t host_cpus;
     char clocksource[32];
     bool is_go;

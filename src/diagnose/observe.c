@@ -109,9 +109,12 @@ static void fill_thread(const reading *b, const reading *a, const osp_sampled_th
     if (is && window_s > 0) {
         was = was ? was : &zero; /* born in the window */
         t->running = (double)(is->run_ns - was->run_ns) / 1e9 / window_s;
-        t->demand = t->running + (double)(is->wait_ns - was->wait_ns) / 1e9 / window_s;
         t->voluntary_per_s = (double)(is->voluntary - was->voluntary) / window_s;
         t->involuntary_per_s = (double)(is->involuntary - was->involuntary) / window_s;
+        /* On a crowded host a thread that wakes often waits often, for next to no work: such waits are not demand. */
+        double switches = t->voluntary_per_s + t->involuntary_per_s;
+        double preempted = switches > 0 ? t->involuntary_per_s / switches : 1;
+        t->demand = t->running + preempted * (double)(is->wait_ns - was->wait_ns) / 1e9 / window_s;
     } else {
         t->demand = t->running = t->sampled; /* it ended in the window: /proc has nothing of it */
     }

@@ -47,7 +47,7 @@ SICK = [
 ]
 
 # The same on a host where two other processes of equal priority want the CPUs.
-CROWDED = ["cgo-c-spin", "clock-storm", "spin-select", "c-spin"]
+CROWDED = ["cgo-c-spin", "cgo-native-thread", "cgo-call-storm", "clock-storm", "spin-select", "spin-gosched", "c-spin"]
 NAMESPACED = ["cgo-c-spin", "cgo-native-thread"]
 
 HEALTHY = [[twin] for twin in ["c-compute", "c-compute-O0", "c-idle"]] + \
@@ -56,7 +56,7 @@ HEALTHY = [[twin] for twin in ["c-compute", "c-compute-O0", "c-idle"]] + \
         "idle-server", "loaded-server", "clock-light", "compute", "timers-few", "mutex-light",
         "goroutine-pool-drained", "goroutine-burst", "parked-workers", "gc-normal", "cache-bounded",
         "big-static-heap"]]
-CROWDED_HEALTHY = [["twins", "compute"], ["c-compute"]]
+CROWDED_HEALTHY = [["twins", "compute"], ["c-compute"], ["cgo-twins", "cgo-light"], ["twins", "loaded-server"]]
 
 
 class Target:
