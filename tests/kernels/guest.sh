@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the guest of tests/kernels/kernels.py does: sourced by its init, with busybox. Each word leaves files in /out;
-# recordings take $seconds.
+# recordings take as many seconds as $seconds says.
+# shellcheck disable=SC2154
 
 # target NAME COMMAND...: start it and wait until it is ready. Its pid is $pid.
 target() {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""osprey on the kernels of Debian's releases, as distributed. Usage: kernels.py OSPREY FOLDER [KERNEL...]
+"""osprey on kernels as Debian and Ubuntu distribute them. Usage: kernels.py OSPREY FOLDER [KERNEL...]
 
-KERNEL is 5.10, 6.1 or 6.12: that of Debian 11, 12 or 13, in the build for clouds; with -amd64 behind it (6.1-amd64) the
-one for everything. Without any, all three. The packages are fetched by apt from the distribution's mirror (OSPREY_MIRROR for
+KERNEL is 5.10, 6.1 or 6.12 (Debian 11, 12, 13, in the build for clouds; with -amd64 behind it, as in 6.1-amd64, the one for
+all machines), or 5.15 or 6.8 (Ubuntu 22.04, 24.04; with Ubuntu's keyring). Without any, these five. The packages are fetched by apt from the distribution's mirror (OSPREY_MIRROR for
 another one) into FOLDER, unpacked there and not installed. qemu boots each, without KVM, with osprey and the programs
 of tests/targets in an initramfs; what they print comes out over the second serial line and is judged here, by the same rules
 as on this machine (tests/live). Prints TAP. Slow: some minutes a kernel."""
@@ -27,9 +27,19 @@ import stacks  # noqa: E402
 import test_sampler  # noqa: E402
 import test_why  # noqa: E402
 
-# Its release, and whether BPF must work: bpf_loop came with Linux 5.17.
-KERNELS = {"5.10": ("bullseye", False), "6.1": ("bookworm", True), "6.12": ("trixie", True)}
+# Its release, the package that names its newest build, and whether BPF must work: bpf_loop came with Linux 5.17.
+KERNELS = {
+    "5.10": ("bullseye", "linux-image-cloud-amd64", False),
+    "5.15": ("jammy", "linux-image-virtual", False),
+    "6.1": ("bookworm", "linux-image-cloud-amd64", True),
+    "6.8": ("noble", "linux-image-virtual", True),
+    "6.12": ("trixie", "linux-image-cloud-amd64", True),
+}
+KERNELS |= {word + "-amd64": (release, "linux-image-amd64", bpf)
+            for word, (release, package, bpf) in KERNELS.items() if "cloud" in package}
+UBUNTU = ("jammy", "noble")
 MIRRORS = ["http://deb.debian.org/debian", "http://archive.debian.org/debian"]
+UBUNTU_MIRRORS = ["http://archive.ubuntu.com/ubuntu", "http://old-releases.ubuntu.com/ubuntu"]
 SECONDS = 3
 BOOT_LIMIT = 1800
 
@@ -40,13 +50,18 @@ HEALTHY = [["c-compute"], ["twins", "compute"]]
 
 # ---- packages ------------------------------------------------------------------------------------------------
 
+def keyring(release):
+    return f"/usr/share/keyrings/{'ubuntu' if release in UBUNTU else 'debian'}-archive-keyring.gpg"
+
+
 def apt(release, mirror, folder):
     """The environment in which apt sees that release, and nothing of this machine's."""
     (folder / "lists/partial").mkdir(parents=True, exist_ok=True)
     (folder / "cache/archives/partial").mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
-    (folder / "sources.list").write_text(
-        f"deb [arch=amd64 check-valid-until=no signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {release} main\n")
+    (folder / "sources.list").write_text("".join(
+        f"deb [arch=amd64 check-valid-until=no signed-by={keyring(release)}] {mirror} {suite} main\n"
+        for suite in ([release, release + "-updates"] if release in UBUNTU else [release])))
     (folder / "apt.conf").write_text(f'''
 Dir::Etc::SourceList "{folder}/sources.list"; Dir::Etc::SourceParts "-"; Dir::Etc::Preferences "-";
 Dir::Etc::PreferencesParts "-"; Dir::State "{folder}"; Dir::State::Lists "{folder}/lists"; Dir::State::status "{folder}/status";
@@ -61,7 +76,8 @@ def fetch(release, names, folder):
     if (folder / "fetched").exists():
         return sorted(folder.glob("*.deb"))
     problem = ""
-    for mirror in [os.environ["OSPREY_MIRROR"]] if "OSPREY_MIRROR" in os.environ else MIRRORS:
+    mirrors = UBUNTU_MIRRORS if release in UBUNTU else MIRRORS
+    for mirror in [os.environ["OSPREY_MIRROR"]] if "OSPREY_MIRROR" in os.environ else mirrors:
         env = apt(release, mirror, folder)
         got = subprocess.run(["apt-get", "-qq", "update"], env=env, capture_output=True, text=True)
         problem = got.stdout + got.stderr
@@ -296,10 +312,10 @@ def judge(files, bpf, work, tap):
 
 def main():
     osprey, folder = pathlib.Path(sys.argv[1]).absolute(), pathlib.Path(sys.argv[2]).absolute()
-    wanted = sys.argv[3:] or list(KERNELS)
+    wanted = sys.argv[3:] or [word for word in KERNELS if not word.endswith("-amd64")]
     for word in wanted:
-        if word.removesuffix("-amd64") not in KERNELS:
-            raise SystemExit(f"kernels: which kernel? {', '.join(KERNELS)}; with -amd64 behind it not the one for clouds")
+        if word not in KERNELS:
+            raise SystemExit(f"kernels: which kernel? {', '.join(KERNELS)}")
     names = {c[1][0] for c in test_sampler.CASES} | {c[1][0] for c in WHY} | {w[0] for w in HEALTHY} | \
         {"libpulse.so", "libpulse-stripped.so"}
     subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder / "targets"), *sorted(names)], check=True,
@@ -307,15 +323,16 @@ def main():
     tap = test_sampler.Tap()
     test_sampler.TYPICAL = 0.8 # on an emulated machine timer interrupts and the Go runtime take their share
     for word in wanted:
-        version = word.removesuffix("-amd64")
-        release, bpf = KERNELS[version]
+        release, package, bpf = KERNELS[word]
         place = folder / word
-        image = "linux-image-amd64" if word != version else "linux-image-cloud-amd64"
-        debs = fetch(release, [image, "busybox-static"], place)
+        if not os.path.exists(keyring(release)):
+            tap.case(f"{word} of {release}", [], f"there is no {keyring(release)}")
+            continue
+        debs = fetch(release, [package, "busybox-static"], place)
         archive = initramfs(osprey, folder / "targets", member(debs, r"\./(usr/)?bin/busybox"), bpf)
         start = time.monotonic()
         files = boot(place, member(debs, r"\./boot/vmlinuz-.*"), archive)
-        print(f"# {word}: {files['release'].decode().strip()} of Debian's {release} ran {time.monotonic() - start:.0f} s in qemu")
+        print(f"# {word}: {files['release'].decode().strip()} of {release} ran {time.monotonic() - start:.0f} s in qemu")
         (place / "results").mkdir(exist_ok=True)
         for name, data in files.items():
             (place / "results" / name).write_bytes(data)
