@@ -12,6 +12,7 @@ static const osp_option options[] = {
     {"duration", 'd', "SECONDS", "how long to observe (5)"},
     {"frequency", 'F', "HZ", "samples per second of CPU time, 0 = as the load needs (0)"},
     {"json", 0, NULL, "print one JSON object"},
+    {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
     {"no-probes", 0, NULL, "never place a probe in the process (nothing here does yet)"},
     {0},
 };
@@ -107,6 +108,7 @@ static int cmd_why(const osp_cli *cli)
         return status;
     opts.seconds = s.seconds;
     opts.hz = (uint32_t)hz;
+    opts.no_bpf = osp_cli_given(cli, "no-bpf");
     opts.stop = osp_stop_flag();
     opts.objects = osp_objects_new(NULL);
     if (!opts.objects) {

@@ -16,6 +16,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = "2"
+MORE = os.environ.get("OSPREY_WHY_OPTIONS", "").split()  # for a person who asks: OSPREY_WHY_OPTIONS=--no-bpf
 
 # name, command, verdict, kind, what the culprit's function must be, what must stand in the chain
 SICK = [
@@ -98,7 +99,7 @@ class Hogs:
 
 
 def why(osprey, pid):
-    run = subprocess.run([osprey, "why", str(pid), "--json", "-d", SECONDS], capture_output=True, text=True,
+    run = subprocess.run([osprey, "why", str(pid), "--json", "-d", SECONDS, *MORE], capture_output=True, text=True,
                          timeout=120, check=False)
     if run.returncode not in (0, 3):
         return run.returncode, None, run.stderr.strip()
@@ -165,10 +166,14 @@ def unable(osprey):
     """Why this cannot run here, or nothing."""
     if not shutil.which("go"):
         return "there is no go"
-    doctor = subprocess.run([osprey, "doctor", "--json"], capture_output=True, text=True, check=False)
-    if os.getuid() != 0 and "bpf" not in doctor.stdout:
-        return "not root"
-    return ""
+    probe = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        run = subprocess.run([osprey, "why", str(probe.pid), "--json", "-d", "0.5"], capture_output=True, text=True,
+                             timeout=120, check=False)
+    finally:
+        probe.kill()
+        probe.wait()
+    return f"this user cannot sample here: {run.stderr.strip()}" if run.returncode not in (0, 3) else ""
 
 
 def main():
