@@ -133,8 +133,19 @@ const osp_code_symbol *osp_code_symbol_at(const osp_code_symbols *t, uint64_t ad
 
 /* A defined symbol by name in .symtab, else .dynsym, of one file. */
 bool osp_elf_symbol(const osp_elf *e, osp_str name, osp_symbol_value *out);
-/* The name of dynamic symbol i; empty if there is none. */
+/* The stubs of the procedure linkage table, malloc'ed; their names live in the arena. Returns how many. */
+typedef struct {
+    uint64_t start, size; /* file addresses */
+    osp_str name;         /* "time@plt"; {NULL, 0} without memory */
+} osp_stub;
+size_t osp_elf_stubs(const osp_elf *e, osp_arena *arena, osp_stub **out);
+/* The name of dynamic symbol i; empty if there is none. For many names find the table once. */
 osp_str osp_elf_dynamic_name(const osp_elf *e, uint32_t i);
+typedef struct {
+    osp_span sym, str;
+} osp_symbol_table;
+bool osp_elf_dynamic_table(const osp_elf *e, osp_symbol_table *out);
+osp_str osp_symbol_table_name(const osp_symbol_table *t, uint32_t i);
 
 /* ---- buildinfo.c ------------------------------------------------------------------------------------------- */
 

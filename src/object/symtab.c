@@ -14,9 +14,7 @@
 enum { SYM_SIZE = 24 };
 
 /* A symbol table and its strings. */
-typedef struct {
-    osp_span sym, str;
-} table;
+typedef osp_symbol_table table;
 
 static osp_str name_at(const table *t, uint32_t at)
 {
@@ -180,11 +178,18 @@ bool osp_code_symbols_read(osp_code_symbols *out, osp_arena *arena, const osp_el
         max += t[nt++].sym.n / SYM_SIZE;
     if (dynamic_table(e, &t[nt]))
         max += t[nt++].sym.n / SYM_SIZE;
-    if (max == 0)
-        return true;
-    candidate *c = calloc(max, sizeof *c);
-    if (!c)
-        return osp_fail_memory(err, "sorting symbols");
+    osp_stub *stub;
+    size_t nstub = osp_elf_stubs(e, arena, &stub);
+    max += nstub;
+    candidate *c = max ? calloc(max, sizeof *c) : NULL;
+    if (!c) {
+        free(stub);
+        return max == 0 || osp_fail_memory(err, "sorting symbols");
+    }
+    for (size_t i = 0; i < nstub; i++)
+        if (stub[i].name.n)
+            c[n++] = (candidate){stub[i].start, stub[i].size, stub[i].name, UINT32_MAX, 0, SHN_UNDEF};
+    free(stub);
     for (size_t i = 0; i < nt; i++)
         collect(c, &n, &t[i], e, skip_from, skip_to);
     qsort(c, n, sizeof *c, by_address);
@@ -258,10 +263,15 @@ bool osp_elf_symbol(const osp_elf *e, osp_str name, osp_symbol_value *out)
     return dynamic_table(e, &t) && find_name(&t, name, out);
 }
 
+bool osp_elf_dynamic_table(const osp_elf *e, osp_symbol_table *out) { return dynamic_table(e, out); }
+
+osp_str osp_symbol_table_name(const osp_symbol_table *t, uint32_t i)
+{
+    return i < t->sym.n / SYM_SIZE ? name_at(t, symbol_at(t, i).st_name) : S("");
+}
+
 osp_str osp_elf_dynamic_name(const osp_elf *e, uint32_t i)
 {
     table t;
-    if (!dynamic_table(e, &t) || i >= t.sym.n / SYM_SIZE)
-        return S("");
-    return name_at(&t, symbol_at(&t, i).st_name);
+    return dynamic_table(e, &t) ? osp_symbol_table_name(&t, i) : S("");
 }
