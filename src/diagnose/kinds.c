@@ -102,6 +102,8 @@ static bool is_system_function(osp_str func)
     static const char *const name[] = {"clone",     "clone3",     "__clone", "__clone3", "start_thread", "thread_start",
                                        "_start",    "__libc_start_main", "__libc_start_call_main", "_dl_start_user",
                                        "clock_gettime", "__clock_gettime", "gettimeofday", "__gettimeofday"};
+    if (osp_str_ends(func, S("@plt"))) /* on the way into another library */
+        return true;
     if (osp_str_starts(func, S("__GI_")) || osp_str_starts(func, S("__libc_")) || osp_str_starts(func, S("__pthread_")))
         return true;
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)

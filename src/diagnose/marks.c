@@ -235,7 +235,8 @@ static bool is_c_clock(const osp_call *c)
         (osp_str_find(c->func, S("chrono")) < c->func.n && osp_str_ends(c->func, S("now"))) ||
         (osp_str_find(c->func, S("chrono")) < c->func.n && osp_str_find(c->func, S("::now(")) < c->func.n))
         return true;
-    return c->kind == OSP_CALL_LIB && (osp_str_eq(c->func, S("time")) || osp_str_eq(c->func, S("clock")));
+    return c->kind == OSP_CALL_LIB && (osp_str_eq(c->func, S("time")) || osp_str_eq(c->func, S("clock")) ||
+                                       osp_str_eq(c->func, S("time@plt")) || osp_str_eq(c->func, S("clock@plt")));
 }
 
 static bool is_kernel_clock(const osp_call *c)

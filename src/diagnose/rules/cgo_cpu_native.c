@@ -76,8 +76,8 @@ static void check(const osp_facts *f, osp_findings *out)
         by = osp_arena_fmt(a, ", called from %.*s", STRF(osp_call_text(a, go)));
     x->summary = osp_arena_fmt(a, "%.*s uses %.0f %% ± %.0f of this process's CPU%.*s.", STRF(osp_call_text(a, who.call)),
                                100 * who.share, 200 * osp_share_error(who.share, f->samples), STRF(by));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of %llu samples end in C of %.*s", (unsigned long long)f->samples,
-                                             STRF(who.call->module)),
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "in C of %.*s, %.0f %% in %.*s", STRF(who.call->module), 100 * who.share,
+                                             STRF(who.call->func)),
                          100 * m.sign, "%", "samples");
     if (t && t->same_call)
         osp_finding_evidence(f, x, S("in the present call, at least"),
