@@ -12,28 +12,12 @@ static void new_line(osp_json *j)
     osp_buf_fill(j->out, ' ', j->depth * 2);
 }
 
-/* How many bytes the UTF-8 sequence at s takes; 0 if it is none (RFC 3629: no overlong form, no surrogate). */
-static size_t utf8_length(osp_str s)
-{
-    const uint8_t *b = (const uint8_t *)s.p;
-    size_t n = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf5 ? 4 : 0;
-    if (n == 0 || n > s.n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] >= 0xa0) || (b[0] == 0xf0 && b[1] < 0x90) ||
-        (b[0] == 0xf4 && b[1] >= 0x90))
-        return 0;
-    return n;
-}
-
 static void quote(osp_buf *out, osp_str s)
 {
     osp_buf_byte(out, '"');
     while (s.n) {
         char c = s.p[0];
-        size_t n = utf8_length(s);
+        size_t n = osp_str_utf8(s);
         if (n == 0) {
             osp_buf_add(out, S("\\ufffd"));
             n = 1;
@@ -44,8 +28,10 @@ static void quote(osp_buf *out, osp_str s)
             osp_buf_add(out, S("\\n"));
         } else if (c == '\t') {
             osp_buf_add(out, S("\\t"));
-        } else if ((uint8_t)c < 0x20) {
+        } else if ((uint8_t)c < 0x20 || c == 0x7f) {
             osp_buf_fmt(out, "\\u%04x", (unsigned)c);
+        } else if (n == 2 && (uint8_t)c == 0xc2 && (uint8_t)s.p[1] < 0xa0) { /* C1: no JSON rule, but terminals obey */
+            osp_buf_fmt(out, "\\u%04x", (unsigned)(uint8_t)s.p[1]);
         } else {
             osp_buf_add(out, osp_str_head(s, n));
         }

@@ -30,6 +30,23 @@ osp_str osp_str_trim(osp_str s)
     return s;
 }
 
+size_t osp_str_utf8(osp_str s)
+{
+    const uint8_t *b = (const uint8_t *)s.p;
+    if (s.n == 0)
+        return 0;
+    size_t n = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf5 ? 4 : 0;
+    if (n > s.n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((b[i] & 0xc0) != 0x80)
+            return 0;
+    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] >= 0xa0) || (b[0] == 0xf0 && b[1] < 0x90) ||
+        (b[0] == 0xf4 && b[1] >= 0x90))
+        return 0;
+    return n;
+}
+
 static unsigned digit(char c)
 {
     if (c >= '0' && c <= '9')

@@ -84,6 +84,10 @@ osp_str osp_str_trim(osp_str s);
  * another character, or does not fit. */
 bool osp_str_u64(osp_str s, unsigned base, uint64_t *out);
 
+/* How many bytes the UTF-8 character takes that s begins with (RFC 3629: no overlong form, no surrogate); 0 if s is empty
+ * or begins with none. */
+size_t osp_str_utf8(osp_str s);
+
 /* Copy s and a NUL into out[size], cut if it does not fit. Returns out. */
 char *osp_str_z(osp_str s, char *out, size_t size);
 

@@ -73,8 +73,13 @@ void osp_progress_done(const osp_cli *cli);
 typedef enum {
     OSP_PLAIN, OSP_BOLD, OSP_DIM, OSP_RED, OSP_GREEN, OSP_YELLOW, OSP_BLUE, OSP_MAGENTA, OSP_CYAN,
 } osp_colour;
-/* text in that colour if cli->colour, else as it is. Widths count the text only. */
+/* text in that colour if cli->colour, else as it is; control characters in it, line ends too, become '?', so that a name
+ * cannot speak to the terminal. Widths count the text only. */
 void osp_paint(const osp_cli *cli, osp_buf *out, osp_colour c, const char *fmt, ...) OSP_PRINTF(4, 5);
+
+/* Make text[0, n) harmless to a terminal, in place: control characters (with keep_lines: but for line ends and tabs) and
+ * bytes that are not UTF-8 become '?'. Returns how many bytes are left. */
+size_t osp_harmless(char *text, size_t n, bool keep_lines);
 
 /* How many terminal columns a UTF-8 text takes (one per code point). */
 size_t osp_text_columns(osp_str s);

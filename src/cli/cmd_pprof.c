@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef struct {
     bool cum, flat, functions, filefunctions, files, lines, addresses;
@@ -274,9 +275,12 @@ static bool is_elf(const char *path)
     return elf;
 }
 
-static bool deliver(const flags *f, const osp_buf *text, osp_err *err)
+static bool deliver(const flags *f, osp_buf *text, osp_err *err)
 {
     if (!*f->output) {
+        /* As it is for programs; but a name in a stranger's profile shall not speak to a terminal. */
+        if (isatty(STDOUT_FILENO) && text->n)
+            text->n = osp_harmless(text->p, text->n, true);
         if (osp_cli_print(osp_buf_str(text)))
             return true;
         return osp_fail(err, OSP_EIO, "%s", ""); /* it has said why */
@@ -343,8 +347,9 @@ static int run_pprof(const osp_cli *cli)
     osp_err err = {0};
     if (run(cli, &err))
         return OSP_EXIT_DONE;
-    if (err.msg[0])
-        fprintf(stderr, "osprey pprof: %s\n", err.msg);
+    osp_str why = {err.msg, osp_harmless(err.msg, strlen(err.msg), false)};
+    if (why.n)
+        fprintf(stderr, "osprey pprof: %.*s\n", STRF(why));
     return OSP_EXIT_USAGE;
 }
 

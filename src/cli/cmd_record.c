@@ -138,8 +138,10 @@ static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, cons
             osp_buf_fmt(out, ", %llu cut: %s", (unsigned long long)s->ended[e], osp_unwind_end_text((osp_unwind_end)e));
     osp_buf_fmt(out, " · names %.4g %% · lost %llu\n",
                 100 - percent(r->symbols.unnamed, r->symbols.locations), (unsigned long long)s->lost);
-    if (s->gave_up[0])
-        osp_buf_fmt(out, "%*s   %s\n", width, "", s->gave_up);
+    if (s->gave_up[0]) {
+        osp_paint(cli, out, OSP_PLAIN, "%*s   %s", width, "", s->gave_up);
+        osp_buf_byte(out, '\n');
+    }
     if (osp_cli_given(cli, "cost")) {
         struct own_cost own = own_cost();
         osp_buf_fmt(out, "%*s   cost: BPF %.1f ms in %llu runs (%.3f %% of a core), osprey %.2f s CPU, %.0f MB\n", width, "",

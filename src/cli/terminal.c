@@ -41,9 +41,43 @@ bool osp_cli_print(osp_str text)
     return true;
 }
 
+size_t osp_harmless(char *text, size_t n, bool keep_lines)
+{
+    size_t to = 0;
+    for (size_t at = 0; at < n;) {
+        uint8_t c = (uint8_t)text[at];
+        size_t length = osp_str_utf8((osp_str){text + at, n - at});
+        bool kept = keep_lines && (c == '\n' || c == '\t');
+        bool control = (c < 0x20 && !kept) || c == 0x7f || (c == 0xc2 && length == 2 && (uint8_t)text[at + 1] < 0xa0);
+        if (length == 0 || control) {
+            text[to++] = '?';
+            at += length ? length : 1;
+            continue;
+        }
+        memmove(text + to, text + at, length);
+        to += length;
+        at += length;
+    }
+    return to;
+}
+
+/* A line on stderr. What it says may hold names that others chose. */
+static void complain(const char *fmt, ...) OSP_PRINTF(1, 2);
+static void complain(const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    size_t left = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    osp_str line = {text, osp_harmless(text, left, true)};
+    fprintf(stderr, "%.*s\n", STRF(line));
+}
+
 int osp_cli_fail(const osp_err *err)
 {
-    fprintf(stderr, "osprey: %s\n", err->msg);
+    complain("osprey: %s", err->msg);
     return err->code == OSP_EUSAGE ? OSP_EXIT_USAGE : OSP_EXIT_FAILED;
 }
 
@@ -54,7 +88,7 @@ int osp_cli_usage(const osp_cli *cli, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "osprey %s: %s\ntry  osprey help %s\n", cli->command->name, message, cli->command->name);
+    complain("osprey %s: %s\ntry  osprey help %s", cli->command->name, message, cli->command->name);
     return OSP_EXIT_USAGE;
 }
 
@@ -72,11 +106,11 @@ int osp_cli_unknown_command(osp_str word)
     }
     const osp_command *why = osp_command_find(osp_commands, S("why"));
     if (why && osp_str_u64(word, 10, &pid))
-        fprintf(stderr, "osprey: what about process %.*s?\ntry  osprey why %.*s\n", STRF(word), STRF(word));
+        complain("osprey: what about process %.*s?\ntry  osprey why %.*s", STRF(word), STRF(word));
     else if (nearest && osp_word_near(word, best))
-        fprintf(stderr, "osprey: there is no command `%.*s`; did you mean `%s`?\n", STRF(word), nearest);
+        complain("osprey: there is no command `%.*s`; did you mean `%s`?", STRF(word), nearest);
     else
-        fprintf(stderr, "osprey: there is no command `%.*s`\ntry  osprey help\n", STRF(word));
+        complain("osprey: there is no command `%.*s`\ntry  osprey help", STRF(word));
     return OSP_EXIT_USAGE;
 }
 
@@ -113,7 +147,8 @@ void osp_progress(const osp_cli *cli, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    osp_str line = head_columns(osp_str_from(text), (size_t)cli->columns - 1);
+    osp_str all = {text, osp_harmless(text, strlen(text), false)};
+    osp_str line = head_columns(all, (size_t)cli->columns - 1);
     fprintf(stderr, "\r%.*s\033[K", STRF(line));
     fflush(stderr);
     progress_shown = true;
@@ -138,10 +173,12 @@ void osp_paint(const osp_cli *cli, osp_buf *out, osp_colour c, const char *fmt, 
     bool paint = cli->colour && c != OSP_PLAIN;
     if (paint)
         osp_buf_fmt(out, "\033[%sm", sgr[c]);
+    size_t from = out->n;
     va_list ap;
     va_start(ap, fmt);
     osp_buf_vfmt(out, fmt, ap);
     va_end(ap);
+    out->n = from + (out->n > from ? osp_harmless(out->p + from, out->n - from, false) : 0);
     if (paint)
         osp_buf_add(out, S("\033[0m"));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The screen of `osprey why`: the answer, its proof, the next command; 80 x 24 for one finding. A pure function of
- * facts and findings, so that its tests need no process. */
+ * facts and findings, so that its tests need no process. Text that comes from the process goes through osp_paint alone,
+ * which makes it harmless. */
 #include "cli/why_screen.h"
 
 #include <math.h>
@@ -105,7 +106,7 @@ static void head(screen *s, const osp_facts *f, double uptime_s)
     if (uptime_s > 0 && used + 2 + up.n <= s->columns)
         right = up;
     osp_paint(s->cli, s->out, OSP_BOLD, "%.*s", STRF(f->process.name));
-    osp_buf_fmt(s->out, "%.*s)", STRF(left));
+    osp_paint(s->cli, s->out, OSP_PLAIN, "%.*s)", STRF(left));
     bool fits = used + 2 + right.n <= s->columns;
     osp_buf_add(s->out, fits ? S("") : S("\n"));
     osp_buf_fill(s->out, ' ', s->columns - right.n - (fits ? used : 0));
@@ -235,7 +236,7 @@ static void evidence(screen *s, const osp_facts *f, const osp_finding *x)
         else
             label(s, "evidence");
         size_t n = osp_text_columns(value), at = LABEL + (n > widest ? n : widest) + 2;
-        osp_buf_fmt(s->out, "%.*s", STRF(value));
+        osp_paint(s->cli, s->out, OSP_PLAIN, "%.*s", STRF(value));
         osp_buf_fill(s->out, ' ', at - LABEL - n);
         size_t end = flow(s, OSP_PLAIN, at, at, e->what);
         size_t source = osp_text_columns(e->source);
@@ -313,8 +314,8 @@ static void title(screen *s, const osp_facts *f, const osp_finding *x)
     bool fits = used + 2 + wide <= s->columns;
     osp_buf_add(s->out, fits ? S("") : S("\n"));
     osp_buf_fill(s->out, ' ', s->columns > wide + (fits ? used : 0) ? s->columns - wide - (fits ? used : 0) : 0);
-    osp_paint(s->cli, s->out, OSP_DIM, "%.*s\n", STRF(right));
-    osp_buf_add(s->out, S("  "));
+    osp_paint(s->cli, s->out, OSP_DIM, "%.*s", STRF(right));
+    osp_buf_add(s->out, S("\n  "));
     flow(s, OSP_PLAIN, 2, 2, x->summary);
     osp_buf_byte(s->out, '\n');
 }
@@ -428,7 +429,7 @@ static void nothing(screen *s, const osp_facts *f)
 {
     osp_arena *a = f->arena;
     osp_paint(s->cli, s->out, OSP_GREEN, "✓ ");
-    osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in %.1f s\n", (double)f->window_ns / 1e9);
+    osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in %.1f s", (double)f->window_ns / 1e9);
     osp_str text = osp_arena_fmt(a, "%.2f of %u cores", f->cores_used, f->host_cpus);
     double own = f->in[OSP_IN_GO_USER] + f->in[OSP_IN_CGO_C] + f->in[OSP_IN_C];
     osp_str top = busiest(f);
@@ -437,7 +438,7 @@ static void nothing(screen *s, const osp_facts *f)
                              STRF(top), top.n ? ")" : "");
     if (f->is_go)
         text = osp_arena_fmt(a, "%.*s, collector %.0f %%", STRF(text), 100 * f->in[OSP_IN_GO_GC]);
-    osp_buf_add(s->out, S("  "));
+    osp_buf_add(s->out, S("\n  "));
     flow(s, OSP_PLAIN, 2, 2, osp_arena_fmt(a, "%.*s.", STRF(text)));
     osp_buf_byte(s->out, '\n');
 }

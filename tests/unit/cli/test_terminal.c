@@ -25,6 +25,19 @@ static void colours_are_painted_only_where_they_are_wanted(void **state)
     osp_buf_drop(&out);
 }
 
+static void names_cannot_speak_to_the_terminal(void **state)
+{
+    (void)state;
+    osp_cli cli = {0};
+    osp_buf out = osp_buf_of(1000);
+    osp_paint(&cli, &out, OSP_RED, "a\033]0;x\007b\nc\177 \xc2\x9b \x9b✓");
+    assert_true(osp_str_eq(osp_buf_str(&out), S("a?]0;x?b?c? ? ?✓")));
+    osp_buf_drop(&out);
+    char lines[] = "one\ttwo\n\033[2J";
+    assert_int_equal(osp_harmless(lines, sizeof lines - 1, true), sizeof lines - 1);
+    assert_string_equal(lines, "one\ttwo\n?[2J");
+}
+
 static void color_always_and_never_win_over_the_environment(void **state)
 {
     (void)state;
@@ -149,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(colours_are_painted_only_where_they_are_wanted),
+        cmocka_unit_test(names_cannot_speak_to_the_terminal),
         cmocka_unit_test(color_always_and_never_win_over_the_environment),
         cmocka_unit_test(columns_are_counted_by_code_point),
         cmocka_unit_test(progress_is_one_line_cut_to_the_terminal_and_wiped_at_the_end),

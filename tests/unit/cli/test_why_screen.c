@@ -62,6 +62,32 @@ static bool says(const osp_buf *b, const char *text)
     return osp_str_find(osp_buf_str(b), osp_str_from(text)) < b->n;
 }
 
+/* A process, its threads, files and functions may be called anything. */
+static void no_name_reaches_the_terminal_as_a_command(void **state)
+{
+    (void)state;
+    made_up *m = spinning_in_c();
+    m->facts.process.name = S("\033[2Jserver\n✓ Nothing wrong found");
+    m->facts.go_version = S("go1.26\033c");
+    m->facts.go_unreadable = S("\xc2\x9b\x9b");
+    for (uint32_t i = 0; i < m->facts.nstack; i++)
+        for (uint32_t k = 0; k < m->facts.stack[i].ncall; k++) {
+            osp_call *c = (osp_call *)&m->facts.stack[i].call[k];
+            c->func = osp_arena_fmt(m->facts.arena, "%.*s\033]0;x\007", STRF(c->func));
+            c->file = osp_arena_fmt(m->facts.arena, "%.*s\r\n", STRF(c->file));
+        }
+    size_t lines, widest;
+    osp_buf b = screen(m, 80, false, &lines, &widest);
+    osp_str said = osp_buf_str(&b);
+    for (size_t n; said.n; said = osp_str_skip(said, n)) {
+        n = osp_str_utf8(said);
+        assert_true(n > 0 && (n > 1 || (uint8_t)*said.p >= ' ' || *said.p == '\n'));
+        assert_false(n == 2 && (uint8_t)said.p[0] == 0xc2 && (uint8_t)said.p[1] < 0xa0);
+    }
+    assert_true(osp_str_find(osp_buf_str(&b), S("\n✓ Nothing")) == b.n);
+    osp_buf_drop(&b);
+}
+
 static void one_finding_fits_eighty_by_twenty_four(void **state)
 {
     (void)state;
@@ -165,6 +191,7 @@ static void without_any_sample_it_still_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_name_reaches_the_terminal_as_a_command),
         cmocka_unit_test(one_finding_fits_eighty_by_twenty_four),
         cmocka_unit_test(no_width_overflows_and_long_chains_are_counted),
         cmocka_unit_test(a_healthy_process_gets_one_green_answer),
