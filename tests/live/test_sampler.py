@@ -212,15 +212,20 @@ def early_end(osprey, folder, work, how):
     """What was sampled until then is kept, whatever ended it."""
     child, out = start([str(folder / "cgo-deep")])
     profile = os.path.join(work, how + ".pb.gz")
+    terminal, end = os.openpty()
     sampler = subprocess.Popen([osprey, "record", str(child.pid), "-d", "60", "-o", profile, "--json"],
-                               stdout=subprocess.PIPE, text=True)
-    time.sleep(1.5)
+                               stdout=subprocess.PIPE, stderr=end, text=True, env=dict(os.environ, TERM="xterm"))
+    os.close(end)
+    shown = b""
+    while not re.search(rb"[1-9]\d* samples", shown):  # its line of progress, until something is sampled
+        shown += os.read(terminal, 4096)
     if how == "interrupted":
         sampler.send_signal(signal.SIGINT)
     else:
         child.kill()
         child.wait()
-    said, _ = sampler.communicate(timeout=30)
+    said, _ = sampler.communicate(timeout=120)
+    os.close(terminal)
     stop(child, out)
     if sampler.returncode != 0:
         return [f"exit status {sampler.returncode}"]
