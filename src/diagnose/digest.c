@@ -325,6 +325,7 @@ void osp_digest_loops(const osp_profile *p, osp_object *const *object, uint32_t 
         weigh_loop(f, inside, &l);
         if (l.loop.load_addr) {
             l.load_addr = l.loop.load_addr + bias;
+            l.load_symbol = osp_object_variable_at(o, l.loop.load_addr);
             for (uint32_t i = 0; i < nmap; i++)
                 if (l.load_addr >= map[i].start && l.load_addr < map[i].end)
                     l.load_mapping = map[i].path.n ? osp_str_base(map[i].path) : c->module; /* .bss has no file */

@@ -316,6 +316,13 @@ bool osp_object_symbol(osp_object *o, osp_str linker_name, osp_symbol_value *out
     return debug && osp_elf_symbol(debug, linker_name, out);
 }
 
+osp_str osp_object_variable_at(osp_object *o, uint64_t file_addr)
+{
+    osp_str name = osp_elf_variable_at(&o->elf, file_addr);
+    const osp_elf *debug = name.n ? NULL : debug_of(o);
+    return debug ? osp_elf_variable_at(debug, file_addr) : name;
+}
+
 /* ---- Go ---------------------------------------------------------------------------------------------------- */
 
 /* The rest of the first line of the module text that begins with key and a tab. */

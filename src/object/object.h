@@ -85,6 +85,9 @@ typedef struct {
 } osp_symbol_value;
 bool osp_object_symbol(osp_object *o, osp_str linker_name, osp_symbol_value *out);
 
+/* The variable (STT_OBJECT) that covers file_addr: its name, not demangled; empty if none is known. */
+osp_str osp_object_variable_at(osp_object *o, uint64_t file_addr);
+
 /* ---- Go ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {

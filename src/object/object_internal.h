@@ -139,6 +139,8 @@ typedef struct {
     osp_str name;         /* "time@plt"; {NULL, 0} without memory */
 } osp_stub;
 size_t osp_elf_stubs(const osp_elf *e, osp_arena *arena, osp_stub **out);
+/* The name of the variable at addr in .symtab, else .dynsym, of one file. */
+osp_str osp_elf_variable_at(const osp_elf *e, uint64_t addr);
 /* The name of dynamic symbol i; empty if there is none. For many names find the table once. */
 osp_str osp_elf_dynamic_name(const osp_elf *e, uint32_t i);
 typedef struct {

@@ -263,6 +263,24 @@ bool osp_elf_symbol(const osp_elf *e, osp_str name, osp_symbol_value *out)
     return dynamic_table(e, &t) && find_name(&t, name, out);
 }
 
+static osp_str variable_in(const table *t, uint64_t addr)
+{
+    for (size_t i = 0; i < t->sym.n / SYM_SIZE; i++) {
+        Elf64_Sym s = symbol_at(t, i);
+        if (ELF64_ST_TYPE(s.st_info) == STT_OBJECT && s.st_shndx != SHN_UNDEF && addr >= s.st_value &&
+            addr - s.st_value < s.st_size)
+            return name_at(t, s.st_name);
+    }
+    return S("");
+}
+
+osp_str osp_elf_variable_at(const osp_elf *e, uint64_t addr)
+{
+    table t;
+    osp_str name = table_by_section(e, SHT_SYMTAB, &t) ? variable_in(&t, addr) : S("");
+    return !name.n && dynamic_table(e, &t) ? variable_in(&t, addr) : name;
+}
+
 bool osp_elf_dynamic_table(const osp_elf *e, osp_symbol_table *out) { return dynamic_table(e, out); }
 
 osp_str osp_symbol_table_name(const osp_symbol_table *t, uint32_t i)

@@ -92,7 +92,7 @@ static void check_select(const osp_facts *f, osp_findings *out)
                                              (unsigned long long)m.samples),
                          0, "operations", "samples");
     osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted, %u goroutine%s", m.tasks, m.tasks == 1 ? "" : "s"),
-                         100 * m.demand, "%", "schedstat");
+                         100 * (m.demand < m.tasks ? m.demand : m.tasks), "%", "schedstat");
     if (t)
         osp_finding_evidence(f, x, osp_arena_fmt(a, "voluntary, thread %d", t->tid),
                              t->voluntary_per_s, "switches/s", "/proc status");

@@ -32,7 +32,7 @@ __asm__(".text\n"
         "test_call: call test_flag; test %eax, %eax; je test_call; ret\n"
         "test_empty: jmp test_empty\n"
         "test_straight: mov (%rdi), %eax; ret\n"
-        ".data\n.balign 4\ntest_place: .long 0\n.text\n");
+        ".data\n.balign 4\n.type test_place, @object\n.size test_place, 4\ntest_place: .long 0\n.text\n");
 
 static osp_object *self;
 
@@ -82,6 +82,8 @@ static void a_loop_over_a_variable_reads_one_known_address(void **state)
     assert_int_equal(l.instructions, 3);
     assert_int_equal(l.fixed_loads, 1);
     assert_int_equal(l.load_addr, place.value);
+    assert_true(osp_str_eq(osp_object_variable_at(self, l.load_addr + 3), S("test_place")));
+    assert_int_equal(osp_object_variable_at(self, l.start).n, 0);
     osp_loop m = at("test_flag_at");
     assert_true(waits(m));
     assert_int_equal(m.instructions, 3);
