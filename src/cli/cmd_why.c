@@ -95,6 +95,19 @@ static int answer(const osp_cli *cli, const osp_sample_opts *opts, bool json)
     return status;
 }
 
+/* Start the command and give it a moment: what is asked is how it runs, and its libraries and the Go runtime must stand
+ * before they can be read. */
+static bool start(const osp_cli *cli, osp_launch *launch, osp_err *err)
+{
+    const struct timespec moment = {.tv_nsec = 300000000};
+    if (!osp_launch_start(cli->rest, launch, err))
+        return false;
+    if (!osp_launch_release(launch, err))
+        return false;
+    nanosleep(&moment, NULL);
+    return true;
+}
+
 static int cmd_why(const osp_cli *cli)
 {
     int status;
@@ -104,23 +117,34 @@ static int cmd_why(const osp_cli *cli)
     if (!osp_cli_number(cli, "duration", 0.1, 86400, 5, &s.seconds) ||
         !osp_cli_number(cli, "frequency", 0, 10000, 0, &hz))
         return OSP_EXIT_USAGE;
-    if (!osp_cli_pid(cli, &opts.pid, &status))
+    bool starts = cli->rest && cli->nrest > 0;
+    if (starts && cli->noperand)
+        return osp_cli_usage(cli, "give a pid or a command after --, not both");
+    if (!starts && !osp_cli_pid(cli, &opts.pid, &status))
         return status;
     opts.seconds = s.seconds;
     opts.hz = (uint32_t)hz;
     opts.no_bpf = osp_cli_given(cli, "no-bpf");
     opts.stop = osp_stop_flag();
+    osp_launch launch = {.go = -1, .status = -1};
+    osp_err err;
+    osp_arena text;
+    osp_arena_init(&text, 1 << 20);
     opts.objects = osp_objects_new(NULL);
     if (!opts.objects) {
-        osp_err err;
         osp_fail_memory(&err, "starting");
         return osp_cli_fail(&err);
     }
-    osp_arena text;
-    osp_arena_init(&text, 1 << 20);
-    if (cli->progress && s.seconds >= WORTH_A_FIRST_LOOK)
-        s.first = first_look(&opts, &text);
-    status = answer(cli, &opts, osp_cli_given(cli, "json"));
+    if (starts && !start(cli, &launch, &err)) {
+        status = osp_cli_fail(&err);
+    } else {
+        opts.pid = starts ? launch.pid : opts.pid;
+        if (cli->progress && s.seconds >= WORTH_A_FIRST_LOOK)
+            s.first = first_look(&opts, &text);
+        status = answer(cli, &opts, osp_cli_given(cli, "json"));
+    }
+    /* A program that we started goes on after the answer; we wait for it, as a shell would. */
+    osp_launch_end(&launch, true);
     osp_arena_drop(&text);
     osp_objects_drop(opts.objects);
     return status;
@@ -128,9 +152,9 @@ static int cmd_why(const osp_cli *cli)
 
 const osp_command osp_command_why = {
     .name = "why",
-    .args = "PID",
+    .args = "PID | -- COMMAND",
     .summary = "say in one page why a process burns CPU",
-    .examples = (const char *const[]){"why 4711", "why 4711 -d 30", "why 4711 --json", NULL},
+    .examples = (const char *const[]){"why 4711", "why 4711 -d 30 --json", "why -- ./server -listen :8080", NULL},
     .options = options,
     .run = cmd_why,
 };
