@@ -50,3 +50,30 @@ as_user() {
     shift
     start-stop-daemon -S -c 1000:1000 -x "$program" -- "$@"
 }
+
+# containers PROGRAM: osprey in the pid namespace of the program, and outside of it.
+containers() {
+    echo "seconds=$seconds; . /guest.sh; mount -t proc proc /proc; target inner $1; records inner \$pid; ends" >/tmp/inner
+    unshare -m -p -f sh /tmp/inner
+    target outer unshare -p -f "$1"
+    for child in $(cat "/proc/$pid/task/$pid/children"); do
+        records outer "$child"
+        kill -9 "$child"
+    done
+}
+
+# settings PID: what administrators turn on and off. Not every kernel lets its BPF compiler be turned off.
+settings() {
+    echo 2 >/proc/sys/net/core/bpf_jit_harden
+    records hardened "$1"
+    echo 0 >/proc/sys/net/core/bpf_jit_harden
+    if echo 0 >/proc/sys/net/core/bpf_jit_enable; then
+        records interpreted "$1"
+    fi
+    echo 1 >/proc/sys/net/core/bpf_jit_enable
+    mount -t securityfs securityfs /sys/kernel/security
+    for level in integrity confidentiality; do
+        echo $level >/sys/kernel/security/lockdown
+        records $level "$1"
+    done
+}

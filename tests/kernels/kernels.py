@@ -161,19 +161,7 @@ def script(bpf):
              "says why-screen osprey why $pid -d 2", "says top osprey pprof -top /tmp/screen.pb.gz",
              "says user-record as_user /bin/osprey record $pid -d 1 -o /tmp/user.pb.gz"]
     if bpf:
-        # In a container: osprey beside the program, and outside it. Then what administrators turn on and off.
-        line += ["cat >/inner <<'END'\n. /guest.sh\nseconds=%d\nmount -t proc proc /proc\ntarget inner %s\n"
-                 "records inner $pid\nends\nEND" % (SECONDS, deep),
-                 "unshare -m -p -f sh /inner",
-                 f"target outer unshare -p -f {deep}", "records outer $(pidof cgo-deep | sed \"s/\\b$(sed -n 's/ready //p' /out/one.told)\\b//\")",
-                 "kill -9 $pid",
-                 "pid=$(sed -n 's/ready //p' /out/one.told)",
-                 "echo 2 >/proc/sys/net/core/bpf_jit_harden", "records hardened $pid",
-                 "echo 0 >/proc/sys/net/core/bpf_jit_harden", # Ubuntu's kernels cannot do without it.
-                 "echo 0 >/proc/sys/net/core/bpf_jit_enable && records interpreted $pid", "echo 1 >/proc/sys/net/core/bpf_jit_enable",
-                 "mount -t securityfs securityfs /sys/kernel/security", "echo integrity >/sys/kernel/security/lockdown",
-                 "records integrity $pid", "echo confidentiality >/sys/kernel/security/lockdown",
-                 "records confidentiality $pid"]
+        line += ["one=$pid", f"containers {deep}", "settings $one"]
     return "\n".join(line)
 
 
