@@ -168,7 +168,8 @@ bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobjec
         cpu_total += r->share;
         f->samples += r->samples;
         const osp_thread_fact *t = osp_thread_of(f, r->tid);
-        r->in = osp_domain_of(r->call, r->ncall, f->is_go && t && t->has_m);
+        /* A stack that ended early on a thread of Go's was called by Go; a whole one says itself. */
+        r->in = osp_domain_of(r->call, r->ncall, f->is_go && t && t->has_m && !r->complete);
         for (uint32_t k = 0; k < r->ncall; k++) {
             weighed += (double)r->samples;
             unnamed += r->call[k].named ? 0 : (double)r->samples;

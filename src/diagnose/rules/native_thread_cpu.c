@@ -16,23 +16,38 @@ const osp_rule osp_rule_native_thread_cpu = {
     .check = check,
 };
 
-/* A thread that no M owns and in which no Go runs. */
+static bool has_go(const osp_stack_fact *s)
+{
+    for (uint32_t k = 0; k < s->ncall; k++)
+        if (osp_is_go_call(&s->call[k]))
+            return true;
+    return false;
+}
+
+/* Does the stack begin in native code that is neither the system's nor cgo's own thread start? */
+static bool begins_native(const osp_stack_fact *s)
+{
+    for (uint32_t i = s->ncall; s->complete && i-- > 0;)
+        if (s->call[i].kind != OSP_CALL_LIB)
+            return s->call[i].kind == OSP_CALL_C;
+    return false;
+}
+
+/* A thread that no M owns and in which no Go runs; or one that calls back into Go, and so has an M for the while, but was
+ * begun by native code. The main thread is not meant: in a C program with Go in it, it is the program. */
 static bool is_native(const osp_facts *f, const osp_thread_fact *t)
 {
-    if (t->has_m || t->demand < thread_floor || !t->samples)
+    if (t->demand < thread_floor || !t->samples)
         return false;
-    uint64_t go = 0;
+    uint64_t go = 0, native = 0;
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
         if (s->tid != t->tid)
             continue;
-        for (uint32_t k = 0; k < s->ncall; k++)
-            if (osp_is_go_call(&s->call[k])) {
-                go += s->samples;
-                break;
-            }
+        go += has_go(s) ? s->samples : 0;
+        native += begins_native(s) ? s->samples : 0;
     }
-    return go * 20 < t->samples;
+    return (!t->has_m && go * 20 < t->samples) || (t->tid != f->pid && native * 20 >= t->samples * 19 && go * 2 < t->samples);
 }
 
 static void check(const osp_facts *f, osp_findings *out)
@@ -63,7 +78,7 @@ static void check(const osp_facts *f, osp_findings *out)
             named = t;
         }
         for (uint32_t k = 0; k < f->nstack; k++)
-            if (f->stack[k].tid == t->tid) {
+            if (f->stack[k].tid == t->tid && !has_go(&f->stack[k])) {
                 chosen[k] = mark[k].sign = true;
                 mark[k].call = osp_native_culprit(&f->stack[k]);
                 share += f->stack[k].share;
@@ -83,7 +98,7 @@ static void check(const osp_facts *f, osp_findings *out)
     x->summary = osp_arena_fmt(a, "%u thread%s of %.*s, not started by Go, use%s %.0f %% of this process's CPU in %.*s.",
                                threads, threads == 1 ? "" : "s", STRF(who.call->module), threads == 1 ? "s" : "",
                                100 * share, STRF(osp_call_text(a, who.call)));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "without an M of Go: %.*s (%s)", STRF(tids), named ? named->name : "?"),
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "not made by Go: %.*s (%s)", STRF(tids), named ? named->name : "?"),
                          threads, threads == 1 ? "thread" : "threads", known ? "runtime.allm" : "stacks");
     if (start)
         osp_finding_evidence(f, x, osp_arena_fmt(a, "start routine: %.*s in %.*s", STRF(start->func), STRF(start->module)),

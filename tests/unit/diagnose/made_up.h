@@ -77,17 +77,14 @@ static inline void made_up_stack(made_up *m, int tid, uint64_t goid, uint64_t sa
             call[63 - n++] = made_up_call(word);
     }
     call += 64 - n;
-    bool on_m = false;
     osp_thread_fact *t = NULL;
     for (uint32_t i = 0; i < m->facts.nthread; i++)
         if (m->thread[i].tid == tid)
             t = &m->thread[i];
-    if (t) {
+    if (t)
         t->samples += samples;
-        on_m = t->has_m;
-    }
     m->stack[m->facts.nstack++] = (osp_stack_fact){.call = call, .ncall = n, .tid = tid, .goid = goid, .samples = samples,
-                                                   .in = osp_domain_of(call, n, on_m), .complete = true};
+                                                   .in = osp_domain_of(call, n, false), .complete = true};
     m->facts.samples += samples;
     for (uint32_t i = 0; i < m->facts.nstack; i++)
         m->stack[i].share = (double)m->stack[i].samples / (double)m->facts.samples;

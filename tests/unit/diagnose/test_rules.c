@@ -172,6 +172,18 @@ static void a_thread_that_runs_go_is_not_native_even_if_no_m_was_seen(void **sta
     nothing_is_found(m);
 }
 
+static void a_native_thread_that_calls_back_into_go_is_still_native(void **state)
+{
+    (void)state;
+    made_up *m = made_up_new(true);
+    made_up_thread(m, 12, 1, true);
+    made_up_stack(m, 12, 0, 300, "l:clone3 l:start_thread c:feeder c:hash_chunk");
+    made_up_stack(m, 12, 0, 60, "l:clone3 l:start_thread c:feeder k:_cgoexp_1_cb r:runtime.cgocallback@asm_amd64.s g:main.got@m.go");
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "native-thread-cpu", NULL, "hash_chunk");
+    assert_int_equal(f.n, 1);
+}
+
 static void threads_of_a_c_program_are_its_own(void **state)
 {
     (void)state;
@@ -641,6 +653,7 @@ int main(void)
         cmocka_unit_test(a_native_thread_without_names_is_found_by_its_library),
         cmocka_unit_test(a_light_native_thread_is_fine),
         cmocka_unit_test(a_thread_that_runs_go_is_not_native_even_if_no_m_was_seen),
+        cmocka_unit_test(a_native_thread_that_calls_back_into_go_is_still_native),
         cmocka_unit_test(threads_of_a_c_program_are_its_own),
         cmocka_unit_test(millions_of_tiny_c_calls_are_found_with_their_go_caller),
         cmocka_unit_test(a_call_storm_with_much_c_still_blames_the_calls_first),
