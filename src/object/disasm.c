@@ -148,6 +148,8 @@ static void each_written(const loop *l, const cs_insn *in, reg_set *out)
 {
     cs_regs read, written;
     uint8_t nread, nwritten;
+    if (in->id == X86_INS_CMPXCHG)
+        reg_add(out, X86_REG_RAX); /* what capstone says of this differs by release */
     if (cs_regs_access(l->handle, in, read, &nread, written, &nwritten))
         return;
     for (uint8_t k = 0; k < nwritten; k++)
@@ -238,6 +240,25 @@ static bool is_plain(csh handle, const cs_insn *in)
     }
 }
 
+/* Whoever takes a lock expects a constant. A compare-and-swap that expects what it found there is an update without
+ * lock: where it fails, somebody else got on. */
+static bool retries_update(const loop *l, const cs_insn *in)
+{
+    if (in->id != X86_INS_CMPXCHG)
+        return false;
+    if (reg_in(&l->moving, X86_REG_RAX))
+        return true;
+    while (in-- > l->insn) {
+        const cs_x86 *x = &in->detail->x86;
+        reg_set out = {0};
+        each_written(l, in, &out);
+        if (reg_in(&out, X86_REG_RAX))
+            return in->id != X86_INS_LEA && x->op_count == 2 && x->operands[1].type == X86_OP_MEM &&
+                   !in_frame(l, &x->operands[1].mem);
+    }
+    return false;
+}
+
 static void count_memory(loop *l, const cs_insn *in, osp_loop *out, place *fixed, uint32_t *nslot)
 {
     const cs_x86 *x = &in->detail->x86;
@@ -255,7 +276,7 @@ static void count_memory(loop *l, const cs_insn *in, osp_loop *out, place *fixed
             continue;
         }
         if (swaps) {
-            if (still)
+            if (still && !retries_update(l, in))
                 out->exchanges++;
             else
                 out->stores++;
@@ -318,7 +339,7 @@ static void classify(loop *l, osp_loop *out)
     }
 }
 
-/* The first jump at or after bytes[0] that goes back to file_addr or before it. */
+/* The shortest way back to file_addr or before it by a jump at or after bytes[0]; the first one of equals. */
 static bool back_jump(csh handle, osp_span bytes, uint64_t file_addr, uint64_t limit, uint64_t *start, uint64_t *end)
 {
     cs_insn *in = cs_malloc(handle);
@@ -326,10 +347,11 @@ static bool back_jump(csh handle, osp_span bytes, uint64_t file_addr, uint64_t l
     size_t left = bytes.n;
     uint64_t at = file_addr;
     bool found = false;
-    while (in && !found && at < limit && cs_disasm_iter(handle, &p, &left, &at, in)) {
+    while (in && at < limit && cs_disasm_iter(handle, &p, &left, &at, in)) {
         const cs_x86_op *op = in->detail->x86.operands;
         if (cs_insn_group(handle, in, CS_GRP_JUMP) && in->detail->x86.op_count == 1 && op->type == X86_OP_IMM &&
-            (uint64_t)op->imm <= file_addr && file_addr - (uint64_t)op->imm <= MAX_LOOP_BYTES) {
+            (uint64_t)op->imm <= file_addr && file_addr - (uint64_t)op->imm <= MAX_LOOP_BYTES &&
+            (!found || at - (uint64_t)op->imm < *end - *start)) {
             *start = (uint64_t)op->imm;
             *end = at;
             found = true;

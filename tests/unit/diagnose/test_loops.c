@@ -26,6 +26,11 @@ __asm__(".text\n"
         "test_budget: mov (%rdi), %eax; test %eax, %eax; jne 1f; dec %rcx; jne test_budget; 1: ret\n"
         "test_scan: movzbl (%rdi), %eax; add $1, %rdi; test %al, %al; jne test_scan; ret\n"
         "test_list: mov (%rdi), %rdi; test %rdi, %rdi; jne test_list; ret\n"
+        "test_update: mov (%rdi), %rax; 1: cmp %rdx, %rax; jge 2f\n"
+        "test_update_at: lock cmpxchg %rdx, (%rdi); jne 1b; 2: sub $1, %rdx; jae test_update; ret\n"
+        "test_retry: mov (%rdi), %rax; lea 1(%rax), %rdx; lock cmpxchg %rdx, (%rdi); jne test_retry; ret\n"
+        "test_take: lock decl (%rdi); je 2f; 1: pause\n"
+        "test_take_at: cmpl $0, (%rdi); jg test_take; jmp 1b; 2: ret\n"
         "test_store: incl test_place(%rip); jmp test_store\n"
         "test_multiply: imul %rdx, %rax; dec %rcx; jne test_multiply; ret\n"
         "test_float: mulsd (%rdi,%rcx,8), %xmm0; add $1, %rcx; cmp %rsi, %rcx; jne test_float; ret\n"
@@ -101,6 +106,8 @@ static void waits_through_pointers_with_pauses_locks_and_counters_are_seen(void 
     assert_int_equal(at("test_pause").pauses, 1);
     assert_true(waits(at("test_lock")));
     assert_int_equal(at("test_lock").exchanges, 1);
+    assert_true(waits(at("test_take_at")));
+    assert_int_equal(at("test_take_at").pauses, 1);
     assert_true(waits(at("test_count")));
     assert_int_equal(at("test_count").counting, 1);
 }
@@ -109,7 +116,7 @@ static void loops_that_get_somewhere_are_not_waits(void **state)
 {
     (void)state;
     static const char *const name[] = {"test_budget",   "test_scan",  "test_list", "test_store",
-                                       "test_multiply", "test_float", "test_call",
+                                       "test_multiply", "test_float", "test_call", "test_update_at", "test_retry",
                                        "test_frame_count"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)
         assert_false(waits(at(name[i])));
