@@ -201,21 +201,51 @@ static int by_address(const void *a, const void *b)
     return (x->at.addr > y->at.addr) - (x->at.addr < y->at.addr);
 }
 
-/* The user function at a stack's leaf, if loops in it are of interest. */
-static const osp_call *leaf_call(const osp_stack_fact *s)
+/* Whose loop a stack's leaf would be: the program's own function. What it calls there, inlined or not, of the standard
+ * or a system library is how it waits (sync/atomic, std::atomic, pthread_spin_lock). NULL if there is none. */
+static const osp_call *loop_owner(const osp_stack_fact *s)
 {
-    uint32_t i = 0;
-    while (i < s->ncall && s->call[i].kind == OSP_CALL_KERNEL)
-        i++;
-    if (i == s->ncall)
-        return NULL;
-    osp_call_kind k = s->call[i].kind;
-    return k == OSP_CALL_C || k == OSP_CALL_GO || k == OSP_CALL_STD || k == OSP_CALL_CGO ? &s->call[i] : NULL;
+    const osp_call *std = NULL;
+    for (uint32_t i = 0; i < s->ncall; i++) {
+        const osp_call *c = &s->call[i];
+        if (c->kind == OSP_CALL_C || c->kind == OSP_CALL_GO || c->kind == OSP_CALL_CGO)
+            return c;
+        if (c->kind == OSP_CALL_STD)
+            std = std ? std : c;
+        else if (c->kind != OSP_CALL_KERNEL && c->kind != OSP_CALL_LIB)
+            break;
+    }
+    return std;
 }
 
-static bool same_leaf(const osp_call *a, const osp_call *b)
+static bool same_owner(const osp_call *a, const osp_call *b)
 {
     return osp_str_eq(a->module, b->module) && a->named == b->named && (!a->named || osp_str_eq(a->func, b->func));
+}
+
+/* The address that most samples end at, and how the samples spread over addresses. Sorts h. */
+static osp_leaf hottest_address(hot *h, uint32_t n, double *entropy_bits, uint32_t *addresses)
+{
+    double share = 0, best = 0;
+    osp_leaf hottest = {0};
+    *entropy_bits = 0;
+    *addresses = 0;
+    qsort(h, n, sizeof *h, by_address);
+    for (uint32_t i = 0; i < n; i++)
+        share += h[i].share;
+    for (uint32_t from = 0, to; from < n; from = to) {
+        double sum = 0;
+        for (to = from; to < n && h[to].at.addr == h[from].at.addr; to++)
+            sum += h[to].share;
+        ++*addresses;
+        if (sum > 0)
+            *entropy_bits -= sum / share * log2(sum / share);
+        if (sum > best) {
+            best = sum;
+            hottest = h[from].at;
+        }
+    }
+    return hottest;
 }
 
 static uint64_t task_of(const osp_stack_fact *s) { return s->goid ? s->goid << 1 | 1 : (uint64_t)s->tid << 1; }
@@ -267,19 +297,19 @@ void osp_digest_loops(const osp_profile *p, osp_object *const *object, uint32_t 
         return;
     f->loop = out;
     for (uint32_t round = 0; round < MAX_FUNCTIONS && f->nloop < MAX_LOOPS; round++) {
-        /* A leaf function not yet seen: the one of the heaviest stack. */
+        /* A function not yet seen: the one of the heaviest stack. */
         const osp_stack_fact *top = NULL;
         for (uint32_t i = 0; i < f->nstack; i++)
-            if (!done[i] && leaf[i].addr && leaf_call(&f->stack[i]) && (!top || f->stack[i].share > top->share))
+            if (!done[i] && leaf[i].addr && loop_owner(&f->stack[i]) && (!top || f->stack[i].share > top->share))
                 top = &f->stack[i];
         if (!top)
             return;
-        const osp_call *c = leaf_call(top);
+        const osp_call *c = loop_owner(top);
         uint32_t n = 0;
         double share = 0;
         for (uint32_t i = 0; i < f->nstack; i++) {
-            const osp_call *k = leaf_call(&f->stack[i]);
-            if (done[i] || !k || !same_leaf(k, c))
+            const osp_call *k = loop_owner(&f->stack[i]);
+            if (done[i] || !k || !same_owner(k, c))
                 continue;
             done[i] = true;
             share += f->stack[i].share;
@@ -287,42 +317,37 @@ void osp_digest_loops(const osp_profile *p, osp_object *const *object, uint32_t 
         }
         if (share < 0.05)
             continue;
-        qsort(h, n, sizeof *h, by_address);
+        double entropy;
+        uint32_t addresses;
+        osp_leaf hottest = hottest_address(h, n, &entropy, &addresses);
         osp_loop_fact l = {.func = c->func, .file = c->file, .module = c->module, .line = c->line, .kind = c->kind};
-        double best = 0;
-        osp_leaf hottest = {0};
-        for (uint32_t from = 0, to; from < n; from = to) {
-            double sum = 0;
-            for (to = from; to < n && h[to].at.addr == h[from].at.addr; to++)
-                sum += h[to].share;
-            l.addresses++;
-            if (sum > 0)
-                l.entropy_bits -= sum / share * log2(sum / share);
-            if (sum > best) {
-                best = sum;
-                hottest = h[from].at;
-            }
-        }
         osp_object *o;
         uint64_t file_addr;
         osp_err ignored; /* no loop there, or no disassembler: then there is no fact */
         if (!file_addr_of(p, object, nobject, hottest.mapping, hottest.addr, &o, &file_addr) ||
             !osp_object_loop(o, file_addr, &l.loop, &ignored))
             continue;
+        /* All that ends between its addresses, also where the name is that of something inlined into it. */
         uint64_t bias = hottest.addr - file_addr;
         memset(inside, 0, f->nstack * sizeof *inside);
         double heaviest = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            if (h[i].at.addr - bias < l.loop.start || h[i].at.addr - bias >= l.loop.end)
+        n = 0;
+        for (uint32_t i = 0; i < f->nstack; i++) {
+            if (leaf[i].mapping.i != hottest.mapping.i || !loop_owner(&f->stack[i]) ||
+                leaf[i].addr - bias < l.loop.start || leaf[i].addr - bias >= l.loop.end)
                 continue;
-            inside[h[i].stack] = true;
-            l.share += h[i].share;
-            l.demand += osp_demand_of(f, &f->stack[h[i].stack]);
-            if (h[i].share > heaviest) {
-                heaviest = h[i].share;
-                l.stack = &f->stack[h[i].stack];
+            inside[i] = done[i] = true;
+            h[n++] = (hot){leaf[i], i, f->stack[i].share};
+            l.share += f->stack[i].share;
+            l.demand += osp_demand_of(f, &f->stack[i]);
+            if (f->stack[i].share > heaviest) {
+                heaviest = f->stack[i].share;
+                l.stack = &f->stack[i];
             }
         }
+        hottest_address(h, n, &l.entropy_bits, &l.addresses);
+        if (l.stack)
+            l.line = loop_owner(l.stack)->line;
         weigh_loop(f, inside, &l);
         if (l.loop.load_addr) {
             l.load_addr = l.loop.load_addr + bias;

@@ -112,6 +112,14 @@ static bool is_system_function(osp_str func)
     return false;
 }
 
+/* Of the C++ library, most of which is compiled into whoever uses it. A thread's start there has swallowed the
+ * program's lambda, though, wherever no debug data tells them apart. */
+static bool is_cxx_library(osp_str func)
+{
+    return (osp_str_starts(func, S("std::")) && !osp_str_starts(func, S("std::thread::_State_impl"))) ||
+           osp_str_starts(func, S("__gnu_cxx::"));
+}
+
 osp_call_kind osp_call_kind_of(bool is_go, osp_str func, osp_str file, osp_str module)
 {
     if (osp_str_starts(module, S("[kernel")) || (osp_str_starts(module, S("[")) && osp_str_ends(module, S(".ko]"))))
@@ -129,7 +137,7 @@ osp_call_kind osp_call_kind_of(bool is_go, osp_str func, osp_str file, osp_str m
         return OSP_CALL_UNKNOWN;
     if (is_cgo_glue(func))
         return OSP_CALL_CGO;
-    if (is_system_library(module) || is_system_function(func))
+    if (is_system_library(module) || is_system_function(func) || is_cxx_library(func))
         return OSP_CALL_LIB;
     return OSP_CALL_C;
 }

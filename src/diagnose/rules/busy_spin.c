@@ -14,7 +14,7 @@ const osp_rule osp_rule_busy_spin = {
     .asks = "does a loop burn a core waiting for something that could wake it?",
     .topic = "spinning",
     .title = "a core burnt on waiting",
-    .order = 50,
+    .order = 15, /* before who burns it: a spin in C or on a native thread is what to mend */
     .check = check,
 };
 
