@@ -144,6 +144,12 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
                 if (!osp_unwind_read(env, g + go->g_stack_hi, &hi))
                     return OSP_UNWIND_UNREADABLE;
                 base = hi - word;
+                /* The goroutine that made the call is the one: where m.curg was read later, it may be another. */
+                if (g != u->curg) {
+                    u->curg = g;
+                    u->stack_hi = hi;
+                    osp_unwind_read(env, g + go->g_stack_lo, &u->stack_lo);
+                }
             }
         } else if (!u->curg || !osp_unwind_read(env, u->curg + go->g_sched_sp, &base) || !base) {
             return OSP_UNWIND_GO_SWITCH;

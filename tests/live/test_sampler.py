@@ -95,8 +95,7 @@ CASES = [
                  lambda s: s.has(*GO_ROOT, "main.one", "main.two", "main.three", "main.four", "runtime.cgocall",
                                  "runtime.asmcgocall", "c_one", "c_two", "c_three", "c_burn")),
             when(leaf("c_burn"), lambda s: s.labels.get("domain") == "c"),
-            # The fallback asks later which goroutine it was, when the thread may have another.
-            when(leaf("c_burn"), lambda s: s.labels.get("goroutine") == "1", None)), True),
+            when(leaf("c_burn"), lambda s: s.labels.get("goroutine") == "1")), True),
     ("C calls Go calls C, three times", ["callback"],
      all_of(every(lambda s: "c_burn" in s.frames),
             when(lambda s: "c_burn" in s.frames,
