@@ -116,15 +116,15 @@ bool osp_write_fd(int fd, osp_str bytes, const char *name, osp_err *err)
     return true;
 }
 
-bool osp_file_write(const char *path, osp_str bytes, osp_err *err)
+/* Names that lead to what a process has open already. That may be a regular file, and still must not be replaced. */
+static bool is_open_already(const char *path)
 {
-    struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        OSP_AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0)
-            return osp_fail_errno(err, errno, "%s", path);
-        return osp_write_fd(fd, bytes, path, err);
-    }
+    return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0 || strncmp(path, "/dev/fd/", 8) == 0 ||
+           strncmp(path, "/proc/", 6) == 0;
+}
+
+static bool replace(const char *path, osp_str bytes, osp_err *err)
+{
     char tmp[PATH_MAX];
     if ((size_t)snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid()) >= sizeof tmp)
         return osp_fail(err, OSP_EUSAGE, "%s: path is too long", path);
@@ -142,4 +142,19 @@ bool osp_file_write(const char *path, osp_str bytes, osp_err *err)
         return osp_fail_errno(err, e, "writing %s", path);
     }
     return true;
+}
+
+bool osp_file_write(const char *path, osp_str bytes, osp_err *err)
+{
+    struct stat st;
+    if (is_open_already(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode))) {
+        OSP_AUTO_CLOSE int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        if (fd < 0)
+            return osp_fail_errno(err, errno, "%s", path);
+        return osp_write_fd(fd, bytes, path, err);
+    }
+    char *behind = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
+    bool ok = replace(behind ? behind : path, bytes, err);
+    free(behind);
+    return ok;
 }

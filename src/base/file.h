@@ -29,8 +29,9 @@ bool osp_read_fd(int fd, osp_buf *b, const char *name, osp_err *err) OSP_CHECKED
  * the NUL; false if it cannot be read. */
 bool osp_read_small(const char *path, char *out, size_t size, osp_str *text, osp_err *err) OSP_CHECKED;
 
-/* Write bytes to path by a temporary file and rename. What is not a regular file (/dev/stdout, a pipe, a terminal)
- * is written to directly. */
+/* Write bytes to path by a temporary file and rename; a symbolic link stays, the file behind it is replaced. What is not
+ * a regular file (a pipe, a terminal), and what is open already (/dev/stdout, /dev/fd/3), is written to directly, at its
+ * end. */
 bool osp_file_write(const char *path, osp_str bytes, osp_err *err) OSP_CHECKED;
 
 /* Write all bytes to fd, through short writes and interrupts. */

@@ -4,6 +4,7 @@
 #ifndef OSP_BASE_STR_H
 #define OSP_BASE_STR_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +22,10 @@ typedef struct {
 } osp_span;
 
 #define S(lit) ((osp_str){"" lit, sizeof(lit) - 1})
-#define STRF(s) (int)(s).n, (s).p /* printf("%.*s", STRF(name)) */
+#define STRF(s) osp_str_width(s), (s).p /* printf("%.*s", STRF(name)) */
+
+/* printf's precision is an int, and a negative one is none: a text of 2 GiB and more must not be printed to its NUL. */
+static inline int osp_str_width(osp_str s) { return s.n < INT_MAX ? (int)s.n : INT_MAX; }
 
 static inline osp_str osp_str_from(const char *z) { return (osp_str){z, z ? strlen(z) : 0}; }
 static inline osp_str osp_span_text(osp_span b) { return (osp_str){(const char *)b.p, b.n}; }

@@ -103,6 +103,37 @@ static void what_cannot_be_read_has_its_name_in_the_message(void **state)
     assert_int_equal(err.code, OSP_EABSENT);
 }
 
+static void a_link_stays_a_link(void **state)
+{
+    (void)state;
+    osp_file f;
+    struct stat st;
+    assert_true(osp_file_write(path_of("old"), S("old"), &err));
+    assert_int_equal(symlink("old", path_of("link")), 0);
+    assert_true(osp_file_write(path_of("link"), S("new"), &err));
+    assert_int_equal(lstat(path_of("link"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_true(osp_file_open(path_of("old"), 100, &f, &err));
+    assert_true(osp_str_eq(osp_span_text(f.bytes), S("new")));
+    osp_file_close(&f);
+    assert_int_equal(entries(dir), 2);
+}
+
+static void an_open_file_is_added_to_and_its_name_is_not_replaced(void **state)
+{
+    (void)state;
+    osp_file f;
+    char name[32];
+    int fd = open(path_of("a"), O_RDWR | O_CREAT | O_APPEND, 0600);
+    assert_true(osp_write_fd(fd, S("head "), "a", &err));
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    assert_true(osp_file_write(name, S("tail"), &err));
+    assert_true(osp_file_open(path_of("a"), 100, &f, &err));
+    assert_true(osp_str_eq(osp_span_text(f.bytes), S("head tail")));
+    osp_file_close(&f);
+    close(fd);
+}
+
 static void pipes_and_proc_are_read_to_their_end(void **state)
 {
     (void)state;
@@ -226,6 +257,8 @@ int main(void)
         CASE(what_is_written_is_read_back),
         CASE(a_file_past_the_limit_is_refused),
         CASE(what_cannot_be_read_has_its_name_in_the_message),
+        CASE(a_link_stays_a_link),
+        CASE(an_open_file_is_added_to_and_its_name_is_not_replaced),
         CASE(pipes_and_proc_are_read_to_their_end),
         CASE(small_texts_are_cut_to_their_room),
         CASE(a_device_is_written_to_directly_and_may_be_full),
