@@ -34,6 +34,7 @@ struct osp_bpf_side {
     bool second_half; /* which half of the mappings array is in use */
     osp_collector *collector; /* while draining */
     osp_buf aside;            /* records with stack copies, one after the other */
+    uint64_t no_room;         /* records that did not fit there */
     uint64_t word[OSP_MAX_KERNEL + OSP_MAX_USER];
 };
 
@@ -54,10 +55,12 @@ static int on_record(void *ctx, void *data, size_t size)
     memcpy(&head, data, sizeof head);
     if (head.nwords > (size - sizeof head) / 8)
         return 0;
-    if (head.stack_bytes)
+    if (head.stack_bytes) {
         osp_buf_add(&b->aside, (osp_str){data, sizeof head + (size_t)head.nwords * 8});
-    else
+        b->no_room += b->aside.failed;
+    } else {
         osp_collector_add(b->collector, &head, (const uint64_t *)(const void *)((const char *)data + sizeof head));
+    }
     return 0;
 }
 
@@ -245,7 +248,7 @@ void osp_bpf_side_settle(osp_bpf_side *b, osp_collector *c, osp_copied *with)
 uint64_t osp_bpf_side_lost(const osp_bpf_side *b)
 {
     int ncpu = libbpf_num_possible_cpus();
-    uint64_t sum = 0, *each = ncpu > 0 ? calloc((size_t)ncpu, sizeof *each) : NULL;
+    uint64_t sum = b->no_room, *each = ncpu > 0 ? calloc((size_t)ncpu, sizeof *each) : NULL;
     uint32_t key = OSP_COUNT_LOST;
     if (each && bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.counts), &key, each) == 0)
         for (int i = 0; i < ncpu; i++)

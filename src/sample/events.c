@@ -14,7 +14,8 @@
 
 #include "base/buf.h"
 
-/* Above this many threads one event a CPU is cheaper than one a thread; the BPF program picks our process out. */
+/* Above this many threads, or without file descriptors for as many, there is one event a CPU instead of one a thread;
+ * the BPF program picks our process out. */
 enum { MANY_THREADS = 2000, THREADS_LIMIT = 64 << 20 };
 
 static int open_event(struct perf_event_attr *attr, int tid, int cpu)
@@ -52,8 +53,10 @@ static bool attach(int fd, int prog_fd, osp_err *err)
     return true;
 }
 
+/* In place of what is open already. */
 static bool open_cpus(osp_events *e, struct perf_event_attr *attr, int prog_fd, osp_err *err)
 {
+    osp_events_close(e);
     long ncpu = sysconf(_SC_NPROCESSORS_CONF);
     e->all_cpus = true;
     attr->inherit = 0;
@@ -91,9 +94,8 @@ static bool open_threads(osp_events *e, osp_process *p, struct perf_event_attr *
             osp_arena_drop(&a);
             goto out;
         }
-        if (nseen + n > MANY_THREADS && prog_fd >= 0) {
+        if (n > MANY_THREADS && prog_fd >= 0) {
             osp_arena_drop(&a);
-            osp_events_close(e);
             ok = open_cpus(e, attr, prog_fd, err);
             goto out;
         }
@@ -112,6 +114,11 @@ static bool open_threads(osp_events *e, osp_process *p, struct perf_event_attr *
             int fd = open_event(attr, t[i].tid, -1);
             if (fd < 0 && errno == ESRCH) /* it ended meanwhile */
                 continue;
+            if (fd < 0 && errno == EMFILE && prog_fd >= 0) {
+                osp_arena_drop(&a);
+                ok = open_cpus(e, attr, prog_fd, err);
+                goto out;
+            }
             if (fd < 0 || !keep(e, fd, err) || !attach(fd, prog_fd, err)) {
                 if (fd < 0)
                     explain(errno, err);
@@ -134,6 +141,15 @@ out:
     return ok;
 }
 
+void osp_allow_open_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, bool on_exec, osp_err *err)
 {
     struct perf_event_attr attr = {
@@ -145,12 +161,8 @@ bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, bo
         .inherit = 1,
         .enable_on_exec = on_exec,
     };
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    *e = (osp_events){.hz = hz};
+    osp_allow_open_files();
+    *e = (osp_events){0};
     if (!open_threads(e, p, &attr, prog_fd, err)) {
         osp_events_close(e);
         return false;

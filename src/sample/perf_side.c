@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/cur.h"
+#include "base/file.h"
 
 #include <asm/perf_regs.h>
 #include <errno.h>
@@ -32,8 +33,8 @@ static const uint64_t REGS = 1u << PERF_REG_X86_BP | 1u << PERF_REG_X86_SP | 1u 
 enum { BP, SP, IP, R10, R14, NREGS };
 
 struct thread_event {
-    int tid, fd;
-    struct perf_event_mmap_page *ring; /* NULL: no memory left to be locked, the thread is not sampled */
+    int tid, fd;                       /* fd: -1 where ring is NULL */
+    struct perf_event_mmap_page *ring; /* NULL: no memory left to be locked or no file to be opened; not sampled */
     char name[16];
     bool ended;
     size_t pages; /* of the ring, a power of two */
@@ -54,7 +55,6 @@ struct osp_perf_side {
     struct pollfd *waiting; /* room for one a thread */
     size_t waiting_cap;
     size_t page;
-    bool kernel_stacks; /* the kernel gives us its callchain */
     uint8_t record[RECORD_MAX];
     uint64_t word[MAX_WORDS];
 };
@@ -112,12 +112,10 @@ static int open_event(const osp_perf_side *s, int tid, bool kernel)
     return (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-static bool has_event(const osp_perf_side *s, int tid)
+static int by_tid(const void *a, const void *b)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (s->event[i].tid == tid)
-            return true;
-    return false;
+    const struct thread_event *x = a, *y = b;
+    return (x->tid > y->tid) - (x->tid < y->tid);
 }
 
 static bool add_thread(osp_perf_side *s, const osp_thread *t, osp_err *err)
@@ -127,11 +125,14 @@ static bool add_thread(osp_perf_side *s, const osp_thread *t, osp_err *err)
         return osp_fail_memory(err, "opening perf events");
     s->event = array;
     int fd = open_event(s, t->tid, true);
-    s->kernel_stacks = fd >= 0 || (s->kernel_stacks && s->n > 0);
-    if (fd < 0)
+    if (fd < 0) /* the kernel's side of the stack is not for everybody */
         fd = open_event(s, t->tid, false);
     if (fd < 0 && errno == ESRCH)
         return true;
+    if (fd < 0 && errno == EMFILE && s->n) {
+        s->event[s->n++] = (struct thread_event){.tid = t->tid, .fd = -1};
+        return true;
+    }
     if (fd < 0 && (errno == EACCES || errno == EPERM))
         return osp_fail(err, OSP_EPERM, "perf_event_open was refused: needs CAP_PERFMON, or kernel.perf_event_paranoid "
                                         "<= 2 and a process of your own");
@@ -148,8 +149,11 @@ static bool add_thread(osp_perf_side *s, const osp_thread *t, osp_err *err)
         close(fd);
         return false;
     }
-    s->event[s->n] = (struct thread_event){
-        .tid = t->tid, .fd = fd, .ring = ring == MAP_FAILED ? NULL : ring, .pages = pages};
+    if (ring == MAP_FAILED) {
+        ring = NULL;
+        osp_close_fd(&fd);
+    }
+    s->event[s->n] = (struct thread_event){.tid = t->tid, .fd = fd, .ring = ring, .pages = pages};
     memcpy(s->event[s->n].name, t->name, sizeof t->name);
     s->n++;
     return true;
@@ -171,8 +175,13 @@ static bool add_new_threads(osp_perf_side *s, osp_err *err)
     if (ok) {
         /* The kernel bounds the memory we may lock: the busiest threads come first. */
         qsort(t, n, sizeof *t, busiest_first);
-        for (uint32_t i = 0; ok && i < n; i++)
-            ok = has_event(s, t[i].tid) || add_thread(s, &t[i], err);
+        size_t known = s->n; /* those are sorted */
+        for (uint32_t i = 0; ok && i < n; i++) {
+            struct thread_event key = {.tid = t[i].tid};
+            ok = (known && bsearch(&key, s->event, known, sizeof key, by_tid)) || add_thread(s, &t[i], err);
+        }
+        if (s->n > known)
+            qsort(s->event, s->n, sizeof *s->event, by_tid);
     }
     osp_arena_drop(&a);
     return ok;
@@ -183,7 +192,7 @@ static void close_events(osp_perf_side *s)
     for (size_t i = 0; i < s->n; i++) {
         if (s->event[i].ring)
             munmap(s->event[i].ring, (1 + s->event[i].pages) * s->page);
-        close(s->event[i].fd);
+        osp_close_fd(&s->event[i].fd);
     }
     free(s->event);
     s->event = NULL;
@@ -194,6 +203,7 @@ bool osp_perf_side_start(osp_perf_side *s, uint32_t hz, osp_err *err)
 {
     /* Opened anew at each rate: after PERF_EVENT_IOC_PERIOD a clock event goes on to report the old period. */
     close_events(s);
+    osp_allow_open_files();
     s->hz = hz;
     if (!add_new_threads(s, err))
         return false;
@@ -211,7 +221,8 @@ void osp_perf_side_follow(osp_perf_side *s)
 void osp_perf_side_stop(osp_perf_side *s)
 {
     for (size_t i = 0; i < s->n; i++)
-        ioctl(s->event[i].fd, PERF_EVENT_IOC_DISABLE, 0);
+        if (s->event[i].ring)
+            ioctl(s->event[i].fd, PERF_EVENT_IOC_DISABLE, 0);
 }
 
 void osp_perf_side_close(osp_perf_side *s)

@@ -50,6 +50,7 @@ struct recording {
     osp_perf_side *perf;
     osp_events events;
     uint32_t hz;
+    uint64_t outside; /* samples outside all mappings, by the time the mappings were last read for their sake */
     uint64_t start_ns, cpu_ns, cpu_at_ns; /* the process's CPU time when last looked at, and when that was */
     osp_sample_stats stats;
 };
@@ -101,12 +102,12 @@ static bool refresh_space(struct recording *r, osp_err *err)
     if (!changed)
         return true;
     if (!r->go) {
-        osp_err why;
+        osp_err why = {0};
         osp_map *map;
         uint32_t n;
         osp_arena a;
         osp_arena_init(&a, THREADS_LIMIT);
-        if (osp_process_maps(r->process, &a, &map, &n, err))
+        if (osp_process_maps(r->process, &a, &map, &n, &why))
             r->go = osp_go_open(r->process, map, n, r->opts->objects, &why);
         osp_arena_drop(&a);
         if (!r->go && why.code == OSP_EFORMAT)
@@ -189,6 +190,17 @@ static void drain(struct recording *r)
     osp_bpf_side_settle(r->bpf, r->collector, &with);
 }
 
+/* The fallback unwinds each sample as it comes: code that was mapped meanwhile lies outside all mappings until they are
+ * read again. */
+static void refresh_for_fallback(struct recording *r)
+{
+    osp_err ignored; /* what stays outside is counted */
+    uint64_t steps, outside = osp_collector_ended(r->collector, &steps)[OSP_END_NO_MAPPING];
+    if (outside == r->outside || !refresh_space(r, &ignored))
+        return;
+    r->outside = outside;
+}
+
 static void read_stats(struct recording *r)
 {
     const uint64_t *ended = osp_collector_ended(r->collector, &r->stats.frame_pointer_steps);
@@ -260,8 +272,10 @@ static void loop(struct recording *r)
         }
         if (step % 3 == 0 && !r->opts->hz)
             adapt_rate(r);
-        if (r->perf)
+        if (r->perf) {
+            refresh_for_fallback(r);
             osp_perf_side_follow(r->perf);
+        }
     }
 }
 

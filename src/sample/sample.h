@@ -29,7 +29,7 @@ typedef enum {
 
 typedef struct osp_sample_stats {
     uint64_t taken;                      /* samples in the profile */
-    uint64_t lost;                       /* ring buffer full */
+    uint64_t lost;                       /* no room in a buffer, the kernel's or ours */
     uint64_t ended[OSP_END_REASONS];     /* by reason; ended[OSP_END_ROOT] = complete */
     uint64_t frame_pointer_steps;        /* frames crossed by frame pointer where no row was known */
     uint64_t duration_ns;                /* wall time sampled */

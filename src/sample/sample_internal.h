@@ -70,13 +70,15 @@ const uint64_t *osp_collector_ended(const osp_collector *c, uint64_t *frame_poin
 typedef struct osp_events {
     int *fd;
     size_t n, cap;
-    uint32_t hz;
     bool all_cpus;
 } osp_events;
 
 /* Open them at hz, attach the BPF program, start: at once, or when the process execs. */
 bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, bool on_exec, osp_err *err) OSP_CHECKED;
 void osp_events_close(osp_events *e);
+
+/* Raise this process's soft limit of open files to the hard one: an event is one. */
+void osp_allow_open_files(void);
 
 /* ---- copied.c ---------------------------------------------------------------------------------------------- */
 
