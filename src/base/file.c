@@ -28,7 +28,7 @@ bool osp_read_fd(int fd, osp_buf *b, const char *name, osp_err *err)
         }
         char *at = osp_buf_room(b, step);
         if (!at)
-            return osp_fail_memory(err, name);
+            return osp_fail(err, OSP_ELIMIT, "%s: out of memory after %zu bytes", name, b->n);
         ssize_t n = read(fd, at, step);
         if (n == 0)
             return true;

@@ -18,6 +18,7 @@ static void child(char **argv, int go, int status)
     while (read(go, &byte, 1) < 0 && errno == EINTR)
         ;
     prctl(PR_SET_PDEATHSIG, 0);
+    signal(SIGXFSZ, SIG_DFL); /* we ignore it; the program starts as from a shell */
     execvp(argv[0], argv);
     int e = errno;
     if (write(status, &e, sizeof e) != sizeof e)

@@ -55,6 +55,8 @@ int main(int argc, char **argv)
     struct sigaction cut = {.sa_handler = on_cut_file};
     sigemptyset(&cut.sa_mask);
     sigaction(SIGBUS, &cut, NULL);
+    struct sigaction quietly = {.sa_handler = SIG_IGN};
+    sigaction(SIGXFSZ, &quietly, NULL); /* a file beyond ulimit -f is an error of the write that makes it */
     osp_str called = argc > 0 ? osp_str_base(osp_str_from(argv[0])) : S("osprey");
     const osp_command *command = osp_str_eq(called, S("pprof")) ? osp_command_find(osp_commands, called) : NULL;
     int first = 1; /* of the command's words */

@@ -580,6 +580,11 @@ static bool expand_stacks(decoding *d)
         total += locations_in(osp_span_set_at(&d->stacks, i));
     }
     first[n] = (uint32_t)total;
+    /* A location stands for as many frames as it has lines: a small file may mean a great many. */
+    uint64_t most = 1;
+    for (uint32_t i = 0; i < d->n.locations; i++)
+        if (d->first_line[i + 1] - d->first_line[i] > most)
+            most = d->first_line[i + 1] - d->first_line[i];
     if (total >= UINT32_MAX)
         return osp_fail(d->err, OSP_ELIMIT, "the profile's stacks have more than 4 billion frames");
     osp_location_id *loc = osp_new(&p->arena, osp_location_id, (size_t)total);
@@ -588,6 +593,13 @@ static bool expand_stacks(decoding *d)
     for (uint32_t i = 0; i < n; i++)
         if (!expand_stack(d, &map, osp_span_set_at(&d->stacks, i), loc + first[i]))
             return false;
+    if (total * most >= UINT32_MAX) {
+        uint64_t frames = 0;
+        for (uint64_t i = 0; i < total; i++)
+            frames += d->first_line[loc[i].i + 1] - d->first_line[loc[i].i];
+        if (frames >= UINT32_MAX)
+            return osp_fail(d->err, OSP_ELIMIT, "the profile's stacks have more than 4 billion frames");
+    }
     p->stacks.n = n;
     p->stacks.first = first;
     p->stacks.loc = loc;
@@ -680,7 +692,15 @@ osp_profile *osp_pprof_decode(osp_file *file, size_t unpack_limit, osp_err *err)
         return NULL;
     }
     decoding d = {.p = p, .err = err};
+    uint8_t first = file->bytes.n ? file->bytes.p[0] : 0xff;
     bool ok = true;
+    /* No field has number 0. Gigabytes of zeros, packed or not, need no more than a look at their first byte. */
+    if ((osp_pack_of(file->bytes) == OSP_PACK_NONE || osp_unpack_first(file->bytes, &first)) && first < 8) {
+        osp_file_close(file);
+        free(p);
+        osp_fail(err, OSP_EFORMAT, "unrecognized profile format, byte 0: there is no field 0");
+        return NULL;
+    }
     if (osp_pack_of(file->bytes) == OSP_PACK_NONE) {
         p->input = *file;
         *file = (osp_file){0};
@@ -708,7 +728,7 @@ osp_profile *osp_pprof_decode(osp_file *file, size_t unpack_limit, osp_err *err)
 osp_profile *osp_pprof_open(const char *path, osp_err *err)
 {
     osp_file file;
-    if (!osp_file_open(path, SIZE_MAX / 2, &file, err))
+    if (!osp_file_open(path, osp_unpack_limit(SIZE_MAX), &file, err)) /* what is mapped could be larger, but not decoded */
         return NULL;
     osp_profile *p = osp_pprof_decode(&file, 0, err);
     if (!p)

@@ -123,6 +123,35 @@ bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err)
     return true;
 }
 
+bool osp_unpack_first(osp_span packed, uint8_t *out)
+{
+    uint8_t head[1024];
+    size_t made = 0;
+    if (osp_pack_of(packed) == OSP_PACK_GZIP) {
+        struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+        size_t used;
+        enum libdeflate_result res =
+            d ? libdeflate_gzip_decompress_ex(d, packed.p, packed.n, head, sizeof head, &used, &made)
+              : LIBDEFLATE_BAD_DATA;
+        if (res == LIBDEFLATE_INSUFFICIENT_SPACE)
+            made = 1; /* the room is full but for less than the longest match, 258 bytes */
+        libdeflate_free_decompressor(d);
+    } else if (osp_pack_of(packed) == OSP_PACK_ZSTD) {
+        ZSTD_DStream *d = ZSTD_createDStream();
+        ZSTD_inBuffer from = {packed.p, packed.n, 0};
+        ZSTD_outBuffer to = {head, sizeof head, 0};
+        for (size_t before = SIZE_MAX; d && to.pos == 0 && from.pos != before;) {
+            before = from.pos;
+            if (ZSTD_isError(ZSTD_decompressStream(d, &to, &from)))
+                break;
+        }
+        made = to.pos;
+        ZSTD_freeDStream(d);
+    }
+    *out = made ? head[0] : 0;
+    return made > 0;
+}
+
 bool osp_pack_bytes(osp_pack how, osp_str bytes, int level, osp_buf *out, osp_err *err)
 {
     if (how == OSP_PACK_NONE) {

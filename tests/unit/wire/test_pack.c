@@ -94,6 +94,29 @@ static void a_bomb_stops_at_the_limit(void **state)
     assert_true(osp_unpack_limit(SIZE_MAX) <= (size_t)16 << 30);
 }
 
+static void the_first_byte_is_known_without_the_rest(void **state)
+{
+    (void)state;
+    const size_t sizes[] = {1, 2, 100, 1023, 1024, 1025, 1 << 20};
+    for (osp_pack how = OSP_PACK_GZIP; how <= OSP_PACK_ZSTD; how++) {
+        uint8_t first;
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            osp_buf text = osp_buf_of(1 << 21);
+            osp_buf_fill(&text, 'x', sizes[i]);
+            text.p[0] = '!';
+            osp_buf packed = pack(how, osp_buf_str(&text));
+            assert_true(osp_unpack_first(osp_str_bytes(osp_buf_str(&packed)), &first));
+            assert_int_equal(first, '!');
+            osp_buf_drop(&packed);
+            osp_buf_drop(&text);
+        }
+        osp_buf packed = pack(how, S(""));
+        assert_false(osp_unpack_first(osp_str_bytes(osp_buf_str(&packed)), &first));
+        assert_false(osp_unpack_first((osp_span){(uint8_t *)packed.p, 5}, &first));
+        osp_buf_drop(&packed);
+    }
+}
+
 static void cut_and_garbled_input_is_refused(void **state)
 {
     (void)state;
@@ -118,6 +141,7 @@ int main(void)
         cmocka_unit_test(members_one_behind_the_other_are_all_unpacked),
         cmocka_unit_test(the_size_at_the_end_of_a_gzip_file_is_not_believed),
         cmocka_unit_test(a_bomb_stops_at_the_limit),
+        cmocka_unit_test(the_first_byte_is_known_without_the_rest),
         cmocka_unit_test(cut_and_garbled_input_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
