@@ -10,7 +10,8 @@
  *     processes of other users                   CAP_SYS_PTRACE, and CAP_PERFMON for samples
  *     addresses in /proc/kallsyms                kptr_restrict <= 1 and CAP_SYSLOG, or 0 and paranoid <= 1
  *
- * CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. Debian's kernels know perf_event_paranoid = 3: nothing at all. */
+ * CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. Debian's kernels know perf_event_paranoid = 3: nothing at all;
+ * others take it for 2. So whether perf events work is tried. */
 #include "base/json.h"
 #include "cli/cli_internal.h"
 
@@ -39,10 +40,15 @@ static void by_perf(const osp_host *h, bool perfmon, const char *self, osp_abili
 {
     can(user, "sample your own processes", "user stacks, by perf events");
     can(kernel, "sample inside the kernel", "kernel stacks of your own processes");
-    if (!perfmon && h->perf_event_paranoid > 2) {
+    if (!h->perf_works) {
         user->state = OSP_CANNOT;
-        snprintf(user->why, sizeof user->why, "kernel.perf_event_paranoid = %d", h->perf_event_paranoid);
-        snprintf(user->grant, sizeof user->grant, "sudo sysctl kernel.perf_event_paranoid=2");
+        if (!perfmon && h->perf_event_paranoid > 2) {
+            snprintf(user->why, sizeof user->why, "kernel.perf_event_paranoid = %d", h->perf_event_paranoid);
+            snprintf(user->grant, sizeof user->grant, "sudo sysctl kernel.perf_event_paranoid=2");
+        } else {
+            snprintf(user->why, sizeof user->why, "perf_event_open is refused, as by a container's seccomp filter");
+            snprintf(user->grant, sizeof user->grant, "docker run --cap-add PERFMON ...");
+        }
     }
     if (!perfmon && h->perf_event_paranoid > 1) {
         kernel->state = OSP_CANNOT;
@@ -127,7 +133,7 @@ void osp_abilities(const osp_host *h, const char *self, osp_ability out[OSP_ABIL
     by_bpf(h, perfmon, self, &out[4]);
     names(h, self, &out[5]);
     can(&out[7], "hardware counters", "cycles and instructions");
-    if (!h->hardware_events && (perfmon || h->perf_event_paranoid <= 2))
+    if (!h->hardware_events && (h->perf_works || perfmon || h->perf_event_paranoid <= 2))
         not_offered(&out[7], out[7].name, "not offered by this machine; the CPU clock is used instead");
     else if (!h->hardware_events) {
         out[7].state = OSP_CANNOT;

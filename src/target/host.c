@@ -63,12 +63,13 @@ static bool knows_bpf_loop(void)
     return log[0] && !strstr(log, "invalid func ") && !strstr(log, "unknown func ");
 }
 
-static bool cycles_count(void)
+/* Can this user count an event of user code on itself? */
+static bool counts(uint32_t type, uint64_t event)
 {
     struct perf_event_attr attr = {0};
-    attr.type = PERF_TYPE_HARDWARE;
+    attr.type = type;
     attr.size = sizeof attr;
-    attr.config = PERF_COUNT_HW_CPU_CYCLES;
+    attr.config = event;
     attr.exclude_kernel = 1;
     attr.exclude_hv = 1;
     OSP_AUTO_CLOSE int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
@@ -100,7 +101,8 @@ void osp_host_read(osp_host *out)
     out->cap_sys_ptrace = osp_have_capability(CAP_SYS_PTRACE);
     out->cap_sys_admin = osp_have_capability(CAP_SYS_ADMIN);
     out->cap_syslog = osp_have_capability(CAP_SYSLOG);
-    out->hardware_events = cycles_count();
+    out->perf_works = counts(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK);
+    out->hardware_events = counts(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES);
     try_trivial_program(out);
     out->locked_down = locked_down_for_confidentiality();
     out->has_bpf_loop = out->bpf_works && knows_bpf_loop();

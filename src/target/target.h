@@ -85,6 +85,7 @@ typedef struct {
     int perf_event_paranoid, kptr_restrict, yama_ptrace_scope; /* -1 = no such file */
     uint32_t uid;
     bool cap_bpf, cap_perfmon, cap_sys_ptrace, cap_sys_admin, cap_syslog;
+    bool perf_works;      /* perf_event_open(cpu-clock) of user code works */
     bool hardware_events; /* perf_event_open(cpu-cycles) works */
     bool bpf_works;       /* a trivial program loads */
     bool bpf_jit;         /* and is made machine code: the kernel's interpreter runs no callbacks */

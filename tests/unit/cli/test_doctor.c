@@ -32,6 +32,7 @@ static osp_host root_on_a_new_kernel(void)
                       .cap_sys_ptrace = true,
                       .cap_sys_admin = true,
                       .cap_syslog = true,
+                      .perf_works = true,
                       .hardware_events = true,
                       .ncpu = 8};
 }
@@ -117,6 +118,21 @@ static void what_no_command_grants_is_not_promised(void **state)
         assert_true(a[i].state == OSP_CANNOT || a[i].grant[0] == 0);
 }
 
+static void what_works_is_not_called_forbidden(void **state)
+{
+    (void)state;
+    osp_host h = {.release = "6.18.0", .perf_event_paranoid = 4, .perf_works = true, .uid = 1000};
+    osp_ability a[OSP_ABILITIES];
+    osp_abilities(&h, "osprey", a);
+    assert_int_equal(ability(a, "sample your own processes")->state, OSP_CAN);
+    assert_int_equal(ability(a, "hardware counters")->state, OSP_NOT_OFFERED);
+    h.perf_works = false;
+    h.perf_event_paranoid = 1;
+    osp_abilities(&h, "osprey", a);
+    assert_int_equal(ability(a, "sample your own processes")->state, OSP_CANNOT);
+    assert_non_null(strstr(ability(a, "sample your own processes")->why, "seccomp"));
+}
+
 static void an_open_host_needs_no_capability_for_own_processes(void **state)
 {
     (void)state;
@@ -124,6 +140,7 @@ static void an_open_host_needs_no_capability_for_own_processes(void **state)
                   .has_btf = true,
                   .perf_event_paranoid = -1,
                   .yama_ptrace_scope = -1,
+                  .perf_works = true,
                   .hardware_events = true,
                   .uid = 1000};
     osp_ability a[OSP_ABILITIES];
@@ -143,6 +160,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_comes_with_the_command_that_grants_it),
         cmocka_unit_test(an_interpreted_bpf_comes_with_the_command_that_compiles_it),
         cmocka_unit_test(what_no_command_grants_is_not_promised),
+        cmocka_unit_test(what_works_is_not_called_forbidden),
         cmocka_unit_test(an_open_host_needs_no_capability_for_own_processes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
