@@ -239,7 +239,7 @@ static bool fit_to_read(osp_process *p, osp_err *err)
     char status[4096];
     snprintf(path, sizeof path, "/proc/%d/status", p->pid);
     if (!osp_read_small(path, status, sizeof status, &text, err))
-        return osp_gone(p, err);
+        return err->code == OSP_EABSENT ? osp_gone(p, err) : osp_fail_in(err, "cannot read pid %d", p->pid);
     uint64_t real, effective, tgid;
     osp_str uids = osp_status_field(text, S("Uid"));
     if (!osp_next_number(&uids, &real) || !osp_next_number(&uids, &effective) ||
@@ -313,9 +313,10 @@ bool osp_process_alive(const osp_process *p)
     }
     char buf[1024];
     osp_stat_line st;
-    osp_err ignored; /* unreadable is gone */
-    return stat_of(p->pid, buf, sizeof buf, &st, &ignored) && st.start_ticks == p->start_ticks &&
-           (st.state != 'Z' || st.nthreads > 1) && st.state != 'X';
+    osp_err err;
+    if (!stat_of(p->pid, buf, sizeof buf, &st, &err))
+        return err.code != OSP_EABSENT; /* that we may open no more files says nothing about it */
+    return st.start_ticks == p->start_ticks && (st.state != 'Z' || st.nthreads > 1) && st.state != 'X';
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------- */
@@ -392,8 +393,10 @@ bool osp_process_info_read(osp_process *p, osp_arena *a, osp_process_info *out, 
     *out = (osp_process_info){0};
     char buf[1024], path[64];
     osp_stat_line st;
-    if (!osp_process_alive(p) || !stat_of(p->pid, buf, sizeof buf, &st, err))
+    if (!osp_process_alive(p))
         return osp_gone(p, err);
+    if (!stat_of(p->pid, buf, sizeof buf, &st, err))
+        return err->code == OSP_EABSENT ? osp_gone(p, err) : osp_fail_in(err, "cannot read pid %d", p->pid);
     out->name = osp_arena_str(a, st.name);
     out->state = st.state;
     out->nthreads = (uint32_t)st.nthreads;
@@ -404,7 +407,7 @@ bool osp_process_info_read(osp_process *p, osp_arena *a, osp_process_info *out, 
     osp_str text;
     snprintf(path, sizeof path, "/proc/%d/status", p->pid);
     if (!osp_read_small(path, status, sizeof status, &text, err))
-        return osp_gone(p, err);
+        return err->code == OSP_EABSENT ? osp_gone(p, err) : osp_fail_in(err, "cannot read pid %d", p->pid);
     osp_str uids = osp_status_field(text, S("Uid"));
     osp_str rss = osp_status_field(text, S("VmRSS"));
     uint64_t real = 0, effective = 0, kib = 0;

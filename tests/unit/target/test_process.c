@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,27 @@ static void a_pid_that_does_not_exist_is_one_clear_line(void **state)
     refuse(pid, OSP_EABSENT, "no such process; `ps -e` lists those that run");
     refuse(0, OSP_EUSAGE, "0 is no process");
     refuse(-7, OSP_EUSAGE, "-7 is no process");
+}
+
+static void too_few_descriptors_are_not_called_an_exit(void **state)
+{
+    (void)state;
+    pid_t pid = idle_child();
+    struct rlimit before, none;
+    getrlimit(RLIMIT_NOFILE, &before);
+    osp_err err;
+    osp_process *p = NULL;
+    for (rlim_t n = 3; !p && n < 64; n++) { /* every number from none to enough */
+        none = (struct rlimit){n, before.rlim_max};
+        setrlimit(RLIMIT_NOFILE, &none);
+        p = osp_process_open(pid, &err);
+        setrlimit(RLIMIT_NOFILE, &before);
+        if (!p && (err.code != OSP_ELIMIT || strstr(err.msg, "exited")))
+            fail_msg("with %d descriptors: code %d: %s", (int)n, (int)err.code, err.msg);
+    }
+    assert_non_null(p);
+    osp_process_close(p);
+    stop(pid);
 }
 
 static void a_zombie_is_refused(void **state)
@@ -458,6 +480,7 @@ static void kernel_functions_have_names_or_a_reason(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(too_few_descriptors_are_not_called_an_exit),
         cmocka_unit_test(a_pid_that_does_not_exist_is_one_clear_line),
         cmocka_unit_test(a_zombie_is_refused),
         cmocka_unit_test(a_process_without_its_main_thread_is_refused),
