@@ -2,6 +2,8 @@
 /* osprey COMMAND …: finds the command in the table, reads its options, runs it. Nothing else happens here. */
 #include "cli/cli_internal.h"
 
+#include <fcntl.h>
+
 static int print_help(void (*write)(osp_buf *out, const osp_command *const *table))
 {
     osp_buf out = osp_buf_of(1 << 16);
@@ -50,8 +52,20 @@ static void on_cut_file(int signal)
     _exit(OSP_EXIT_FAILED);
 }
 
+/* Where stdin, stdout or stderr is closed, the next file opened would get its number, and what we print would go
+ * into it. Hold the place by something that cannot be written to. */
+static void hold_standard_files(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_files();
     struct sigaction cut = {.sa_handler = on_cut_file};
     sigemptyset(&cut.sa_mask);
     sigaction(SIGBUS, &cut, NULL);

@@ -201,5 +201,8 @@ const volatile sig_atomic_t *osp_stop_flag(void)
     sigemptyset(&act.sa_mask);
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
+    struct sigaction before; /* the terminal is gone: keep what was sampled; nohup's wish to go on is respected */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+        sigaction(SIGHUP, &act, NULL);
     return &stop;
 }
