@@ -252,7 +252,8 @@ def started(osprey, folder, work):
         said += line if said or line == "{\n" else ""
         if line == "}\n":
             break
-    subprocess.run(["pkill", "-KILL", "-P", str(direct.pid)], check=False)
+    for child in pathlib.Path(f"/proc/{direct.pid}/task/{direct.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
     direct.wait(timeout=30)
     told = json.loads(said)
     bad = [] if done.returncode in (0, 1) else [f"exit status {done.returncode} for a program that only waits"]
