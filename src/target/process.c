@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -225,6 +226,12 @@ static bool fit_to_read(osp_process *p, osp_err *err)
     if (!stat_of(p->pid, buf, sizeof buf, &st, err)) {
         if (err->code != OSP_EABSENT)
             return osp_fail_in(err, "cannot read pid %d", p->pid);
+        if (access("/proc/self/stat", R_OK) != 0)
+            return osp_fail(err, OSP_EABSENT,
+                            "cannot read pid %d: there is no /proc here; mount it: mount -t proc proc /proc", p->pid);
+        if (kill(p->pid, 0) == 0 || errno == EPERM)
+            return osp_fail(err, OSP_EPERM,
+                            "cannot read pid %d: it runs, but /proc hides it (hidepid); run as root (sudo)", p->pid);
         return osp_fail(err, OSP_EABSENT, "cannot read pid %d: no such process; `ps -e` lists those that run",
                         p->pid);
     }

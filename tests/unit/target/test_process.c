@@ -11,16 +11,18 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +89,36 @@ static void too_few_descriptors_are_not_called_an_exit(void **state)
     }
     assert_non_null(p);
     osp_process_close(p);
+    stop(pid);
+}
+
+/* What a child says of pid after mounting, in a mount namespace of its own, what hides it. */
+static void refuse_behind(const char *type, const char *options, bool as_user, pid_t pid, const char *words)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        osp_err err;
+        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount(type, "/proc", type, 0, options) != 0 || (as_user && (setgroups(0, NULL) != 0 || setresgid(65534, 65534, 65534) != 0 ||
+                         setresuid(65534, 65534, 65534) != 0)))
+            _exit(2);
+        osp_process *p = osp_process_open(pid, &err);
+        _exit(p || !strstr(err.msg, words));
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void a_process_that_proc_does_not_show_is_not_called_absent(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    pid_t pid = idle_child();
+    refuse_behind("tmpfs", NULL, false, pid, "there is no /proc here");
+    refuse_behind("proc", "hidepid=2", true, pid, "/proc hides it");
     stop(pid);
 }
 
@@ -482,6 +514,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(too_few_descriptors_are_not_called_an_exit),
         cmocka_unit_test(a_pid_that_does_not_exist_is_one_clear_line),
+        cmocka_unit_test(a_process_that_proc_does_not_show_is_not_called_absent),
         cmocka_unit_test(a_zombie_is_refused),
         cmocka_unit_test(a_process_without_its_main_thread_is_refused),
         cmocka_unit_test(a_stopped_process_is_read_like_any_other),
