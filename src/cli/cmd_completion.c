@@ -178,7 +178,6 @@ static int cmd_completion(const osp_cli *cli)
     return status;
 }
 
-extern const osp_command osp_command_completion;
 const osp_command osp_command_completion = {
     .name = "completion",
     .args = "bash|zsh|fish",

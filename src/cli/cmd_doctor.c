@@ -265,7 +265,6 @@ static int cmd_doctor(const osp_cli *cli)
     return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
 }
 
-extern const osp_command osp_command_doctor;
 const osp_command osp_command_doctor = {
     .name = "doctor",
     .args = "",

@@ -30,7 +30,6 @@ static int cmd_help(const osp_cli *cli)
     return status;
 }
 
-extern const osp_command osp_command_help;
 const osp_command osp_command_help = {
     .name = "help",
     .args = "[COMMAND]",

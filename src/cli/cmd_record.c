@@ -288,7 +288,6 @@ static int cmd_record(const osp_cli *cli)
     return status;
 }
 
-extern const osp_command osp_command_record;
 const osp_command osp_command_record = {
     .name = "record",
     .args = "PID | -- COMMAND",

@@ -34,7 +34,6 @@ static int cmd_version(const osp_cli *cli)
     return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
 }
 
-extern const osp_command osp_command_version;
 const osp_command osp_command_version = {
     .name = "version",
     .args = "",

@@ -73,10 +73,15 @@ static void on_progress(void *ctx, const osp_sample_stats *so_far, double elapse
 
 static const osp_thread *thread_in(const reading *r, int tid)
 {
-    for (uint32_t i = 0; i < r->nthread; i++)
-        if (r->thread[i].tid == tid)
-            return &r->thread[i];
-    return NULL;
+    uint32_t lo = 0, hi = r->nthread; /* sorted by tid; there may be thousands */
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (r->thread[mid].tid < tid)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < r->nthread && r->thread[lo].tid == tid ? &r->thread[lo] : NULL;
 }
 
 static const osp_m *m_in(const osp_go_snapshot *s, uint64_t addr, int tid)

@@ -126,8 +126,7 @@ osp_str osp_brief_name(osp_arena *arena, osp_str linker_name)
     char z[LONGEST_NAME];
     if (osp_str_starts(linker_name, S("__Z")))
         linker_name = osp_str_skip(linker_name, 1);
-    bool mangled = osp_str_starts(linker_name, S("_Z")) || osp_str_starts(linker_name, S("_R"));
-    if (!mangled || linker_name.n >= sizeof z || memchr(linker_name.p, 0, linker_name.n))
+    if (!osp_is_mangled(linker_name) || linker_name.n >= sizeof z || memchr(linker_name.p, 0, linker_name.n))
         return (osp_str){NULL, 0};
     char *text = malloc(OSP_LONGEST_DEMANGLED);
     osp_str out = {NULL, 0};

@@ -75,14 +75,3 @@ bool osp_go_buildinfo(const osp_elf *e, osp_str *version, osp_str *modinfo)
     }
     return false;
 }
-
-unsigned osp_go_minor(osp_str version)
-{
-    size_t at = osp_str_find(version, S("go1."));
-    if (at >= version.n)
-        return 0;
-    unsigned v = 0;
-    for (at += 4; at < version.n && version.p[at] >= '0' && version.p[at] <= '9' && v < 1000; at++)
-        v = v * 10 + (unsigned)(version.p[at] - '0');
-    return v;
-}

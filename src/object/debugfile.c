@@ -66,7 +66,7 @@ static bool by_link(const osp_elf *e, const char *root, const char *name, osp_fi
                          (const char *)b.p);
         if (n < 0 || (size_t)n >= sizeof path || !open_elf(path, file, out, arena))
             continue;
-        if (libdeflate_crc32(0, file->bytes.p, file->bytes.n) == crc && file->bytes.p != e->bytes.p)
+        if (libdeflate_crc32(0, file->bytes.p, file->bytes.n) == crc)
             return true;
         osp_file_close(file);
     }

@@ -30,7 +30,7 @@ static osp_str demangle(osp_arena *arena, osp_str name)
 
 osp_str osp_demangle(osp_demangled *t, osp_arena *arena, osp_str name)
 {
-    if ((!osp_str_starts(name, S("_Z")) && !osp_str_starts(name, S("_R"))) || name.n > MAX_NAME)
+    if (!osp_is_mangled(name) || name.n > MAX_NAME)
         return name;
     bool fresh;
     if (!osp_grow((void **)&t->plain, &t->cap, (size_t)t->mangled.n + 1, sizeof *t->plain))

@@ -60,7 +60,7 @@ static bool reg_in(const reg_set *s, unsigned reg)
     return s->bit[reg / 64 & 3] >> reg % 64 & 1;
 }
 
-/* A memory operand's address as text-free key. */
+/* A memory operand's address, to tell equal ones. */
 typedef struct {
     unsigned base, index;
     int scale;

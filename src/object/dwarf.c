@@ -13,6 +13,7 @@
 #include "object_internal.h"
 
 #include "base/buf.h"
+#include "base/search.h"
 
 #include <dwarf.h>
 #include <elf.h>
@@ -21,7 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_DEPTH = 48, MAX_UNITS = 1 << 20, MAX_WALK_BACK = 64 };
+/* MAX_ENTRIES: a hostile sibling attribute can point backwards, and then siblings never end. */
+enum { MAX_DEPTH = 48, MAX_UNITS = 1 << 20, MAX_WALK_BACK = 64, MAX_ENTRIES = 1 << 24 };
 
 typedef struct {
     uint64_t start, end, reach; /* reach: the largest end so far */
@@ -298,7 +300,7 @@ static bool index_functions(unit *u)
     u->indexed = true;
     if (dwarf_child(&u->die, &at[0]) != 0)
         return true;
-    for (;;) {
+    for (int left = MAX_ENTRIES; left > 0; left--) {
         int tag = dwarf_tag(&at[depth]);
         if (tag == DW_TAG_subprogram && !add_function(u, &at[depth]))
             return false;
@@ -323,14 +325,7 @@ static bool index_functions(unit *u)
 
 static const function *function_at(const unit *u, uint64_t addr)
 {
-    size_t lo = 0, hi = u->nfunction;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (u->function[mid].start <= addr)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
+    size_t lo = osp_rows_upto(u->function, u->nfunction, sizeof *u->function, addr);
     for (int steps = 0; lo > 0 && steps < MAX_WALK_BACK && u->function[lo - 1].reach > addr; lo--, steps++)
         if (addr < u->function[lo - 1].end)
             return &u->function[lo - 1];
@@ -340,14 +335,7 @@ static const function *function_at(const unit *u, uint64_t addr)
 /* The unit whose code holds addr; NULL if there is none. */
 static unit *unit_at(osp_dwarf *d, uint64_t addr)
 {
-    size_t lo = 0, hi = d->nrange;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (d->range[mid].start <= addr)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
+    size_t lo = osp_rows_upto(d->range, d->nrange, sizeof *d->range, addr);
     for (int steps = 0; lo > 0 && steps < MAX_WALK_BACK && d->range[lo - 1].reach > addr; lo--, steps++)
         if (addr < d->range[lo - 1].end)
             return &d->unit[d->range[lo - 1].unit];
@@ -361,13 +349,14 @@ static bool inner_scope(Dwarf_Die *die, uint64_t addr, Dwarf_Die *out)
 {
     if (dwarf_child(die, out) != 0)
         return false;
+    int left = MAX_ENTRIES;
     do {
         int tag = dwarf_tag(out);
         if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block || tag == DW_TAG_try_block ||
              tag == DW_TAG_catch_block || tag == DW_TAG_with_stmt || tag == DW_TAG_subprogram) &&
             dwarf_haspc(out, addr) > 0)
             return true;
-    } while (dwarf_siblingof(out, out) == 0);
+    } while (--left > 0 && dwarf_siblingof(out, out) == 0);
     return false;
 }
 

@@ -17,15 +17,6 @@ enum { MAX_SECTIONS = 65536, MAX_SEGMENTS = 4096 };
 /* What deflate and zstd can reach is bounded, so a small file cannot claim a huge section. */
 enum { DEFLATE_RATIO = 1040, ZSTD_RATIO = 40000 };
 
-static osp_str cstr_at(osp_span in, uint64_t at)
-{
-    if (at >= in.n)
-        return S("");
-    const char *p = (const char *)in.p + at;
-    const char *end = memchr(p, 0, in.n - at);
-    return end ? (osp_str){p, (size_t)(end - p)} : S("");
-}
-
 static osp_span window(osp_span in, uint64_t at, uint64_t n)
 {
     if (at > in.n || n > in.n - at)
@@ -93,7 +84,7 @@ static bool read_sections(osp_elf *e, const Elf64_Ehdr *h, osp_err *err)
     if (names < n) {
         osp_span text = osp_elf_raw(e, &e->section[names]);
         for (uint64_t i = 0; i < n; i++)
-            e->section[i].name = cstr_at(text, name_at[i]);
+            e->section[i].name = osp_text_at(text, name_at[i]);
     }
     return true;
 }

@@ -2,11 +2,13 @@
 /* object.c: the object itself: opens the parts when they are first needed, and knows which of them answers. */
 #include "object_internal.h"
 
+#include "base/search.h"
+
 #include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, NT_GO_BUILD_ID = 4 };
 static const size_t MAX_FILE = (size_t)1 << 33, MAX_MEMORY = (size_t)1 << 32;
 
 typedef enum { UNREAD, ABSENT, READ } loaded;
@@ -41,7 +43,6 @@ static osp_str build_id_of(osp_object *o)
 {
     osp_span id = osp_elf_note(&o->elf, S("GNU"), NT_GNU_BUILD_ID);
     if (id.n == 0 || id.n > 64) {
-        enum { NT_GO_BUILD_ID = 4 };
         id = osp_elf_note(&o->elf, S("Go"), NT_GO_BUILD_ID);
         return id.n && id.n <= 512 ? osp_span_text(id) : S("");
     }
@@ -78,7 +79,6 @@ static osp_object *read_object(osp_object *o, osp_span bytes, osp_err *err)
     o->build_id = build_id_of(o);
     o->has_buildinfo = osp_go_buildinfo(&o->elf, &o->version, &o->modinfo);
     /* The search for pclntab by its magic reads all data, so there must be some other sign of Go. */
-    enum { NT_GO_BUILD_ID = 4 };
     if (o->has_buildinfo || osp_elf_section(&o->elf, S(".gopclntab")) ||
         osp_elf_section(&o->elf, S(".data.rel.ro.gopclntab")) || osp_elf_note(&o->elf, S("Go"), NT_GO_BUILD_ID).n)
         o->has_go = osp_pcln_open(&o->go, &o->elf);
@@ -224,14 +224,12 @@ bool osp_object_is_go(osp_object *o, uint64_t file_addr)
     return o->has_go && osp_pcln_find(&o->go, file_addr) != UINT32_MAX;
 }
 
-static bool is_mangled(osp_str name) { return osp_str_starts(name, S("_Z")) || osp_str_starts(name, S("_R")); }
-
 /* Is the symbol's name a better one for a function than what DWARF calls it? Assembly has lines but no functions
  * there; glibc's has the names by which it calls itself; gcc leaves out the linkage name, and with it the scope, of
  * functions in unnamed namespaces. */
 static bool is_better(osp_str symbol, osp_str dwarf)
 {
-    return dwarf.n == 0 || osp_str_starts(dwarf, S("__GI_")) || (is_mangled(symbol) && !is_mangled(dwarf));
+    return dwarf.n == 0 || osp_str_starts(dwarf, S("__GI_")) || (osp_is_mangled(symbol) && !osp_is_mangled(dwarf));
 }
 
 size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size_t max)
@@ -286,14 +284,7 @@ bool osp_object_extent_at(osp_object *o, uint64_t file_addr, uint64_t *start, ui
         const osp_pcln *go = o->has_go ? &o->go : NULL;
         o->extents_are = osp_extents_make(&o->elf, debug_of(o), go, &o->arena, &o->extents, &ignored) ? READ : ABSENT;
     }
-    uint32_t lo = 0, hi = o->extents.n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (o->extents.row[mid].start <= file_addr)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
+    size_t lo = osp_rows_upto(o->extents.row, o->extents.n, sizeof *o->extents.row, file_addr);
     if (lo == 0 || file_addr >= o->extents.row[lo - 1].end)
         return false;
     *start = o->extents.row[lo - 1].start;

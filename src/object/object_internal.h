@@ -11,6 +11,8 @@
  *     dwarf.c      lines and inlines through libdw
  *     gotypes.c    members of Go types through libdw
  *     demangle.c   C++ and Rust names
+ *     brief.c      the same, as short as pprof has them
+ *     disasm.c     the loop around an address
  *     object.c     the object itself: who answers what
  *     cache.c      many objects */
 #ifndef OSP_OBJECT_INTERNAL_H
@@ -92,13 +94,6 @@ osp_reloc osp_elf_reloc_at(osp_span table, size_t i);
 /* n words at file address addr as the dynamic linker would leave them (bias 0): relative relocations applied. */
 bool osp_elf_words(const osp_elf *e, uint64_t addr, uint64_t *out, size_t n);
 
-static inline uint16_t osp_le16(const uint8_t *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 static inline uint32_t osp_le32(const uint8_t *p)
 {
     uint32_t v;
@@ -111,6 +106,17 @@ static inline uint64_t osp_le64(const uint8_t *p)
     uint64_t v;
     memcpy(&v, p, sizeof v);
     return v;
+}
+
+/* The text at `at` of a string table; empty if it is not there or does not end within 64 KiB. */
+static inline osp_str osp_text_at(osp_span in, uint64_t at)
+{
+    if (at >= in.n)
+        return S("");
+    const char *p = (const char *)in.p + at;
+    size_t most = in.n - at < 65536 ? in.n - at : 65536;
+    const char *end = memchr(p, 0, most);
+    return end ? (osp_str){p, (size_t)(end - p)} : S("");
 }
 
 /* ---- symtab.c ---------------------------------------------------------------------------------------------- */
@@ -153,8 +159,6 @@ osp_str osp_symbol_table_name(const osp_symbol_table *t, uint32_t i);
 
 /* Version and module text of a Go file; false if it holds none. */
 bool osp_go_buildinfo(const osp_elf *e, osp_str *version, osp_str *modinfo);
-/* The minor release in "go1.26.8 X:simd": 26; 0 if the text is not of that form. */
-unsigned osp_go_minor(osp_str version);
 
 /* ---- pclntab.c --------------------------------------------------------------------------------------------- */
 
@@ -286,6 +290,12 @@ struct Dwarf *osp_dwarf_libdw(osp_dwarf *d);
 bool osp_dwarf_go_members(osp_dwarf *d, osp_go_member *m, size_t n);
 /* Frames at addr, innermost inline first, with linker names as names where there are any; 0 = nothing known. */
 size_t osp_dwarf_frames(osp_dwarf *d, uint64_t addr, osp_frame *out, size_t max);
+
+/* Does a linker name say by its form that it is one of C++ or Rust? */
+static inline bool osp_is_mangled(osp_str name)
+{
+    return osp_str_starts(name, S("_Z")) || osp_str_starts(name, S("_R"));
+}
 
 /* Names seen so far, as people write them. */
 typedef struct {

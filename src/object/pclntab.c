@@ -293,17 +293,7 @@ uint32_t osp_pcln_find(const osp_pcln *p, uint64_t addr)
     return lo ? lo - 1 : UINT32_MAX;
 }
 
-static osp_str text_at(osp_span in, uint64_t at)
-{
-    if (at >= in.n)
-        return S("");
-    const char *s = (const char *)in.p + at;
-    size_t most = in.n - at < 65536 ? in.n - at : 65536;
-    const char *end = memchr(s, 0, most);
-    return end ? (osp_str){s, (size_t)(end - s)} : S("");
-}
-
-osp_str osp_pcln_name(const osp_pcln *p, uint32_t off) { return text_at(p->names, off); }
+osp_str osp_pcln_name(const osp_pcln *p, uint32_t off) { return osp_text_at(p->names, off); }
 
 bool osp_pcln_is_named(const osp_pcln *p, const osp_func *f, osp_str name)
 {
@@ -366,7 +356,7 @@ static osp_str file_at(const osp_pcln *p, const osp_func *f, uint64_t pc)
     osp_span cell = after(p->cutab, at);
     if (cell.n < 4 || osp_le32(cell.p) == UINT32_MAX)
         return S("");
-    return text_at(p->files, osp_le32(cell.p));
+    return osp_text_at(p->files, osp_le32(cell.p));
 }
 
 static bool inline_entry(const osp_pcln *p, const osp_func *f, uint32_t index, uint32_t *name, uint32_t *parent_pc,

@@ -240,7 +240,7 @@ static bool find_eh_frame(const osp_elf *e, osp_cfi *out)
         if (g->type != PT_GNU_EH_FRAME)
             continue;
         osp_span h = osp_elf_from(e, g->vaddr);
-        enum { PCREL_S4 = 0x1b, ABS_U4 = 0x03 };
+        enum { PCREL_S4 = 0x1b };
         if (h.n < 8 || h.p[0] != 1 || h.p[1] != PCREL_S4)
             continue;
         uint64_t addr = g->vaddr + 4 + (uint64_t)(int32_t)osp_le32(h.p + 4);

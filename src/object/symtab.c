@@ -8,6 +8,8 @@
  * last chain of DT_GNU_HASH. */
 #include "object_internal.h"
 
+#include "base/search.h"
+
 #include <elf.h>
 #include <stdlib.h>
 
@@ -15,15 +17,6 @@ enum { SYM_SIZE = 24 };
 
 /* A symbol table and its strings. */
 typedef osp_symbol_table table;
-
-static osp_str name_at(const table *t, uint32_t at)
-{
-    if (at >= t->str.n)
-        return S("");
-    const char *p = (const char *)t->str.p + at;
-    const char *end = memchr(p, 0, t->str.n - at);
-    return end ? (osp_str){p, (size_t)(end - p)} : S("");
-}
 
 static bool table_by_section(const osp_elf *e, uint32_t type, table *out)
 {
@@ -147,13 +140,13 @@ static uint64_t open_end(const osp_elf *e, const candidate *c, uint64_t next)
     return end;
 }
 
-static bool collect(candidate *c, size_t *n, const table *t, const osp_elf *e, uint64_t skip_from, uint64_t skip_to)
+static void collect(candidate *c, size_t *n, const table *t, const osp_elf *e, uint64_t skip_from, uint64_t skip_to)
 {
     for (size_t i = 0; i < t->sym.n / SYM_SIZE; i++) {
         Elf64_Sym s = symbol_at(t, i);
         if (s.st_value >= skip_from && s.st_value < skip_to)
             continue;
-        osp_str name = name_at(t, s.st_name);
+        osp_str name = osp_text_at(t->str, s.st_name);
         if (!is_code_symbol(e, &s, name))
             continue;
         /* "clock_gettime@@GLIBC_2.17": a version, in .symtab part of the name. */
@@ -163,7 +156,6 @@ static bool collect(candidate *c, size_t *n, const table *t, const osp_elf *e, u
         c[*n] = (candidate){s.st_value, size, name, rank_of(&s, name), (uint32_t)*n, s.st_shndx};
         ++*n;
     }
-    return true;
 }
 
 bool osp_code_symbols_read(osp_code_symbols *out, osp_arena *arena, const osp_elf *e, const osp_elf *debug,
@@ -217,14 +209,7 @@ bool osp_code_symbols_read(osp_code_symbols *out, osp_arena *arena, const osp_el
 
 const osp_code_symbol *osp_code_symbol_at(const osp_code_symbols *t, uint64_t addr)
 {
-    uint32_t lo = 0, hi = t->n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (t->row[mid].start <= addr)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
+    size_t lo = osp_rows_upto(t->row, t->n, sizeof *t->row, addr);
     /* A small symbol may lie inside a larger one: walk back as long as some earlier one reaches addr. */
     for (int steps = 0; lo > 0 && steps < 256; lo--, steps++) {
         const osp_code_symbol *s = &t->row[lo - 1];
@@ -269,7 +254,7 @@ static osp_str variable_in(const table *t, uint64_t addr)
         Elf64_Sym s = symbol_at(t, i);
         if (ELF64_ST_TYPE(s.st_info) == STT_OBJECT && s.st_shndx != SHN_UNDEF && addr >= s.st_value &&
             addr - s.st_value < s.st_size)
-            return name_at(t, s.st_name);
+            return osp_text_at(t->str, s.st_name);
     }
     return S("");
 }
@@ -285,7 +270,7 @@ bool osp_elf_dynamic_table(const osp_elf *e, osp_symbol_table *out) { return dyn
 
 osp_str osp_symbol_table_name(const osp_symbol_table *t, uint32_t i)
 {
-    return i < t->sym.n / SYM_SIZE ? name_at(t, symbol_at(t, i).st_name) : S("");
+    return i < t->sym.n / SYM_SIZE ? osp_text_at(t->str, symbol_at(t, i).st_name) : S("");
 }
 
 osp_str osp_elf_dynamic_name(const osp_elf *e, uint32_t i)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/search.h"
 
 enum {
     NAMES_MAX_BYTES = 256 << 20,
@@ -228,14 +229,7 @@ osp_kallsyms *osp_kallsyms_open(osp_err *err)
 
 bool osp_kallsyms_at(const osp_kallsyms *k, uint64_t addr, osp_str *name, osp_str *module, uint64_t *start)
 {
-    size_t lo = 0, hi = k->n;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (k->row[mid].addr <= addr)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
+    size_t lo = osp_rows_upto(k->row, k->n, sizeof *k->row, addr);
     if (lo == 0 || addr - k->row[lo - 1].addr >= REACH_BYTES)
         return false;
     const row *r = &k->row[lo - 1];
