@@ -68,7 +68,7 @@ static inline void osp_unwind_goroutine(void *env, osp_unwind *u, const osp_unwi
 /* The struct ucontext of a signal frame, linux/arch/x86/include/uapi/asm/sigcontext.h. */
 enum { OSP_UC_R10 = 56, OSP_UC_RBP = 120, OSP_UC_RSP = 160, OSP_UC_RIP = 168 };
 
-/* Step to the caller of the frame in u, whose row is rule. `row_known` false: no row there, try the frame pointer. */
+/* Step to the caller of the frame in u, whose row is rule. OSP_RULE_NONE: no row there, try the frame pointer. */
 static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go *go, __u32 rule)
 {
     __u32 kind = osp_rule_kind(rule);

@@ -120,8 +120,8 @@ bool osp_object_tls(const osp_object *o, uint64_t *memsz, uint64_t *align);
 /* Bytes of the file at a file address (in a PT_LOAD, file-backed), n of them; {NULL, 0} if not there. */
 osp_span osp_object_bytes(const osp_object *o, uint64_t file_addr, size_t n);
 
-/* The target of the first dynamic relocation of this ELF type (R_X86_64_TPOFF64 …) with symbol index 0 or the given
- * symbol name; false if none. offset = file address of the slot. For reading the g slot of a c-shared object. */
+/* The first dynamic relocation of this ELF type (R_X86_64_TPOFF64 …) without a symbol, or for runtime.tlsg; false if
+ * there is none. *slot: the file address that it fills. For reading the g slot of a c-shared object. */
 bool osp_object_relocation(osp_object *o, uint32_t elf_type, uint64_t *slot, int64_t *addend);
 
 /* ---- unwinding --------------------------------------------------------------------------------------------- */
