@@ -53,7 +53,7 @@ typedef struct {
 typedef struct {
     double task_fraction;    /* chosen from: (sign + with) of the task's samples */
     double task_sign;        /* and sign alone */
-    double process_fraction; /* the process as a whole is chosen from; > 1 = never */
+    double process_fraction; /* the process as a whole is chosen from, with task_sign of its marked part; > 1 = never */
     bool by_thread;          /* tasks are threads */
 } osp_mark_limits;
 

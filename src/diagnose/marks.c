@@ -82,23 +82,12 @@ double osp_demand_of(const osp_facts *f, const osp_stack_fact *s)
     return t && t->samples ? t->demand * (double)s->samples / (double)t->samples : 0;
 }
 
-bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_limits *limits, osp_marked *out)
+/* Choose the tasks that show the sign, or all of them, and sum up. order: the stacks, those of a task together. */
+static void choose(const osp_facts *f, const osp_mark *mark, const osp_mark_limits *limits, const keyed *order, bool all_of_them,
+                   bool *chosen, osp_marked *out)
 {
-    *out = (osp_marked){0};
-    bool *chosen = osp_new(f->arena, bool, f->nstack + 1);
-    keyed *order = osp_new(f->arena, keyed, f->nstack + 1);
-    if (!chosen || !order || f->samples < MIN_SAMPLES)
-        return false;
-    double marked_in_all = 0;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        const osp_stack_fact *s = &f->stack[i];
-        order[i] = (keyed){s->goid && !limits->by_thread ? s->goid << 1 | 1 : (uint64_t)s->tid << 1, i};
-        marked_in_all += mark[i].sign || mark[i].with ? s->share : 0;
-    }
-    out->chosen = chosen;
-    bool as_a_whole = marked_in_all >= limits->process_fraction;
     double in_tasks = 0, heaviest = 0;
-    qsort(order, f->nstack, sizeof *order, by_key);
+    *out = (osp_marked){.chosen = chosen};
     for (uint32_t from = 0, to; from < f->nstack; from = to) {
         double all = 0, marked = 0, signs = 0;
         uint64_t samples = 0;
@@ -112,7 +101,7 @@ bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_li
         }
         bool take = samples >= MIN_TASK_SAMPLES && marked >= limits->task_fraction * all && signs > 0 &&
                     signs >= limits->task_sign * all;
-        if (!take && !as_a_whole)
+        if (!take && !all_of_them)
             continue;
         out->tasks += take;
         in_tasks += all;
@@ -133,6 +122,27 @@ bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_li
         out->demand += osp_demand_of(f, &f->stack[i]);
     }
     out->of_tasks = in_tasks > 0 ? (out->sign + out->with) / in_tasks : 0;
+}
+
+bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_limits *limits, osp_marked *out)
+{
+    *out = (osp_marked){0};
+    bool *chosen = osp_new(f->arena, bool, f->nstack + 1);
+    keyed *order = osp_new(f->arena, keyed, f->nstack + 1);
+    if (!chosen || !order || f->samples < MIN_SAMPLES)
+        return false;
+    double marked = 0, signs = 0;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        order[i] = (keyed){s->goid && !limits->by_thread ? s->goid << 1 | 1 : (uint64_t)s->tid << 1, i};
+        marked += mark[i].sign || mark[i].with ? s->share : 0;
+        signs += mark[i].sign ? s->share : 0;
+    }
+    qsort(order, f->nstack, sizeof *order, by_key);
+    choose(f, mark, limits, order, false, chosen, out);
+    /* The whole process stands for its tasks where most of what is marked is in none of those that were chosen. */
+    if (marked >= limits->process_fraction && signs >= limits->task_sign * marked && out->sign + out->with < 0.7 * marked)
+        choose(f, mark, limits, order, true, chosen, out);
     return out->samples > 0;
 }
 

@@ -83,12 +83,12 @@ static void check_select(const osp_facts *f, osp_findings *out)
     osp_arena *a = f->arena;
     osp_finding_blame(f, x, &who);
     const osp_thread_fact *t = osp_thread_of(f, m.tid);
-    x->summary = osp_arena_fmt(a, "%.*s asks its channels again and again and never gets anything: %.0f %% of this process's CPU.",
+    x->summary = osp_arena_fmt(a, "%.*s asks its channels again and again and next to never gets anything: %.0f %% of this process's CPU.",
                                STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
     osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples in this loop",
                                              200 * osp_share_error(m.sign + m.with, f->samples)),
                          100 * (m.sign + m.with), "%", "samples");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "completed, in %llu samples of asking",
+    osp_finding_evidence(f, x, osp_arena_fmt(a, "caught completing, in %llu samples of asking",
                                              (unsigned long long)m.samples),
                          0, "operations", "samples");
     osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted, %u goroutine%s", m.tasks, m.tasks == 1 ? "" : "s"),

@@ -442,6 +442,35 @@ static void a_scheduler_that_is_busy_without_yields_is_another_illness(void **st
     nothing_is_found(m);
 }
 
+/* Four goroutines of some microseconds of work each turn: the work stands in the function that yields. */
+static void work_in_the_function_that_yields_is_no_wait(void **state)
+{
+    (void)state;
+    made_up *m = made_up_new(true);
+    m->facts.sched_ticks_per_s = 150000;
+    for (int tid = 11; tid <= 12; tid++) {
+        made_up_thread(m, tid, 1, true);
+        made_up_stack(m, tid, (uint64_t)tid, 180, GO "g:main.step@w.go");
+        made_up_stack(m, tid, (uint64_t)tid, 4, GO "g:main.step@w.go r:runtime.Gosched@proc.go");
+        made_up_stack(m, tid, 0, 16, M0 "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.schedule@proc.go");
+    }
+    nothing_is_found(m);
+}
+
+/* On a crowded host samples are few: the healthy half of the process must not make the sick goroutine doubtful. */
+static void few_samples_of_a_c_bound_goroutine_beside_as_much_go_are_enough(void **state)
+{
+    (void)state;
+    made_up *m = made_up_new(true);
+    made_up_thread(m, 11, 1, true);
+    made_up_thread(m, 12, 1, true);
+    made_up_stack(m, 11, 5, 32, GO "g:main.(*Session).Run@session.go g:main.Decode@codec.go " CGO "c:decode_block@block.c");
+    made_up_stack(m, 12, 6, 36, GO "g:main.serve@serve.go s:crypto/sha256.block@sha256block.go");
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "cgo-cpu-native", NULL, "decode_block");
+    assert_true(f.row[0].confidence > 0.9);
+}
+
 static void a_yield_between_pieces_of_work_is_fine(void **state)
 {
     (void)state;
@@ -679,6 +708,8 @@ int main(void)
         cmocka_unit_test(yielding_goroutines_are_named_where_samples_show_only_the_scheduler),
         cmocka_unit_test(a_scheduler_that_is_busy_without_yields_is_another_illness),
         cmocka_unit_test(a_yield_between_pieces_of_work_is_fine),
+        cmocka_unit_test(work_in_the_function_that_yields_is_no_wait),
+        cmocka_unit_test(few_samples_of_a_c_bound_goroutine_beside_as_much_go_are_enough),
         cmocka_unit_test(a_c_loop_that_only_reads_a_flag_is_found),
         cmocka_unit_test(a_loop_that_computes_stores_calls_or_walks_memory_is_work),
         cmocka_unit_test(a_flag_loop_that_is_part_of_work_is_fine),
