@@ -369,15 +369,44 @@ static int32_t number(Dwarf_Die *die, unsigned name)
     return (int32_t)v;
 }
 
-static void name_frame(Dwarf_Die *die, osp_frame *out)
+/* Its name for the linker where it has one, else its own; "" without either. */
+static const char *name_of(Dwarf_Die *die)
 {
     Dwarf_Attribute attr;
     const char *linker = NULL, *name = dwarf_diename(die);
     if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) ||
         dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr))
         linker = dwarf_formstring(&attr);
-    out->linker_name = osp_str_from(linker ? linker : name ? name : "");
-    out->name = out->linker_name;
+    return linker ? linker : name ? name : "";
+}
+
+/* The function that *die, a C++ lambda's body, is written in: its name, or NULL. */
+static const char *writer_of_lambda(Dwarf_Die *die)
+{
+    Dwarf_Die at = *die, *scopes;
+    Dwarf_Attribute attr;
+    for (int i = 0; i < 4; i++) /* to the abstract instance, then to the declaration in the closure's class */
+        if ((!dwarf_attr(&at, DW_AT_abstract_origin, &attr) && !dwarf_attr(&at, DW_AT_specification, &attr)) ||
+            !dwarf_formref_die(&attr, &at))
+            break;
+    int n = dwarf_getscopes_die(&at, &scopes);
+    const char *name = NULL;
+    for (int i = 1; i < n && !name; i++)
+        if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram)
+            name = name_of(&scopes[i]);
+    if (n > 0)
+        free(scopes);
+    return name;
+}
+
+static void name_frame(Dwarf_Die *die, osp_frame *out)
+{
+    const char *name = name_of(die);
+    out->linker_name = out->name = osp_str_from(name);
+    if (osp_str_eq(out->name, S("operator()"))) {
+        const char *writer = writer_of_lambda(die);
+        out->name = writer ? osp_str_from(writer) : out->name;
+    }
     out->start_line = number(die, DW_AT_decl_line);
 }
 

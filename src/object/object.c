@@ -250,8 +250,12 @@ size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size
         out[n++] = (osp_frame){.name = S(""), .linker_name = S(""), .file = S("")};
     if (has_symbol && is_better(s.name, out[n - 1].linker_name))
         out[n - 1].name = out[n - 1].linker_name = s.name;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        bool lambda = osp_str_eq(out[i].linker_name, S("operator()")) && !osp_str_eq(out[i].name, out[i].linker_name);
         out[i].name = osp_demangle(&o->names, &o->arena, out[i].name);
+        osp_str full = lambda ? osp_arena_fmt(&o->arena, "%.*s::{lambda}", STRF(out[i].name)) : S("");
+        out[i].name = full.n ? full : out[i].name;
+    }
     return n;
 }
 

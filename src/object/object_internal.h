@@ -288,7 +288,9 @@ osp_dwarf *osp_dwarf_open_types(const osp_elf *e, const osp_elf *debug, osp_aren
 void osp_dwarf_close(osp_dwarf *d);
 struct Dwarf *osp_dwarf_libdw(osp_dwarf *d);
 bool osp_dwarf_go_members(osp_dwarf *d, osp_go_member *m, size_t n);
-/* Frames at addr, innermost inline first, with linker names as names where there are any; 0 = nothing known. */
+/* Frames at addr, innermost inline first, with linker names as names where there are any; 0 = nothing known. The
+ * body of a C++ lambda, which gcc calls operator() and no more, has the linker name "operator()" and as name that of the
+ * function it is written in. */
 size_t osp_dwarf_frames(osp_dwarf *d, uint64_t addr, osp_frame *out, size_t max);
 
 /* Does a linker name say by its form that it is one of C++ or Rust? */
