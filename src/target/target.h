@@ -17,8 +17,9 @@ typedef struct osp_mem {
 typedef struct osp_process osp_process;
 
 /* Take hold of pid (a pidfd and a start time, so that a reused pid is noticed). EABSENT: no such process, a zombie, or
- * a thread of the kernel; EPERM: it is not ours and the kernel says no, with the cure; EUSAGE: a thread of a process, or one
- * whose main thread has ended; ELIMIT: a 32-bit program. Where the kernel lets us see it but not read its memory (Yama), it opens, and reading fails with the cure. */
+ * a thread of the kernel; EPERM: it is not ours and the kernel says no, with the cure; EUSAGE: a thread of a process,
+ * or one whose main thread has ended; ELIMIT: a 32-bit program. Where the kernel lets us see it but not read its
+ * memory (Yama), it opens, and reading fails with the cure. */
 osp_process *osp_process_open(int pid, osp_err *err);
 void osp_process_close(osp_process *p);
 
