@@ -62,7 +62,7 @@ static void by_bpf(const osp_host *h, bool perfmon, const char *self, osp_abilit
 {
     const char *name = "complete stacks, by BPF";
     bool may = perfmon && (h->cap_bpf || h->cap_sys_admin);
-    can(a, name, "through Go, cgo, C and kernel, with goroutines and labels");
+    can(a, name, "Go, cgo, C and kernel; goroutines, labels");
     if (!may) {
         a->state = OSP_CANNOT;
         snprintf(a->why, sizeof a->why, "no %s",
@@ -134,7 +134,7 @@ void osp_abilities(const osp_host *h, const char *self, osp_ability out[OSP_ABIL
     names(h, self, &out[5]);
     can(&out[7], "hardware counters", "cycles and instructions");
     if (!h->hardware_events && (h->perf_works || perfmon || h->perf_event_paranoid <= 2))
-        not_offered(&out[7], out[7].name, "not offered by this machine; the CPU clock is used instead");
+        not_offered(&out[7], out[7].name, "not on this machine; the CPU clock serves");
     else if (!h->hardware_events) {
         out[7].state = OSP_CANNOT;
         snprintf(out[7].why, sizeof out[7].why, "kernel.perf_event_paranoid = %d", h->perf_event_paranoid);
@@ -170,7 +170,7 @@ static void write_screen(const osp_cli *cli, osp_buf *out, const osp_host *h, co
     bool any = false;
     for (int i = 0; i < CAPABILITIES; i++) {
         if (cap[i].have)
-            osp_buf_fmt(out, "%s CAP_%s", any ? "" : " capabilities", cap[i].name);
+            osp_buf_fmt(out, " CAP_%s", cap[i].name);
         any |= cap[i].have;
     }
     osp_buf_add(out, any ? S("\n\n") : S(" no capabilities\n\n"));
@@ -268,7 +268,7 @@ static int cmd_doctor(const osp_cli *cli)
 const osp_command osp_command_doctor = {
     .name = "doctor",
     .args = "",
-    .summary = "say what this kernel and user allow, and how to get the rest",
+    .summary = "say what this machine allows, and how to get more",
     .examples = examples,
     .options = options,
     .run = cmd_doctor,

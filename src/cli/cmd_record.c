@@ -291,7 +291,7 @@ static int cmd_record(const osp_cli *cli)
 const osp_command osp_command_record = {
     .name = "record",
     .args = "PID | -- COMMAND",
-    .summary = "sample where a process spends its CPU time, into a pprof file",
+    .summary = "sample a process's CPU time into a pprof file",
     .examples = examples,
     .options = options,
     .run = cmd_record,

@@ -60,10 +60,10 @@ void osp_help_short(osp_buf *out, const osp_command *const *table)
         if (strcmp((*table)->name, "help") == 0)
             continue;
         snprintf(left, sizeof left, "osprey %s", (*table)->examples[0]);
-        add_row(out, osp_str_from(left), 38, (*table)->summary, 200);
+        add_row(out, osp_str_from(left), 30, (*table)->summary, 200);
         line++;
     }
-    add_row(out, S("osprey help"), 38, "list all commands; osprey help COMMAND explains one", 200);
+    add_row(out, S("osprey help"), 30, "all commands; osprey help COMMAND explains one", 200);
 }
 
 void osp_help_all(osp_buf *out, const osp_command *const *table, int columns)
