@@ -13,6 +13,11 @@ static int print_help(void (*write)(osp_buf *out, const osp_command *const *tabl
     return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
 }
 
+static bool wants_help(const char *word)
+{
+    return strcmp(word, "-h") == 0 || strcmp(word, "-help") == 0 || strcmp(word, "--help") == 0;
+}
+
 static int explain(const osp_cli *cli)
 {
     osp_buf out = osp_buf_of(1 << 16);
@@ -36,7 +41,8 @@ static int run(const osp_command *command, char **words, size_t nwords, osp_aren
     if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
         return osp_cli_usage(&cli, "option --color wants auto, always or never, not `%s`", when);
     osp_terminal_read(&cli, when);
-    if (!command->own_words && osp_cli_given(&cli, "help"))
+    bool asks = command->own_words ? nwords == 1 && wants_help(words[0]) : osp_cli_given(&cli, "help");
+    if (asks)
         return explain(&cli);
     return command->run(&cli);
 }
@@ -78,7 +84,7 @@ int main(int argc, char **argv)
         if (argc < 2)
             return print_help(osp_help_short);
         osp_str word = osp_str_from(argv[1]);
-        if (osp_str_eq(word, S("--help")) || osp_str_eq(word, S("-h")) || osp_str_eq(word, S("-help")))
+        if (wants_help(argv[1]))
             word = S("help");
         else if (osp_str_eq(word, S("--version")) || osp_str_eq(word, S("-version")))
             word = S("version");
