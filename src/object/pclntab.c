@@ -46,7 +46,7 @@ enum {
 
 static osp_span after(osp_span in, uint64_t at)
 {
-    if (at > in.n)
+    if (at >= in.n)
         return (osp_span){0};
     return (osp_span){in.p + at, in.n - at};
 }
