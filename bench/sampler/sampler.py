@@ -67,6 +67,7 @@ def main():
         print(f"{'stacks complete to the root':34}{1:>9.1%}{summary['complete'] / taken:>9.1%}{'':>15}")
         print(f"{'samples (lost)':34}{'':>9}{taken:>5} ({summary['lost']}){sum(s.value for s in peer):>15}")
 
+        seconds = max(seconds, 30)  # the default of `osprey record`
         child = start(fixed, "-seconds", str(seconds + 1.5))
         cost = json.loads(run(osprey, "record", str(child.pid), "-d", str(seconds), "-F", "99", "-o", ours, "--json"))
         child.communicate()

@@ -79,6 +79,7 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_finding_evidence(f, x, osp_arena_fmt(a, "in C of %.*s, %.0f %% in %.*s", STRF(who.call->module), 100 * who.share,
                                              STRF(who.call->func)),
                          100 * m.sign, "%", "samples");
+    double call_s = f->cgo_calls_per_s > 0 ? m.sign * f->cores_used / f->cgo_calls_per_s : 0;
     if (t && t->same_call)
         osp_finding_evidence(f, x, S("in the present call, at least"),
                              (double)f->window_ns / 1e9, "s", "m.ncgocall");
@@ -86,7 +87,7 @@ static void check(const osp_facts *f, osp_findings *out)
         osp_finding_evidence(
             f, x,
             f->cgo_calls_per_s > 0
-                ? osp_arena_fmt(a, "cgo calls, of %.3g ms each", 1e3 * m.sign * f->cores_used / f->cgo_calls_per_s)
+                ? osp_arena_fmt(a, "cgo calls, of %.3g %s each", call_s >= 1 ? call_s : 1e3 * call_s, call_s >= 1 ? "s" : "ms")
                 : S("cgo calls: none began"),
             f->cgo_calls_per_s, "calls/s", "m.ncgocall");
     if (goid)
