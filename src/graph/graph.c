@@ -158,8 +158,6 @@ static bool number_nodes(making *m)
 
 /* ---- weights -------------------------------------------------------------------------------------------------- */
 
-static void add(int64_t *to, int64_t v) { *to = (int64_t)((uint64_t)*to + (uint64_t)v); }
-
 static bool widen_cells(making *m)
 {
     size_t ncell = m->ncell ? m->ncell * 2 : 1024;
@@ -213,8 +211,8 @@ static bool weigh_edge(making *m, uint32_t from, uint32_t to, uint32_t stack, bo
     if (*stamp == stack)
         return true;
     *stamp = stack;
-    add(&e->weight, m->v->weight[stack]);
-    add(&e->divisor, m->v->divisor ? m->v->divisor[stack] : 0);
+    osp_add(&e->weight, m->v->weight[stack]);
+    osp_add(&e->divisor, m->v->divisor ? m->v->divisor[stack] : 0);
     e->residual |= residual;
     e->inlined &= inlined;
     return true;
@@ -237,8 +235,8 @@ static bool weigh_stack(making *m, uint32_t s, bool edges)
             }
             if (t->stamp != s) {
                 t->stamp = s;
-                add(&t->cum, w);
-                add(&t->cum_divisor, dw);
+                osp_add(&t->cum, w);
+                osp_add(&t->cum_divisor, dw);
             }
             if (edges && parent != UINT32_MAX && parent != n && !weigh_edge(m, parent, n, s, residual, k - 1 != last))
                 return false;
@@ -247,8 +245,8 @@ static bool weigh_stack(making *m, uint32_t s, bool edges)
         }
     }
     if (parent != UINT32_MAX && !residual) {
-        add(&m->t[parent].flat, w);
-        add(&m->t[parent].flat_divisor, dw);
+        osp_add(&m->t[parent].flat, w);
+        osp_add(&m->t[parent].flat_divisor, dw);
     }
     return true;
 }
@@ -272,13 +270,6 @@ static bool shown(const making *m, const tally *t)
 
 /* ---- order ---------------------------------------------------------------------------------------------------- */
 
-static osp_str object_base(osp_str path)
-{
-    while (path.n > 1 && path.p[path.n - 1] == '/')
-        path.n--;
-    return osp_str_eq(path, S("/")) ? path : osp_str_base(path);
-}
-
 static osp_str label_of(osp_arena *a, const osp_node *n)
 {
     char addr[24] = "", place[64] = "";
@@ -294,7 +285,7 @@ static osp_str label_of(osp_arena *a, const osp_node *n)
     else if (n->name.n)
         part[2] = S("");
     else if (n->object.n)
-        part[2] = osp_arena_fmt(a, "[%.*s]", STRF(object_base(n->object)));
+        part[2] = osp_arena_fmt(a, "[%.*s]", STRF(osp_path_base(n->object)));
     else
         part[2] = S("<unknown>");
     return osp_arena_fmt(a, "%.*s%s%.*s%s%.*s", STRF(part[0]), part[0].n && (part[1].n || part[2].n) ? " " : "",
@@ -437,7 +428,7 @@ static bool make(making *m)
         return false;
     int64_t total = 0;
     for (uint32_t i = 0; i < m->n; i++)
-        add(&total, shown(m, &m->t[i]) ? m->t[i].flat : 0);
+        osp_add(&total, shown(m, &m->t[i]) ? m->t[i].flat : 0);
     const int64_t node_cutoff = osp_abs(osp_int_of((double)total * o->node_fraction));
     const int64_t edge_cutoff = osp_abs(osp_int_of((double)total * o->edge_fraction));
     if (node_cutoff > 0) {

@@ -48,20 +48,13 @@ typedef struct osp_graph {
 bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err) OSP_CHECKED;
 void osp_graph_drop(osp_graph *g);
 
-/* sum / divisor, where there is one. */
-static inline int64_t osp_mean(int64_t sum, int64_t divisor)
-{
-    if (divisor == -1)
-        return (int64_t)(0 - (uint64_t)sum);
-    return divisor ? sum / divisor : sum;
-}
-
-/* Go's arithmetic, which wraps where C's is undefined. */
-static inline int64_t osp_abs(int64_t v) { return v < 0 ? (int64_t)(0 - (uint64_t)v) : v; }
 int64_t osp_int_of(double v); /* towards zero; the smallest number for what does not fit */
 
 /* A file name as pprof shows it: trimmed by trim_path and source_path, "." and ".." resolved, double slashes
  * joined. A view, or made in the arena. */
 osp_str osp_clean_path(osp_arena *a, osp_str path, osp_str trim_path, osp_str source_path);
+
+/* The last part of a path, as Go's filepath.Base has it: slashes at the end do not count, "" is ".". A view. */
+osp_str osp_path_base(osp_str path);
 
 #endif

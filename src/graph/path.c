@@ -36,11 +36,11 @@ static osp_str shortest(osp_arena *a, osp_str path)
     return (osp_str){out, n};
 }
 
-static osp_str base_name(osp_str dir)
+osp_str osp_path_base(osp_str path)
 {
-    while (dir.n > 1 && dir.p[dir.n - 1] == '/')
-        dir.n--;
-    return dir.n == 0 ? S(".") : osp_str_eq(dir, S("/")) ? dir : osp_str_base(dir);
+    while (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    return path.n == 0 ? S(".") : osp_str_eq(path, S("/")) ? path : osp_str_base(path);
 }
 
 /* True after cutting prefix (a directory) off path. */
@@ -58,7 +58,7 @@ static osp_str trim(osp_arena *a, osp_str path, osp_str trim_path, osp_str sourc
     if (trim_path.n == 0) {
         while (source_path.n) {
             osp_str dir = osp_str_cut(&source_path, ':');
-            osp_str want = osp_arena_fmt(a, "/%.*s/", STRF(base_name(dir)));
+            osp_str want = osp_arena_fmt(a, "/%.*s/", STRF(osp_path_base(dir)));
             size_t at = want.p ? osp_str_find(path, want) : path.n;
             if (at < path.n)
                 return osp_str_skip(path, at + want.n);

@@ -202,7 +202,7 @@ void osp_builder_sample(osp_builder *b, osp_stack_id stack, osp_labelset_id labe
         to = b->value + (size_t)row * b->ntype;
     }
     for (size_t t = 0; t < b->ntype; t++)
-        to[t] = (int64_t)((uint64_t)to[t] + (uint64_t)values[t]);
+        osp_add(&to[t], values[t]);
 }
 
 void osp_builder_comment(osp_builder *b, osp_str text)

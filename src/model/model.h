@@ -121,6 +121,20 @@ void osp_profile_drop(osp_profile *p);
 
 static inline osp_str osp_text(const osp_profile *p, osp_string_id id) { return p->strings.text[id.i]; }
 
+/* ---- values ------------------------------------------------------------------------------------------------- */
+
+/* Go's arithmetic, which wraps where C's is undefined: values are whatever a file says. */
+static inline int64_t osp_abs(int64_t v) { return v < 0 ? (int64_t)(0 - (uint64_t)v) : v; }
+static inline void osp_add(int64_t *to, int64_t v) { *to = (int64_t)((uint64_t)*to + (uint64_t)v); }
+
+/* sum / divisor, where there is one. */
+static inline int64_t osp_mean(int64_t sum, int64_t divisor)
+{
+    if (divisor == -1)
+        return (int64_t)(0 - (uint64_t)sum);
+    return divisor ? sum / divisor : sum;
+}
+
 /* ---- building ---------------------------------------------------------------------------------------------- */
 
 /* Builds a profile row by row; equal strings, functions, mappings, locations, label sets and stacks become one.

@@ -390,8 +390,6 @@ static bool readable_names(rewriting *r)
     return true;
 }
 
-static void add(int64_t *to, int64_t v) { *to = (int64_t)((uint64_t)*to + (uint64_t)v); }
-
 /* Label sets that mark samples of the base profile of a difference: the total counts those alone. */
 static bool find_base(rewriting *r, uint8_t **out)
 {
@@ -414,15 +412,6 @@ typedef struct {
     int64_t all, base, all_divisor, base_divisor;
 } sums;
 
-static int64_t total_of(const sums *t)
-{
-    int64_t total = t->base > 0 ? t->base : t->all;
-    int64_t divisor = t->base > 0 ? t->base_divisor : t->all_divisor;
-    if (divisor == -1)
-        return (int64_t)(0 - (uint64_t)total);
-    return divisor ? total / divisor : total;
-}
-
 static bool fold(rewriting *r, osp_view *v)
 {
     const osp_profile *p = r->p;
@@ -438,25 +427,24 @@ static bool fold(rewriting *r, osp_view *v)
         bool gone = r->gone && r->gone[s];
         int64_t w = value[i], dw = count ? count[i] : 0;
         if (!gone || !r->q->relative) {
-            int64_t size = w < 0 ? (int64_t)(0 - (uint64_t)w) : w;
-            add(&total.all, size);
-            add(&total.all_divisor, dw);
+            osp_add(&total.all, osp_abs(w));
+            osp_add(&total.all_divisor, dw);
             if (base && base[p->samples.labels[i].i]) {
-                add(&total.base, size);
-                add(&total.base_divisor, dw);
+                osp_add(&total.base, osp_abs(w));
+                osp_add(&total.base_divisor, dw);
             }
         }
         if (gone)
             continue;
-        add(&weight[s], w);
+        osp_add(&weight[s], w);
         live[s] |= w || dw;
         if (divisor)
-            add(&divisor[s], dw);
+            osp_add(&divisor[s], dw);
     }
     v->weight = weight;
     v->divisor = divisor;
     v->live = live;
-    v->total = total_of(&total);
+    v->total = total.base > 0 ? osp_mean(total.base, total.base_divisor) : osp_mean(total.all, total.all_divisor);
     return true;
 }
 

@@ -102,13 +102,6 @@ void osp_shown_choose(osp_shown *s, const osp_graph *g, int64_t total)
 
 /* ---- head lines ----------------------------------------------------------------------------------------------- */
 
-static osp_str base_of(osp_str path)
-{
-    while (path.n > 1 && path.p[path.n - 1] == '/')
-        path.n--;
-    return osp_str_eq(path, S("/")) ? path : osp_str_base(path);
-}
-
 static void time_line(int64_t time_ns, osp_buf *out)
 {
     int64_t s = time_ns / 1000000000 - (time_ns % 1000000000 < 0);
@@ -127,7 +120,7 @@ void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, cons
     if (p->mappings.n > 1 && file.n == 0)
         file = osp_text(p, p->mappings.row[1].file);
     if (file.n)
-        osp_buf_fmt(out, "File: %.*s\n", STRF(base_of(file)));
+        osp_buf_fmt(out, "File: %.*s\n", STRF(osp_path_base(file)));
     if (p->mappings.n > 1 && p->mappings.row[1].build_id.i)
         osp_buf_fmt(out, "Build ID: %.*s\n", STRF(osp_text(p, p->mappings.row[1].build_id)));
     for (uint32_t i = 0; i < p->comments.n; i++) {
@@ -188,7 +181,7 @@ void osp_graph_head_lines(const osp_profile *p, const osp_report_opts *o, const 
     char text[OSP_SHOWN_MAX], percent[32];
     int64_t shown = 0;
     for (uint32_t i = 0; i < g->nnode; i++)
-        shown = (int64_t)((uint64_t)shown + (uint64_t)osp_mean(g->node[i].flat, g->node[i].flat_divisor));
+        osp_add(&shown, osp_mean(g->node[i].flat, g->node[i].flat_divisor));
     if (!o->compact_labels)
         osp_profile_head_lines(p, o, s, total, out);
     filter_lines(o, out);

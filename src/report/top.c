@@ -36,7 +36,7 @@ static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_buf *o
     int64_t flat_sum = 0;
     for (uint32_t i = 0; i < graph.nnode; i++) {
         const osp_node *n = &graph.node[i];
-        flat_sum = (int64_t)((uint64_t)flat_sum + (uint64_t)osp_mean(n->flat, n->flat_divisor));
+        osp_add(&flat_sum, osp_mean(n->flat, n->flat_divisor));
         row(n, flat_sum, view.total, &shown, out);
     }
     osp_graph_drop(&graph);

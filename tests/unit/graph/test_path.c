@@ -48,6 +48,19 @@ static void the_shortest_path_that_means_the_same(void **state)
         check(pair[i][0], "", "", pair[i][1]);
 }
 
+static void the_base_of_a_path_is_that_of_filepath_base(void **state)
+{
+    (void)state;
+    static const char *const pair[][2] = {
+        /* of Go's own tests of path/filepath.Base */
+        {"", "."},      {".", "."},         {"/.", "."},      {"/", "/"},       {"////", "/"},      {"x/", "x"},
+        {"abc", "abc"}, {"abc/def", "def"}, {"a/b/.x", ".x"}, {"a/b/c.", "c."}, {"a/b/c.x", "c.x"},
+    };
+    char text[200];
+    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
+        assert_string_equal(osp_str_z(osp_path_base(osp_str_from(pair[i][0])), text, sizeof text), pair[i][1]);
+}
+
 static void prefixes_are_cut_by_whole_folders(void **state)
 {
     (void)state;
@@ -63,6 +76,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shortest_path_that_means_the_same),
+        cmocka_unit_test(the_base_of_a_path_is_that_of_filepath_base),
         cmocka_unit_test(prefixes_are_cut_by_whole_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
