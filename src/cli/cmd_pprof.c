@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { MOST_REPORTS = 64 };
+
 typedef struct {
     bool cum, flat, functions, filefunctions, files, lines, addresses;
     bool drop_negative, call_tree, relative, compact_labels, mean, noinlines, columns, no_trim, trim, all_frames;
@@ -19,10 +21,10 @@ typedef struct {
     const char *focus, *ignore, *hide, *show, *show_from, *prune_from;
     int64_t nodecount;
     double nodefraction, edgefraction, divide_by;
-    bool report[8]; /* by place in osp_reports */
+    const char *report[MOST_REPORTS]; /* by place in osp_reports: NULL, or its argument */
 } flags;
 
-typedef enum { SWITCH, TEXT, WHOLE, REAL } kind;
+typedef enum { SWITCH, TEXT, WHOLE, REAL, REPORT } kind;
 
 typedef struct {
     const char *name;
@@ -101,6 +103,11 @@ static bool set(flags *f, const flag *k, const char *value, osp_err *err)
     case TEXT:
         *(const char **)field = value;
         return true;
+    case REPORT:
+        if (!one_of(text, "1 t T TRUE true True 0 f F FALSE false False"))
+            return osp_fail(err, OSP_EUSAGE, "invalid boolean value \"%s\" for -%s", value, k->name);
+        *(const char **)field = one_of(text, "1 t T TRUE true True") ? "" : NULL;
+        return true;
     case WHOLE:
         *(int64_t *)field = strtoll(value, &end, 0);
         break;
@@ -111,7 +118,7 @@ static bool set(flags *f, const flag *k, const char *value, osp_err *err)
     return (text.n && !*end) || osp_fail(err, OSP_EUSAGE, "invalid value \"%s\" for flag -%s", value, k->name);
 }
 
-/* A flag of the table, or one that names a report ("text" is top's other name). */
+/* A flag of the table, or one that names a report. */
 static bool find_flag(osp_str name, flag *out)
 {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -119,14 +126,12 @@ static bool find_flag(osp_str name, flag *out)
             *out = known[i];
             return true;
         }
-    if (osp_str_eq(name, S("text")))
-        name = S("top");
-    for (size_t i = 0; osp_reports[i] && i < sizeof((flags *)0)->report; i++)
-        if (osp_str_eq(name, osp_str_from(osp_reports[i]->name))) {
-            *out = (flag){osp_reports[i]->name, SWITCH, offsetof(flags, report) + i};
-            return true;
-        }
-    return false;
+    const osp_report *r = osp_report_named(name);
+    for (size_t i = 0; r && osp_reports[i] && i < MOST_REPORTS; i++)
+        if (osp_reports[i] == r)
+            *out = (flag){r->name, r->takes_argument ? TEXT : REPORT,
+                          offsetof(flags, report) + i * sizeof(const char *)};
+    return r != NULL;
 }
 
 /* Sort the words: flags into *f, the rest to the front of operand[]. */
@@ -150,10 +155,11 @@ static bool read_words(const osp_cli *cli, flags *f, int *noperand, osp_err *err
         flag k;
         if (!find_flag(name, &k))
             return osp_fail(err, OSP_EUSAGE, "flag provided but not defined: -%.*s", STRF(osp_str_head(name, 80)));
-        if (!value && k.kind != SWITCH && i + 1 == cli->noperand)
+        bool is_switch = k.kind == SWITCH || k.kind == REPORT;
+        if (!value && !is_switch && i + 1 == cli->noperand)
             return osp_fail(err, OSP_EUSAGE, "flag needs an argument: -%s", k.name);
         if (!value)
-            value = k.kind == SWITCH ? "true" : cli->operand[++i];
+            value = is_switch ? "true" : cli->operand[++i];
         if (!set(f, &k, value, err))
             return false;
     }
@@ -162,15 +168,16 @@ static bool read_words(const osp_cli *cli, flags *f, int *noperand, osp_err *err
 
 /* ---- from flags to a report's options ------------------------------------------------------------------------- */
 
-static bool choose_report(const flags *f, const osp_report **out, osp_err *err)
+static bool choose_report(const flags *f, const osp_report **out, const char **argument, osp_err *err)
 {
     *out = NULL;
-    for (size_t i = 0; osp_reports[i]; i++) {
+    for (size_t i = 0; osp_reports[i] && i < MOST_REPORTS; i++) {
         if (!f->report[i])
             continue;
         if (*out)
             return osp_fail(err, OSP_EUSAGE, "must set at most one output format");
         *out = osp_reports[i];
+        *argument = f->report[i];
     }
     return *out || osp_fail(err, OSP_EUSAGE, "which report? one of: -top");
 }
@@ -247,7 +254,7 @@ static bool options_of(const flags *f, const osp_profile *p, osp_report_opts *o,
     o->compact_labels = f->compact_labels;
     o->node_fraction = f->trim ? f->nodefraction : 0;
     o->edge_fraction = f->trim ? f->edgefraction : 0;
-    o->node_count = f->trim && f->nodecount > 0 && f->nodecount < UINT32_MAX ? (uint32_t)f->nodecount : 0;
+    o->node_count = f->trim ? f->nodecount : 0;
     o->divide_by = f->divide_by;
     o->unit = osp_str_from(f->unit);
     o->source_path = osp_str_from(f->source_path);
@@ -259,7 +266,8 @@ static bool options_of(const flags *f, const osp_profile *p, osp_report_opts *o,
 
 static void warn_unmatched(uint32_t unmatched)
 {
-    static const char *const name[] = {"Focus", "Ignore", "Hide", "Show", "ShowFrom"};
+    static const char *const name[] = {"Focus",     "Ignore",  "Hide",    "Show",    "ShowFrom", "TagFocus",
+                                       "TagIgnore", "TagShow", "TagHide", "TagRoot", "TagLeaf"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)
         if (unmatched & 1u << i)
             fprintf(stderr, "%s expression matched no samples\n", name[i]);
@@ -289,22 +297,24 @@ static bool deliver(const flags *f, osp_buf *text, osp_err *err)
     return osp_file_write(f->output, osp_buf_str(text), err);
 }
 
-static bool report_on(const flags *f, const osp_report *report, const char *binary, const char *path, osp_err *err)
+static bool report_on(const flags *f, const osp_report *report, const char *argument, const char *binary,
+                      const char *path, osp_err *err)
 {
     osp_profile *p = osp_pprof_open(path, err);
     if (!p)
         return false;
     osp_report_opts o;
-    osp_buf text = osp_buf_of(SIZE_MAX / 2);
-    uint32_t unmatched = 0;
+    osp_answer answer = osp_answer_new();
     bool ok = options_of(f, p, &o, err);
     if (ok) {
         o.main_file = osp_str_from(binary);
-        ok = report->write(p, &o, &text, &unmatched, err);
-        warn_unmatched(unmatched);
+        o.argument = osp_str_from(argument);
+        ok = osp_report_write(report, p, &o, &answer, err);
+        warn_unmatched(answer.unmatched);
+        fprintf(stderr, "%.*s", STRF(osp_buf_str(&answer.notes)));
     }
-    ok = ok && deliver(f, &text, err);
-    osp_buf_drop(&text);
+    ok = ok && deliver(f, &answer.text, err);
+    osp_answer_drop(&answer);
     osp_profile_drop(p);
     return ok;
 }
@@ -331,6 +341,7 @@ static bool run(const osp_cli *cli, osp_err *err)
         .divide_by = 1,
     };
     const osp_report *report;
+    const char *argument;
     int n;
     if (!read_words(cli, &f, &n, err))
         return false;
@@ -339,7 +350,8 @@ static bool run(const osp_cli *cli, osp_err *err)
     const char *binary = n > 1 && is_elf(cli->operand[0]) ? cli->operand[0] : "";
     if (n > (*binary ? 2 : 1))
         return osp_fail(err, OSP_EUSAGE, "one profile at a time, not `%s` too", cli->operand[*binary ? 2 : 1]);
-    return choose_report(&f, &report, err) && report_on(&f, report, binary, cli->operand[n - 1], err);
+    return choose_report(&f, &report, &argument, err) &&
+           report_on(&f, report, argument, binary, cli->operand[n - 1], err);
 }
 
 static int run_pprof(const osp_cli *cli)

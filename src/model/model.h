@@ -9,6 +9,7 @@
 #define OSP_MODEL_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -188,6 +189,22 @@ osp_profile *osp_profile_with_lines(const osp_profile *of, osp_lines_of *lines_o
 /* The same profile with one more comment, shared likewise. */
 osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, osp_err *err);
 
+/* ---- sums and differences ------------------------------------------------------------------------------------- */
+
+/* One profile of several, by the peer's rules (profile/merge.go, internal/measurement): only sample types that all
+ * have, in the finest of their units; equal functions, mappings, locations and samples become one; samples that are 0
+ * go; ids in the order of first use. Of one profile: its normal form. EFORMAT if they have no type in common. */
+osp_profile *osp_profile_merge(const osp_profile *const *in, uint32_t n, osp_err *err);
+
+/* Is a profile as a merge would leave it, but for the order of ids? */
+bool osp_profile_is_merged(const osp_profile *p);
+
+/* The same profile with other values, shared likewise: value[t] times ratio[t], rounded as the peer does. */
+osp_profile *osp_profile_scaled(const osp_profile *of, const double *ratio, osp_err *err);
+
+/* The same profile with key=text on every sample, in place of other values of that key. */
+osp_profile *osp_profile_with_label(const osp_profile *of, osp_str key, osp_str text, osp_err *err);
+
 /* ---- asking ------------------------------------------------------------------------------------------------ */
 
 /* What somebody wants to see. */
@@ -207,6 +224,11 @@ typedef struct osp_query {
      * focus: some frame must match; ignore: none may; hide, show: frames to leave out or to keep; show_from: callers
      * above the outermost match go; prune_from (names only): callees below the innermost match go. */
     osp_str focus, ignore, hide, show, show_from, prune_from;
+    /* On labels. tag_focus, tag_ignore: samples to keep or drop, "[key=]regexp,regexp" or "[key=]from:to" with units;
+     * tag_show, tag_hide: regular expressions on keys of labels to keep or drop; tag_root, tag_leaf: keys whose values
+     * become frames at the root or the leaf, numbers in tag_unit. */
+    osp_str tag_focus, tag_ignore, tag_show, tag_hide, tag_root, tag_leaf, tag_unit;
+    bool rows;               /* fill the view's row[], for reports that show samples or labels */
     bool raw_names;          /* names as they are: neither demangled nor relieved of C++ arguments */
     osp_demangler *demangle; /* NULL = names stay mangled */
 } osp_query;
@@ -217,14 +239,21 @@ enum { /* osp_view.unmatched: filters that matched nothing */
        OSP_HIDE = 4,
        OSP_SHOW = 8,
        OSP_SHOW_FROM = 16,
+       OSP_TAG_FOCUS = 32,
+       OSP_TAG_IGNORE = 64,
+       OSP_TAG_SHOW = 128,
+       OSP_TAG_HIDE = 256,
+       OSP_TAG_ROOT = 512,
+       OSP_TAG_LEAF = 1024,
 };
 
 /* The waist: rows in the input's order, and their fold, weight per distinct stack. Stacks and lines are rewritten by
  * the query: frames cut, inlines left out, names made readable. */
 typedef struct osp_view {
     osp_arena arena;
-    const osp_profile *of;
-    uint32_t nstack;       /* as in the profile, with the same ids */
+    const osp_profile *of; /* the profile asked, or one of the view's own with the frames of tag_root and tag_leaf */
+    osp_profile *own;
+    uint32_t nstack;       /* as in `of`, with the same ids */
     const uint32_t *first; /* nstack + 1 offsets into loc[], leaf first */
     const osp_location_id *loc;
     const int64_t *weight;  /* per stack */
@@ -232,13 +261,22 @@ typedef struct osp_view {
     const uint8_t *live;    /* per stack: has a sample that is not 0 and passes the filters (the rest: weight 0) */
     const uint32_t *first_line; /* per location, n + 1 offsets into line[], innermost inline first */
     const osp_line *line;
-    const osp_str *name; /* per function */
-    int64_t total;       /* sum of |value| over all samples, as pprof counts it; divided, with mean */
-    uint32_t unmatched;  /* OSP_FOCUS | … */
+    const osp_str *name;         /* per function */
+    int64_t total;               /* sum of |value| over all samples, as pprof counts it; divided, with mean */
+    uint32_t unmatched;          /* OSP_FOCUS | … */
+    uint32_t nrow;               /* query.rows: the samples that pass the filters, in order; else 0 */
+    const uint32_t *row;         /* indices of of->samples */
+    const uint32_t *first_label; /* per label set, n + 1 offsets into label[], after tag_show and tag_hide */
+    const osp_label *label;
+    osp_buf notes; /* lines for the reader: how tag_focus was understood */
 } osp_view;
 
 /* False and *err: a bad regular expression (EUSAGE), a sample type that is not there, no memory. */
 bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_err *err) OSP_CHECKED;
 void osp_view_drop(osp_view *v);
+
+/* What the view shows as a profile of its own: stacks, lines, names and labels as the query left them, with all
+ * sample types, ids in the order of first use. */
+osp_profile *osp_view_profile(const osp_view *v, osp_err *err);
 
 #endif

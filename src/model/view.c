@@ -422,6 +422,9 @@ static bool fold(rewriting *r, osp_view *v)
     sums total = {0, 0, 0, 0};
     if (!weight || !live || (count && !divisor) || !find_base(r, &base))
         return no_memory(r);
+    uint32_t *row = r->q->rows ? osp_new(r->a, uint32_t, p->samples.n) : NULL;
+    if (r->q->rows && p->samples.n && !row)
+        return no_memory(r);
     for (uint32_t i = 0; i < p->samples.n; i++) {
         uint32_t s = p->samples.stack[i].i;
         bool gone = r->gone && r->gone[s];
@@ -436,11 +439,14 @@ static bool fold(rewriting *r, osp_view *v)
         }
         if (gone)
             continue;
+        if (row)
+            row[v->nrow++] = i;
         osp_add(&weight[s], w);
         live[s] |= w || dw;
         if (divisor)
             osp_add(&divisor[s], dw);
     }
+    v->row = row;
     v->weight = weight;
     v->divisor = divisor;
     v->live = live;
@@ -458,6 +464,8 @@ static bool close_gaps(rewriting *r, osp_view *v)
     v->loc = p->stacks.loc;
     v->first_line = p->locations.first;
     v->line = p->locations.line;
+    v->first_label = p->labelsets.first;
+    v->label = p->labelsets.label;
     if (r->line) {
         uint32_t *first = osp_new(r->a, uint32_t, (size_t)p->locations.n + 1), n = 0;
         if (!first)
@@ -489,7 +497,7 @@ static bool close_gaps(rewriting *r, osp_view *v)
 
 bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_err *err)
 {
-    *out = (osp_view){.of = p, .nstack = p->stacks.n};
+    *out = (osp_view){.of = p, .nstack = p->stacks.n, .notes = osp_buf_of(1 << 16)};
     if (q->value >= p->values.n)
         return osp_fail(err, OSP_EUSAGE, "the profile has no sample type %u", q->value);
     osp_arena_init(&out->arena, SIZE_MAX / 2);
@@ -505,6 +513,8 @@ bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_
 
 void osp_view_drop(osp_view *v)
 {
+    osp_buf_drop(&v->notes);
+    osp_profile_drop(v->own);
     osp_arena_drop(&v->arena);
     *v = (osp_view){0};
 }

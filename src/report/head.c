@@ -7,15 +7,43 @@
 
 osp_report_opts osp_report_defaults(void)
 {
-    return (osp_report_opts){.node_fraction = 0.005, .edge_fraction = 0.001, .divide_by = 1, .unit = S("minimum")};
+    return (osp_report_opts){
+        .node_fraction = 0.005, .edge_fraction = 0.001, .node_count = -1, .divide_by = 1, .unit = S("minimum")};
 }
 
 const osp_report *osp_report_named(osp_str name)
 {
     for (const osp_report *const *r = osp_reports; *r; r++)
-        if (osp_str_eq(name, osp_str_from((*r)->name)))
+        if (osp_str_eq(name, osp_str_from((*r)->name)) ||
+            ((*r)->alias && osp_str_eq(name, osp_str_from((*r)->alias))))
             return *r;
     return NULL;
+}
+
+osp_answer osp_answer_new(void)
+{
+    return (osp_answer){.text = osp_buf_of(SIZE_MAX / 2), .notes = osp_buf_of(1 << 20)};
+}
+
+void osp_answer_drop(osp_answer *a)
+{
+    osp_buf_drop(&a->text);
+    osp_buf_drop(&a->notes);
+}
+
+bool osp_report_write(const osp_report *r, const osp_profile *p, const osp_report_opts *o, osp_answer *out,
+                      osp_err *err)
+{
+    osp_report_opts own = *o;
+    if (own.node_count < 0)
+        own.node_count = r->node_count;
+    if (r->untrimmed) {
+        own.node_count = 0;
+        own.node_fraction = own.edge_fraction = 0;
+    }
+    if (r->own_granularity)
+        own.query.granularity = r->granularity;
+    return r->write(p, &own, out, err) && (!out->text.failed || osp_fail_memory(err, "writing the report"));
 }
 
 /* ---- sample types --------------------------------------------------------------------------------------------- */
@@ -207,7 +235,7 @@ osp_graph_opts osp_graph_opts_of(const osp_report_opts *o)
         .drop_negative = o->drop_negative,
         .node_fraction = o->node_fraction,
         .edge_fraction = o->edge_fraction,
-        .node_count = o->node_count,
+        .node_count = o->node_count < UINT32_MAX ? (uint32_t)o->node_count : 0,
         .trim_path = o->trim_path,
         .source_path = o->source_path,
     };

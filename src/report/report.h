@@ -12,25 +12,47 @@ typedef struct osp_report_opts {
     osp_query query; /* its value, granularity, no_inlines and mean hold for the whole report */
     bool by_cum, drop_negative, columns, compact_labels;
     double node_fraction, edge_fraction;
-    uint32_t node_count; /* 0 = all */
-    double divide_by;    /* values are divided by it when printed */
-    osp_str unit;        /* "minimum" (one for all), "auto" (each its own), or a unit */
+    int64_t node_count; /* < 0: the report's default; 0 = all */
+    double divide_by;   /* values are divided by it when printed */
+    osp_str unit;       /* "minimum" (one for all), "auto" (each its own), or a unit */
     osp_str trim_path, source_path;
     osp_str main_file; /* shown as the main binary instead of the profile's; "" = the profile's */
+    osp_str argument;  /* of a report that takes one: a regular expression, or an address */
+    bool call_tree, intel_syntax;
 } osp_report_opts;
 
 osp_report_opts osp_report_defaults(void);
 
+/* What a report answers. Drop with osp_answer_drop. */
+typedef struct {
+    osp_buf text;       /* the report: text, or the bytes of a file */
+    osp_buf notes;      /* lines for the reader beside it (stderr), each with its line end */
+    uint32_t unmatched; /* filters that matched nothing: OSP_FOCUS | … */
+} osp_answer;
+osp_answer osp_answer_new(void);
+void osp_answer_drop(osp_answer *a);
+
 typedef struct osp_report {
     const char *name;    /* "top" */
+    const char *alias;   /* a second name: "text"; or NULL */
     const char *summary; /* one line, lower case, no dot */
-    /* Append the report to out. *unmatched gets the filters that matched nothing (OSP_FOCUS | …). */
-    bool (*write)(const osp_profile *p, const osp_report_opts *o, osp_buf *out, uint32_t *unmatched, osp_err *err);
+    const char *ending;  /* of the file it makes: "pb.gz"; NULL = text for a terminal */
+    bool takes_argument; /* -list=main.hot: o->argument */
+    /* What the report insists on, whatever the reader chose. */
+    bool untrimmed;       /* no fractions, no node count */
+    bool own_granularity; /* o->query.granularity = granularity */
+    osp_granularity granularity;
+    uint32_t node_count; /* the default; 0 = all */
+    bool (*write)(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err);
 } osp_report;
+
+/* Write the report with what it insists on. */
+bool osp_report_write(const osp_report *r, const osp_profile *p, const osp_report_opts *o, osp_answer *out,
+                      osp_err *err) OSP_CHECKED;
 
 extern const osp_report *const osp_reports[]; /* NULL-terminated, by name */
 
-/* The report of that name; NULL if there is none. */
+/* The report of that name or alias; NULL if there is none. */
 const osp_report *osp_report_named(osp_str name);
 
 /* The sample type that pprof's -sample_index=text means: "" the default, a number, a name, a name without inuse_. */

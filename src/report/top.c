@@ -17,13 +17,13 @@ static void row(const osp_node *n, int64_t flat_sum, int64_t total, const osp_sh
     osp_buf_byte(out, '\n');
 }
 
-static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_buf *out, uint32_t *unmatched, osp_err *err)
+static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
     osp_view view;
     osp_graph graph;
     if (!osp_view_make(p, &o->query, &view, err))
         return false;
-    *unmatched = view.unmatched;
+    out->unmatched = view.unmatched;
     const osp_graph_opts graph_opts = osp_graph_opts_of(o);
     if (!osp_graph_make(&view, &graph_opts, &graph, err)) {
         osp_view_drop(&view);
@@ -31,21 +31,22 @@ static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_buf *o
     }
     osp_shown shown = osp_shown_of(p, o);
     osp_shown_choose(&shown, &graph, view.total);
-    osp_graph_head_lines(p, o, &shown, view.total, &graph, out);
-    osp_buf_add(out, S("      flat  flat%   sum%        cum   cum%\n"));
+    osp_graph_head_lines(p, o, &shown, view.total, &graph, &out->text);
+    osp_buf_add(&out->text, S("      flat  flat%   sum%        cum   cum%\n"));
     int64_t flat_sum = 0;
     for (uint32_t i = 0; i < graph.nnode; i++) {
         const osp_node *n = &graph.node[i];
         osp_add(&flat_sum, osp_mean(n->flat, n->flat_divisor));
-        row(n, flat_sum, view.total, &shown, out);
+        row(n, flat_sum, view.total, &shown, &out->text);
     }
     osp_graph_drop(&graph);
     osp_view_drop(&view);
-    return !out->failed || osp_fail_memory(err, "writing the report");
+    return true;
 }
 
 const osp_report osp_report_top = {
     .name = "top",
+    .alias = "text",
     .summary = "a flat table of functions, the heaviest first",
     .write = write_top,
 };

@@ -44,12 +44,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     o.query.show = one_of(bytes[5]);
     o.query.show_from = one_of(bytes[6]);
     o.query.prune_from = one_of(bytes[7]);
-    osp_buf out = osp_buf_of(1 << 24);
-    uint32_t unmatched;
+    osp_answer out = osp_answer_new();
     if (osp_sample_index(p, S(""), &o.query.value, &err) &&
-        !osp_report_named(S("top"))->write(p, &o, &out, &unmatched, &err) && !err.msg[0])
+        !osp_report_write(osp_report_named(S("top")), p, &o, &out, &err) && !err.msg[0])
         abort();
-    osp_buf_drop(&out);
+    osp_answer_drop(&out);
     osp_profile_drop(p);
     return 0;
 }
