@@ -9,12 +9,14 @@
 
 #include <elf.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     CODE_MAX = 16384,
     CANDIDATES_MAX = 2048,
     MS_MAX = 1 << 20, /* far above the runtime's own limit of 10 000 */
     PS_MAX = 1 << 16,
+    SCHED_TRIES = 12,
 };
 
 bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out)
@@ -131,7 +133,13 @@ static bool is_sched(const osp_go *go, uint64_t addr, uint32_t nm)
            (uint32_t)ngsys < 1 << 20;
 }
 
-static void find_sched(osp_go *go, const candidates *c)
+void osp_go_let_it_settle(int try)
+{
+    const int ms = try < 3 ? 0 : try < 8 ? 1 << (try - 3) : 32;
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
+}
+
+static void find_sched_once(osp_go *go, const candidates *c)
 {
     const osp_go_places *at = &go->at;
     const int32_t field[] = {0,
@@ -142,13 +150,23 @@ static void find_sched(osp_go *go, const candidates *c)
                              at->sched_free_n,
                              at->sched_free_stack,
                              at->sched_free_bare};
-    uint32_t nm = go->global[OSP_GO_ALLM] ? length_of_ms(go, go->global[OSP_GO_ALLM]) : 0;
+    uint32_t nm = length_of_ms(go, go->global[OSP_GO_ALLM]);
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; k < sizeof field / sizeof *field; k++)
             if (field[k] >= 0 && is_sched(go, c->addr[i] - (uint64_t)field[k], nm)) {
                 go->global[OSP_GO_SCHED] = c->addr[i] - (uint64_t)field[k];
                 return;
             }
+}
+
+/* While an M starts or ends, the counters and the list disagree. */
+static void find_sched(osp_go *go, const candidates *c)
+{
+    for (int try = 0; try < SCHED_TRIES && go->global[OSP_GO_ALLM] && !go->global[OSP_GO_SCHED]; try++) {
+        if (try)
+            osp_go_let_it_settle(try);
+        find_sched_once(go, c);
+    }
 }
 
 static bool is_g(const osp_go *go, uint64_t addr)

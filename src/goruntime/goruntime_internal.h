@@ -78,6 +78,9 @@ bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out); /* 8 bytes of 
 /* m.g0.m == m: the cheap test whether addr is an M. */
 bool osp_go_is_m(const osp_go *go, uint64_t addr);
 
+/* Sleep a little before the next try (0, 1 …) to read what may just have changed: not at all at first, then longer. */
+void osp_go_let_it_settle(int try);
+
 /* Compare the layout with the live process. False and *err if it cannot be the right one; true with go->checked unset
  * if the runtime has not started. */
 bool osp_go_check(osp_go *go, osp_err *err) OSP_CHECKED;

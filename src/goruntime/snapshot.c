@@ -334,6 +334,9 @@ bool osp_go_snapshot_read(osp_go *go, osp_arena *a, osp_go_snapshot *out, osp_er
 
 /* ---- is the layout right? ----------------------------------------------------------------------------------- */
 
+/* True for a moment whenever an M starts or ends, and for longer if its thread must wait for a processor then. */
+static const char unsettled[] = "its count of Ms is another than those on the list";
+
 /* What is wrong with what we read, or NULL. */
 static const char *objection(const osp_go *go, const list *ms, const list *ps, const list *gs, uint32_t torn,
                              const osp_thread *thread, uint32_t nthread)
@@ -352,7 +355,7 @@ static const char *objection(const osp_go *go, const list *ms, const list *ps, c
         return "the list of Ms breaks";
     if (sched && osp_go_word(go, sched + (uint64_t)go->at.sched_mnext, &mnext) &&
         osp_go_word(go, sched + (uint64_t)go->at.sched_nmfreed, &nmfreed) && mnext - nmfreed != ms->n)
-        return "its count of Ms is another than those on the list";
+        return unsettled;
     if (!zero)
         return "there is no M 0";
     /* One is enough: before 1.19 the spare Ms of a C program keep the numbers of threads that have ended. */
@@ -406,6 +409,8 @@ bool osp_go_check(osp_go *go, osp_err *err)
         }
         if (!osp_go_word(go, allm, &head))
             break;
+        if (wrong == unsettled)
+            osp_go_let_it_settle(try);
     }
     if (!osp_process_alive(go->process))
         return osp_fail(err, OSP_EABSENT, "pid %d has exited", osp_process_pid(go->process));

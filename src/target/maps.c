@@ -16,9 +16,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MAPS_MAX_BYTES = 256 << 20 };
+enum {
+    MAPS_MAX_BYTES = 256 << 20,
+    EXEC_WAITS = 100, /* of 2 ms */
+};
 
 /* Put line ends back into a path where the kernel wrote \012. */
 static osp_str unescaped(osp_str path, osp_arena *a)
@@ -87,7 +91,7 @@ bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_
     return true;
 }
 
-bool osp_process_maps(osp_process *p, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err)
+static bool read_maps(osp_process *p, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err)
 {
     osp_buf b = osp_buf_of(MAPS_MAX_BYTES);
     bool ok = osp_proc_read(p, "maps", &b, err);
@@ -101,6 +105,28 @@ bool osp_process_maps(osp_process *p, osp_arena *a, osp_map **out, uint32_t *n, 
     if (!text.p)
         return osp_fail_memory(err, "reading a memory map");
     return osp_maps_parse(text, a, out, n, err);
+}
+
+/* In the midst of exec the old program is unmapped and the new one is not mapped yet: that passes. */
+static bool runs_a_file(const osp_map *map, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (map[i].exec && map[i].inode != 0)
+            return true;
+    return false;
+}
+
+bool osp_process_maps(osp_process *p, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err)
+{
+    const struct timespec pause = {.tv_nsec = 2000000};
+    for (int wait = 0; wait < EXEC_WAITS; wait++) {
+        if (!read_maps(p, a, out, n, err))
+            return false;
+        if (runs_a_file(*out, *n))
+            break;
+        nanosleep(&pause, NULL);
+    }
+    return true;
 }
 
 /* Open path if it is the regular file with this inode. The inode is asked first: opening what a hostile process
