@@ -84,17 +84,10 @@ static osp_profile *comment(const struct recorded *r, osp_err *err)
 /* Give names to the recording and pack it into out. */
 static bool pack(struct recorded *r, osp_buf *out, osp_err *err)
 {
-    osp_err why;
-    osp_kallsyms *k = NULL; /* without it kernel addresses stay numbers, and are counted */
-    for (uint32_t i = 1; i < r->rec.profile->mappings.n && !k; i++)
-        if (osp_str_eq(osp_text(r->rec.profile, r->rec.profile->mappings.row[i].file), S("[kernel.kallsyms]")))
-            k = osp_kallsyms_open(&why);
-    osp_symbol_sources from = {.object = r->rec.object, .nobject = r->rec.nobject, .kallsyms = k};
+    osp_symbol_sources from = {.object = r->rec.object, .nobject = r->rec.nobject, .this_kernel = true};
     r->named = osp_symbolise(r->rec.profile, &from, &r->symbols, err);
     r->commented = r->named ? comment(r, err) : NULL;
-    bool ok = r->commented && osp_pprof_encode_packed(r->commented, OSP_PACK_GZIP, out, err);
-    osp_kallsyms_close(k);
-    return ok;
+    return r->commented && osp_pprof_encode_packed(r->commented, OSP_PACK_GZIP, out, err);
 }
 
 static double percent(uint64_t part, uint64_t whole) { return whole ? 100.0 * (double)part / (double)whole : 100; }

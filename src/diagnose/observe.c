@@ -225,12 +225,9 @@ static bool fill(watch *w, const reading *after, osp_recording *rec, const osp_m
     if (!fill_threads(f, &w->before, after, rec, err))
         return false;
     fill_rates(f, &w->before.go, &after->go);
-    osp_err no_kernel; /* kernel frames keep their addresses */
-    osp_kallsyms *kallsyms = osp_kallsyms_open(&no_kernel);
-    osp_symbol_sources from = {.object = rec->object, .nobject = rec->nobject, .kallsyms = kallsyms};
+    osp_symbol_sources from = {.object = rec->object, .nobject = rec->nobject, .this_kernel = true};
     osp_symbol_stats ignored;
     *symbolised = osp_symbolise(rec->profile, &from, &ignored, err);
-    osp_kallsyms_close(kallsyms);
     osp_leaf *leaf;
     if (!*symbolised || !osp_digest(*symbolised, rec->object, rec->nobject, f, &leaf, err))
         return false;

@@ -3,7 +3,7 @@
  *
  * An osp_object is immutable once open, except that debug data is loaded when first asked for; it may be used from
  * one thread at a time. Strings and rows handed out live as long as the object. Addresses are "file addresses":
- * ELF virtual addresses (p_vaddr), never run addresses; osp_object_file_addr() converts.
+ * ELF virtual addresses (p_vaddr), never run addresses; osp_object_bias() tells how to convert.
  *
  * Go code is described by its pclntab (present in stripped binaries too): functions, files, lines, inlines and
  * SP deltas. All else by .symtab / .dynsym, DWARF (in the file, or in a separate debug file found by build id or

@@ -54,7 +54,7 @@ static void open_map(osp_process *p, const osp_map *m, osp_objects *objects, osp
     /* A file that cannot be read or is no ELF file has no names and no rows: its addresses stay, that is no failure
      * of the recording. */
     osp_rows rows;
-    if (!o || !osp_object_bias(o, m->start, out->vdso ? 0 : m->offset, &out->bias, &err))
+    if (!o || !osp_object_bias(o, m->start, m->offset, &out->bias, &err))
         return;
     out->object = o;
     if (osp_object_rows(o, &rows, &err)) {

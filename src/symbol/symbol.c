@@ -5,6 +5,8 @@
  * place in its file, which is the same from run to run, or in anonymous memory by its run address. */
 #include "symbol/symbol.h"
 
+#include "target/target.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,8 @@ typedef struct {
     const osp_symbol_sources *from;
     osp_symbol_stats stats;
     placed *placed; /* by mapping id */
+    osp_kallsyms *kallsyms; /* read when the first kernel address comes: reading it costs more than all else here */
+    bool kallsyms_tried;
     osp_frame frame[MOST_FRAMES];
     char name[512];
 } asker;
@@ -36,11 +40,10 @@ static uint64_t file_addr(asker *a, osp_mapping_id id, uint64_t addr)
     const osp_mapping *m = &a->p->mappings.row[id.i];
     placed *at = &a->placed[id.i];
     osp_object *o = object_of(a, id);
-    bool is_image = osp_str_eq(osp_text(a->p, m->file), S("[vdso]"));
     if (!at->tried) {
         osp_err ignored; /* an object that does not fit its mapping is as good as none */
         at->tried = true;
-        at->known = o && osp_object_bias(o, m->start, is_image ? 0 : m->offset, &at->bias, &ignored);
+        at->known = o && osp_object_bias(o, m->start, m->offset, &at->bias, &ignored);
     }
     return at->known ? addr - at->bias : addr - m->start + m->offset;
 }
@@ -68,7 +71,11 @@ static size_t frames_of_kernel(asker *a, uint64_t addr, osp_frame_text *out)
 {
     osp_str name, module;
     uint64_t start;
-    if (!a->from->kallsyms || !osp_kallsyms_at(a->from->kallsyms, addr, &name, &module, &start) || name.n == 0)
+    osp_err ignored; /* without it kernel addresses stay numbers, and are counted */
+    if (a->from->this_kernel && !a->kallsyms_tried)
+        a->kallsyms = osp_kallsyms_open(&ignored);
+    a->kallsyms_tried = true;
+    if (!a->kallsyms || !osp_kallsyms_at(a->kallsyms, addr, &name, &module, &start) || name.n == 0)
         return 0;
     out[0] = (osp_frame_text){.name = name, .linker_name = name};
     return 1;
@@ -122,6 +129,7 @@ osp_profile *osp_symbolise(const osp_profile *p, const osp_symbol_sources *from,
         a->placed = by_mapping;
         named = osp_profile_with_lines(p, lines_of, a, err);
         *stats = a->stats;
+        osp_kallsyms_close(a->kallsyms);
     } else {
         osp_fail_memory(err, "naming addresses");
     }

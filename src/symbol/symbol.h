@@ -5,14 +5,13 @@
 
 #include "model/model.h"
 #include "object/object.h"
-#include "target/target.h"
 
 typedef struct {
     /* by osp_mapping_id.i: the object mapped there, NULL if unknown (kernel, JIT, unreadable); nobject may be
      * smaller than the number of mappings. */
     osp_object *const *object;
     uint32_t nobject;
-    const osp_kallsyms *kallsyms; /* for the mapping "[kernel.kallsyms]"; NULL if it cannot be read */
+    bool this_kernel; /* the mapping "[kernel.kallsyms]" is this host's kernel: ask it for its names */
 } osp_symbol_sources;
 
 typedef struct {
