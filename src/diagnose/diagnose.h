@@ -111,7 +111,7 @@ typedef struct osp_facts {
     double cores_used;   /* by /proc */
     double cores_demand; /* with the time spent waiting for a CPU after being preempted */
     uint32_t host_cpus;
-    char clocksource[32];
+    char clocksource[OSP_CLOCKSOURCE_MAX];
     bool is_go;
     osp_str go_version;    /* "" if unknown */
     osp_str go_unreadable; /* why the runtime could not be read; "" if it was */

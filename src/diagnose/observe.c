@@ -266,10 +266,8 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
                  f->process.state == 't' ? "by a debugger" : "by a signal", opts->pid);
         goto out;
     }
-    osp_host host;
-    osp_host_read(&host);
-    f->host_cpus = host.ncpu;
-    memcpy(f->clocksource, host.clocksource, sizeof f->clocksource);
+    f->host_cpus = osp_host_cpus();
+    osp_host_clocksource(f->clocksource);
     osp_err no_go;
     w.go = osp_go_open(w.process, map, nmap, opts->objects, &no_go);
     f->is_go = w.go || no_go.code != OSP_EABSENT;

@@ -85,6 +85,23 @@ static bool locked_down_for_confidentiality(void)
            osp_str_find(text, S("[confidentiality]")) < text.n;
 }
 
+uint32_t osp_host_cpus(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (uint32_t)n : 1;
+}
+
+void osp_host_clocksource(char out[OSP_CLOCKSOURCE_MAX])
+{
+    char buf[64];
+    osp_str text;
+    osp_err ignored; /* absent stays "" */
+    out[0] = 0;
+    if (osp_read_small("/sys/devices/system/clocksource/clocksource0/current_clocksource", buf, sizeof buf, &text,
+                       &ignored))
+        osp_str_z(osp_str_trim(text), out, OSP_CLOCKSOURCE_MAX);
+}
+
 void osp_host_read(osp_host *out)
 {
     *out = (osp_host){0};
@@ -106,12 +123,6 @@ void osp_host_read(osp_host *out)
     try_trivial_program(out);
     out->locked_down = locked_down_for_confidentiality();
     out->has_bpf_loop = out->bpf_works && knows_bpf_loop();
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    out->ncpu = n > 0 ? (uint32_t)n : 1;
-    char buf[64];
-    osp_str text;
-    osp_err ignored; /* absent stays "" */
-    if (osp_read_small("/sys/devices/system/clocksource/clocksource0/current_clocksource", buf, sizeof buf, &text,
-                       &ignored))
-        osp_str_z(osp_str_trim(text), out->clocksource, sizeof out->clocksource);
+    out->ncpu = osp_host_cpus();
+    osp_host_clocksource(out->clocksource);
 }

@@ -79,6 +79,13 @@ void osp_kallsyms_close(osp_kallsyms *k);
 /* The symbol at addr: its name, module ("" = vmlinux) and start. False if none. */
 bool osp_kallsyms_at(const osp_kallsyms *k, uint64_t addr, osp_str *name, osp_str *module, uint64_t *start);
 
+enum { OSP_CLOCKSOURCE_MAX = 32 };
+
+/* CPUs online; at least 1. */
+uint32_t osp_host_cpus(void);
+/* The kernel's clock source, "tsc", "kvm-clock", "hpet" …; "" if it does not say. */
+void osp_host_clocksource(char out[OSP_CLOCKSOURCE_MAX]);
+
 /* What this kernel and user allow; every field measured, none assumed. */
 typedef struct {
     char release[65];
@@ -91,9 +98,10 @@ typedef struct {
     bool bpf_works;       /* a trivial program loads */
     bool bpf_jit;         /* and is made machine code: the kernel's interpreter runs no callbacks */
     bool locked_down;     /* lockdown for confidentiality (that for integrity forbids nothing of ours) */
-    uint32_t ncpu;        /* online */
-    char clocksource[32]; /* "tsc", "kvm-clock", "hpet" … */
+    uint32_t ncpu;
+    char clocksource[OSP_CLOCKSOURCE_MAX];
 } osp_host;
+/* Tries it all out: loads BPF programs and opens perf events. */
 void osp_host_read(osp_host *out);
 
 #endif
