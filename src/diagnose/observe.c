@@ -284,6 +284,8 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
     if (!take(&w, a, &w.before, err))
         goto out;
     osp_sample_opts sample = *opts;
+    sample.process = w.process;
+    sample.go = w.go;
     sample.progress = on_progress;
     sample.progress_ctx = &w;
     if (!osp_record(&sample, &keep->recording, err))

@@ -89,7 +89,7 @@ static double load_since(struct recording *r)
 
 static bool open_process(struct recording *r, osp_err *err)
 {
-    r->process = osp_process_open(r->opts->pid, err);
+    r->process = r->opts->process ? r->opts->process : osp_process_open(r->opts->pid, err);
     return r->process && osp_process_info_read(r->process, &r->arena, &r->info, err);
 }
 
@@ -281,7 +281,7 @@ static void loop(struct recording *r)
 
 bool osp_record(const osp_sample_opts *opts, osp_recording *out, osp_err *err)
 {
-    struct recording r = {.opts = opts};
+    struct recording r = {.opts = opts, .go = opts->go};
     bool ok = false;
     *out = (osp_recording){0};
     osp_arena_init(&r.arena, THREADS_LIMIT);
@@ -318,8 +318,10 @@ out:
     osp_bpf_side_close(r.bpf);
     osp_collector_drop(r.collector);
     osp_space_drop(&r.space);
-    osp_go_close(r.go);
-    osp_process_close(r.process);
+    if (r.go != opts->go)
+        osp_go_close(r.go);
+    if (r.process != opts->process)
+        osp_process_close(r.process);
     osp_arena_drop(&r.arena);
     if (!ok)
         osp_recording_drop(out);

@@ -42,6 +42,10 @@ typedef struct osp_sample_stats {
 
 typedef struct osp_sample_opts {
     int pid;                   /* the process to sample */
+    /* The same process and its Go runtime, where the caller has them open already: borrowed for the recording. NULL =
+     * osp_record opens them. */
+    osp_process *process;
+    osp_go *go;
     double seconds;            /* 0 = until stop or the process ends */
     uint32_t hz;               /* samples per second of CPU time; 0 = 99, raised for light loads */
     bool no_bpf;               /* use the fallback even where BPF works */
