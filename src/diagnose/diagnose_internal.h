@@ -110,7 +110,7 @@ osp_str osp_rate_text(osp_arena *a, double per_s); /* "4.1 million", "210 000", 
 
 /* Looks now and then which goroutines stand in runtime.Gosched. NULL if this process does not let us. */
 typedef struct osp_yields osp_yields;
-osp_yields *osp_yields_new(osp_go *go, osp_process *p, const osp_map *map, uint32_t nmap, osp_objects *objects);
+osp_yields *osp_yields_new(osp_go *go, osp_process *p);
 void osp_yields_drop(osp_yields *y);
 void osp_yields_look(osp_yields *y);
 /* Fill f->yield. The texts live as long as the objects. */

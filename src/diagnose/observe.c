@@ -278,7 +278,7 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
     if (w.go)
         f->go_version = osp_arena_str(a, osp_go_version(w.go));
     if (w.go)
-        w.yields = osp_yields_new(w.go, w.process, map, nmap, opts->objects);
+        w.yields = osp_yields_new(w.go, w.process);
     else if (f->is_go)
         f->go_unreadable = osp_arena_str(a, osp_str_from(no_go.msg));
     if (!take(&w, a, &w.before, err))

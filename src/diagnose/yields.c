@@ -8,13 +8,8 @@
 #include "diagnose/diagnose_internal.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { MAX_GS = 512, MAX_ROWS = 32, MAX_DEPTH = 64, TRIES = 3, MAX_PARTS = 16, MAX_IDLE_PASSES = 6, MAX_PCS = 256 };
-
-typedef struct {
-    uint64_t start, end, bias; /* run addresses; bias = run - file */
-} part;
+enum { MAX_GS = 512, MAX_ROWS = 32, MAX_DEPTH = 64, TRIES = 3, MAX_IDLE_PASSES = 6, MAX_PCS = 256 };
 
 typedef struct {
     uint64_t goid, seen;
@@ -26,9 +21,8 @@ struct osp_yields {
     osp_go *go;
     osp_mem mem;
     osp_object *object; /* the one with the Go runtime in it */
+    uint64_t bias;      /* run address - file address */
     osp_rows rows;
-    part part[MAX_PARTS]; /* where its code is mapped */
-    uint32_t nparts;
     struct {
         uint64_t pc; /* 0: free */
         bool yields;
@@ -47,21 +41,13 @@ static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
     return y->mem.read(y->mem.ctx, addr, word, sizeof *word, &ignored);
 }
 
-static const part *part_at(const osp_yields *y, uint64_t addr)
-{
-    for (uint32_t i = 0; i < y->nparts; i++)
-        if (addr >= y->part[i].start && addr < y->part[i].end)
-            return &y->part[i];
-    return NULL;
-}
-
+/* From Gosched to goexit a goroutine's stack is Go code. */
 static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
 {
     const osp_yields *y = ctx;
-    const part *p = part_at(y, addr);
-    if (!p)
+    if (!osp_object_is_go(y->object, addr - y->bias))
         return false;
-    uint64_t pc = addr - p->bias - y->rows.base;
+    uint64_t pc = addr - y->bias - y->rows.base;
     *rule = pc >> 32 ? OSP_RULE_NONE : osp_rows_find(y->rows.row, y->rows.n, (uint32_t)pc);
     return true;
 }
@@ -69,54 +55,26 @@ static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
 /* Is this return address in runtime.Gosched? It is so short that it is inlined into its callers. */
 static bool is_yield(osp_yields *y, uint64_t pc)
 {
-    const part *p = part_at(y, pc);
-    if (!p)
-        return false;
     size_t at = (size_t)(pc ^ pc >> 8) % MAX_PCS;
     if (y->known[at].pc != pc) {
         osp_frame frame[4];
-        size_t n = osp_object_frames(y->object, pc - 1 - p->bias, frame, 4);
+        size_t n = osp_object_frames(y->object, pc - 1 - y->bias, frame, 4);
         y->known[at].pc = pc;
         y->known[at].yields = n && osp_str_eq(frame[0].name, S("runtime.Gosched"));
     }
     return y->known[at].yields;
 }
 
-/* Find the object that holds the Go runtime, and where it is mapped. */
-static bool find_object(osp_yields *y, osp_process *p, const osp_map *map, uint32_t nmap, osp_objects *objects)
+osp_yields *osp_yields_new(osp_go *go, osp_process *p)
 {
-    osp_err ignored; /* an object that cannot be read is not the one */
-    osp_symbol_value v;
-    osp_object *o = NULL;
-    for (uint32_t i = 0; i < nmap; i++) {
-        if (!map[i].exec || !map[i].inode)
-            continue;
-        int fd = osp_process_map_fd(p, &map[i], &ignored);
-        osp_object *here = fd < 0 ? NULL : osp_objects_of_fd(objects, fd, "", &ignored);
-        if (fd >= 0)
-            close(fd);
-        if (!here || (o && here != o) || (!o && !osp_object_symbol(here, S("runtime.mcall"), &v)))
-            continue;
-        o = here;
-        part *t = &y->part[y->nparts];
-        if (y->nparts < MAX_PARTS && osp_object_bias(o, map[i].start, map[i].offset, &t->bias, &ignored)) {
-            t->start = map[i].start;
-            t->end = map[i].end;
-            y->nparts++;
-        }
-    }
-    y->object = o;
-    return o && y->nparts && osp_object_rows(o, &y->rows, &ignored);
-}
-
-osp_yields *osp_yields_new(osp_go *go, osp_process *p, const osp_map *map, uint32_t nmap, osp_objects *objects)
-{
+    osp_err ignored; /* without rows no stack is walked */
     osp_yields *y = calloc(1, sizeof *y);
     if (!y)
         return NULL;
     y->go = go;
     y->mem = osp_process_mem(p);
-    if (find_object(y, p, map, nmap, objects) && osp_go_global(go, S("runtime.allgs"), &y->allgs))
+    y->object = osp_go_object(go, &y->bias);
+    if (osp_object_rows(y->object, &y->rows, &ignored) && osp_go_global(go, S("runtime.allgs"), &y->allgs))
         return y;
     free(y);
     return NULL;
@@ -199,8 +157,7 @@ void osp_yields_facts(osp_yields *y, osp_facts *f)
         uint32_t n = 0;
         for (uint32_t k = 0; k < r->n; k++) {
             osp_frame frame[MAX_FRAMES];
-            const part *p = part_at(y, r->pc[k]);
-            size_t nframe = p ? osp_object_frames(y->object, r->pc[k] - p->bias, frame, MAX_FRAMES) : 0;
+            size_t nframe = osp_object_frames(y->object, r->pc[k] - y->bias, frame, MAX_FRAMES);
             for (size_t c = 0; c < nframe; c++, n++) {
                 call[n] = (osp_call){.func = frame[c].name, .file = frame[c].file, .line = frame[c].line, .named = true,
                                      .module = osp_str_base(f->process.exe)};

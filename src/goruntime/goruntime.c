@@ -197,4 +197,11 @@ osp_str osp_go_version(const osp_go *go) { return go->version; }
 uint32_t osp_go_version_number(const osp_go *go) { return go->number; }
 const osp_go_layout *osp_go_offsets(const osp_go *go) { return &go->at.pub; }
 osp_str osp_go_layout_source(const osp_go *go) { return go->source; }
+
+osp_object *osp_go_object(const osp_go *go, uint64_t *bias)
+{
+    *bias = go->bias;
+    return go->object;
+}
+
 bool osp_go_tls_g(const osp_go *go, int64_t *offset, osp_err *err) { return osp_go_find_tls(go, offset, err); }

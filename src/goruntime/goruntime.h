@@ -33,6 +33,9 @@ const osp_go_layout *osp_go_offsets(const osp_go *go);
 /* "DWARF", "table" or "table of go1.26 for go1.28 (newer than the table)". */
 osp_str osp_go_layout_source(const osp_go *go);
 
+/* The object that holds the runtime (the cache's) and where it lies: run address - *bias = file address. */
+osp_object *osp_go_object(const osp_go *go, uint64_t *bias);
+
 /* Offset of g from the thread pointer (fs base on amd64), e.g. -8. EABSENT if it could not be found. */
 bool osp_go_tls_g(const osp_go *go, int64_t *offset, osp_err *err) OSP_CHECKED;
 
