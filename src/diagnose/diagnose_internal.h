@@ -60,17 +60,22 @@ typedef struct {
 /* Mark as "with" the samples that end in a function which signs blame: the body of the loop around the sign. */
 void osp_marks_add_bodies(const osp_facts *f, osp_mark *mark);
 
+/* Equal for the stacks of one task: of a goroutine, bit 0 set, or of a thread. */
+static inline uint64_t osp_task_of(const osp_stack_fact *s, bool by_thread)
+{
+    return s->goid && !by_thread ? s->goid << 1 | 1 : (uint64_t)s->tid << 1;
+}
+
 /* False if no task is chosen or memory is out. */
 bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_limits *limits, osp_marked *out);
 
-/* The function that the marked, chosen stacks blame most, and its heaviest stack. signs_only: where "with" stacks do
- * not vote. NULL if none is known. */
+/* The function that the marked, chosen stacks blame most, and its heaviest stack. "with" stacks do not vote. */
 typedef struct {
     const osp_call *call;        /* at its most frequent line */
     const osp_stack_fact *stack; /* the heaviest one that blames it */
     double share;                /* of the process, of the stacks that blame it */
 } osp_blamed;
-bool osp_blame(const osp_facts *f, const osp_mark *mark, const bool *chosen, osp_blamed *out);
+bool osp_blame(const osp_facts *f, const osp_mark *mark, const bool *chosen, osp_blamed *out); /* false: none known */
 
 /* Index of the nearest call of that kind from the leaf, or UINT32_MAX. */
 uint32_t osp_call_of_kind(const osp_stack_fact *s, osp_call_kind kind);
@@ -98,8 +103,7 @@ bool osp_is_cgo_native_stack(const osp_stack_fact *s);
 /* A new finding; NULL without memory. At most eight a run are kept. */
 osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind, double confidence,
                       double share);
-void osp_finding_evidence(const osp_facts *f, osp_finding *x, osp_str what, double value, const char *unit,
-                          const char *source);
+void osp_finding_evidence(osp_finding *x, osp_str what, double value, const char *unit, const char *source);
 void osp_finding_blame(const osp_facts *f, osp_finding *x, const osp_blamed *b);
 
 /* "func (file.c:12)", "func in libx.so" … for sentences. */

@@ -248,8 +248,6 @@ static osp_leaf hottest_address(hot *h, uint32_t n, double *entropy_bits, uint32
     return hottest;
 }
 
-static uint64_t task_of(const osp_stack_fact *s) { return s->goid ? s->goid << 1 | 1 : (uint64_t)s->tid << 1; }
-
 typedef struct {
     uint64_t key;
     double loop, all;
@@ -268,7 +266,7 @@ static void weigh_loop(osp_facts *f, const bool *inside, osp_loop_fact *l)
     if (!t)
         return;
     for (uint32_t i = 0; i < f->nstack; i++)
-        t[i] = (task){task_of(&f->stack[i]), inside[i] ? f->stack[i].share : 0, f->stack[i].share};
+        t[i] = (task){osp_task_of(&f->stack[i], false), inside[i] ? f->stack[i].share : 0, f->stack[i].share};
     qsort(t, f->nstack, sizeof *t, task_order);
     double all = 0, in = 0;
     for (uint32_t from = 0, to; from < f->nstack; from = to) {

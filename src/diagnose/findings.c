@@ -25,10 +25,8 @@ osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rul
     return x;
 }
 
-void osp_finding_evidence(const osp_facts *f, osp_finding *x, osp_str what, double value, const char *unit,
-                          const char *source)
+void osp_finding_evidence(osp_finding *x, osp_str what, double value, const char *unit, const char *source)
 {
-    (void)f;
     if (x->nevidence == MAX_EVIDENCE || !what.p)
         return;
     osp_evidence *e = (osp_evidence *)x->evidence;

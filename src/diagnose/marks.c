@@ -134,7 +134,7 @@ bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_li
     double marked = 0, signs = 0;
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
-        order[i] = (keyed){s->goid && !limits->by_thread ? s->goid << 1 | 1 : (uint64_t)s->tid << 1, i};
+        order[i] = (keyed){osp_task_of(s, limits->by_thread), i};
         marked += mark[i].sign || mark[i].with ? s->share : 0;
         signs += mark[i].sign ? s->share : 0;
     }

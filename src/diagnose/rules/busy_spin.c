@@ -85,20 +85,19 @@ static void check_select(const osp_facts *f, osp_findings *out)
     const osp_thread_fact *t = osp_thread_of(f, m.tid);
     x->summary = osp_arena_fmt(a, "%.*s asks its channels again and again and next to never gets anything: %.0f %% of this process's CPU.",
                                STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples in this loop",
-                                             200 * osp_share_error(m.sign + m.with, f->samples)),
-                         100 * (m.sign + m.with), "%", "samples");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "caught completing, in %llu samples of asking",
-                                             (unsigned long long)m.samples),
-                         0, "operations", "samples");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted, %u goroutine%s", m.tasks, m.tasks == 1 ? "" : "s"),
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of all samples in this loop", 200 * osp_share_error(m.sign + m.with, f->samples)),
+        100 * (m.sign + m.with), "%", "samples");
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "caught completing, in %llu samples of asking", (unsigned long long)m.samples), 0,
+        "operations", "samples");
+    osp_finding_evidence(x, osp_arena_fmt(a, "of a core wanted, %u goroutine%s", m.tasks, m.tasks == 1 ? "" : "s"),
                          100 * (m.demand < m.tasks ? m.demand : m.tasks), "%", "schedstat");
     if (t)
-        osp_finding_evidence(f, x, osp_arena_fmt(a, "voluntary, thread %d", t->tid),
-                             t->voluntary_per_s, "switches/s", "/proc status");
+        osp_finding_evidence(x, osp_arena_fmt(a, "voluntary, thread %d", t->tid), t->voluntary_per_s, "switches/s",
+                             "/proc status");
     if (m.goid)
-        osp_finding_evidence(f, x, m.tasks > 1 ? osp_arena_fmt(a, "is one of %u that do so", m.tasks)
-                                               : S("does so"),
+        osp_finding_evidence(x, m.tasks > 1 ? osp_arena_fmt(a, "is one of %u that do so", m.tasks) : S("does so"),
                              (double)m.goid, "goroutine id", "g.goid");
     x->next = osp_arena_fmt(a, "remove the default branch in %.*s, or block on the channel or a timer", STRF(who.call->func));
 }
@@ -199,20 +198,21 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
     uint32_t yielders = count_yielders(f, mark);
     x->summary = osp_arena_fmt(a, "%.*s waits by calling runtime.Gosched in a loop: %.0f %% of this process's CPU is scheduling.",
                                STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples in the scheduler",
-                                             200 * osp_share_error(m.sign + m.with, f->samples)),
+    osp_finding_evidence(x,
+                         osp_arena_fmt(a, "± %.0f of all samples in the scheduler",
+                                       200 * osp_share_error(m.sign + m.with, f->samples)),
                          100 * (m.sign + m.with), "%", "samples");
     if (ticks >= 0) {
-        osp_finding_evidence(f, x, S("of goroutines"), ticks, "switches/s", "p.schedtick");
+        osp_finding_evidence(x, S("of goroutines"), ticks, "switches/s", "p.schedtick");
         if (yielders)
-            osp_finding_evidence(f, x, osp_arena_fmt(a, "by each of %u goroutine%s", yielders, yielders == 1 ? "" : "s"),
+            osp_finding_evidence(x, osp_arena_fmt(a, "by each of %u goroutine%s", yielders, yielders == 1 ? "" : "s"),
                                  ticks / yielders, "yields/s", "p.schedtick");
     }
     if (seen)
-        osp_finding_evidence(f, x, S("seen waiting in Gosched"), (double)seen, "times", "g.sched");
+        osp_finding_evidence(x, S("seen waiting in Gosched"), (double)seen, "times", "g.sched");
     else
-        osp_finding_evidence(f, x, S("of all samples below Gosched"), 100 * yielding, "%", "samples");
-    osp_finding_evidence(f, x, S("of a core wanted by its threads"), 100 * m.demand, "%", "schedstat");
+        osp_finding_evidence(x, S("of all samples below Gosched"), 100 * yielding, "%", "samples");
+    osp_finding_evidence(x, S("of a core wanted by its threads"), 100 * m.demand, "%", "schedstat");
     x->next = osp_arena_fmt(a, "let %.*s wait on a channel, a sync.Cond or a WaitGroup instead", STRF(who.call->func));
 }
 
@@ -256,18 +256,18 @@ static void check_flag(const osp_facts *f, osp_findings *out)
                                      STRF(osp_call_text(a, &call)), STRF(what), 100 * best->share)
                      : osp_arena_fmt(a, "%.*s is an empty loop without end: %.0f %% of this process's CPU.",
                                      STRF(osp_call_text(a, &call)), 100 * best->share);
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of its samples in %u instructions", best->loop.instructions),
+    osp_finding_evidence(x, osp_arena_fmt(a, "of its samples in %u instructions", best->loop.instructions),
                          100 * best->of_its_threads, "%", "samples");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "of entropy in %u sampled addresses", best->addresses),
+    osp_finding_evidence(x, osp_arena_fmt(a, "of entropy in %u sampled addresses", best->addresses),
                          best->entropy_bits, "bits", "samples");
-    osp_finding_evidence(f, x, S("calls, system calls, stores in it"), 0, "instructions", "disassembly");
-    osp_finding_evidence(f, x,
+    osp_finding_evidence(x, S("calls, system calls, stores in it"), 0, "instructions", "disassembly");
+    osp_finding_evidence(x,
                          best->load_addr
                              ? osp_arena_fmt(a, "read: %.*s, 0x%llx", STRF(what), (unsigned long long)best->load_addr)
                              : S("read by it, fixed"),
                          best->loop.fixed_loads + best->loop.exchanges,
                          best->loop.fixed_loads + best->loop.exchanges == 1 ? "address" : "addresses", "disassembly");
-    osp_finding_evidence(f, x, S("of a core wanted"), 100 * best->demand, "%", "schedstat");
+    osp_finding_evidence(x, S("of a core wanted"), 100 * best->demand, "%", "schedstat");
     x->next = osp_arena_fmt(a, "let %.*s wait on %s, or pause with growing back-off", STRF(best->func),
                             go ? "a channel or a sync.Cond" : "a condition variable or a futex");
 }

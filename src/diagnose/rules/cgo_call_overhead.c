@@ -52,15 +52,14 @@ static void check(const osp_facts *f, osp_findings *out)
                                      STRF(osp_call_text(a, who.call)), STRF(osp_rate_text(a, f->cgo_calls_per_s)),
                                      100 * m.sign);
     if (f->cgo_calls_per_s >= 0)
-        osp_finding_evidence(f, x, S("cgo calls"), f->cgo_calls_per_s, "calls/s", "m.ncgocall");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples in the crossing",
-                                             200 * osp_share_error(m.sign, f->samples)),
-                         100 * m.sign, "%", "samples");
-    osp_finding_evidence(f, x, S("of all samples in C itself"), 100 * in_c, "%", "samples");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "below %.*s", STRF(who.call->func)), 100 * who.share,
-                         "%", "samples");
+        osp_finding_evidence(x, S("cgo calls"), f->cgo_calls_per_s, "calls/s", "m.ncgocall");
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of all samples in the crossing", 200 * osp_share_error(m.sign, f->samples)),
+        100 * m.sign, "%", "samples");
+    osp_finding_evidence(x, S("of all samples in C itself"), 100 * in_c, "%", "samples");
+    osp_finding_evidence(x, osp_arena_fmt(a, "below %.*s", STRF(who.call->func)), 100 * who.share, "%", "samples");
     if (f->cgo_calls_per_s > 0)
-        osp_finding_evidence(f, x, S("of CPU per crossing"), 1e9 * m.sign * f->cores_used / f->cgo_calls_per_s, "ns",
+        osp_finding_evidence(x, S("of CPU per crossing"), 1e9 * m.sign * f->cores_used / f->cgo_calls_per_s, "ns",
                              "/proc, m.ncgocall");
     x->next = osp_arena_fmt(a, "hand C a batch per call, move the loop of %.*s into C, or do the work in Go",
                             STRF(who.call->func));

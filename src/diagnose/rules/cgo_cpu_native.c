@@ -69,33 +69,33 @@ static void check(const osp_facts *f, osp_findings *out)
     const osp_call *entry = osp_entry_of(who.stack);
     uint64_t goid = m.goid ? m.goid : t ? t->goid : 0;
     osp_finding_blame(f, x, &who);
-    osp_str by = go ? osp_arena_fmt(a, ", called by %sgoroutine %llu in %.*s", goid ? "" : "a ", (unsigned long long)goid,
-                                    STRF(osp_call_text(a, go)))
-                    : S("");
-    if (go && !goid)
+    osp_str by = S("");
+    if (go && goid)
+        by = osp_arena_fmt(a, ", called by goroutine %llu in %.*s", (unsigned long long)goid,
+                           STRF(osp_call_text(a, go)));
+    else if (go)
         by = osp_arena_fmt(a, ", called from %.*s", STRF(osp_call_text(a, go)));
     x->summary = osp_arena_fmt(a, "%.*s uses %.0f %% ± %.0f of this process's CPU%.*s.", STRF(osp_call_text(a, who.call)),
                                100 * who.share, 200 * osp_share_error(who.share, f->samples), STRF(by));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "in C of %.*s, %.0f %% in %.*s", STRF(who.call->module), 100 * who.share,
-                                             STRF(who.call->func)),
+    osp_finding_evidence(x,
+                         osp_arena_fmt(a, "in C of %.*s, %.0f %% in %.*s", STRF(who.call->module), 100 * who.share,
+                                       STRF(who.call->func)),
                          100 * m.sign, "%", "samples");
     double call_s = f->cgo_calls_per_s > 0 ? m.sign * f->cores_used / f->cgo_calls_per_s : 0;
     if (t && t->same_call)
-        osp_finding_evidence(f, x, S("in the present call, at least"),
-                             (double)f->window_ns / 1e9, "s", "m.ncgocall");
+        osp_finding_evidence(x, S("in the present call, at least"), (double)f->window_ns / 1e9, "s", "m.ncgocall");
     else if (f->cgo_calls_per_s >= 0)
-        osp_finding_evidence(
-            f, x,
-            f->cgo_calls_per_s > 0
-                ? osp_arena_fmt(a, "cgo calls, of %.3g %s each", call_s >= 1 ? call_s : 1e3 * call_s, call_s >= 1 ? "s" : "ms")
-                : S("cgo calls: none began"),
-            f->cgo_calls_per_s, "calls/s", "m.ncgocall");
+        osp_finding_evidence(x,
+                             f->cgo_calls_per_s > 0
+                                 ? osp_arena_fmt(a, "cgo calls, of %.3g %s each", call_s >= 1 ? call_s : 1e3 * call_s,
+                                                 call_s >= 1 ? "s" : "ms")
+                                 : S("cgo calls: none began"),
+                             f->cgo_calls_per_s, "calls/s", "m.ncgocall");
     if (goid)
-        osp_finding_evidence(f, x, entry ? osp_arena_fmt(a, "in C; its entry: %.*s", STRF(entry->func))
-                                         : S("in C"),
+        osp_finding_evidence(x, entry ? osp_arena_fmt(a, "in C; its entry: %.*s", STRF(entry->func)) : S("in C"),
                              (double)goid, "goroutine id", "g.goid");
     if (t)
-        osp_finding_evidence(f, x, osp_arena_fmt(a, "of a core wanted, thread %d", t->tid), 100 * t->demand, "%",
+        osp_finding_evidence(x, osp_arena_fmt(a, "of a core wanted, thread %d", t->tid), 100 * t->demand, "%",
                              "schedstat");
     x->note = t && t->same_call ? S("would show 0 samples: this call began before any profiling")
                                 : S("would show runtime.cgocall and no C function");

@@ -55,18 +55,19 @@ static void check(const osp_facts *f, osp_findings *out)
     for (uint32_t i = 0; i < who.stack->ncall && !symbol; i++)
         if (who.stack->call[i].kind == OSP_CALL_VDSO || who.stack->call[i].kind == OSP_CALL_LIB)
             symbol = &who.stack->call[i];
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples read the clock",
-                                             200 * osp_share_error(m.sign, f->samples)),
-                         100 * m.sign, "%", "samples");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "in the vDSO%s%.*s", symbol ? ", " : "",
-                                             STRF(symbol ? symbol->func : S(""))),
-                         100 * vdso, "%", "samples");
-    osp_finding_evidence(f, x, falls_through ? S("in clock system calls: the vDSO cannot answer")
-                                             : S("in clock system calls: it stays in the vDSO"),
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of all samples read the clock", 200 * osp_share_error(m.sign, f->samples)),
+        100 * m.sign, "%", "samples");
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "in the vDSO%s%.*s", symbol ? ", " : "", STRF(symbol ? symbol->func : S(""))), 100 * vdso,
+        "%", "samples");
+    osp_finding_evidence(x,
+                         falls_through ? S("in clock system calls: the vDSO cannot answer")
+                                       : S("in clock system calls: it stays in the vDSO"),
                          100 * kernel, "%", "samples");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "clock source: %s", f->clocksource), 1, "source",
-                         "/sys");
-    osp_finding_evidence(f, x, m.goid ? osp_arena_fmt(a, "of a core wanted, goroutine %llu", (unsigned long long)m.goid)
+    osp_finding_evidence(x, osp_arena_fmt(a, "clock source: %s", f->clocksource), 1, "source", "/sys");
+    osp_finding_evidence(x,
+                         m.goid ? osp_arena_fmt(a, "of a core wanted, goroutine %llu", (unsigned long long)m.goid)
                                 : osp_arena_fmt(a, "of a core wanted, thread %d", m.tid),
                          100 * m.demand, "%", "schedstat");
     x->next = osp_arena_fmt(a, "read the clock every N turns of the loop in %.*s, or wait on a timer%s",

@@ -98,15 +98,16 @@ static void check(const osp_facts *f, osp_findings *out)
     x->summary = osp_arena_fmt(a, "%u thread%s of %.*s, not started by Go, use%s %.0f %% of this process's CPU in %.*s.",
                                threads, threads == 1 ? "" : "s", STRF(who.call->module), threads == 1 ? "s" : "",
                                100 * share, STRF(osp_call_text(a, who.call)));
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "not made by Go: %.*s (%s)", STRF(tids), named ? named->name : "?"),
+    osp_finding_evidence(x, osp_arena_fmt(a, "not made by Go: %.*s (%s)", STRF(tids), named ? named->name : "?"),
                          threads, threads == 1 ? "thread" : "threads", known ? "runtime.allm" : "stacks");
     if (start)
-        osp_finding_evidence(f, x, osp_arena_fmt(a, "start routine: %.*s in %.*s", STRF(start->func), STRF(start->module)),
+        osp_finding_evidence(x,
+                             osp_arena_fmt(a, "start routine: %.*s in %.*s", STRF(start->func), STRF(start->module)),
                              1, "routine", "samples");
-    osp_finding_evidence(f, x, osp_arena_fmt(a, "± %.0f of all samples are on them",
-                                             200 * osp_share_error(share, f->samples)),
-                         100 * share, "%", "samples");
-    osp_finding_evidence(f, x, S("of a core wanted by them"), 100 * demand, "%", "schedstat");
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of all samples are on them", 200 * osp_share_error(share, f->samples)),
+        100 * share, "%", "samples");
+    osp_finding_evidence(x, S("of a core wanted by them"), 100 * demand, "%", "schedstat");
     x->note = S("would show runtime._ExternalCode, without thread or caller");
     x->next = start ? osp_arena_fmt(a, "configure or stop what starts %.*s in %.*s", STRF(start->func),
                                     STRF(start->module))
