@@ -29,7 +29,7 @@ struct scratch {
     osp_bpf_process process;
     osp_bpf_mapping mapping; /* of the last frame */
     __u64 labels;            /* where label i is: array of two Go strings */
-    __u64 labels_hint;       /* map labels: keys and values apart */
+    __u64 labels_apart;      /* 1: keys and values apart, in a map bucket; 0: pairs, in a slice */
     __u32 nlabels;
     __u32 status;
 };
@@ -223,8 +223,8 @@ static long one_label(__u64 i, void *unused)
         __u64 p, n;
     } key = {0}, value = {0};
     /* A slice of pairs of strings, or a map bucket: 8 keys, then 8 values. */
-    __u64 key_at = s->labels_hint ? s->labels + i * 16 : s->labels + i * 32;
-    __u64 value_at = s->labels_hint ? s->labels + 128 + i * 16 : key_at + 16;
+    __u64 key_at = s->labels_apart ? s->labels + i * 16 : s->labels + i * 32;
+    __u64 value_at = s->labels_apart ? s->labels + 128 + i * 16 : key_at + 16;
     if (bpf_probe_read_user(&key, sizeof key, (const void *)key_at) ||
         bpf_probe_read_user(&value, sizeof value, (const void *)value_at))
         return 1;
@@ -259,7 +259,7 @@ static __always_inline void find_labels(struct scratch *s)
     if (s->process.go.labels_are_slice) {
         if (!osp_unwind_read(NULL, p, &s->labels) || !osp_unwind_read(NULL, p + 8, &n))
             return;
-        s->labels_hint = 0;
+        s->labels_apart = 0;
         s->nlabels = n < OSP_MAX_LABELS ? n : OSP_MAX_LABELS;
         return;
     }
@@ -270,7 +270,7 @@ static __always_inline void find_labels(struct scratch *s)
         !osp_unwind_read(NULL, hmap + 16, &bucket) || !bucket)
         return;
     s->labels = bucket + 8; /* behind the 8 hash bytes */
-    s->labels_hint = 1;
+    s->labels_apart = 1;
     s->nlabels = 8;
 }
 

@@ -8,7 +8,6 @@
 #include "symbol/symbol.h"
 
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -31,12 +30,6 @@ static const char *const examples[] = {
     "record -- ./server --port 8080",
     NULL,
 };
-
-/* The standard error of a share of 10 %, in percent points. */
-static double standard_error_pct(const osp_sample_stats *s)
-{
-    return s->taken ? 100 * sqrt(0.1 * 0.9 / (double)s->taken) : 100;
-}
 
 struct recorded {
     osp_recording rec;
@@ -62,8 +55,9 @@ static osp_profile *comment(const struct recorded *r, osp_err *err)
 {
     const osp_sample_stats *s = &r->rec.stats;
     osp_buf text = osp_buf_of(4096);
-    osp_buf_fmt(&text, "osprey " OSP_VERSION ": %llu samples (±%.1f %% on a share of 10 %%), lost %llu, cut short %llu",
-                (unsigned long long)s->taken, standard_error_pct(s), (unsigned long long)s->lost,
+    osp_buf_fmt(&text,
+                "osprey " OSP_VERSION ": %llu samples (±%.1f %% on a share of 10 %%), lost %llu, cut short %llu",
+                (unsigned long long)s->taken, osp_sample_error_pct(s), (unsigned long long)s->lost,
                 (unsigned long long)(s->taken - s->ended[OSP_END_ROOT]));
     const char *before = " (";
     for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
@@ -124,7 +118,7 @@ static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, cons
     osp_paint(cli, out, OSP_BOLD, "%s", file);
     osp_buf_fmt(out, "   %llu samples in %.1f s, %u Hz", (unsigned long long)s->taken, seconds, s->hz);
     if (s->taken)
-        osp_buf_fmt(out, ", ±%.1f %% on a share of 10 %%", standard_error_pct(s));
+        osp_buf_fmt(out, ", ±%.1f %% on a share of 10 %%", osp_sample_error_pct(s));
     osp_buf_fmt(out, "\n%*s   stacks %.4g %% complete", width, "", percent(s->ended[OSP_END_ROOT], s->taken));
     for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
         if (s->ended[e])
@@ -157,7 +151,7 @@ static void add_json(osp_buf *out, const char *file, const struct recorded *r)
     osp_json_uint(&j, "samples", s->taken);
     osp_json_uint(&j, "duration_ns", s->duration_ns);
     osp_json_uint(&j, "hz", s->hz);
-    osp_json_num(&j, "standard_error_of_10_percent", standard_error_pct(s) / 100);
+    osp_json_num(&j, "standard_error_of_10_percent", osp_sample_error_pct(s) / 100);
     osp_json_uint(&j, "lost", s->lost);
     osp_json_uint(&j, "complete", s->ended[OSP_END_ROOT]);
     osp_json_object(&j, "truncated");

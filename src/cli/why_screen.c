@@ -358,9 +358,9 @@ static void completeness(screen *s, const osp_facts *f)
 {
     osp_arena *a = f->arena;
     const osp_sample_stats *t = &f->sampling;
-    double error = t->taken ? 100 * sqrt(0.1 * 0.9 / (double)t->taken) : 0;
     double named = floor(1000 * (1 - f->unsymbolised)) / 10; /* never rounds up to "all" */
-    osp_str text = t->taken ? osp_arena_fmt(a, "%llu samples (10 ± %.1f %%)", (unsigned long long)t->taken, error)
+    osp_str text = t->taken ? osp_arena_fmt(a, "%llu samples (10 ± %.1f %%)", (unsigned long long)t->taken,
+                                            osp_sample_error_pct(t))
                             : S("0 samples");
     if (t->taken && t->ended[OSP_END_ROOT] == t->taken && named == 100) {
         text = osp_arena_fmt(a, "%.*s, all whole and named", STRF(text));

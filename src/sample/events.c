@@ -35,7 +35,7 @@ static bool keep(osp_events *e, int fd, osp_err *err)
     return true;
 }
 
-static bool explain(int error, osp_err *err)
+bool osp_perf_explain(int error, osp_err *err)
 {
     osp_fail_errno(err, error, "perf_event_open");
     if (error == EACCES || error == EPERM)
@@ -65,7 +65,7 @@ static bool open_cpus(osp_events *e, struct perf_event_attr *attr, int prog_fd, 
         if (fd < 0 && (errno == ENODEV || errno == EINVAL)) /* an offline CPU */
             continue;
         if (fd < 0)
-            return explain(errno, err);
+            return osp_perf_explain(errno, err);
         if (!keep(e, fd, err) || !attach(fd, prog_fd, err))
             return false;
     }
@@ -121,7 +121,7 @@ static bool open_threads(osp_events *e, osp_process *p, struct perf_event_attr *
             }
             if (fd < 0 || !keep(e, fd, err) || !attach(fd, prog_fd, err)) {
                 if (fd < 0)
-                    explain(errno, err);
+                    osp_perf_explain(errno, err);
                 osp_arena_drop(&a);
                 goto out;
             }

@@ -133,11 +133,8 @@ static bool add_thread(osp_perf_side *s, const osp_thread *t, osp_err *err)
         s->event[s->n++] = (struct thread_event){.tid = t->tid, .fd = -1};
         return true;
     }
-    if (fd < 0 && (errno == EACCES || errno == EPERM))
-        return osp_fail(err, OSP_EPERM, "perf_event_open was refused: needs CAP_PERFMON, or kernel.perf_event_paranoid "
-                                        "<= 2 and a process of your own");
     if (fd < 0)
-        return osp_fail_errno(err, errno, "perf_event_open");
+        return osp_perf_explain(errno, err);
     size_t pages = RING_PAGES_MOST * 2;
     void *ring = MAP_FAILED;
     while (ring == MAP_FAILED && pages > RING_PAGES_LEAST) {

@@ -36,6 +36,11 @@ const char *osp_unwind_end_text(osp_unwind_end e)
     return e < OSP_END_REASONS ? text[e] : "unknown";
 }
 
+double osp_sample_error_pct(const osp_sample_stats *s)
+{
+    return s->taken ? 100 * sqrt(0.1 * 0.9 / (double)s->taken) : 100;
+}
+
 /* Everything one recording holds. */
 struct recording {
     const osp_sample_opts *opts;

@@ -62,6 +62,9 @@ typedef struct osp_sample_opts {
 
 const char *osp_unwind_end_text(osp_unwind_end e); /* "no unwind row" */
 
+/* The standard error of a share of 10 %, in percent points: how exact these samples are. 100 without any. */
+double osp_sample_error_pct(const osp_sample_stats *s);
+
 /* One thread as seen by the samples. */
 typedef struct {
     int tid;

@@ -35,8 +35,7 @@ typedef struct osp_space {
     osp_arena arena;
     osp_space_map *map;
     uint32_t n;
-    uint64_t hash;     /* of the mappings' places: tells a change */
-    uint32_t version;  /* counts rebuilds */
+    uint64_t hash; /* of the mappings' places: tells a change */
 } osp_space;
 
 /* Read the process's mappings; *changed says whether anything differs from before. */
@@ -72,6 +71,9 @@ typedef struct osp_events {
     size_t n, cap;
     bool all_cpus;
 } osp_events;
+
+/* Say why perf_event_open failed with this errno, with the cure. Always false. */
+bool osp_perf_explain(int error, osp_err *err);
 
 /* Open them at hz, attach the BPF program, start: at once, or when the process execs. */
 bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, bool on_exec, osp_err *err) OSP_CHECKED;

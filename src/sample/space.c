@@ -99,9 +99,8 @@ bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool 
             .start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = all[i].path};
         open_map(p, &all[i], objects, m);
     }
-    uint32_t version = s->version + 1;
     osp_arena_drop(&s->arena);
-    *s = (osp_space){.arena = a, .map = map, .n = n, .hash = hash, .version = version};
+    *s = (osp_space){.arena = a, .map = map, .n = n, .hash = hash};
     return true;
 }
 
