@@ -61,6 +61,9 @@ int osp_cli_usage(const osp_cli *cli, const char *fmt, ...) OSP_PRINTF(2, 3);
 /* The pid named by operand 0 (or -p PID). False after printing; *status is what to return. */
 bool osp_cli_pid(const osp_cli *cli, int *pid, int *status);
 
+/* The same for "PID | -- COMMAND": *pid = 0 if rest[] is a command to start. */
+bool osp_cli_target(const osp_cli *cli, int *pid, int *status);
+
 /* Print a finished text to stdout; false after printing why not (a full disk, a closed pipe is silent). */
 bool osp_cli_print(osp_str text);
 

@@ -90,24 +90,14 @@ struct own_cost {
     uint64_t cpu_ns, peak_bytes;
 };
 
-/* What this process took so far. Peak memory by VmHWM: the kernel's ru_maxrss counts the shell that started us too. */
+/* What this process took so far. */
 static struct own_cost own_cost(void)
 {
     struct rusage self;
-    char status[4096];
-    osp_str text;
-    osp_err err;
-    uint64_t kib = 0;
     getrusage(RUSAGE_SELF, &self);
-    if (osp_read_small("/proc/self/status", status, sizeof status, &text, &err)) {
-        text = osp_str_skip(text, osp_str_find(text, S("VmHWM:")) + 6);
-        osp_str line = osp_str_trim(osp_str_cut(&text, '\n'));
-        if (!osp_str_u64(osp_str_cut(&line, ' '), 10, &kib))
-            kib = 0;
-    }
     uint64_t us = (uint64_t)(self.ru_utime.tv_sec + self.ru_stime.tv_sec) * 1000000u +
                   (uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec);
-    return (struct own_cost){us * 1000, kib * 1024};
+    return (struct own_cost){us * 1000, osp_own_peak_bytes()};
 }
 
 static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, const struct recorded *r)
@@ -171,15 +161,14 @@ static void add_json(osp_buf *out, const char *file, const struct recorded *r)
 }
 
 /* The name of the profile if none was given: the program's, in the current directory. */
-static void default_name(int pid, char *out, size_t size)
+static void default_name(const osp_cli *cli, const osp_recording *r, char *out, size_t size)
 {
-    char path[64], comm[64];
-    osp_str name = S("profile");
-    osp_err err;
-    snprintf(path, sizeof path, "/proc/%d/comm", pid);
-    if (osp_read_small(path, comm, sizeof comm, &name, &err))
-        name = osp_str_trim(name);
-    snprintf(out, size, "%.*s.cpu.pb.gz", STRF(name));
+    if (cli->nrest) {
+        osp_str base = osp_str_base(osp_str_from(cli->rest[0]));
+        snprintf(out, size, "%.*s.cpu.pb.gz", STRF(osp_str_head(base, 80)));
+        return;
+    }
+    snprintf(out, size, "%.*s.cpu.pb.gz", STRF(osp_str_trim(osp_str_from(r->name))));
     for (char *c = out; *c; c++)
         if (*c == '/' || (unsigned char)*c <= ' ')
             *c = '_';
@@ -199,14 +188,17 @@ static bool explain_nothing(int pid, const osp_sample_stats *s, osp_err *err)
                     seconds);
 }
 
-static int record(const osp_cli *cli, osp_sample_opts *opts, const char *file, osp_launch *launch)
+static int record(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch)
 {
     struct recorded r = {0};
+    char name[96];
     osp_err err = {0};
     osp_buf packed = osp_buf_of((size_t)1 << 31), text = osp_buf_of(1 << 16);
     int status = OSP_EXIT_FAILED;
     bool ok = osp_record(opts, &r.rec, &err);
     osp_progress_done(cli);
+    default_name(cli, &r.rec, name, sizeof name);
+    const char *file = osp_cli_given(cli, "output") ? osp_cli_value(cli, "output") : name;
     if (ok && r.rec.stats.taken == 0)
         ok = explain_nothing(opts->pid, &r.rec.stats, &err);
     if (ok)
@@ -233,15 +225,11 @@ static int cmd_record(const osp_cli *cli)
     osp_launch launch = {.go = -1, .status = -1};
     osp_err err = {0};
     double seconds, hz;
-    int pid = 0, status = 0;
-    char name[96];
-    bool starts = cli->rest && cli->nrest > 0;
-    if (!osp_cli_number(cli, "duration", 0.1, 86400, starts ? 0 : 30, &seconds) ||
+    int pid, status;
+    if (!osp_cli_number(cli, "duration", 0.1, 86400, cli->nrest ? 0 : 30, &seconds) ||
         !osp_cli_number(cli, "frequency", 1, 20000, 0, &hz))
         return OSP_EXIT_USAGE;
-    if (starts && cli->noperand)
-        return osp_cli_usage(cli, "give a pid or a command after --, not both");
-    if (!starts && !osp_cli_pid(cli, &pid, &status))
+    if (!osp_cli_target(cli, &pid, &status))
         return status;
     osp_sample_opts opts = {
         .pid = pid,
@@ -252,25 +240,20 @@ static int cmd_record(const osp_cli *cli)
         .progress = cli->progress ? show_progress : NULL,
         .progress_ctx = (void *)(uintptr_t)cli,
     };
-    if (starts) {
+    if (pid == 0) {
         if (!osp_launch_start(cli->rest, &launch, &err))
             return osp_cli_fail(&err);
         opts.pid = launch.pid;
         opts.release = osp_launch_release;
         opts.release_ctx = &launch;
-        osp_str base = osp_str_base(osp_str_from(cli->rest[0]));
-        snprintf(name, sizeof name, "%.*s.cpu.pb.gz", STRF(osp_str_head(base, 80)));
-    } else {
-        default_name(pid, name, sizeof name);
     }
-    const char *file = osp_cli_given(cli, "output") ? osp_cli_value(cli, "output") : name;
     opts.objects = osp_objects_new(NULL);
     if (!opts.objects) {
         osp_fail_memory(&err, "starting to sample");
         osp_launch_end(&launch, false);
         return osp_cli_fail(&err);
     }
-    status = record(cli, &opts, file, &launch);
+    status = record(cli, &opts, &launch);
     osp_objects_drop(opts.objects);
     return status;
 }

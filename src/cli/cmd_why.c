@@ -117,11 +117,9 @@ static int cmd_why(const osp_cli *cli)
     if (!osp_cli_number(cli, "duration", 0.1, 86400, 5, &s.seconds) ||
         !osp_cli_number(cli, "frequency", 0, 10000, 0, &hz))
         return OSP_EXIT_USAGE;
-    bool starts = cli->rest && cli->nrest > 0;
-    if (starts && cli->noperand)
-        return osp_cli_usage(cli, "give a pid or a command after --, not both");
-    if (!starts && !osp_cli_pid(cli, &opts.pid, &status))
+    if (!osp_cli_target(cli, &opts.pid, &status))
         return status;
+    bool starts = opts.pid == 0;
     opts.seconds = s.seconds;
     opts.hz = (uint32_t)hz;
     opts.no_bpf = osp_cli_given(cli, "no-bpf");

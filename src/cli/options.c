@@ -218,3 +218,14 @@ bool osp_cli_pid(const osp_cli *cli, int *pid, int *status)
     }
     return false;
 }
+
+bool osp_cli_target(const osp_cli *cli, int *pid, int *status)
+{
+    *pid = 0;
+    if (cli->nrest == 0)
+        return osp_cli_pid(cli, pid, status);
+    if (cli->noperand == 0)
+        return true;
+    *status = osp_cli_usage(cli, "give a pid or a command after --, not both");
+    return false;
+}

@@ -297,6 +297,7 @@ bool osp_record(const osp_sample_opts *opts, osp_recording *out, osp_err *err)
     if (!opts->release)
         r.start_ns = osp_monotonic_ns();
     int64_t wall = (int64_t)osp_realtime_ns();
+    osp_str_z(r.info.name, out->name, sizeof out->name);
     loop(&r);
     uint64_t stopped = osp_monotonic_ns();
     osp_events_close(&r.events);

@@ -74,6 +74,7 @@ typedef struct {
 } osp_sampled_thread;
 
 typedef struct osp_recording {
+    char name[16];          /* of the process when it began (comm) */
     osp_profile *profile;   /* address-only; sample types samples/count, cpu/nanoseconds; labels below */
     osp_object **object;    /* by mapping id; NULL where unknown. Owned by opts.objects, the array by us */
     uint32_t nobject;

@@ -125,6 +125,19 @@ bool osp_have_capability(unsigned bit)
            osp_str_u64(osp_status_field(text, S("CapEff")), 16, &mask) && (mask >> bit & 1);
 }
 
+/* By VmHWM: the kernel's ru_maxrss counts the shell that started us too. */
+uint64_t osp_own_peak_bytes(void)
+{
+    char buf[4096];
+    osp_str text;
+    osp_err ignored; /* absent is unknown */
+    uint64_t kib = 0;
+    if (!osp_read_small("/proc/self/status", buf, sizeof buf, &text, &ignored))
+        return 0;
+    osp_str peak = osp_status_field(text, S("VmHWM"));
+    return osp_next_number(&peak, &kib) ? kib * 1024 : 0;
+}
+
 /* ---- errors ------------------------------------------------------------------------------------------------- */
 
 /* Name of a user from /etc/passwd, or "uid 1007". Not through NSS: that would load code for a message. */

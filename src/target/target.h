@@ -70,6 +70,9 @@ typedef struct {
 /* Every thread with its times, by tid. Threads that end meanwhile are left out. */
 bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* The most memory that this process, osprey itself, had resident at once; 0 if unknown. */
+uint64_t osp_own_peak_bytes(void);
+
 /* ---- the kernel's side ------------------------------------------------------------------------------------- */
 
 /* Kernel symbols from /proc/kallsyms, sorted by address. EPERM-like absence (all zero addresses) is EABSENT. */

@@ -206,6 +206,26 @@ static void what_is_no_pid_is_refused(void **state)
     speak(kept);
 }
 
+static void a_target_is_a_pid_or_a_command_never_both(void **state)
+{
+    (void)state;
+    osp_cli cli;
+    int pid, status = 0;
+    assert_true(PARSE(&why, &cli, "13"));
+    assert_true(osp_cli_target(&cli, &pid, &status));
+    assert_int_equal(pid, 13);
+    assert_true(PARSE(&why, &cli, "--", "./server"));
+    assert_true(osp_cli_target(&cli, &pid, &status));
+    assert_int_equal(pid, 0);
+    int kept = silence();
+    assert_true(PARSE(&why, &cli, "13", "--", "./server"));
+    assert_false(osp_cli_target(&cli, &pid, &status));
+    assert_int_equal(status, OSP_EXIT_USAGE);
+    assert_true(PARSE(&why, &cli, "--"));
+    assert_false(osp_cli_target(&cli, &pid, &status));
+    speak(kept);
+}
+
 static void numbers_keep_their_bounds(void **state)
 {
     (void)state;
@@ -271,6 +291,7 @@ int main(void)
         CASE(help_and_color_are_known_to_every_command_and_pid_where_one_is_asked_for),
         CASE(a_command_that_reads_its_own_words_gets_all_of_them),
         CASE(what_is_no_pid_is_refused),
+        CASE(a_target_is_a_pid_or_a_command_never_both),
         CASE(numbers_keep_their_bounds),
         CASE(without_memory_the_parser_says_so),
         CASE(the_distance_of_words_counts_swaps_once),
