@@ -36,39 +36,10 @@ static bool is_std_path(osp_str func)
     return false;
 }
 
-/* The package of a Go function: what stands before the first dot after the last slash of the path. Type arguments
- * may hold slashes and dots of their own. */
-static osp_str package_of(osp_str func)
-{
-    osp_str head = func;
-    for (size_t i = 0; i < func.n; i++)
-        if (func.p[i] == '[' || func.p[i] == '(') {
-            head = osp_str_head(func, i);
-            break;
-        }
-    size_t slash = osp_str_rfind(head, '/');
-    size_t at = slash < head.n ? slash : 0;
-    while (at < head.n && head.p[at] != '.')
-        at++;
-    return osp_str_head(head, at);
-}
-
 static osp_str dir_of(osp_str file)
 {
     size_t slash = osp_str_rfind(file, '/');
     return slash < file.n ? osp_str_head(file, slash) : S("");
-}
-
-static bool is_runtime(osp_str func, osp_str file)
-{
-    osp_str package = package_of(func);
-    if (package.n < func.n)
-        return osp_str_eq(package, S("runtime")) || osp_str_starts(package, S("runtime/internal/")) ||
-               osp_str_starts(package, S("internal/runtime/")) || osp_str_eq(package, S("internal/bytealg")) ||
-               osp_str_eq(package, S("internal/abi")) || osp_str_eq(package, S("internal/cpu"));
-    /* Assembly without a package: gogo, gosave_systemstack_switch, _rt0_amd64, memeqbody. */
-    osp_str dir = dir_of(file);
-    return !file.n || osp_str_ends(dir, S("runtime")) || osp_str_ends(dir, S("/bytealg"));
 }
 
 /* Names that cgo makes on either side, and the thread starts of runtime/cgo. */
@@ -129,7 +100,7 @@ osp_call_kind osp_call_kind_of(bool is_go, osp_str func, osp_str file, osp_str m
     if (is_go) {
         if (is_cgo_glue(func))
             return OSP_CALL_CGO;
-        if (is_runtime(func, file))
+        if (osp_go_is_runtime(func, file))
             return OSP_CALL_RUNTIME;
         return is_std_path(func) ? OSP_CALL_STD : OSP_CALL_GO;
     }

@@ -78,6 +78,10 @@ bool osp_go_snapshot_read(osp_go *go, osp_arena *a, osp_go_snapshot *out, osp_er
 bool osp_go_read_m(osp_go *go, uint64_t addr, osp_m *out, osp_err *err) OSP_CHECKED;
 bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err) OSP_CHECKED;
 
+/* Does this Go function belong to the runtime: to package runtime, or to one that only serves it? runtime/pprof and its
+ * like do not. file is asked where assembly has a name without a package. */
+bool osp_go_is_runtime(osp_str func, osp_str file);
+
 /* Texts of Go's own numbers, as this release prints them: "waiting", "chan receive". */
 osp_str osp_go_status_text(uint8_t status);
 osp_str osp_go_waitreason_text(const osp_go *go, uint8_t reason);

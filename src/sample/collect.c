@@ -119,9 +119,7 @@ static const char *domain_of(const osp_collector *c, uint64_t addr)
     osp_frame f;
     if (osp_object_frames(m->object, addr - m->bias, &f, 1) == 0)
         return "go";
-    bool runtime = osp_str_starts(f.name, S("runtime.")) || osp_str_starts(f.name, S("runtime/")) ||
-                   osp_str_starts(f.name, S("internal/runtime/")) || osp_str_find(f.name, S(".")) == f.name.n;
-    return runtime ? "runtime" : "go";
+    return osp_go_is_runtime(f.name, f.file) ? "runtime" : "go";
 }
 
 static struct cached *look_up(osp_collector *c, uint64_t addr)

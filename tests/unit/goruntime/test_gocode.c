@@ -106,12 +106,38 @@ static void each_release_has_its_column(void **state)
     }
 }
 
+static void what_serves_the_runtime_alone_is_the_runtimes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *func, *file;
+        bool is;
+    } row[] = {
+        {"runtime.mcall", "", true},
+        {"runtime.mapassign_faststr[go.shape.string]", "", true},
+        {"internal/runtime/maps.(*Map).Put", "", true},
+        {"internal/bytealg.IndexByte", "", true},
+        {"memeqbody", "/usr/lib/go/src/internal/bytealg/equal_amd64.s", true},
+        {"crosscall2", "/usr/lib/go/src/runtime/cgo/asm_amd64.s", true},
+        {"gogo", "", true},
+        {"runtime/pprof.(*profileBuilder).build", "", false},
+        {"p256SubInternal", "/usr/lib/go/src/crypto/internal/nistec/p256_asm_amd64.s", false},
+        {"main.F[runtime.Func]", "", false},
+        {"example.com/runtime.Run", "", false},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        assert_int_equal(osp_go_is_runtime(osp_str_from(row[i].func), osp_str_from(row[i].file)), row[i].is);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_offset_in_the_instruction_is_read), cmocka_unit_test(an_offset_in_a_register_is_followed),
-        cmocka_unit_test(code_that_is_cut_off_is_no_access),    cmocka_unit_test(versions_are_read_with_their_tails),
+        cmocka_unit_test(an_offset_in_the_instruction_is_read),
+        cmocka_unit_test(an_offset_in_a_register_is_followed),
+        cmocka_unit_test(code_that_is_cut_off_is_no_access),
+        cmocka_unit_test(versions_are_read_with_their_tails),
         cmocka_unit_test(each_release_has_its_column),
+        cmocka_unit_test(what_serves_the_runtime_alone_is_the_runtimes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

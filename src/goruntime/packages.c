@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which Go functions are the runtime's, by their names. */
+#include "goruntime/goruntime.h"
+
+/* The package of a Go function: what stands before the first dot after the last slash of the path. Type arguments
+ * may hold slashes and dots of their own. */
+static osp_str package_of(osp_str func)
+{
+    osp_str head = func;
+    for (size_t i = 0; i < func.n; i++)
+        if (func.p[i] == '[' || func.p[i] == '(') {
+            head = osp_str_head(func, i);
+            break;
+        }
+    size_t slash = osp_str_rfind(head, '/');
+    size_t at = slash < head.n ? slash : 0;
+    while (at < head.n && head.p[at] != '.')
+        at++;
+    return osp_str_head(head, at);
+}
+
+bool osp_go_is_runtime(osp_str func, osp_str file)
+{
+    osp_str package = package_of(func);
+    if (package.n < func.n)
+        return osp_str_eq(package, S("runtime")) || osp_str_starts(package, S("runtime/internal/")) ||
+               osp_str_starts(package, S("internal/runtime/")) || osp_str_eq(package, S("internal/bytealg")) ||
+               osp_str_eq(package, S("internal/abi")) || osp_str_eq(package, S("internal/cpu"));
+    /* Assembly without a package: gogo, gosave_systemstack_switch, _rt0_amd64, memeqbody, crosscall2. */
+    size_t slash = osp_str_rfind(file, '/');
+    osp_str dir = osp_str_head(file, slash < file.n ? slash : 0);
+    return !file.n || osp_str_ends(dir, S("runtime")) || osp_str_ends(dir, S("/runtime/cgo")) ||
+           osp_str_ends(dir, S("/bytealg"));
+}
