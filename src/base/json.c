@@ -111,9 +111,3 @@ void osp_json_bool(osp_json *j, const char *key, bool v)
     start(j, key);
     osp_buf_add(j->out, v ? S("true") : S("false"));
 }
-
-void osp_json_null(osp_json *j, const char *key)
-{
-    start(j, key);
-    osp_buf_add(j->out, S("null"));
-}

@@ -30,6 +30,5 @@ void osp_json_int(osp_json *j, const char *key, int64_t v);
 void osp_json_uint(osp_json *j, const char *key, uint64_t v);
 void osp_json_num(osp_json *j, const char *key, double v);
 void osp_json_bool(osp_json *j, const char *key, bool v);
-void osp_json_null(osp_json *j, const char *key);
 
 #endif

@@ -130,7 +130,6 @@ void osp_object_close(osp_object *o)
 osp_str osp_object_name(const osp_object *o) { return o->name; }
 osp_str osp_object_build_id(const osp_object *o) { return o->build_id; }
 int osp_object_machine(const osp_object *o) { return o->elf.machine; }
-int osp_object_type(const osp_object *o) { return o->elf.type; }
 
 bool osp_object_bias(const osp_object *o, uint64_t map_start, uint64_t map_offset, uint64_t *bias, osp_err *err)
 {

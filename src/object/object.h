@@ -36,9 +36,8 @@ osp_str osp_object_name(const osp_object *o);
 /* Lower-case hex of the GNU build id; for Go files without one the text of the Go build id as pprof shows it
  * (empty if neither). */
 osp_str osp_object_build_id(const osp_object *o);
-/* ELF e_machine (EM_X86_64, EM_AARCH64) and e_type. */
+/* ELF e_machine: EM_X86_64, EM_AARCH64. */
 int osp_object_machine(const osp_object *o);
-int osp_object_type(const osp_object *o);
 
 /* The file address that run address start (where file offset `offset` is mapped) corresponds to; run_addr -
  * bias = file_addr for the whole mapping. EABSENT if no PT_LOAD covers the offset. */

@@ -41,8 +41,7 @@ static const char *kind_name(unsigned kind)
 
 static void info(osp_object *o)
 {
-    printf("build id: %.*s\nmachine: %d type: %d\n", STRF(osp_object_build_id(o)), osp_object_machine(o),
-           osp_object_type(o));
+    printf("build id: %.*s\nmachine: %d\n", STRF(osp_object_build_id(o)), osp_object_machine(o));
     osp_go_info go;
     if (osp_object_go(o, &go))
         printf("go: %.*s\npath: %.*s\ntext: 0x%" PRIx64 "-0x%" PRIx64 "\nmoduledata: 0x%" PRIx64 "\nfunctions: %u\n",
