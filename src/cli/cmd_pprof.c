@@ -2,8 +2,8 @@
 /* osprey pprof: pprof's own words. Flags by Go's grammar: -x, --x, -x=v, -x v; a switch takes a value only after "=".
  * What a report prints goes to stdout, all chatter to stderr, and every failure is status 2, as the peer has it. */
 #include "cli/cli.h"
+#include "format/format.h"
 #include "object/object.h"
-#include "pprof/pprof.h"
 #include "report/report.h"
 
 #include <stddef.h>
@@ -300,7 +300,7 @@ static bool deliver(const flags *f, osp_buf *text, osp_err *err)
 static bool report_on(const flags *f, const osp_report *report, const char *argument, const char *binary,
                       const char *path, osp_err *err)
 {
-    osp_profile *p = osp_pprof_open(path, err);
+    osp_profile *p = osp_format_open(path, NULL, NULL, err);
     if (!p)
         return false;
     osp_report_opts o;

@@ -695,7 +695,7 @@ osp_profile *osp_pprof_decode(osp_file *file, size_t unpack_limit, osp_err *err)
     uint8_t first = file->bytes.n ? file->bytes.p[0] : 0xff;
     bool ok = true;
     /* No field has number 0. Gigabytes of zeros, packed or not, need no more than a look at their first byte. */
-    if ((osp_pack_of(file->bytes) == OSP_PACK_NONE || osp_unpack_first(file->bytes, &first)) && first < 8) {
+    if ((osp_pack_of(file->bytes) == OSP_PACK_NONE || osp_unpack_head(file->bytes, &first, 1)) && first < 8) {
         osp_file_close(file);
         free(p);
         osp_fail(err, OSP_EFORMAT, "unrecognized profile format, byte 0: there is no field 0");
@@ -728,7 +728,8 @@ osp_profile *osp_pprof_decode(osp_file *file, size_t unpack_limit, osp_err *err)
 osp_profile *osp_pprof_open(const char *path, osp_err *err)
 {
     osp_file file;
-    if (!osp_file_open(path, osp_unpack_limit(SIZE_MAX), &file, err)) /* what is mapped could be larger, but not decoded */
+    if (!osp_file_open(path, osp_unpack_limit(SIZE_MAX), &file,
+                       err)) /* what is mapped could be larger, but not decoded */
         return NULL;
     osp_profile *p = osp_pprof_decode(&file, 0, err);
     if (!p)

@@ -2,8 +2,8 @@
 /* source.c: the order of work: fetch, merge, subtract, symbolise, save. */
 #include "source_internal.h"
 
+#include "format/format.h"
 #include "object/object.h"
-#include "pprof/pprof.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -68,7 +68,7 @@ osp_source *osp_source_open(const osp_source_opts *opts, osp_err *err)
     }
     s->all_frames = opts->all_frames;
     s->raw_names = opts->symbolize && (strcmp(opts->symbolize, "none") == 0 || strcmp(opts->symbolize, "no") == 0);
-    s->profile = osp_pprof_open(opts->source[0], err);
+    s->profile = osp_format_open(opts->source[0], NULL, NULL, err);
     if (s->profile)
         return s;
     osp_source_close(s);

@@ -123,33 +123,50 @@ bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err)
     return true;
 }
 
-bool osp_unpack_first(osp_span packed, uint8_t *out)
+/* libdeflate stops, its room full, before a match (258 bytes at most) or a stored block (65535) that does not fit: with
+ * so much room more than is wanted, what is wanted has been written. */
+static size_t gzip_head(osp_span in, uint8_t *to, size_t size)
 {
-    uint8_t head[1024];
-    size_t made = 0;
-    if (osp_pack_of(packed) == OSP_PACK_GZIP) {
-        struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
-        size_t used;
-        enum libdeflate_result res =
-            d ? libdeflate_gzip_decompress_ex(d, packed.p, packed.n, head, sizeof head, &used, &made)
-              : LIBDEFLATE_BAD_DATA;
-        if (res == LIBDEFLATE_INSUFFICIENT_SPACE)
-            made = 1; /* the room is full but for less than the longest match, 258 bytes */
-        libdeflate_free_decompressor(d);
-    } else if (osp_pack_of(packed) == OSP_PACK_ZSTD) {
-        ZSTD_DStream *d = ZSTD_createDStream();
-        ZSTD_inBuffer from = {packed.p, packed.n, 0};
-        ZSTD_outBuffer to = {head, sizeof head, 0};
-        for (size_t before = SIZE_MAX; d && to.pos == 0 && from.pos != before;) {
-            before = from.pos;
-            if (ZSTD_isError(ZSTD_decompressStream(d, &to, &from)))
-                break;
-        }
-        made = to.pos;
-        ZSTD_freeDStream(d);
+    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+    size_t n = 0;
+    enum libdeflate_result res = d ? LIBDEFLATE_SUCCESS : LIBDEFLATE_BAD_DATA;
+    while (res == LIBDEFLATE_SUCCESS && in.n && n < size) {
+        size_t used = 0, made = 0;
+        res = libdeflate_gzip_decompress_ex(d, in.p, in.n, to + n, size - n, &used, &made);
+        n = res == LIBDEFLATE_SUCCESS ? n + made : res == LIBDEFLATE_INSUFFICIENT_SPACE ? size : n;
+        in = (osp_span){in.p + used, in.n - used};
     }
-    *out = made ? head[0] : 0;
-    return made > 0;
+    libdeflate_free_decompressor(d);
+    return n;
+}
+
+static size_t zstd_head(osp_span in, uint8_t *to, size_t size)
+{
+    ZSTD_DStream *d = ZSTD_createDStream();
+    ZSTD_inBuffer from = {in.p, in.n, 0};
+    ZSTD_outBuffer out = {to, size, 0};
+    for (size_t before = SIZE_MAX; d && out.pos < size && from.pos + out.pos != before;) {
+        before = from.pos + out.pos;
+        if (ZSTD_isError(ZSTD_decompressStream(d, &out, &from)))
+            break;
+    }
+    ZSTD_freeDStream(d);
+    return out.pos;
+}
+
+size_t osp_unpack_head(osp_span packed, uint8_t *out, size_t size)
+{
+    const size_t slack = 65535 + 258;
+    osp_pack how = osp_pack_of(packed);
+    uint8_t *to = how == OSP_PACK_NONE ? NULL : calloc(1, size + slack);
+    if (!to)
+        return 0;
+    size_t n = (how == OSP_PACK_GZIP ? gzip_head : zstd_head)(packed, to, size + slack);
+    n = n < size ? n : size;
+    if (n)
+        memcpy(out, to, n);
+    free(to);
+    return n;
 }
 
 bool osp_pack_bytes(osp_pack how, osp_str bytes, int level, osp_buf *out, osp_err *err)

@@ -69,8 +69,9 @@ osp_pack osp_pack_of(osp_span bytes);
  * EFORMAT if broken, ELIMIT if larger. */
 bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err) OSP_CHECKED;
 
-/* The first byte of what is packed, without unpacking the rest; false if there is none or it cannot be known. */
-bool osp_unpack_first(osp_span packed, uint8_t *out) OSP_CHECKED;
+/* The first bytes of what is packed, size of them or fewer if there are no more, without unpacking the rest. How many; 0
+ * also if the data is damaged before any. */
+size_t osp_unpack_head(osp_span packed, uint8_t *out, size_t size);
 
 /* A sane limit for unpacking n bytes: 1000 times as many, at least 64 MiB, at most 16 GiB and half of the machine's
  * memory. */

@@ -105,14 +105,14 @@ static void the_first_byte_is_known_without_the_rest(void **state)
             osp_buf_fill(&text, 'x', sizes[i]);
             text.p[0] = '!';
             osp_buf packed = pack(how, osp_buf_str(&text));
-            assert_true(osp_unpack_first(osp_str_bytes(osp_buf_str(&packed)), &first));
+            assert_true(osp_unpack_head(osp_str_bytes(osp_buf_str(&packed)), &first, 1));
             assert_int_equal(first, '!');
             osp_buf_drop(&packed);
             osp_buf_drop(&text);
         }
         osp_buf packed = pack(how, S(""));
-        assert_false(osp_unpack_first(osp_str_bytes(osp_buf_str(&packed)), &first));
-        assert_false(osp_unpack_first((osp_span){(uint8_t *)packed.p, 5}, &first));
+        assert_false(osp_unpack_head(osp_str_bytes(osp_buf_str(&packed)), &first, 1));
+        assert_false(osp_unpack_head((osp_span){(uint8_t *)packed.p, 5}, &first, 1));
         osp_buf_drop(&packed);
     }
 }
