@@ -56,8 +56,6 @@ typedef struct {
 
 static bool no_memory(making *m) { return osp_fail_memory(m->err, "making the call graph"); }
 
-int64_t osp_int_of(double v) { return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN; }
-
 /* ---- nodes ---------------------------------------------------------------------------------------------------- */
 
 static uint32_t text_id(making *m, osp_str s) { return osp_intern_put(&m->texts, s, NULL); }

@@ -48,8 +48,6 @@ typedef struct osp_graph {
 bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err) OSP_CHECKED;
 void osp_graph_drop(osp_graph *g);
 
-int64_t osp_int_of(double v); /* towards zero; the smallest number for what does not fit */
-
 /* A file name as pprof shows it: trimmed by trim_path and source_path, "." and ".." resolved, double slashes
  * joined. A view, or made in the arena. */
 osp_str osp_clean_path(osp_arena *a, osp_str path, osp_str trim_path, osp_str source_path);

@@ -15,7 +15,8 @@ typedef struct {
 typedef struct {
     uint64_t addr;
     osp_mapping_id mapping;
-    uint32_t nlines;
+    uint32_t nlines, folded;
+    uint32_t no_padding;
 } location_key; /* its lines follow */
 
 struct osp_builder {
@@ -63,13 +64,9 @@ osp_builder *osp_builder_new(size_t limit, osp_err *err)
     }
     osp_arena_init(&p->arena, limit);
     b->p = p;
-    osp_function no_function;
-    osp_mapping no_mapping;
-    memset(&no_function, 0, sizeof no_function); /* padding too: a row is its own key */
-    memset(&no_mapping, 0, sizeof no_mapping);
-    put(b, &b->strings, "", 0); /* row 0 of each: "none" */
-    put(b, &b->functions, &no_function, sizeof no_function);
-    put(b, &b->mappings, &no_mapping, sizeof no_mapping);
+    put(b, &b->strings, "", 0); /* row 0 of each: "none", which no row is, be it as empty as can be */
+    put(b, &b->functions, "", 0);
+    put(b, &b->mappings, "", 0);
     put(b, &b->labelsets, "", 0);
     return b;
 }
@@ -118,8 +115,8 @@ osp_mapping_id osp_builder_mapping(osp_builder *b, uint64_t start, uint64_t limi
     return (osp_mapping_id){put(b, &b->mappings, &row, sizeof row)};
 }
 
-osp_location_id osp_builder_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
-                                     size_t nlines)
+static osp_location_id put_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
+                                    size_t nlines, bool folded)
 {
     size_t n;
     void *scratch = b->scratch;
@@ -129,11 +126,23 @@ osp_location_id osp_builder_location(osp_builder *b, osp_mapping_id mapping, uin
         return (osp_location_id){0};
     }
     b->scratch = scratch;
-    location_key key = {addr, mapping, (uint32_t)nlines};
+    location_key key = {addr, mapping, (uint32_t)nlines, folded, 0};
     memcpy(b->scratch, &key, sizeof key);
     if (nlines)
         memcpy(b->scratch + sizeof key, lines, nlines * sizeof *lines);
     return (osp_location_id){put(b, &b->locations, b->scratch, n)};
+}
+
+osp_location_id osp_builder_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
+                                     size_t nlines)
+{
+    return put_location(b, mapping, addr, lines, nlines, false);
+}
+
+osp_location_id osp_builder_folded_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr,
+                                            const osp_line *lines, size_t nlines)
+{
+    return put_location(b, mapping, addr, lines, nlines, true);
 }
 
 osp_labelset_id osp_builder_labels(osp_builder *b, const osp_label *labels, size_t n)
@@ -245,7 +254,8 @@ static void *rows_of(osp_builder *b, const osp_intern *t, size_t size, size_t al
 {
     char *rows = column(b, t->n, size, align);
     for (uint32_t i = 0; rows && i < t->n; i++)
-        memcpy(rows + i * size, t->text[i].p, size);
+        if (t->text[i].n) /* "none" stays zeros */
+            memcpy(rows + i * size, t->text[i].p, size);
     return rows;
 }
 
@@ -308,16 +318,18 @@ static void lay_out_locations(osp_builder *b)
     uint32_t n = b->locations.n;
     uint64_t *addr = COLUMN(b, uint64_t, n);
     osp_mapping_id *mapping = COLUMN(b, osp_mapping_id, n);
+    uint8_t *folded = COLUMN(b, uint8_t, n);
     for (uint32_t i = 0; i < n && !b->failed; i++) {
         location_key key;
         memcpy(&key, b->locations.text[i].p, sizeof key);
         addr[i] = key.addr;
         mapping[i] = key.mapping;
+        folded[i] = key.folded != 0;
     }
     p->locations.n = n;
     p->locations.addr = addr;
     p->locations.mapping = mapping;
-    p->locations.folded = COLUMN(b, uint8_t, n);
+    p->locations.folded = folded;
     p->locations.line =
         lists_of(b, &b->locations, sizeof(osp_line), alignof(osp_line), sizeof(location_key), &p->locations.first);
 }

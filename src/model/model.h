@@ -136,6 +136,24 @@ static inline int64_t osp_mean(int64_t sum, int64_t divisor)
     return divisor ? sum / divisor : sum;
 }
 
+/* Towards zero; the smallest number for what does not fit. */
+static inline int64_t osp_int_of(double v) { return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN; }
+
+/* ---- numbers with units, as pprof prints them ----------------------------------------------------------------- */
+
+/* value, given in unit `from`, in unit `to` (or "minimum", "auto": the largest that leaves 1 or more). *unit: what to
+ * print behind it, "" if it says nothing. */
+double osp_scale(int64_t value, osp_str from, osp_str to, osp_str *unit);
+
+/* "1.50s", "12kB", "0". Returns text, cut to size if the unit is long. */
+const char *osp_scaled(int64_t value, osp_str from, osp_str to, char *text, size_t size);
+
+/* part of total as "  100%", "12.34%", "0.012%"; at least 6 columns wide. */
+const char *osp_percent(int64_t part, int64_t total, char *text, size_t size);
+
+/* Can values in unit a be given in unit b: the same unit, or one of its family? */
+bool osp_units_compatible(osp_str a, osp_str b);
+
 /* ---- building ---------------------------------------------------------------------------------------------- */
 
 /* Builds a profile row by row; equal strings, functions, mappings, locations, label sets and stacks become one.
@@ -155,6 +173,9 @@ osp_mapping_id osp_builder_mapping(osp_builder *b, uint64_t start, uint64_t limi
 /* lines: innermost inline first; NULL, 0 for an address alone. */
 osp_location_id osp_builder_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
                                      size_t nlines);
+/* The same where several symbols share the address. */
+osp_location_id osp_builder_folded_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr,
+                                            const osp_line *lines, size_t nlines);
 /* Labels are kept in the order given. */
 osp_labelset_id osp_builder_labels(osp_builder *b, const osp_label *labels, size_t n);
 osp_stack_id osp_builder_stack(osp_builder *b, const osp_location_id *leaf_first, size_t n);
@@ -193,14 +214,18 @@ osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, os
 
 /* One profile of several, by the peer's rules (profile/merge.go, internal/measurement): only sample types that all
  * have, in the finest of their units; equal functions, mappings, locations and samples become one; samples that are 0
- * go; ids in the order of first use. Of one profile: its normal form. EFORMAT if they have no type in common. */
+ * go, and with them what they alone used; ids in the order of first use; the times of single samples are lost. It
+ * stands on its own. Of one profile: its normal form. EFORMAT if they have no type in common, or types that do not
+ * go together. */
 osp_profile *osp_profile_merge(const osp_profile *const *in, uint32_t n, osp_err *err);
 
-/* Is a profile as a merge would leave it, but for the order of ids? */
-bool osp_profile_is_merged(const osp_profile *p);
-
-/* The same profile with other values, shared likewise: value[t] times ratio[t], rounded as the peer does. */
+/* The same profile with other values, shared likewise: value[t] times ratio[t], rounded as the peer does; samples
+ * whose scaled values are all 0 go. */
 osp_profile *osp_profile_scaled(const osp_profile *of, const double *ratio, osp_err *err);
+
+/* The same profile scaled so that each sample type adds up to what it adds up to in base (-normalize). EFORMAT if the
+ * two have not the same types. */
+osp_profile *osp_profile_normalized(const osp_profile *of, const osp_profile *base, osp_err *err);
 
 /* The same profile with key=text on every sample, in place of other values of that key. */
 osp_profile *osp_profile_with_label(const osp_profile *of, osp_str key, osp_str text, osp_err *err);
@@ -275,8 +300,9 @@ typedef struct osp_view {
 bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_err *err) OSP_CHECKED;
 void osp_view_drop(osp_view *v);
 
-/* What the view shows as a profile of its own: stacks, lines, names and labels as the query left them, with all
- * sample types, ids in the order of first use. */
+/* What the view shows as a profile: the samples that pass (the query must have asked for rows) with all their sample
+ * types; stacks, lines, names and labels as the query left them; tables and ids as they were, used or not, as the peer
+ * prints them. It borrows from the view and its profile, which must outlive it. */
 osp_profile *osp_view_profile(const osp_view *v, osp_err *err);
 
 #endif

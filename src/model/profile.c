@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A profile's life: it ends in one place, and symbolising gives a new one that borrows most columns of the old. */
+/* A profile's life: it ends in one place, and what changes a profile gives a new one that borrows most columns of the
+ * old; symbolising is here. */
 #include "base/hash.h"
-#include "model/model.h"
+#include "model/model_internal.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,45 @@ void osp_profile_drop(osp_profile *p)
     osp_file_close(&p->input);
     free((void *)p->unpacked.p);
     free(p);
+}
+
+/* ---- borrowing ------------------------------------------------------------------------------------------------- */
+
+osp_profile *osp_profile_borrow(const osp_profile *of, const char *doing, osp_err *err)
+{
+    osp_profile *p = malloc(sizeof *p);
+    if (!p) {
+        osp_fail_memory(err, doing);
+        return NULL;
+    }
+    *p = *of;
+    p->input = (osp_file){0};
+    p->unpacked = (osp_span){0};
+    p->shares = of;
+    osp_arena_init(&p->arena, SIZE_MAX / 2);
+    return p;
+}
+
+bool osp_profile_widen_strings(osp_profile *p, uint32_t more)
+{
+    if (more > UINT32_MAX - 1 - p->strings.n)
+        return false;
+    osp_str *text = osp_new(&p->arena, osp_str, (size_t)p->strings.n + more);
+    if (!text)
+        return false;
+    memcpy(text, p->strings.text, p->strings.n * sizeof *text);
+    p->strings.text = text;
+    return true;
+}
+
+osp_string_id osp_profile_add_string(osp_profile *p, osp_str s)
+{
+    osp_str copy = s.n ? osp_arena_str(&p->arena, s) : s;
+    if (!s.n || !copy.p)
+        return (osp_string_id){0};
+    osp_str *text = (osp_str *)p->strings.text; /* our own since it was widened */
+    text[p->strings.n] = copy;
+    return (osp_string_id){p->strings.n++};
 }
 
 /* ---- the same profile with other lines ------------------------------------------------------------------------ */
@@ -136,20 +176,16 @@ static uint32_t has_of(const osp_frame_text *f)
 
 osp_profile *osp_profile_with_lines(const osp_profile *of, osp_lines_of *lines_of, void *ctx, osp_err *err)
 {
-    osp_profile *p = malloc(sizeof *p);
-    osp_frame_text *frame = calloc(MOST_FRAMES, sizeof *frame);
+    osp_profile *p = osp_profile_borrow(of, "naming the frames of a profile", err);
+    if (!p)
+        return NULL;
     relining r = {.p = p};
-    if (!p || !frame) {
-        free(p);
-        free(frame);
+    osp_frame_text *frame = calloc(MOST_FRAMES, sizeof *frame);
+    if (!frame) {
+        osp_profile_drop(p);
         osp_fail_memory(err, "naming the frames of a profile");
         return NULL;
     }
-    *p = *of;
-    p->input = (osp_file){0};
-    p->unpacked = (osp_span){0};
-    p->shares = of;
-    osp_arena_init(&p->arena, SIZE_MAX / 2);
     keep_old_rows(&r, of);
     uint32_t *first = osp_new(&p->arena, uint32_t, (size_t)of->locations.n + 1);
     osp_mapping *maps = copy_to(&p->arena, of->mappings.row, of->mappings.n, sizeof *maps, alignof(osp_mapping));
@@ -197,31 +233,19 @@ osp_profile *osp_profile_with_lines(const osp_profile *of, osp_lines_of *lines_o
 
 osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, osp_err *err)
 {
-    osp_profile *p = malloc(sizeof *p);
-    if (!p) {
-        osp_fail_memory(err, "adding a comment");
+    static const char doing[] = "adding a comment";
+    osp_profile *p = osp_profile_borrow(of, doing, err);
+    if (!p)
         return NULL;
-    }
-    *p = *of;
-    p->input = (osp_file){0};
-    p->unpacked = (osp_span){0};
-    p->shares = of;
-    osp_arena_init(&p->arena, SIZE_MAX / 2);
-    osp_str *text = osp_new(&p->arena, osp_str, (size_t)of->strings.n + 1);
     osp_string_id *id = osp_new(&p->arena, osp_string_id, (size_t)of->comments.n + 1);
-    osp_str copy = osp_arena_str(&p->arena, comment);
-    if (!text || !id || !copy.p) {
+    if (!id || !osp_profile_widen_strings(p, 1)) {
         osp_profile_drop(p);
-        osp_fail_memory(err, "adding a comment");
+        osp_fail_memory(err, doing);
         return NULL;
     }
-    memcpy(text, of->strings.text, of->strings.n * sizeof *text);
     if (of->comments.n)
         memcpy(id, of->comments.text, of->comments.n * sizeof *id);
-    text[of->strings.n] = copy;
-    id[of->comments.n].i = of->strings.n;
-    p->strings.text = text;
-    p->strings.n = of->strings.n + 1;
+    id[of->comments.n] = osp_profile_add_string(p, comment);
     p->comments.text = id;
     p->comments.n = of->comments.n + 1;
     return p;

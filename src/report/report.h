@@ -58,16 +58,4 @@ const osp_report *osp_report_named(osp_str name);
 /* The sample type that pprof's -sample_index=text means: "" the default, a number, a name, a name without inuse_. */
 bool osp_sample_index(const osp_profile *p, osp_str text, uint32_t *out, osp_err *err) OSP_CHECKED;
 
-/* ---- numbers with units, as pprof prints them ----------------------------------------------------------------- */
-
-/* value, given in unit `from`, in unit `to` (or "minimum", "auto": the largest that leaves 1 or more). *unit: what to
- * print behind it, "" if it says nothing. */
-double osp_scale(int64_t value, osp_str from, osp_str to, osp_str *unit);
-
-/* "1.50s", "12kB", "0". Returns text, cut to size if the unit is long. */
-const char *osp_scaled(int64_t value, osp_str from, osp_str to, char *text, size_t size);
-
-/* part of total as "  100%", "12.34%", "0.012%"; at least 6 columns wide. */
-const char *osp_percent(int64_t part, int64_t total, char *text, size_t size);
-
 #endif

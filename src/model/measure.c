@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Units by the rules of google/pprof's internal/measurement: three families, each with a default for units it does
  * not know; everything else is printed as it is. */
-#include "report/report.h"
+#include "model/model.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -111,6 +111,14 @@ double osp_scale(int64_t value, osp_str from, osp_str to, osp_str *out)
     static const char *const silent[] = {"count", "sample", "unit", "minimum", "auto", NULL};
     *out = is_any(to, silent) ? S("") : to;
     return (double)value;
+}
+
+bool osp_units_compatible(osp_str a, osp_str b)
+{
+    for (size_t i = 0; i < NFAMILY; i++)
+        if (unit_named(&families[i], a) && unit_named(&families[i], b))
+            return true;
+    return osp_str_eq(a, b);
 }
 
 const char *osp_scaled(int64_t value, osp_str from, osp_str to, char *text, size_t size)

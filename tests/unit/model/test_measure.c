@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/report.h"
+#include "model/model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a view shows, as a profile: its columns in place of the profile's, and the rows that pass. */
+#include "model/model_internal.h"
+
+static bool rename_functions(osp_profile *p, const osp_view *v)
+{
+    const osp_profile *of = v->of;
+    uint32_t other = 0;
+    for (uint32_t i = 0; i < of->functions.n; i++)
+        other += !osp_str_eq(v->name[i], osp_text(of, of->functions.row[i].name));
+    if (!other)
+        return true;
+    osp_function *row = osp_new(&p->arena, osp_function, of->functions.n);
+    if (!row || !osp_profile_widen_strings(p, other))
+        return false;
+    memcpy(row, of->functions.row, of->functions.n * sizeof *row);
+    for (uint32_t i = 0; i < of->functions.n; i++) {
+        if (osp_str_eq(v->name[i], osp_text(of, row[i].name)))
+            continue;
+        row[i].name = osp_profile_add_string(p, v->name[i]);
+        if (!row[i].name.i && v->name[i].n)
+            return false;
+    }
+    p->functions.row = row;
+    return true;
+}
+
+#define PICK(p, type, from, v) ((type *)pick(&(p)->arena, (from), sizeof(type), alignof(type), (v)))
+static void *pick(osp_arena *a, const void *from, size_t size, size_t align, const osp_view *v)
+{
+    char *to = osp_arena_take(a, v->nrow, size, align);
+    for (uint32_t i = 0; to && i < v->nrow; i++)
+        memcpy(to + i * size, (const char *)from + v->row[i] * size, size);
+    return to;
+}
+
+static bool pick_rows(osp_profile *p, const osp_view *v)
+{
+    const osp_profile *of = v->of;
+    if (v->nrow == of->samples.n)
+        return true;
+    const int64_t **value = osp_new(&p->arena, const int64_t *, of->values.n);
+    if (!value)
+        return false;
+    for (uint32_t t = 0; t < of->values.n; t++)
+        if (!(value[t] = PICK(p, int64_t, of->samples.value[t], v)))
+            return false;
+    p->samples.n = v->nrow;
+    p->samples.value = value;
+    p->samples.stack = PICK(p, osp_stack_id, of->samples.stack, v);
+    p->samples.labels = PICK(p, osp_labelset_id, of->samples.labels, v);
+    if (of->samples.time_ns && !(p->samples.time_ns = PICK(p, int64_t, of->samples.time_ns, v)))
+        return false;
+    return p->samples.stack && p->samples.labels;
+}
+
+/* A profile without mappings gets an empty one for all locations, as the peer gives it. */
+static bool make_up_mapping(osp_profile *p)
+{
+    if (p->mappings.n > 1)
+        return true;
+    osp_mapping *row = osp_new(&p->arena, osp_mapping, 2);
+    osp_mapping_id *mapping = osp_new(&p->arena, osp_mapping_id, p->locations.n);
+    if (!row || !mapping)
+        return false;
+    for (uint32_t l = 0; l < p->locations.n; l++)
+        mapping[l].i = 1;
+    p->mappings.n = 2;
+    p->mappings.row = row;
+    p->locations.mapping = mapping;
+    return true;
+}
+
+osp_profile *osp_view_profile(const osp_view *v, osp_err *err)
+{
+    static const char doing[] = "making a profile of what is shown";
+    osp_profile *p = osp_profile_borrow(v->of, doing, err);
+    if (!p)
+        return NULL;
+    p->stacks.first = v->first;
+    p->stacks.loc = v->loc;
+    p->locations.first = v->first_line;
+    p->locations.line = v->line;
+    p->labelsets.first = v->first_label;
+    p->labelsets.label = v->label;
+    if (rename_functions(p, v) && pick_rows(p, v) && make_up_mapping(p))
+        return p;
+    osp_profile_drop(p);
+    osp_fail_memory(err, doing);
+    return NULL;
+}
