@@ -3,6 +3,7 @@
 #ifndef OSP_GRAPH_H
 #define OSP_GRAPH_H
 
+#include "base/path.h"
 #include "model/model.h"
 
 /* What makes a node what it is; fields that the granularity leaves out are empty. */
@@ -47,12 +48,5 @@ typedef struct osp_graph {
 
 bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err) OSP_CHECKED;
 void osp_graph_drop(osp_graph *g);
-
-/* A file name as pprof shows it: trimmed by trim_path and source_path, "." and ".." resolved, double slashes
- * joined. A view, or made in the arena. */
-osp_str osp_clean_path(osp_arena *a, osp_str path, osp_str trim_path, osp_str source_path);
-
-/* The last part of a path, as Go's filepath.Base has it: slashes at the end do not count, "" is ".". A view. */
-osp_str osp_path_base(osp_str path);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "graph/graph.h"
+#include "base/path.h"
 
-/* The shortest path that means the same, by text alone: empty and "." parts go, "x/.." goes, ".." at the root goes. */
-static osp_str shortest(osp_arena *a, osp_str path)
+osp_str osp_path_clean(osp_arena *a, osp_str path)
 {
     bool rooted = path.n && path.p[0] == '/';
     char *out = osp_new(a, char, path.n + 2);
@@ -53,7 +52,7 @@ static bool cut_prefix(osp_str *path, osp_str prefix)
     return true;
 }
 
-static osp_str trim(osp_arena *a, osp_str path, osp_str trim_path, osp_str source_path)
+osp_str osp_path_trim(osp_arena *a, osp_str path, osp_str trim_path, osp_str source_path)
 {
     if (trim_path.n == 0) {
         while (source_path.n) {
@@ -74,6 +73,6 @@ static osp_str trim(osp_arena *a, osp_str path, osp_str trim_path, osp_str sourc
 
 osp_str osp_clean_path(osp_arena *a, osp_str path, osp_str trim_path, osp_str source_path)
 {
-    path = trim(a, path, trim_path, source_path);
-    return path.n ? shortest(a, path) : path;
+    path = osp_path_trim(a, path, trim_path, source_path);
+    return path.n ? osp_path_clean(a, path) : path;
 }
