@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "model/regex.h" /* patterns, for rooms above that ask for names too */
 
 #define OSP_ID(name) \
     typedef struct { \
