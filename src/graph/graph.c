@@ -92,7 +92,7 @@ static node_key key_of(const making *m, uint32_t loc, const osp_line *line)
     const osp_granularity by = m->o->granularity;
     const uint32_t object = m->object_of[p->locations.mapping[loc].i];
     node_key k = {.addr = by == OSP_BY_ADDRESS ? p->locations.addr[loc] : 0};
-    if (!line || line->fn.i == 0) {
+    if (!line) {
         k.object = object;
         return k;
     }
@@ -104,7 +104,7 @@ static node_key key_of(const making *m, uint32_t loc, const osp_line *line)
         if (m->o->columns || (by == OSP_BY_ADDRESS && !m->o->no_inlines))
             k.column = line->column;
     }
-    if (k.name == 0 || m->o->objects) {
+    if (k.name == 0) {
         k.object = object;
         k.start_line = p->functions.row[line->fn.i].start_line;
     }
@@ -348,28 +348,6 @@ static uint32_t count_shown(const making *m)
     return n;
 }
 
-static bool describe(making *m, uint32_t i, osp_node *out)
-{
-    const tally *t = &m->t[i];
-    node_key key;
-    memcpy(&key, m->keys.text[i].p, sizeof key);
-    *out = (osp_node){
-        .name = m->texts.text[key.name],
-        .file = m->texts.text[key.file],
-        .object = m->texts.text[key.object],
-        .addr = key.addr,
-        .start_line = key.start_line,
-        .line = key.line,
-        .column = key.column,
-        .flat = t->flat,
-        .cum = t->cum,
-        .flat_divisor = t->flat_divisor,
-        .cum_divisor = t->cum_divisor,
-    };
-    out->label = label_of(&m->g->arena, out);
-    return out->label.p || no_memory(m);
-}
-
 static bool rank(making *m, ranked **out, uint32_t *n)
 {
     *n = count_shown(m);
@@ -377,23 +355,39 @@ static bool rank(making *m, ranked **out, uint32_t *n)
     if (!r)
         return no_memory(m);
     for (uint32_t i = 0, k = 0; i < m->n; i++) {
-        if (!shown(m, &m->t[i]))
+        const tally *t = &m->t[i];
+        if (!shown(m, t))
             continue;
+        node_key key;
+        memcpy(&key, m->keys.text[i].p, sizeof key);
         r[k].id = i;
-        if (!describe(m, i, &r[k++].node))
-            return false;
+        r[k].node = (osp_node){
+            .name = m->texts.text[key.name],
+            .file = m->texts.text[key.file],
+            .object = m->texts.text[key.object],
+            .addr = key.addr,
+            .start_line = key.start_line,
+            .line = key.line,
+            .column = key.column,
+            .flat = t->flat,
+            .cum = t->cum,
+            .flat_divisor = t->flat_divisor,
+            .cum_divisor = t->cum_divisor,
+        };
+        r[k].node.label = label_of(&m->g->arena, &r[k].node);
+        if (!r[k++].node.label.p)
+            return no_memory(m);
     }
     qsort(r, *n, sizeof *r, m->o->by_cum ? by_cum : by_flat);
     *out = r;
     return true;
 }
 
-/* Edges of nodes that are shown; an end that is not shown gets a place behind them. */
 static bool lay_out(making *m, const ranked *r, uint32_t n, int64_t edge_cutoff)
 {
     osp_graph *g = m->g;
-    uint32_t *place = osp_new(&m->scratch, uint32_t, m->n); /* + 1 */
-    g->node = osp_new(&g->arena, osp_node, m->n);
+    uint32_t *place = osp_new(&m->scratch, uint32_t, m->n);
+    g->node = osp_new(&g->arena, osp_node, n);
     g->edge = osp_new(&g->arena, osp_edge, m->nedge);
     if (!place || !g->node || !g->edge)
         return no_memory(m);
@@ -404,24 +398,18 @@ static bool lay_out(making *m, const ranked *r, uint32_t n, int64_t edge_cutoff)
     g->nnode = n;
     for (size_t i = 0; i < m->nedge; i++) {
         osp_edge e = m->edge[i];
-        const bool into_shown = place[e.to] && place[e.to] <= n;
-        if (!into_shown && (!place[e.from] || place[e.from] > n))
+        if (!place[e.to])
             continue;
-        if (into_shown && osp_abs(e.weight) < edge_cutoff) {
+        if (osp_abs(e.weight) < edge_cutoff) {
             g->dropped_edges++;
             continue;
         }
-        const uint32_t end[2] = {e.from, e.to};
-        for (int k = 0; k < 2; k++) {
-            if (place[end[k]])
-                continue;
-            place[end[k]] = n + ++g->nhidden;
-            if (!describe(m, end[k], &g->node[place[end[k]] - 1]))
-                return false;
-        }
+        osp_node *to = &g->node[place[e.to] - 1];
+        *(e.inlined ? &to->in_inlined : &to->in_called) += 1;
+        if (!place[e.from])
+            continue;
         e.from = place[e.from] - 1;
         e.to = place[e.to] - 1;
-        *(e.inlined ? &g->node[e.to].in_inlined : &g->node[e.to].in_called) += 1;
         g->edge[g->nedge++] = e;
     }
     return true;
@@ -472,16 +460,6 @@ static bool make(making *m)
     return lay_out(m, r, n, edge_cutoff);
 }
 
-static void drop_making(making *m)
-{
-    osp_arena_drop(&m->scratch);
-    osp_intern_drop(&m->texts);
-    osp_intern_drop(&m->keys);
-    free(m->edge);
-    free(m->edge_stamp);
-    free(m->cell);
-}
-
 bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err)
 {
     *out = (osp_graph){0};
@@ -489,7 +467,12 @@ bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, 
     making m = {.v = v, .o = o, .g = out, .err = err};
     osp_arena_init(&m.scratch, SIZE_MAX / 2);
     bool ok = make(&m);
-    drop_making(&m);
+    osp_arena_drop(&m.scratch);
+    osp_intern_drop(&m.texts);
+    osp_intern_drop(&m.keys);
+    free(m.edge);
+    free(m.edge_stamp);
+    free(m.cell);
     if (!ok)
         osp_graph_drop(out);
     return ok;
@@ -499,90 +482,4 @@ void osp_graph_drop(osp_graph *g)
 {
     osp_arena_drop(&g->arena);
     *g = (osp_graph){0};
-}
-
-/* ---- edges in order ------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    const osp_graph *g;
-    uint32_t edge;
-} edge_ref;
-
-static int by_weight(const void *x, const void *y)
-{
-    const edge_ref *l = x, *r = y;
-    const osp_node *node = l->g->node;
-    const osp_edge *a = &l->g->edge[l->edge], *b = &l->g->edge[r->edge];
-    int c = by_size(a->weight, b->weight);
-    c = c ? c : osp_str_cmp(node[a->from].label, node[b->from].label);
-    c = c ? c : osp_str_cmp(node[a->to].label, node[b->to].label);
-    c = c ? c : by_fields(&node[a->from], &node[b->from]);
-    c = c ? c : by_fields(&node[a->to], &node[b->to]);
-    return c ? c : (l->edge > r->edge) - (l->edge < r->edge);
-}
-
-static bool sort_edges(osp_graph *g, bool in, osp_edge_list *out, osp_err *err)
-{
-    const uint32_t n = g->nnode + g->nhidden;
-    uint32_t *first = osp_new(&g->arena, uint32_t, (size_t)n + 2), *list = osp_new(&g->arena, uint32_t, g->nedge);
-    edge_ref *ref = malloc((g->nedge + (size_t)1) * sizeof *ref);
-    if (!first || !list || !ref) {
-        free(ref);
-        return osp_fail_memory(err, "sorting calls");
-    }
-    for (uint32_t i = 0; i < g->nedge; i++)
-        first[(in ? g->edge[i].to : g->edge[i].from) + 2]++;
-    for (uint32_t i = 0; i < n; i++)
-        first[i + 1] += first[i];
-    for (uint32_t i = 0; i < g->nedge; i++)
-        ref[first[(in ? g->edge[i].to : g->edge[i].from) + 1]++] = (edge_ref){g, i};
-    for (uint32_t i = 0; i < n; i++)
-        qsort(ref + first[i], first[i + 1] - first[i], sizeof *ref, by_weight);
-    for (uint32_t i = 0; i < g->nedge; i++)
-        list[i] = ref[i].edge;
-    free(ref);
-    *out = (osp_edge_list){first, list};
-    return true;
-}
-
-bool osp_graph_edges_in(osp_graph *g, osp_edge_list *out, osp_err *err) { return sort_edges(g, true, out, err); }
-bool osp_graph_edges_out(osp_graph *g, osp_edge_list *out, osp_err *err) { return sort_edges(g, false, out, err); }
-
-/* ---- what frames are called ----------------------------------------------------------------------------------- */
-
-static bool label_frames(making *m, osp_arena *a, osp_frame_labels *out)
-{
-    if (!number_texts(m) || !number_nodes(m))
-        return false;
-    const uint32_t n = m->v->of->locations.n, nframe = n ? m->first[n] : 0;
-    osp_str *of_node = osp_new(&m->scratch, osp_str, m->n), *label = osp_new(a, osp_str, nframe);
-    uint32_t *first = osp_new(a, uint32_t, (size_t)n + 1);
-    if (!of_node || !label || !first)
-        return no_memory(m);
-    for (uint32_t i = 0; i < m->n; i++) {
-        osp_node node;
-        if (!describe(m, i, &node))
-            return false;
-        of_node[i] = osp_arena_str(a, node.label);
-        if (!of_node[i].p)
-            return no_memory(m);
-    }
-    for (uint32_t i = 0; i < nframe; i++)
-        label[i] = of_node[m->nodes[i]];
-    memcpy(first, m->first, ((size_t)n + 1) * sizeof *first);
-    *out = (osp_frame_labels){first, label};
-    return true;
-}
-
-bool osp_frame_labels_make(const osp_view *v, const osp_graph_opts *o, osp_arena *a, osp_frame_labels *out,
-                           osp_err *err)
-{
-    osp_graph none = {0};
-    osp_arena_init(&none.arena, SIZE_MAX / 2);
-    making m = {.v = v, .o = o, .g = &none, .err = err};
-    osp_arena_init(&m.scratch, SIZE_MAX / 2);
-    bool ok = label_frames(&m, a, out);
-    drop_making(&m);
-    osp_graph_drop(&none);
-    return ok;
 }
