@@ -120,7 +120,7 @@ static int cmd_convert(const osp_cli *cli)
 const osp_command osp_command_convert = {
     .name = "convert",
     .args = "IN OUT",
-    .summary = "a profile in another form; the ending of OUT says which",
+    .summary = "a profile in another form, as OUT ends",
     .examples = examples,
     .options = options,
     .run = cmd_convert,
