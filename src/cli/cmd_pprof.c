@@ -248,6 +248,7 @@ static bool options_of(const flags *f, const osp_profile *p, osp_report_opts *o,
     o->query.show = osp_str_from(f->show);
     o->query.show_from = osp_str_from(f->show_from);
     o->query.prune_from = osp_str_from(f->prune_from);
+    o->call_tree = f->call_tree;
     o->by_cum = f->cum;
     o->drop_negative = f->drop_negative;
     o->columns = f->columns;

@@ -2,65 +2,27 @@
 /* The call graph, by the rules of google/pprof's internal/graph and internal/report:
  *
  *   1. a node for each distinct (name, address, file, line, ...) that the granularity leaves, several a location
- *      where calls were inlined;
+ *      where calls were inlined; in a call tree, for each path of such;
  *   2. weights of all nodes; those below node_fraction go;
- *   3. sort; with node_count, the rest goes;
+ *   3. sort; with node_count, the rest goes (a picture counts tags as nodes);
  *   4. weights again over the nodes that stay, with edges: an edge over a node left out is residual, and a stack whose
- *      leaf was left out gives nobody a flat value; edges below edge_fraction go.
+ *      leaf was left out gives nobody a flat value; edges below edge_fraction go;
+ *   5. for a picture: residual edges go whose ends another path connects.
  *
  * Weights come from distinct stacks, so a sample's recursion is counted once by stamping nodes and edges with the
- * stack that last touched them. */
-#include "graph/graph.h"
+ * stack that last touched them. Nodes that add up to nothing are not shown, but their edges are. */
+#include "base/path.h"
+#include "graph/graph_internal.h"
 
-#include "base/buf.h"
-#include "base/hash.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 
-typedef struct {
-    uint32_t name, file, object; /* of texts; equal texts, equal numbers */
-    uint32_t no_padding;
-    uint64_t addr;
-    int64_t start_line, line, column;
-} node_key;
-
-typedef struct {
-    int64_t flat, cum, flat_divisor, cum_divisor;
-    uint32_t stamp;
-    bool kept;
-} tally;
-
-typedef struct {
-    uint64_t key; /* from << 32 | to, both + 1; 0 = free */
-    uint32_t edge;
-} edge_cell;
-
-typedef struct {
-    const osp_view *v;
-    const osp_graph_opts *o;
-    osp_graph *g;
-    osp_arena scratch;
-    osp_err *err;
-    osp_intern texts, keys;
-    uint32_t *name_of, *file_of, *object_of; /* by function, function, mapping: texts */
-    uint32_t *first;                         /* per location, n + 1 offsets into nodes[] */
-    uint32_t *nodes;                         /* innermost inline first */
-    tally *t;                                /* per node */
-    uint32_t n;
-    osp_edge *edge;
-    uint32_t *edge_stamp;
-    edge_cell *cell;
-    size_t nedge, edge_cap, stamp_cap, ncell;
-} making;
-
-static bool no_memory(making *m) { return osp_fail_memory(m->err, "making the call graph"); }
+bool osp_making_no_memory(osp_making *m) { return osp_fail_memory(m->err, "making the call graph"); }
 
 /* ---- nodes ---------------------------------------------------------------------------------------------------- */
 
-static uint32_t text_id(making *m, osp_str s) { return osp_intern_put(&m->texts, s, NULL); }
+static uint32_t text_id(osp_making *m, osp_str s) { return osp_intern_put(&m->texts, s, NULL); }
 
-static bool number_texts(making *m)
+static bool number_texts(osp_making *m)
 {
     const osp_profile *p = m->v->of;
     const osp_granularity by = m->o->granularity;
@@ -68,7 +30,7 @@ static bool number_texts(making *m)
     m->file_of = osp_new(&m->scratch, uint32_t, p->functions.n);
     m->object_of = osp_new(&m->scratch, uint32_t, p->mappings.n);
     if (!m->name_of || !m->file_of || !m->object_of || text_id(m, S("")) != 0)
-        return no_memory(m);
+        return osp_making_no_memory(m);
     bool ok = true;
     for (uint32_t i = 1; i < p->functions.n; i++) {
         if (by != OSP_BY_FILE)
@@ -83,15 +45,15 @@ static bool number_texts(making *m)
         m->object_of[i] = text_id(m, osp_text(p, p->mappings.row[i].file));
         ok &= m->object_of[i] != UINT32_MAX;
     }
-    return ok || no_memory(m);
+    return ok || osp_making_no_memory(m);
 }
 
-static node_key key_of(const making *m, uint32_t loc, const osp_line *line)
+static osp_node_key key_of(const osp_making *m, uint32_t loc, const osp_line *line)
 {
     const osp_profile *p = m->v->of;
     const osp_granularity by = m->o->granularity;
     const uint32_t object = m->object_of[p->locations.mapping[loc].i];
-    node_key k = {.addr = by == OSP_BY_ADDRESS ? p->locations.addr[loc] : 0};
+    osp_node_key k = {.addr = by == OSP_BY_ADDRESS ? p->locations.addr[loc] : 0};
     if (!line) {
         k.object = object;
         return k;
@@ -111,12 +73,12 @@ static node_key key_of(const making *m, uint32_t loc, const osp_line *line)
     return k;
 }
 
-static uint32_t node_id(making *m, const node_key *k)
+static uint32_t what_id(osp_making *m, const osp_node_key *k)
 {
     bool fresh;
     uint32_t id = osp_intern_put(&m->keys, (osp_str){(const char *)k, sizeof *k}, &fresh);
     if (id != UINT32_MAX && fresh) {
-        node_key *copy = osp_new(&m->scratch, node_key, 1);
+        osp_node_key *copy = osp_new(&m->scratch, osp_node_key, 1);
         if (!copy) {
             m->keys.text[id] = (osp_str){0};
             return UINT32_MAX;
@@ -127,106 +89,135 @@ static uint32_t node_id(making *m, const node_key *k)
     return id;
 }
 
-static bool number_nodes(making *m)
+static bool number_whats(osp_making *m)
 {
     const osp_view *v = m->v;
     const uint32_t n = v->of->locations.n;
     size_t most = (n ? v->first_line[n] : 0) + (size_t)n;
     m->first = osp_new(&m->scratch, uint32_t, (size_t)n + 1);
-    m->nodes = osp_new(&m->scratch, uint32_t, most);
-    if (!m->first || !m->nodes || most > UINT32_MAX)
-        return no_memory(m);
+    m->whats = osp_new(&m->scratch, uint32_t, most);
+    if (!m->first || !m->whats || most > UINT32_MAX)
+        return osp_making_no_memory(m);
     uint32_t at = 0;
     for (uint32_t l = 0; l < n; l++) {
         uint32_t from = v->first_line[l], to = v->first_line[l + 1];
         m->first[l] = at;
         for (uint32_t i = from; i < to || (i == from && i == to); i++) {
-            node_key k = key_of(m, l, from == to ? NULL : &v->line[i]);
-            uint32_t id = node_id(m, &k);
+            osp_node_key k = key_of(m, l, from == to ? NULL : &v->line[i]);
+            uint32_t id = what_id(m, &k);
             if (id == UINT32_MAX)
-                return no_memory(m);
-            m->nodes[at++] = id;
+                return osp_making_no_memory(m);
+            m->whats[at++] = id;
         }
     }
     m->first[n] = at;
-    m->n = m->keys.n;
-    m->t = osp_new(&m->scratch, tally, m->n);
-    return m->t || no_memory(m);
+    m->label = osp_new(&m->scratch, osp_str, m->keys.n);
+    return m->label || osp_making_no_memory(m);
+}
+
+/* ---- pairs and links ------------------------------------------------------------------------------------------ */
+
+static bool widen_pairs(osp_pairs *p)
+{
+    size_t ncell = p->ncell ? p->ncell * 2 : 1024;
+    osp_pair_cell *cell = calloc(ncell, sizeof *cell);
+    if (!cell)
+        return false;
+    for (size_t i = 0; i < p->ncell; i++) {
+        if (!p->cell[i].key)
+            continue;
+        size_t at = osp_hash_mix(p->cell[i].key, 0) & (ncell - 1);
+        while (cell[at].key)
+            at = (at + 1) & (ncell - 1);
+        cell[at] = p->cell[i];
+    }
+    free(p->cell);
+    p->cell = cell;
+    p->ncell = ncell;
+    return true;
+}
+
+uint32_t osp_pair_put(osp_pairs *p, uint32_t from, uint32_t to, uint32_t next, bool *fresh)
+{
+    if (p->n * 2 >= p->ncell && !widen_pairs(p))
+        return OSP_NONE;
+    const uint64_t key = (uint64_t)(uint32_t)(from + 1) << 32 | (uint32_t)(to + 1);
+    size_t at = osp_hash_mix(key, 0) & (p->ncell - 1);
+    while (p->cell[at].key && p->cell[at].key != key)
+        at = (at + 1) & (p->ncell - 1);
+    *fresh = !p->cell[at].key;
+    if (*fresh) {
+        p->cell[at] = (osp_pair_cell){key, next};
+        p->n++;
+    }
+    return p->cell[at].id;
+}
+
+void osp_pairs_clear(osp_pairs *p)
+{
+    if (p->ncell)
+        memset(p->cell, 0, p->ncell * sizeof *p->cell);
+    p->n = 0;
+}
+
+osp_link *osp_link_new(osp_making *m, uint32_t from, uint32_t to)
+{
+    void *links = m->link;
+    bool ok = m->nlink < OSP_NONE && osp_grow(&links, &m->link_cap, m->nlink + 1, sizeof *m->link);
+    m->link = links;
+    if (!ok)
+        return NULL;
+    m->link[m->nlink] = (osp_link){.e = {.from = from, .to = to, .inlined = true}, .stamp = OSP_NONE};
+    return &m->link[m->nlink++];
+}
+
+bool osp_links_by_end(osp_making *m, bool by_to, osp_link_lists *out)
+{
+    uint32_t *first = osp_new(&m->scratch, uint32_t, (size_t)m->n + 2),
+             *link = osp_new(&m->scratch, uint32_t, m->nlink);
+    if (!first || !link)
+        return osp_making_no_memory(m);
+    for (size_t i = 0; i < m->nlink; i++)
+        first[(by_to ? m->link[i].e.to : m->link[i].e.from) + 2] += !m->link[i].gone;
+    for (uint32_t i = 2; i < m->n + 2; i++)
+        first[i] += first[i - 1];
+    for (size_t i = 0; i < m->nlink; i++)
+        if (!m->link[i].gone)
+            link[first[(by_to ? m->link[i].e.to : m->link[i].e.from) + 1]++] = (uint32_t)i;
+    *out = (osp_link_lists){first, link};
+    return true;
 }
 
 /* ---- weights -------------------------------------------------------------------------------------------------- */
 
-static bool widen_cells(making *m)
+static bool weigh_edge(osp_making *m, uint32_t from, uint32_t to, uint32_t stack, bool residual, bool inlined)
 {
-    size_t ncell = m->ncell ? m->ncell * 2 : 1024;
-    edge_cell *cell = calloc(ncell, sizeof *cell);
-    if (!cell)
-        return false;
-    for (size_t i = 0; i < m->ncell; i++) {
-        if (!m->cell[i].key)
-            continue;
-        size_t at = osp_hash_mix(m->cell[i].key, 0) & (ncell - 1);
-        while (cell[at].key)
-            at = (at + 1) & (ncell - 1);
-        cell[at] = m->cell[i];
-    }
-    free(m->cell);
-    m->cell = cell;
-    m->ncell = ncell;
-    return true;
-}
-
-static osp_edge *edge_between(making *m, uint32_t from, uint32_t to, uint32_t **stamp)
-{
-    if (m->nedge * 2 >= m->ncell && !widen_cells(m))
-        return NULL;
-    uint64_t key = (uint64_t)(from + 1) << 32 | (to + 1);
-    size_t at = osp_hash_mix(key, 0) & (m->ncell - 1);
-    while (m->cell[at].key && m->cell[at].key != key)
-        at = (at + 1) & (m->ncell - 1);
-    if (!m->cell[at].key) {
-        void *edges = m->edge, *stamps = m->edge_stamp;
-        bool ok = m->nedge < UINT32_MAX && osp_grow(&edges, &m->edge_cap, m->nedge + 1, sizeof *m->edge);
-        m->edge = edges;
-        ok = ok && osp_grow(&stamps, &m->stamp_cap, m->nedge + 1, sizeof *m->edge_stamp);
-        m->edge_stamp = stamps;
-        if (!ok)
-            return NULL;
-        m->edge[m->nedge] = (osp_edge){.from = from, .to = to, .inlined = true};
-        m->edge_stamp[m->nedge] = UINT32_MAX;
-        m->cell[at] = (edge_cell){key, (uint32_t)m->nedge++};
-    }
-    *stamp = &m->edge_stamp[m->cell[at].edge];
-    return &m->edge[m->cell[at].edge];
-}
-
-static bool weigh_edge(making *m, uint32_t from, uint32_t to, uint32_t stack, bool residual, bool inlined)
-{
-    uint32_t *stamp;
-    osp_edge *e = edge_between(m, from, to, &stamp);
-    if (!e)
-        return no_memory(m);
-    if (*stamp == stack)
+    bool fresh;
+    uint32_t id = osp_pair_put(&m->pairs, from, to, (uint32_t)m->nlink, &fresh);
+    if (id == OSP_NONE || (fresh && !osp_link_new(m, from, to)))
+        return osp_making_no_memory(m);
+    osp_link *l = &m->link[id];
+    if (l->stamp == stack)
         return true;
-    *stamp = stack;
-    osp_add(&e->weight, m->v->weight[stack]);
-    osp_add(&e->divisor, m->v->divisor ? m->v->divisor[stack] : 0);
-    e->residual |= residual;
-    e->inlined &= inlined;
+    l->stamp = stack;
+    osp_add(&l->e.weight, m->v->weight[stack]);
+    osp_add(&l->e.divisor, m->v->divisor ? m->v->divisor[stack] : 0);
+    l->e.residual |= residual;
+    l->e.inlined &= inlined;
     return true;
 }
 
-static bool weigh_stack(making *m, uint32_t s, bool edges)
+static bool weigh_stack(osp_making *m, uint32_t s, bool edges)
 {
     const osp_view *v = m->v;
     const int64_t w = v->weight[s], dw = v->divisor ? v->divisor[s] : 0;
-    uint32_t parent = UINT32_MAX;
+    uint32_t parent = OSP_NONE;
     bool residual = false;
     for (uint32_t i = v->first[s + 1]; i > v->first[s]; i--) {
         const uint32_t loc = v->loc[i - 1].i, first = m->first[loc], last = m->first[loc + 1] - 1;
         for (uint32_t k = last + 1; k > first; k--) {
-            uint32_t n = m->nodes[k - 1];
-            tally *t = &m->t[n];
+            uint32_t n = m->whats[k - 1];
+            osp_tally *t = &m->t[n];
             if (!t->kept) {
                 residual = true;
                 continue;
@@ -236,243 +227,240 @@ static bool weigh_stack(making *m, uint32_t s, bool edges)
                 osp_add(&t->cum, w);
                 osp_add(&t->cum_divisor, dw);
             }
-            if (edges && parent != UINT32_MAX && parent != n && !weigh_edge(m, parent, n, s, residual, k - 1 != last))
+            if (edges && parent != OSP_NONE && parent != n && !weigh_edge(m, parent, n, s, residual, k - 1 != last))
                 return false;
             parent = n;
             residual = false;
         }
     }
-    if (parent != UINT32_MAX && !residual) {
+    if (parent != OSP_NONE && !residual) {
         osp_add(&m->t[parent].flat, w);
         osp_add(&m->t[parent].flat_divisor, dw);
     }
     return true;
 }
 
-static bool weigh(making *m, bool edges)
+static bool weigh(osp_making *m, bool edges)
 {
+    osp_pairs_clear(&m->pairs);
+    m->nlink = 0;
     for (uint32_t i = 0; i < m->n; i++)
-        m->t[i] = (tally){.stamp = UINT32_MAX, .kept = m->t[i].kept};
+        m->t[i] = (osp_tally){.stamp = OSP_NONE, .kept = m->t[i].kept};
     for (uint32_t s = 0; s < m->v->nstack; s++)
         if (m->v->live[s] && !weigh_stack(m, s, edges))
             return false;
     return true;
 }
 
-static bool shown(const making *m, const tally *t)
+static bool weigh_all(osp_making *m)
+{
+    if (m->o->call_tree)
+        return osp_tree_grow(m);
+    m->n = m->keys.n;
+    m->t = calloc(m->n ? m->n : 1, sizeof *m->t);
+    if (!m->t)
+        return osp_making_no_memory(m);
+    for (uint32_t i = 0; i < m->n; i++)
+        m->t[i].kept = true;
+    return weigh(m, false);
+}
+
+bool osp_is_shown(const osp_making *m, const osp_tally *t)
 {
     if (!t->kept || (t->flat == 0 && t->cum == 0))
         return false;
     return !m->o->drop_negative || !(t->flat < 0 || (t->flat == 0 && t->cum < 0));
 }
 
-/* ---- order ---------------------------------------------------------------------------------------------------- */
-
-static osp_str label_of(osp_arena *a, const osp_node *n)
+uint32_t osp_count_shown(const osp_making *m)
 {
-    char addr[24] = "", place[64] = "";
-    if (n->addr)
-        snprintf(addr, sizeof addr, "%016llx", (unsigned long long)n->addr);
-    if (n->line)
-        snprintf(place, sizeof place, n->column ? ":%lld:%lld" : ":%lld", (long long)n->line, (long long)n->column);
-    osp_str part[3] = {osp_str_from(addr), n->name, S("")};
-    if (n->line)
-        part[2] = osp_arena_fmt(a, "%.*s%s", STRF(n->file), place);
-    else if (n->file.n)
-        part[2] = n->file;
-    else if (n->name.n)
-        part[2] = S("");
-    else if (n->object.n)
-        part[2] = osp_arena_fmt(a, "[%.*s]", STRF(osp_path_base(n->object)));
-    else
-        part[2] = S("<unknown>");
-    return osp_arena_fmt(a, "%.*s%s%.*s%s%.*s", STRF(part[0]), part[0].n && (part[1].n || part[2].n) ? " " : "",
-                         STRF(part[1]), part[1].n && part[2].n ? " " : "", STRF(part[2]));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->n; i++)
+        n += osp_is_shown(m, &m->t[i]);
+    return n;
 }
 
-static int by_size(int64_t a, int64_t b)
+/* ---- trimming ------------------------------------------------------------------------------------------------- */
+
+static void choose_cutoffs(osp_making *m)
 {
-    a = osp_abs(a);
-    b = osp_abs(b);
-    return (a < b) - (a > b);
+    int64_t total = 0;
+    for (uint32_t i = 0; i < m->n; i++)
+        osp_add(&total, osp_is_shown(m, &m->t[i]) ? m->t[i].flat : 0);
+    m->node_cutoff = osp_abs(osp_int_of((double)total * m->o->node_fraction));
+    m->edge_cutoff = osp_abs(osp_int_of((double)total * m->o->edge_fraction));
 }
 
-/* The last resort, so that the order never depends on chance: the fields as Go prints the struct. */
-static int by_fields(const osp_node *a, const osp_node *b)
+/* Keep the nodes that weigh enough; true if some do not. */
+static bool drop_small(osp_making *m)
 {
-    int c = osp_str_cmp(a->name, b->name);
-    char x[2][96];
-    if (c)
-        return c;
-    const osp_node *n[2] = {a, b};
-    for (int i = 0; i < 2; i++)
-        snprintf(x[i], sizeof x[i], "%lld %lld %lld", (long long)n[i]->start_line, (long long)n[i]->line,
-                 (long long)n[i]->column);
-    c = (a->addr > b->addr) - (a->addr < b->addr);
-    c = c ? c : osp_str_cmp(a->file, b->file);
-    c = c ? c : strcmp(x[0], x[1]);
-    return c ? c : osp_str_cmp(a->object, b->object);
+    if (m->node_cutoff <= 0)
+        return false;
+    const uint32_t before = osp_count_shown(m);
+    uint32_t after = 0;
+    for (uint32_t i = 0; i < m->n; i++)
+        after += osp_is_shown(m, &m->t[i]) && osp_abs(m->t[i].cum) >= m->node_cutoff;
+    m->g->dropped_nodes = before - after;
+    if (before == after) /* then nothing is left out, not even nodes that add up to 0 */
+        return false;
+    for (uint32_t i = 0; i < m->n; i++) {
+        const bool is_shown = osp_is_shown(m, &m->t[i]);
+        if (is_shown || !m->o->call_tree) /* of a tree, only what is shown can be cut */
+            m->t[i].kept = is_shown && osp_abs(m->t[i].cum) >= m->node_cutoff;
+    }
+    return true;
 }
 
-static int by_flat(const void *x, const void *y)
+static void keep_first(osp_making *m, uint32_t n)
 {
-    const osp_node *a = x, *b = y;
-    int c = by_size(a->flat, b->flat);
-    c = c ? c : osp_str_cmp(a->label, b->label);
-    c = c ? c : by_size(a->cum, b->cum);
-    return c ? c : by_fields(a, b);
+    if (!m->o->call_tree)
+        for (uint32_t i = 0; i < m->n; i++)
+            m->t[i].kept = false;
+    for (uint32_t i = 0; i < m->nrank; i++)
+        m->t[m->rank[i].id].kept = i < n;
 }
 
-static int by_cum(const void *x, const void *y)
+static uint32_t drop_small_edges(osp_making *m)
 {
-    const osp_node *a = x, *b = y;
-    int c = by_size(a->cum, b->cum);
-    c = c ? c : osp_str_cmp(a->label, b->label);
-    c = c ? c : by_size(a->flat, b->flat);
-    return c ? c : by_fields(a, b);
+    uint32_t n = 0;
+    for (size_t i = 0; i < m->nlink; i++) {
+        osp_link *l = &m->link[i];
+        if (!l->gone && osp_is_shown(m, &m->t[l->e.to]) && osp_abs(l->e.weight) < m->edge_cutoff) {
+            l->gone = true;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Limit the nodes to node_count. */
+static bool choose_nodes(osp_making *m)
+{
+    uint32_t most = m->o->node_count < m->nrank ? m->o->node_count : m->nrank;
+    drop_small_edges(m);
+    if (m->o->visual && (!osp_tags_weigh(m, most) || !osp_tags_fit(m, most, &most)))
+        return false;
+    if (most == m->nrank)
+        return m->o->visual || m->o->call_tree || weigh(m, true);
+    keep_first(m, most);
+    return (m->o->call_tree ? osp_tree_contract(m) : weigh(m, true)) && osp_rank(m);
 }
 
 /* ---- the graph ------------------------------------------------------------------------------------------------ */
 
-/* The nodes that are shown, sorted; id[] says which of ours each is. */
-typedef struct {
-    osp_node node;
-    uint32_t id;
-} ranked;
-
-static uint32_t count_shown(const making *m)
+/* The nodes that are shown, and after them the ghosts: the other ends of their edges. */
+static bool lay_out_nodes(osp_making *m, uint32_t *place)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < m->n; i++)
-        n += shown(m, &m->t[i]);
-    return n;
-}
-
-static bool rank(making *m, ranked **out, uint32_t *n)
-{
-    *n = count_shown(m);
-    ranked *r = osp_new(&m->scratch, ranked, *n);
-    if (!r)
-        return no_memory(m);
-    for (uint32_t i = 0, k = 0; i < m->n; i++) {
-        const tally *t = &m->t[i];
-        if (!shown(m, t))
-            continue;
-        node_key key;
-        memcpy(&key, m->keys.text[i].p, sizeof key);
-        r[k].id = i;
-        r[k].node = (osp_node){
-            .name = m->texts.text[key.name],
-            .file = m->texts.text[key.file],
-            .object = m->texts.text[key.object],
-            .addr = key.addr,
-            .start_line = key.start_line,
-            .line = key.line,
-            .column = key.column,
-            .flat = t->flat,
-            .cum = t->cum,
-            .flat_divisor = t->flat_divisor,
-            .cum_divisor = t->cum_divisor,
-        };
-        r[k].node.label = label_of(&m->g->arena, &r[k].node);
-        if (!r[k++].node.label.p)
-            return no_memory(m);
+    osp_graph *g = m->g;
+    uint32_t n = m->nrank;
+    for (uint32_t i = 0; i < n; i++)
+        place[m->rank[i].id] = i + 1;
+    for (size_t i = 0; i < m->nlink; i++) {
+        const osp_edge *e = &m->link[i].e;
+        const uint32_t other = place[e->from] ? e->to : e->from;
+        if (!m->link[i].gone && !place[other] && (osp_is_shown(m, &m->t[e->from]) || osp_is_shown(m, &m->t[e->to])))
+            place[other] = ++n;
     }
-    qsort(r, *n, sizeof *r, m->o->by_cum ? by_cum : by_flat);
-    *out = r;
+    g->node = osp_new(&g->arena, osp_node, n);
+    if (!g->node)
+        return osp_making_no_memory(m);
+    g->nnode = m->nrank;
+    g->nghost = n - m->nrank;
+    for (uint32_t i = 0; i < m->n; i++)
+        if (place[i] && !osp_node_of(m, i, &g->node[place[i] - 1]))
+            return false;
     return true;
 }
 
-static bool lay_out(making *m, const ranked *r, uint32_t n, int64_t edge_cutoff)
+static bool lay_out_edges(osp_making *m, const uint32_t *place)
 {
     osp_graph *g = m->g;
-    uint32_t *place = osp_new(&m->scratch, uint32_t, m->n);
-    g->node = osp_new(&g->arena, osp_node, n);
-    g->edge = osp_new(&g->arena, osp_edge, m->nedge);
-    if (!place || !g->node || !g->edge)
-        return no_memory(m);
-    for (uint32_t i = 0; i < n; i++) {
-        g->node[i] = r[i].node;
-        place[r[i].id] = i + 1;
-    }
-    g->nnode = n;
-    for (size_t i = 0; i < m->nedge; i++) {
-        osp_edge e = m->edge[i];
-        if (!place[e.to])
-            continue;
-        if (osp_abs(e.weight) < edge_cutoff) {
-            g->dropped_edges++;
-            continue;
-        }
-        osp_node *to = &g->node[place[e.to] - 1];
-        *(e.inlined ? &to->in_inlined : &to->in_called) += 1;
-        if (!place[e.from])
+    g->edge = osp_new(&g->arena, osp_edge, m->nlink);
+    if (!g->edge)
+        return osp_making_no_memory(m);
+    for (size_t i = 0; i < m->nlink; i++) {
+        osp_edge e = m->link[i].e;
+        if (m->link[i].gone || !place[e.from] || !place[e.to])
             continue;
         e.from = place[e.from] - 1;
         e.to = place[e.to] - 1;
+        if (e.from >= g->nnode && e.to >= g->nnode)
+            continue;
+        osp_node *to = &g->node[e.to];
+        *(e.inlined ? &to->in_inlined : &to->in_called) += 1;
         g->edge[g->nedge++] = e;
     }
     return true;
 }
 
-static bool make(making *m)
+static int by_node(const void *x, const void *y)
+{
+    const osp_tag *a = x, *b = y;
+    int c = (a->node > b->node) - (a->node < b->node);
+    c = c ? c : a->numeric - b->numeric;
+    c = c ? c : osp_str_cmp(a->label, b->label);
+    return c ? c : osp_str_cmp(a->name, b->name);
+}
+
+static bool lay_out_tags(osp_making *m, const uint32_t *place)
+{
+    osp_graph *g = m->g;
+    g->tag = osp_new(&g->arena, osp_tag, m->ntag);
+    if (!g->tag)
+        return osp_making_no_memory(m);
+    for (size_t i = 0; i < m->ntag; i++)
+        if (osp_is_shown(m, &m->t[m->tag[i].node])) {
+            g->tag[g->ntag] = m->tag[i];
+            g->tag[g->ntag++].node = place[m->tag[i].node] - 1;
+        }
+    qsort(g->tag, g->ntag, sizeof *g->tag, by_node);
+    for (size_t i = 0; i < g->ntag; i++) {
+        osp_node *n = &g->node[g->tag[i].node];
+        if (n->ntag++ == 0)
+            n->first_tag = i;
+    }
+    return true;
+}
+
+static bool make(osp_making *m)
 {
     const osp_graph_opts *o = m->o;
-    if (!number_texts(m) || !number_nodes(m))
+    if (!number_texts(m) || !number_whats(m) || !weigh_all(m))
         return false;
-    for (uint32_t i = 0; i < m->n; i++)
-        m->t[i].kept = true;
-    if (!weigh(m, false))
+    choose_cutoffs(m);
+    const bool cut = drop_small(m), edges = o->visual || o->node_count == 0;
+    if (o->call_tree ? cut && !osp_tree_contract(m) : (cut || edges) && !weigh(m, edges))
         return false;
-    int64_t total = 0;
-    for (uint32_t i = 0; i < m->n; i++)
-        osp_add(&total, shown(m, &m->t[i]) ? m->t[i].flat : 0);
-    const int64_t node_cutoff = osp_abs(osp_int_of((double)total * o->node_fraction));
-    const int64_t edge_cutoff = osp_abs(osp_int_of((double)total * o->edge_fraction));
-    if (node_cutoff > 0) {
-        uint32_t before = count_shown(m);
-        for (uint32_t i = 0; i < m->n; i++)
-            m->t[i].kept = shown(m, &m->t[i]) && osp_abs(m->t[i].cum) >= node_cutoff;
-        uint32_t after = 0;
-        for (uint32_t i = 0; i < m->n; i++)
-            after += m->t[i].kept;
-        m->g->dropped_nodes = before - after;
-        if (before == after) /* nothing to trim: then nothing is left out, not even nodes that add up to 0 */
-            for (uint32_t i = 0; i < m->n; i++)
-                m->t[i].kept = true;
-    }
-    ranked *r;
-    uint32_t n;
-    bool last = o->node_count == 0;
-    if (!weigh(m, last) || !rank(m, &r, &n))
+    if (!osp_rank(m))
         return false;
-    m->g->norig = n;
-    if (!last) {
-        if (n > o->node_count) {
-            for (uint32_t i = 0; i < m->n; i++)
-                m->t[i].kept = false;
-            for (uint32_t i = 0; i < o->node_count; i++)
-                m->t[r[i].id].kept = true;
-        }
-        if (!weigh(m, true) || !rank(m, &r, &n))
-            return false;
-    }
-    return lay_out(m, r, n, edge_cutoff);
+    m->g->norig = m->nrank;
+    if (o->node_count ? !choose_nodes(m) : o->visual && !osp_tags_weigh(m, m->nrank))
+        return false;
+    m->g->dropped_edges = drop_small_edges(m);
+    if (o->visual && !osp_remove_redundant(m))
+        return false;
+    uint32_t *place = osp_new(&m->scratch, uint32_t, m->n);
+    if (!place)
+        return osp_making_no_memory(m);
+    return lay_out_nodes(m, place) && lay_out_edges(m, place) && lay_out_tags(m, place);
 }
 
 bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err)
 {
     *out = (osp_graph){0};
     osp_arena_init(&out->arena, SIZE_MAX / 2);
-    making m = {.v = v, .o = o, .g = out, .err = err};
+    osp_making m = {.v = v, .o = o, .g = out, .err = err};
     osp_arena_init(&m.scratch, SIZE_MAX / 2);
     bool ok = make(&m);
     osp_arena_drop(&m.scratch);
     osp_intern_drop(&m.texts);
     osp_intern_drop(&m.keys);
-    free(m.edge);
-    free(m.edge_stamp);
-    free(m.cell);
+    free(m.t);
+    free(m.link);
+    free(m.pairs.cell);
+    free(m.tree.what);
+    free(m.tree.parent);
+    free(m.tag);
     if (!ok)
         osp_graph_drop(out);
     return ok;

@@ -16,10 +16,23 @@ typedef struct osp_node {
     /* Sums over samples; with mean, divide by the divisors: osp_mean(). cum counts a sample once. */
     int64_t flat, cum, flat_divisor, cum_divisor;
     uint32_t in_inlined, in_called; /* kept edges into it: calls that were inlined, and other calls */
+    size_t first_tag, ntag;         /* in tag[]; only with visual */
 } osp_node;
 
+/* Samples of a node by their labels. First come a node's tags for all text labels of a sample together, by label; then
+ * those for its number called "bytes", by label and name. Without text labels there is no tag of the first kind. */
+typedef struct osp_tag {
+    uint32_t node;
+    bool numeric;
+    osp_str label; /* "key:text" of all text labels, with a backslash and an n between them */
+    osp_str name;  /* of a numeric tag: the number as it is printed; numbers that look alike are one */
+    osp_str unit;
+    int64_t value; /* the first of these numbers */
+    int64_t flat, cum, flat_divisor, cum_divisor;
+} osp_tag;
+
 typedef struct osp_edge {
-    uint32_t from, to; /* indices into node[]: caller, callee */
+    uint32_t from, to; /* indices into node[]: caller, callee; one of them may be a ghost */
     int64_t weight, divisor;
     bool residual; /* goes over nodes that were left out */
     bool inlined;
@@ -34,16 +47,25 @@ typedef struct osp_graph_opts {
     double node_fraction, edge_fraction; /* leave out what is smaller than this part of the total */
     uint32_t node_count;                 /* keep so many nodes; 0 = all */
     osp_str trim_path, source_path;      /* colon lists: prefixes of file names to cut, directories of sources */
+    bool call_tree;                      /* a node for each path, not one for all */
+    /* For a picture: sorted by how much a node tells, few edges, tags. The view needs its rows for these, if the profile has
+     * labels; value is the query's. A tag's number is printed in the unit tag_unit. */
+    bool visual;
+    uint32_t value;
+    osp_str tag_unit;
 } osp_graph_opts;
 
 typedef struct osp_graph {
     osp_arena arena;
     uint32_t nnode, nedge;
-    osp_node *node; /* sorted */
+    uint32_t nghost; /* nodes after the others that add up to nothing, or are negative and dropped: not shown, but met */
+    osp_node *node;  /* sorted */
     osp_edge *edge;
+    osp_tag *tag; /* by node */
+    size_t ntag;
     uint32_t norig;         /* nodes before node_count */
     uint32_t dropped_nodes; /* by node_fraction */
-    uint32_t dropped_edges; /* by edge_fraction */
+    uint32_t dropped_edges; /* by edge_fraction, in the last step alone, as the peer counts them */
 } osp_graph;
 
 bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err) OSP_CHECKED;

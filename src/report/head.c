@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report/head.h"
+#include "base/path.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -130,42 +131,69 @@ void osp_shown_choose(osp_shown *s, const osp_graph *g, int64_t total)
 
 /* ---- head lines ----------------------------------------------------------------------------------------------- */
 
-static void time_line(int64_t time_ns, osp_buf *out)
+static bool time_line(int64_t time_ns, osp_buf *out)
 {
     int64_t s = time_ns / 1000000000 - (time_ns % 1000000000 < 0);
     time_t t = (time_t)s;
     struct tm tm;
     char text[64];
-    if (localtime_r(&t, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %Z", &tm))
-        osp_buf_fmt(out, "Time: %s\n", text);
+    bool ok = localtime_r(&t, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %Z", &tm);
+    if (ok)
+        osp_buf_fmt(out, "Time: %s", text);
+    return ok;
 }
 
-void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
-                            osp_buf *out)
+static osp_str main_file(const osp_profile *p, const osp_report_opts *o)
+{
+    return p->mappings.n > 1 && o->main_file.n == 0 ? osp_text(p, p->mappings.row[1].file) : o->main_file;
+}
+
+osp_str osp_main_name(const osp_profile *p, const osp_report_opts *o)
+{
+    osp_str file = main_file(p, o);
+    return file.n ? osp_path_base(file) : file;
+}
+
+/* Ends a line; the first says where. */
+static void end_line(osp_buf *out, size_t *first)
+{
+    if (*first == SIZE_MAX)
+        *first = out->n;
+    osp_buf_byte(out, '\n');
+}
+
+static void profile_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
+                          osp_buf *out, size_t *first)
 {
     char text[OSP_SHOWN_MAX], more[OSP_SHOWN_MAX];
-    osp_str file = o->main_file;
-    if (p->mappings.n > 1 && file.n == 0)
-        file = osp_text(p, p->mappings.row[1].file);
-    if (file.n)
-        osp_buf_fmt(out, "File: %.*s\n", STRF(osp_path_base(file)));
-    if (p->mappings.n > 1 && p->mappings.row[1].build_id.i)
-        osp_buf_fmt(out, "Build ID: %.*s\n", STRF(osp_text(p, p->mappings.row[1].build_id)));
+    osp_str file = main_file(p, o);
+    if (file.n) {
+        osp_buf_fmt(out, "File: %.*s", STRF(osp_path_base(file)));
+        end_line(out, first);
+    }
+    if (p->mappings.n > 1 && p->mappings.row[1].build_id.i) {
+        osp_buf_fmt(out, "Build ID: %.*s", STRF(osp_text(p, p->mappings.row[1].build_id)));
+        end_line(out, first);
+    }
     for (uint32_t i = 0; i < p->comments.n; i++) {
         osp_str c = osp_text(p, p->comments.text[i]);
         if (!osp_str_starts(c, S("#"))) {
             osp_buf_add(out, c);
-            osp_buf_byte(out, '\n');
+            end_line(out, first);
         }
     }
     osp_str type = osp_text(p, p->values.type[o->query.value].type);
-    if (type.n || o->query.mean)
-        osp_buf_fmt(out, "Type: %s%.*s\n", o->query.mean ? "mean_" : "", STRF(type));
+    if (type.n || o->query.mean) {
+        osp_buf_fmt(out, "Type: %s%.*s", o->query.mean ? "mean_" : "", STRF(type));
+        end_line(out, first);
+    }
     osp_str url = osp_text(p, p->doc_url);
-    if (url.n)
-        osp_buf_fmt(out, "Doc: %.*s\n", STRF(url));
-    if (p->time_ns)
-        time_line(p->time_ns, out);
+    if (url.n) {
+        osp_buf_fmt(out, "Doc: %.*s", STRF(url));
+        end_line(out, first);
+    }
+    if (p->time_ns && time_line(p->time_ns, out))
+        end_line(out, first);
     if (p->duration_ns) {
         osp_str u;
         double ns = osp_scale(total, s->from, S("nanoseconds"), &u);
@@ -174,25 +202,42 @@ void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, cons
         osp_buf_fmt(out, "Total samples = %s ", osp_shown_text(s, total, text, sizeof text));
         if (osp_str_eq(u, S("ns")) && ns != 0)
             osp_buf_fmt(out, "(%s)", osp_percent(osp_int_of(ns), p->duration_ns, more, sizeof more));
-        osp_buf_byte(out, '\n');
+        end_line(out, first);
     }
 }
 
-static void filter_lines(const osp_report_opts *o, osp_buf *out)
+void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
+                            osp_buf *out)
+{
+    size_t first = SIZE_MAX;
+    profile_lines(p, o, s, total, out, &first);
+}
+
+static void filter_lines(const osp_report_opts *o, osp_buf *out, size_t *first)
 {
     const osp_query *q = &o->query;
     const struct {
         const char *name;
         osp_str value;
     } filter[] = {
-        {"focus", q->focus}, {"ignore", q->ignore}, {"hide", q->hide}, {"show", q->show}, {"show_from", q->show_from},
+        {"focus", q->focus},
+        {"ignore", q->ignore},
+        {"hide", q->hide},
+        {"show", q->show},
+        {"show_from", q->show_from},
+        {"tagfocus", q->tag_focus},
+        {"tagignore", q->tag_ignore},
+        {"tagshow", q->tag_show},
+        {"taghide", q->tag_hide},
     };
     bool any = false;
     for (size_t i = 0; i < sizeof filter / sizeof *filter; i++) {
         if (filter[i].value.n == 0)
             continue;
-        if (!any)
-            osp_buf_add(out, S("Active filters:\n"));
+        if (!any) {
+            osp_buf_add(out, S("Active filters:"));
+            end_line(out, first);
+        }
         any = true;
         size_t room = 80 - strlen(filter[i].name) - 1;
         bool cut = filter[i].value.n > room;
@@ -203,26 +248,54 @@ static void filter_lines(const osp_report_opts *o, osp_buf *out)
 
 static osp_str left_trimmed(const char *text) { return osp_str_trim(osp_str_from(text)); }
 
-void osp_graph_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
-                          const osp_graph *g, osp_buf *out)
+/* "Dropped 2 nodes (cum <= 3s)" */
+static void dropped_line(uint32_t n, const char *what, const char *by, int64_t below, const osp_shown *s,
+                         osp_buf *out)
+{
+    char text[OSP_SHOWN_MAX];
+    if (n)
+        osp_buf_fmt(out, "Dropped %u %s%s (%s <= %s)\n", n, what, n > 1 ? "s" : "", by,
+                    osp_shown_text(s, osp_abs(below), text, sizeof text));
+}
+
+static void graph_lines(const osp_report_opts *o, const osp_shown *s, int64_t total, const osp_graph *g,
+                        bool of_edges, osp_buf *out, size_t *first)
 {
     char text[OSP_SHOWN_MAX], percent[32];
     int64_t shown = 0;
     for (uint32_t i = 0; i < g->nnode; i++)
         osp_add(&shown, osp_mean(g->node[i].flat, g->node[i].flat_divisor));
-    if (!o->compact_labels)
-        osp_profile_head_lines(p, o, s, total, out);
-    filter_lines(o, out);
+    filter_lines(o, out, first);
     osp_buf_fmt(out, "Showing nodes accounting for %s, ", osp_shown_text(s, shown, text, sizeof text));
     osp_buf_fmt(out, "%.*s of ", STRF(left_trimmed(osp_percent(shown, total, percent, sizeof percent))));
-    osp_buf_fmt(out, "%s total\n", osp_shown_text(s, total, text, sizeof text));
+    osp_buf_fmt(out, "%s total", osp_shown_text(s, total, text, sizeof text));
+    end_line(out, first);
     if (total == 0)
         return;
-    if (g->dropped_nodes)
-        osp_buf_fmt(out, "Dropped %u node%s (cum <= %s)\n", g->dropped_nodes, g->dropped_nodes > 1 ? "s" : "",
-                    osp_shown_text(s, osp_abs(osp_int_of((double)total * o->node_fraction)), text, sizeof text));
+    dropped_line(g->dropped_nodes, "node", "cum", osp_int_of((double)total * o->node_fraction), s, out);
+    if (of_edges)
+        dropped_line(g->dropped_edges, "edge", "freq", osp_int_of((double)total * o->edge_fraction), s, out);
     if (g->nnode > 0 && g->nnode < g->norig)
         osp_buf_fmt(out, "Showing top %u nodes out of %u\n", g->nnode, g->norig);
+}
+
+void osp_graph_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
+                          const osp_graph *g, osp_buf *out)
+{
+    size_t first = SIZE_MAX;
+    if (!o->compact_labels)
+        profile_lines(p, o, s, total, out, &first);
+    graph_lines(o, s, total, g, false, out, &first);
+}
+
+size_t osp_legend_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
+                        const osp_graph *g, osp_buf *out)
+{
+    size_t first = SIZE_MAX;
+    profile_lines(p, o, s, total, out, &first);
+    graph_lines(o, s, total, g, true, out, &first);
+    osp_buf_add(out, S("\nSee https://git.io/JfYMW for how to read the graph\n"));
+    return first;
 }
 
 osp_graph_opts osp_graph_opts_of(const osp_report_opts *o)
@@ -238,5 +311,6 @@ osp_graph_opts osp_graph_opts_of(const osp_report_opts *o)
         .node_count = o->node_count < UINT32_MAX ? (uint32_t)o->node_count : 0,
         .trim_path = o->trim_path,
         .source_path = o->source_path,
+        .value = o->query.value,
     };
 }

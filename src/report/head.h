@@ -28,6 +28,13 @@ void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, cons
 void osp_graph_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
                           const osp_graph *g, osp_buf *out);
 
+/* Those of a picture: no matter how compact, with edges left out, and where to learn to read it. How long the first is. */
+size_t osp_legend_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
+                        const osp_graph *g, osp_buf *out);
+
+/* The file name of the main binary, "" if there is none. */
+osp_str osp_main_name(const osp_profile *p, const osp_report_opts *o);
+
 /* The graph options of a report. */
 osp_graph_opts osp_graph_opts_of(const osp_report_opts *o);
 

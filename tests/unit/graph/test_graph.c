@@ -49,7 +49,7 @@ static const char *graph_of(const osp_graph_opts *o)
     osp_view v;
     osp_graph g;
     assert_non_null(p);
-    assert_true(osp_view_make(p, &(osp_query){0}, &v, &err));
+    assert_true(osp_view_make(p, &(osp_query){.rows = true}, &v, &err));
     assert_true(osp_graph_make(&v, o, &g, &err));
     for (uint32_t i = 0; i < g.nnode; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "%.*s %lld/%lld(%u,%u) ", STRF(g.node[i].label),
@@ -59,6 +59,10 @@ static const char *graph_of(const osp_graph_opts *o)
         n += (size_t)snprintf(text + n, sizeof text - n, "%.*s>%.*s %lld%s%s ", STRF(g.node[g.edge[i].from].name),
                               STRF(g.node[g.edge[i].to].name), (long long)g.edge[i].weight,
                               g.edge[i].residual ? "~" : "", g.edge[i].inlined ? "^" : "");
+    for (size_t i = 0; i < g.ntag; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%.*s:[%.*s][%.*s] %lld/%lld ",
+                              STRF(g.node[g.tag[i].node].name), STRF(g.tag[i].label), STRF(g.tag[i].name),
+                              (long long)g.tag[i].flat, (long long)g.tag[i].cum);
     snprintf(text + n, sizeof text - n, "-%u-%u/%u", g.dropped_nodes, g.dropped_edges, g.norig);
     osp_graph_drop(&g);
     osp_view_drop(&v);
@@ -117,12 +121,89 @@ static void what_adds_up_to_nothing_is_no_node(void **state)
     start();
     add("main a", 5);
     add("main a b", -5);
-    assert_string_equal(graph_of(&(osp_graph_opts){0}), "a 5/0(1,0) b -5/-5(1,0) a>b -5 -0-0/2");
+    assert_string_equal(graph_of(&(osp_graph_opts){0}), "a 5/0(1,0) b -5/-5(1,0) main>a 0 a>b -5 -0-0/2");
     start();
     add("main a", 5);
     add("main b", -3);
     assert_string_equal(graph_of(&(osp_graph_opts){.drop_negative = true}),
-                        "a 5/5(1,0) main 0/2(0,0) main>a 5 -0-0/2");
+                        "a 5/5(1,0) main 0/2(0,0) main>a 5 main>b -3 -0-0/2");
+}
+
+/* A picture sorts by entropy: a only passes on what it gets. */
+static void residual_edges_go_where_another_path_leads(void **state)
+{
+    (void)state;
+    start();
+    add("main a b", 50);
+    add("main x b", 4);
+    assert_string_equal(graph_of(&(osp_graph_opts){.visual = true, .node_fraction = 0.1}),
+                        "b 54/54(1,0) main 0/54(0,0) a 0/50(1,0) main>a 50 a>b 50 -1-0/3");
+    start();
+    add("main a", 50);
+    add("main x b", 40);
+    add("main x", 1);
+    assert_string_equal(graph_of(&(osp_graph_opts){.visual = true, .node_count = 3}),
+                        "main 0/91(0,0) a 50/50(1,0) b 40/40(1,0) main>a 50 main>b 40~ -0-0/4");
+}
+
+static void a_call_tree_has_a_node_for_each_path(void **state)
+{
+    (void)state;
+    start();
+    add("main a leaf", 5);
+    add("main b leaf", 3);
+    add("main b leaf leaf", 2);
+    assert_string_equal(graph_of(&(osp_graph_opts){.visual = true, .call_tree = true}),
+                        "main 0/10(0,0) leaf 5/5(1,0) leaf 3/5(1,0) leaf 2/2(1,0) a 0/5(1,0) b 0/5(1,0) "
+                        "main>a 5 a>leaf 5 main>b 5 b>leaf 5 leaf>leaf 2 -0-0/6");
+    start();
+    add("main a leaf", 50);
+    add("main b leaf", 3);
+    add("root b leaf", 40);
+    assert_string_equal(graph_of(&(osp_graph_opts){.visual = true, .call_tree = true, .node_count = 3}),
+                        "leaf 40/40(0,0) leaf 50/50(1,0) main 0/53(0,0) main>leaf 50~ -0-0/8");
+}
+
+static void label(osp_label *l, const char *key, const char *text, int64_t number)
+{
+    *l = (osp_label){.key = osp_builder_string(builder, osp_str_from(key)), .num = number};
+    if (text)
+        l->str = osp_builder_string(builder, osp_str_from(text));
+}
+
+/* A sample of main>leaf with two labels. */
+static void add_labelled(const char *text, int64_t bytes, int64_t value)
+{
+    osp_location_id loc[2] = {at("leaf"), at("main")};
+    osp_label l[4];
+    label(&l[0], "who", text, 0);
+    label(&l[1], "bytes", NULL, bytes);
+    label(&l[2], "day", "1", 0);
+    label(&l[3], "size", NULL, 7);
+    osp_labelset_id set = osp_builder_labels(builder, l, 4);
+    osp_builder_sample(builder, osp_builder_stack(builder, loc, 2), set, &value, 0);
+}
+
+static void tags_are_texts_together_and_numbers_that_look_alike(void **state)
+{
+    (void)state;
+    start();
+    add_labelled("x", 4000, 5);
+    add_labelled("x", 4001, 6);
+    add_labelled("y", 9000, 7);
+    assert_string_equal(graph_of(&(osp_graph_opts){.visual = true, .tag_unit = S("kB")}),
+                        "leaf 18/18(1,0) main 0/18(0,0) main>leaf 18 "
+                        "leaf:[day:1\\nwho:x][] 11/11 leaf:[day:1\\nwho:y][] 7/7 "
+                        "leaf:[day:1\\nwho:x][3.91kB] 11/11 leaf:[day:1\\nwho:y][8.79kB] 7/7 "
+                        "main:[day:1\\nwho:x][] 0/11 main:[day:1\\nwho:y][] 0/7 "
+                        "main:[day:1\\nwho:x][3.91kB] 0/11 main:[day:1\\nwho:y][8.79kB] 0/7 -0-0/2");
+    start();
+    add_labelled("x", 4000, 5);
+    add_labelled("y", 9000, 700);
+    /* a place for the leaf and its four tags are more than three places: no room for main */
+    assert_string_equal(
+        graph_of(&(osp_graph_opts){.visual = true, .tag_unit = S("kB"), .node_count = 3, .node_fraction = 0.1}),
+        "leaf 705/705(0,0) leaf:[day:1\\nwho:y][] 700/700 leaf:[day:1\\nwho:y][8.79kB] 700/700 -0-0/2");
 }
 
 static void too_little_memory_is_an_error_at_every_step(void **state)
@@ -130,21 +211,30 @@ static void too_little_memory_is_an_error_at_every_step(void **state)
     (void)state;
     start();
     add("main f g f g", 10);
+    add("main g", 9);
+    add_labelled("x", 4000, 20);
     osp_profile *p = osp_builder_finish(builder, &err);
     osp_view v;
-    assert_true(osp_view_make(p, &(osp_query){0}, &v, &err));
-    bool done = false;
-    for (long n = 0; n < 100 && !done; n++) {
-        osp_graph g;
-        osp_arena_fail_after(n);
-        done = osp_graph_make(&v, &(osp_graph_opts){.granularity = OSP_BY_LINE}, &g, &err);
-        osp_arena_fail_after(-1);
-        if (done)
-            osp_graph_drop(&g);
-        else
-            assert_int_equal(err.code, OSP_ELIMIT);
+    assert_true(osp_view_make(p, &(osp_query){.rows = true}, &v, &err));
+    const osp_graph_opts kind[] = {
+        {.granularity = OSP_BY_LINE},
+        {.visual = true, .tag_unit = S("kB"), .node_count = 2},
+        {.visual = true, .tag_unit = S("kB"), .node_count = 3, .call_tree = true},
+    };
+    for (size_t k = 0; k < sizeof kind / sizeof *kind; k++) {
+        bool done = false;
+        for (long n = 0; n < 300 && !done; n++) {
+            osp_graph g;
+            osp_arena_fail_after(n);
+            done = osp_graph_make(&v, &kind[k], &g, &err);
+            osp_arena_fail_after(-1);
+            if (done)
+                osp_graph_drop(&g);
+            else
+                assert_int_equal(err.code, OSP_ELIMIT);
+        }
+        assert_true(done);
     }
-    assert_true(done);
     osp_view_drop(&v);
     osp_profile_drop(p);
 }
@@ -156,6 +246,9 @@ int main(void)
         cmocka_unit_test(inlined_calls_are_marked_until_one_is_not),
         cmocka_unit_test(small_nodes_go_and_edges_over_them_are_residual),
         cmocka_unit_test(what_adds_up_to_nothing_is_no_node),
+        cmocka_unit_test(residual_edges_go_where_another_path_leads),
+        cmocka_unit_test(a_call_tree_has_a_node_for_each_path),
+        cmocka_unit_test(tags_are_texts_together_and_numbers_that_look_alike),
         cmocka_unit_test(too_little_memory_is_an_error_at_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
