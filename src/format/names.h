@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* format/names.h: what readers of forms with names instead of addresses share: frames known by their text, stacks put
+ * together, lines counted, samples of several events. */
+#ifndef OSP_FORMAT_NAMES_H
+#define OSP_FORMAT_NAMES_H
+
+#include "base/hash.h"
+#include "format/format.h"
+
+#define OSP_KERNEL_FILE S("[kernel.kallsyms]")
+
+/* Every flag of osp_mapping.has: the form has named all it knows, nobody need look further. */
+enum { OSP_HAS_ALL = OSP_HAS_FUNCTIONS | OSP_HAS_FILES | OSP_HAS_LINES | OSP_HAS_INLINES };
+
+/* Locations by the text they have in the input, and the stack under construction. */
+typedef struct osp_names {
+    osp_builder *b;
+    osp_intern known;
+    osp_location_id *at; /* by id in known */
+    size_t cap;
+    osp_location_id *stack;
+    size_t n, stack_cap;
+    bool failed; /* no memory */
+} osp_names;
+
+void osp_names_drop(osp_names *n);
+
+/* The place for the location with that text (borrowed: part of the input); *fresh: it is not set yet. Never NULL. */
+osp_location_id *osp_names_at(osp_names *n, osp_str text, bool *fresh);
+
+/* The location of one named frame in a mapping, at an address or 0. */
+osp_location_id osp_names_frame(osp_names *n, osp_mapping_id mapping, uint64_t addr, osp_str name, osp_str file,
+                                int64_t line);
+
+void osp_names_push(osp_names *n, osp_location_id at);
+
+/* The stack that was pushed, leaf first or root first; it is empty then. */
+osp_stack_id osp_names_stack(osp_names *n, bool root_first);
+
+/* ---- lines that are not understood --------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t lines, bad, first_bad;
+} osp_line_count;
+
+/* Say in the note how many were not understood. False (EABSENT) if they are half or more. */
+bool osp_lines_judged(const osp_line_count *c, osp_input *in, osp_err *err) OSP_CHECKED;
+
+/* ---- samples of one or more events ----------------------------------------------------------------------------- */
+
+/* Samples wait here until all events are known: the sample types of a profile come first. */
+typedef struct {
+    osp_stack_id stack;
+    osp_labelset_id labels;
+    uint32_t event;
+    int64_t weight; /* the period; < 0: not known */
+} osp_event_sample;
+
+typedef struct osp_event_tally {
+    osp_builder *b;
+    osp_intern names;
+    osp_event_sample *sample;
+    size_t n, cap;
+    int64_t *period; /* by event: the one of all samples; 0 = none yet, < 0 = they differ */
+    bool *weighed;   /* some sample had a period */
+    size_t period_cap, weighed_cap;
+    bool failed;
+} osp_event_tally;
+
+void osp_tally_drop(osp_event_tally *t);
+
+/* The event of that name (borrowed); modifiers stay: "cycles:u". */
+uint32_t osp_tally_event(osp_event_tally *t, osp_str name);
+void osp_tally_add(osp_event_tally *t, uint32_t event, osp_stack_id stack, osp_labelset_id labels, int64_t weight);
+
+/* Declare the sample types and hand all samples to the builder:
+ *     samples/count, and for each event EVENT/count or, of cpu-clock and task-clock, cpu/nanoseconds.
+ * The first event is the default, and head gets its period. False without memory. */
+bool osp_tally_finish(osp_event_tally *t, osp_profile_head *head, osp_err *err) OSP_CHECKED;
+
+#endif
