@@ -19,6 +19,7 @@ typedef struct {
     bool inuse_space, inuse_objects, alloc_space, alloc_objects, total_delay, contentions, mean_delay;
     const char *output, *unit, *source_path, *trim_path, *sample_index, *symbolize;
     const char *focus, *ignore, *hide, *show, *show_from, *prune_from;
+    const char *tag_focus, *tag_ignore, *tag_show, *tag_hide, *tag_root, *tag_leaf;
     int64_t nodecount;
     double nodefraction, edgefraction, divide_by;
     const char *report[MOST_REPORTS]; /* by place in osp_reports: NULL, or its argument */
@@ -72,6 +73,12 @@ static const flag known[] = {
     F("show", TEXT, show),
     F("show_from", TEXT, show_from),
     F("prune_from", TEXT, prune_from),
+    F("tagfocus", TEXT, tag_focus),
+    F("tagignore", TEXT, tag_ignore),
+    F("tagshow", TEXT, tag_show),
+    F("taghide", TEXT, tag_hide),
+    F("tagroot", TEXT, tag_root),
+    F("tagleaf", TEXT, tag_leaf),
     F("nodecount", WHOLE, nodecount),
     F("nodefraction", REAL, nodefraction),
     F("edgefraction", REAL, edgefraction),
@@ -249,6 +256,13 @@ static bool options_of(const flags *f, const osp_profile *p, osp_report_opts *o,
     o->query.show_from = osp_str_from(f->show_from);
     o->query.prune_from = osp_str_from(f->prune_from);
     o->call_tree = f->call_tree;
+    o->query.tag_focus = osp_str_from(f->tag_focus);
+    o->query.tag_ignore = osp_str_from(f->tag_ignore);
+    o->query.tag_show = osp_str_from(f->tag_show);
+    o->query.tag_hide = osp_str_from(f->tag_hide);
+    o->query.tag_root = osp_str_from(f->tag_root);
+    o->query.tag_leaf = osp_str_from(f->tag_leaf);
+    o->query.tag_unit = osp_str_from(f->unit);
     o->by_cum = f->cum;
     o->drop_negative = f->drop_negative;
     o->columns = f->columns;
@@ -335,6 +349,12 @@ static bool run(const osp_cli *cli, osp_err *err)
         .show = "",
         .show_from = "",
         .prune_from = "",
+        .tag_focus = "",
+        .tag_ignore = "",
+        .tag_show = "",
+        .tag_hide = "",
+        .tag_root = "",
+        .tag_leaf = "",
         .trim = true,
         .nodecount = -1,
         .nodefraction = 0.005,

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/str.h"
 
 #define OSP_ID(name) \
@@ -59,6 +60,9 @@ typedef struct osp_label {
     osp_string_id key, str, unit;
     int64_t num;
 } osp_label;
+
+/* pprof knows labels of text and labels of numbers; a label of neither is none to it. */
+static inline bool osp_label_is_number(const osp_label *l) { return !l->str.i && (l->num || l->unit.i); }
 
 typedef struct osp_profile {
     osp_arena arena;   /* owns every column */
@@ -153,6 +157,18 @@ const char *osp_percent(int64_t part, int64_t total, char *text, size_t size);
 
 /* Can values in unit a be given in unit b: the same unit, or one of its family? */
 bool osp_units_compatible(osp_str a, osp_str b);
+
+/* The units of labels that are numbers, by key: the first unit that a sample has with it, else one guessed from the
+ * key. */
+typedef struct {
+    osp_intern keys;
+    osp_str *unit; /* by number of the key */
+    size_t cap;
+    osp_buf notes; /* a line for each key that has other units, too */
+} osp_label_units;
+bool osp_label_units_make(const osp_profile *p, osp_label_units *out, osp_err *err) OSP_CHECKED;
+osp_str osp_label_unit(const osp_label_units *u, osp_str key); /* "" if no sample has that key */
+void osp_label_units_drop(osp_label_units *u);
 
 /* ---- building ---------------------------------------------------------------------------------------------- */
 

@@ -17,6 +17,9 @@ bool osp_profile_widen_strings(osp_profile *p, uint32_t more);
 /* The id of a copy of text, in a table that was widened for it; 0 without memory (of "", too). */
 osp_string_id osp_profile_add_string(osp_profile *p, osp_str text);
 
+/* A profile without mappings gets an empty one for all its locations, as the peer gives it. False without memory. */
+bool osp_profile_make_up_mapping(osp_profile *p);
+
 /* A value times a ratio as the peer rounds it: halves away from zero. */
 static inline int64_t osp_times(int64_t v, double ratio)
 {

@@ -55,6 +55,22 @@ osp_string_id osp_profile_add_string(osp_profile *p, osp_str s)
     return (osp_string_id){p->strings.n++};
 }
 
+bool osp_profile_make_up_mapping(osp_profile *p)
+{
+    if (p->mappings.n > 1)
+        return true;
+    osp_mapping *row = osp_new(&p->arena, osp_mapping, 2);
+    osp_mapping_id *mapping = osp_new(&p->arena, osp_mapping_id, p->locations.n);
+    if (!row || !mapping)
+        return false;
+    for (uint32_t l = 0; l < p->locations.n; l++)
+        mapping[l].i = 1;
+    p->mappings.n = 2;
+    p->mappings.row = row;
+    p->locations.mapping = mapping;
+    return true;
+}
+
 /* ---- the same profile with other lines ------------------------------------------------------------------------ */
 
 enum { MOST_FRAMES = 256 }; /* of one location: inlining deeper than that is cut */

@@ -54,23 +54,6 @@ static bool pick_rows(osp_profile *p, const osp_view *v)
     return p->samples.stack && p->samples.labels;
 }
 
-/* A profile without mappings gets an empty one for all locations, as the peer gives it. */
-static bool make_up_mapping(osp_profile *p)
-{
-    if (p->mappings.n > 1)
-        return true;
-    osp_mapping *row = osp_new(&p->arena, osp_mapping, 2);
-    osp_mapping_id *mapping = osp_new(&p->arena, osp_mapping_id, p->locations.n);
-    if (!row || !mapping)
-        return false;
-    for (uint32_t l = 0; l < p->locations.n; l++)
-        mapping[l].i = 1;
-    p->mappings.n = 2;
-    p->mappings.row = row;
-    p->locations.mapping = mapping;
-    return true;
-}
-
 osp_profile *osp_view_profile(const osp_view *v, osp_err *err)
 {
     static const char doing[] = "making a profile of what is shown";
@@ -83,7 +66,7 @@ osp_profile *osp_view_profile(const osp_view *v, osp_err *err)
     p->locations.line = v->line;
     p->labelsets.first = v->first_label;
     p->labelsets.label = v->label;
-    if (rename_functions(p, v) && pick_rows(p, v) && make_up_mapping(p))
+    if (rename_functions(p, v) && pick_rows(p, v) && osp_profile_make_up_mapping(p))
         return p;
     osp_profile_drop(p);
     osp_fail_memory(err, doing);

@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The waist. Regular expressions are asked once per distinct function and mapping, filters once per location and
- * distinct stack; samples are touched once. What a query does not change is borrowed from the profile.
+/* The waist. Regular expressions are asked once per distinct function, mapping and label, filters once per location,
+ * distinct stack and label set; samples are touched once. What a query does not change is borrowed from the profile.
  *
- * The order of things is the peer's: names made readable; drop_frames and keep_frames; the total (unless relative);
- * focus, ignore, hide, show; show_from; prune_from; inlines left out. */
-#include "model/model.h"
+ * The order of things is the peer's: names made readable; drop_frames and keep_frames; frames of tag_root and
+ * tag_leaf; the total (unless relative); focus, ignore, hide, show; show_from; tag_focus, tag_ignore; tag_show,
+ * tag_hide; prune_from; inlines left out. */
 #include "model/names.h"
-#include "model/regex.h"
+#include "model/view_internal.h"
 
-#include <stdio.h>
-
-/* Lines and stacks while they are cut down in place: each list stays within its old bounds. */
-typedef struct {
-    const osp_profile *p;
-    const osp_query *q;
-    osp_arena *a;
-    osp_err *err;
-    const osp_str *name;
-    osp_line *line; /* NULL until a filter changes lines */
-    uint32_t *line_at, *line_n;
-    osp_location_id *loc; /* NULL until a filter changes stacks */
-    uint32_t *from, *to;
-    uint8_t *gone;
-    uint32_t unmatched;
-} rewriting;
-
-static bool no_memory(rewriting *r) { return osp_fail_memory(r->err, "making a view of the profile"); }
-
-static bool touch_lines(rewriting *r)
+static bool touch_lines(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
     if (r->line)
@@ -38,7 +19,7 @@ static bool touch_lines(rewriting *r)
     r->line_at = osp_new(r->a, uint32_t, n);
     r->line_n = osp_new(r->a, uint32_t, n);
     if (!r->line || !r->line_at || !r->line_n)
-        return no_memory(r);
+        return osp_rewriting_no_memory(r);
     if (nline)
         memcpy(r->line, p->locations.line, nline * sizeof *r->line);
     for (uint32_t i = 0; i < n; i++) {
@@ -48,7 +29,7 @@ static bool touch_lines(rewriting *r)
     return true;
 }
 
-static bool touch_stacks(rewriting *r)
+static bool touch_stacks(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
     if (r->loc)
@@ -60,7 +41,7 @@ static bool touch_stacks(rewriting *r)
     r->to = osp_new(r->a, uint32_t, n);
     r->gone = osp_new(r->a, uint8_t, n);
     if (!r->loc || !r->from || !r->to || !r->gone)
-        return no_memory(r);
+        return osp_rewriting_no_memory(r);
     if (nloc)
         memcpy(r->loc, p->stacks.loc, nloc * sizeof *r->loc);
     for (uint32_t i = 0; i < n; i++) {
@@ -77,7 +58,7 @@ typedef struct {
     const uint8_t *function, *mapping;
 } matches;
 
-static bool compile(rewriting *r, const char *what, osp_str pattern, osp_regex **out)
+bool osp_rewriting_regex(osp_rewriting *r, const char *what, osp_str pattern, osp_regex **out)
 {
     char why[160];
     *out = osp_regex_new(pattern.p, pattern.n, why, sizeof why);
@@ -86,11 +67,11 @@ static bool compile(rewriting *r, const char *what, osp_str pattern, osp_regex *
 
 static bool matches_text(const osp_regex *re, osp_str s) { return osp_regex_match(re, s.p, s.n); }
 
-static bool match_all(rewriting *r, const char *what, osp_str pattern, matches *out)
+static bool match_all(osp_rewriting *r, const char *what, osp_str pattern, matches *out)
 {
     const osp_profile *p = r->p;
     osp_regex *re;
-    if (!compile(r, what, pattern, &re))
+    if (!osp_rewriting_regex(r, what, pattern, &re))
         return false;
     uint8_t *function = osp_new(r->a, uint8_t, p->functions.n), *mapping = osp_new(r->a, uint8_t, p->mappings.n);
     for (uint32_t i = 1; function && mapping && i < p->functions.n; i++)
@@ -100,15 +81,15 @@ static bool match_all(rewriting *r, const char *what, osp_str pattern, matches *
         mapping[i] = matches_text(re, osp_text(p, p->mappings.row[i].file));
     osp_regex_drop(re);
     *out = (matches){function, mapping};
-    return (function && mapping) || no_memory(r);
+    return (function && mapping) || osp_rewriting_no_memory(r);
 }
 
-static bool mapping_matches(const rewriting *r, const matches *m, uint32_t loc)
+static bool mapping_matches(const osp_rewriting *r, const matches *m, uint32_t loc)
 {
     return m->mapping[r->p->locations.mapping[loc].i];
 }
 
-static bool location_matches(const rewriting *r, const matches *m, uint32_t loc)
+static bool location_matches(const osp_rewriting *r, const matches *m, uint32_t loc)
 {
     const osp_line *line = r->line + r->line_at[loc];
     for (uint32_t k = 0; k < r->line_n[loc]; k++)
@@ -118,7 +99,7 @@ static bool location_matches(const rewriting *r, const matches *m, uint32_t loc)
 }
 
 /* Keep the lines whose match is `wanted`. */
-static void keep_lines(rewriting *r, const matches *m, uint32_t loc, bool wanted)
+static void keep_lines(osp_rewriting *r, const matches *m, uint32_t loc, bool wanted)
 {
     osp_line *line = r->line + r->line_at[loc];
     uint32_t n = 0;
@@ -133,14 +114,14 @@ static void keep_lines(rewriting *r, const matches *m, uint32_t loc, bool wanted
 enum { BENEATH = 1, WHOLE = 2 }; /* what is pruned below (or with) a location */
 
 /* The pattern has to match the whole name. */
-static osp_regex *compile_whole(rewriting *r, osp_str pattern)
+static osp_regex *compile_whole(osp_rewriting *r, osp_str pattern)
 {
     char why[160]; /* not told: like the peer, a profile with a bad pattern is shown unpruned */
     osp_str whole = osp_arena_fmt(r->a, "^(%.*s)$", STRF(pattern));
     return whole.p ? osp_regex_new(whole.p, whole.n, why, sizeof why) : NULL;
 }
 
-static bool match_pruning(rewriting *r, osp_str drop, osp_str keep, uint8_t *function)
+static bool match_pruning(osp_rewriting *r, osp_str drop, osp_str keep, uint8_t *function)
 {
     osp_regex *drop_re = compile_whole(r, drop), *keep_re = keep.n ? compile_whole(r, keep) : NULL;
     bool ok = drop_re && (keep_re || keep.n == 0);
@@ -154,7 +135,7 @@ static bool match_pruning(rewriting *r, osp_str drop, osp_str keep, uint8_t *fun
 }
 
 /* From the root, but not before the first frame that stays: the rest from the first pruned frame to the leaf goes. */
-static void prune_stack(rewriting *r, uint32_t s, const uint8_t *prune)
+static void prune_stack(osp_rewriting *r, uint32_t s, const uint8_t *prune)
 {
     bool found_user = false;
     for (uint32_t i = r->to[s]; i > r->from[s]; i--) {
@@ -168,7 +149,7 @@ static void prune_stack(rewriting *r, uint32_t s, const uint8_t *prune)
     }
 }
 
-static bool drop_frames(rewriting *r)
+static bool drop_frames(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
     osp_str drop = osp_text(p, p->drop_frames), keep = osp_text(p, p->keep_frames);
@@ -176,7 +157,7 @@ static bool drop_frames(rewriting *r)
         return true;
     uint8_t *function = osp_new(r->a, uint8_t, p->functions.n), *prune = osp_new(r->a, uint8_t, p->locations.n);
     if (!function || !prune || !touch_lines(r) || !touch_stacks(r))
-        return no_memory(r);
+        return osp_rewriting_no_memory(r);
     if (!match_pruning(r, drop, keep, function))
         return true;
     for (uint32_t l = 0; l < p->locations.n; l++) {
@@ -201,7 +182,7 @@ static bool drop_frames(rewriting *r)
 
 enum { FOCUSED = 1, IGNORED = 2, HIDDEN = 4 };
 
-static uint8_t judge_location(rewriting *r, uint32_t l, const matches *focus, const matches *ignore,
+static uint8_t judge_location(osp_rewriting *r, uint32_t l, const matches *focus, const matches *ignore,
                               const matches *hide, const matches *show)
 {
     uint8_t verdict = 0;
@@ -231,7 +212,7 @@ static uint8_t judge_location(rewriting *r, uint32_t l, const matches *focus, co
     return verdict;
 }
 
-static void filter_stack(rewriting *r, uint32_t s, const uint8_t *verdict, bool some_hidden)
+static void filter_stack(osp_rewriting *r, uint32_t s, const uint8_t *verdict, bool some_hidden)
 {
     bool focused = false;
     uint32_t n = r->from[s];
@@ -250,7 +231,7 @@ static void filter_stack(rewriting *r, uint32_t s, const uint8_t *verdict, bool 
     r->gone[s] = !focused || (some_hidden && n == r->from[s]);
 }
 
-static bool by_name(rewriting *r)
+static bool by_name(osp_rewriting *r)
 {
     const osp_query *q = r->q;
     const struct {
@@ -278,7 +259,7 @@ static bool by_name(rewriting *r)
         return true;
     uint8_t *verdict = osp_new(r->a, uint8_t, r->p->locations.n);
     if (!verdict || !touch_lines(r) || !touch_stacks(r))
-        return no_memory(r);
+        return osp_rewriting_no_memory(r);
     bool some_hidden = false;
     for (uint32_t l = 0; l < r->p->locations.n; l++) {
         verdict[l] = judge_location(r, l, given[0], given[1], given[2], given[3]);
@@ -289,14 +270,14 @@ static bool by_name(rewriting *r)
     return true;
 }
 
-static bool show_from(rewriting *r)
+static bool show_from(osp_rewriting *r)
 {
     matches m;
     if (r->q->show_from.n == 0)
         return true;
     uint8_t *matched = osp_new(r->a, uint8_t, r->p->locations.n);
     if (!matched || !touch_lines(r) || !touch_stacks(r))
-        return no_memory(r);
+        return osp_rewriting_no_memory(r);
     if (!match_all(r, "show_from", r->q->show_from, &m))
         return false;
     r->unmatched |= OSP_SHOW_FROM;
@@ -324,7 +305,7 @@ static bool show_from(rewriting *r)
     return true;
 }
 
-static bool prune_from(rewriting *r)
+static bool prune_from(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
     osp_regex *re;
@@ -332,8 +313,8 @@ static bool prune_from(rewriting *r)
         return true;
     uint8_t *function = osp_new(r->a, uint8_t, p->functions.n), *matched = osp_new(r->a, uint8_t, p->locations.n);
     if (!function || !matched || !touch_lines(r) || !touch_stacks(r))
-        return no_memory(r);
-    if (!compile(r, "prune_from", r->q->prune_from, &re))
+        return osp_rewriting_no_memory(r);
+    if (!osp_rewriting_regex(r, "prune_from", r->q->prune_from, &re))
         return false;
     for (uint32_t i = 1; i < p->functions.n; i++)
         function[i] = r->name[i].n && matches_text(re, osp_pruning_name(r->name[i]));
@@ -358,7 +339,7 @@ static bool prune_from(rewriting *r)
     return true;
 }
 
-static bool leave_out_inlines(rewriting *r)
+static bool leave_out_inlines(osp_rewriting *r)
 {
     if (!r->q->no_inlines)
         return true;
@@ -374,12 +355,12 @@ static bool leave_out_inlines(rewriting *r)
 
 /* ---- names and numbers ---------------------------------------------------------------------------------------- */
 
-static bool readable_names(rewriting *r)
+static bool readable_names(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
     osp_str *name = osp_new(r->a, osp_str, p->functions.n);
     if (!name)
-        return no_memory(r);
+        return osp_rewriting_no_memory(r);
     for (uint32_t i = 0; i < p->functions.n; i++) {
         const osp_function *f = &p->functions.row[i];
         name[i] = osp_text(p, f->name);
@@ -390,86 +371,105 @@ static bool readable_names(rewriting *r)
     return true;
 }
 
-/* Label sets that mark samples of the base profile of a difference: the total counts those alone. */
-static bool find_base(rewriting *r, uint8_t **out)
-{
-    const osp_profile *p = r->p;
-    *out = NULL;
-    for (uint32_t i = 0; i < p->labelsets.n; i++)
-        for (uint32_t k = p->labelsets.first[i]; k < p->labelsets.first[i + 1]; k++) {
-            const osp_label *l = &p->labelsets.label[k];
-            if (!l->str.i || !osp_str_eq(osp_text(p, l->key), S("pprof::base")) ||
-                !osp_str_eq(osp_text(p, l->str), S("true")))
-                continue;
-            if (!*out && !(*out = osp_new(r->a, uint8_t, p->labelsets.n)))
-                return no_memory(r);
-            (*out)[i] = 1;
-        }
-    return true;
-}
-
 typedef struct {
     int64_t all, base, all_divisor, base_divisor;
 } sums;
 
-static bool fold(rewriting *r, osp_view *v)
+typedef struct {
+    const int64_t *value, *count;
+    int64_t *weight, *divisor;
+    uint8_t *live;
+    uint32_t *row, nrow;
+    sums total;
+} folding;
+
+static bool start_folding(osp_rewriting *r, folding *f)
 {
     const osp_profile *p = r->p;
-    const int64_t *value = p->samples.value[r->q->value], *count = r->q->mean ? p->samples.value[0] : NULL;
-    int64_t *weight = osp_new(r->a, int64_t, p->stacks.n);
-    int64_t *divisor = count ? osp_new(r->a, int64_t, p->stacks.n) : NULL;
-    uint8_t *live = osp_new(r->a, uint8_t, p->stacks.n), *base;
-    sums total = {0, 0, 0, 0};
-    if (!weight || !live || (count && !divisor) || !find_base(r, &base))
-        return no_memory(r);
-    uint32_t *row = r->q->rows ? osp_new(r->a, uint32_t, p->samples.n) : NULL;
-    if (r->q->rows && p->samples.n && !row)
-        return no_memory(r);
+    f->value = p->samples.value[r->q->value];
+    f->count = r->q->mean ? p->samples.value[0] : NULL;
+    f->weight = osp_new(r->a, int64_t, p->stacks.n);
+    f->divisor = f->count ? osp_new(r->a, int64_t, p->stacks.n) : NULL;
+    f->live = osp_new(r->a, uint8_t, p->stacks.n);
+    f->row = r->q->rows ? osp_new(r->a, uint32_t, p->samples.n) : NULL;
+    return (f->weight && f->live && (f->divisor || !f->count) && (f->row || !r->q->rows)) ||
+           osp_rewriting_no_memory(r);
+}
+
+/* The samples; returns what all of them, and what those that pass, have of OSP_LABEL_…. */
+static void fold_samples(osp_rewriting *r, folding *f, uint8_t *reached, uint8_t *passed)
+{
+    const osp_profile *p = r->p;
+    const bool relative = r->q->relative;
     for (uint32_t i = 0; i < p->samples.n; i++) {
-        uint32_t s = p->samples.stack[i].i;
+        const uint32_t s = p->samples.stack[i].i;
+        const uint8_t label = r->label_verdict ? r->label_verdict[p->samples.labels[i].i] : OSP_LABEL_FOCUSED;
+        const int64_t w = f->value[i], dw = f->count ? f->count[i] : 0;
         bool gone = r->gone && r->gone[s];
-        int64_t w = value[i], dw = count ? count[i] : 0;
-        if (!gone || !r->q->relative) {
-            osp_add(&total.all, osp_abs(w));
-            osp_add(&total.all_divisor, dw);
-            if (base && base[p->samples.labels[i].i]) {
-                osp_add(&total.base, osp_abs(w));
-                osp_add(&total.base_divisor, dw);
+        *reached |= gone ? 0 : label;
+        gone |= (label & (OSP_LABEL_FOCUSED | OSP_LABEL_IGNORED)) != OSP_LABEL_FOCUSED;
+        if (!gone || !relative) {
+            osp_add(&f->total.all, osp_abs(w));
+            osp_add(&f->total.all_divisor, dw);
+            if (label & OSP_LABEL_BASE) {
+                osp_add(&f->total.base, osp_abs(w));
+                osp_add(&f->total.base_divisor, dw);
             }
         }
         if (gone)
             continue;
-        if (row)
-            row[v->nrow++] = i;
-        osp_add(&weight[s], w);
-        live[s] |= w || dw;
-        if (divisor)
-            osp_add(&divisor[s], dw);
+        *passed |= label;
+        if (f->row)
+            f->row[f->nrow++] = i;
+        osp_add(&f->weight[s], w);
+        f->live[s] |= w || dw;
+        if (f->divisor)
+            osp_add(&f->divisor[s], dw);
     }
-    v->row = row;
-    v->weight = weight;
-    v->divisor = divisor;
-    v->live = live;
-    v->total = total.base > 0 ? osp_mean(total.base, total.base_divisor) : osp_mean(total.all, total.all_divisor);
+}
+
+static bool fold(osp_rewriting *r, osp_view *v)
+{
+    folding f = {0};
+    uint8_t reached = 0, passed = 0;
+    if (!start_folding(r, &f))
+        return false;
+    fold_samples(r, &f, &reached, &passed);
+    const struct {
+        bool given, matched;
+        uint32_t bit;
+    } filter[] = {
+        {r->q->tag_focus.n, reached & OSP_LABEL_FOCUSED, OSP_TAG_FOCUS},
+        {r->q->tag_ignore.n, reached & OSP_LABEL_IGNORED, OSP_TAG_IGNORE},
+        {r->q->tag_show.n, passed & OSP_LABEL_SHOWN, OSP_TAG_SHOW},
+        {r->q->tag_hide.n, passed & OSP_LABEL_HIDDEN, OSP_TAG_HIDE},
+    };
+    for (size_t i = 0; i < sizeof filter / sizeof *filter; i++)
+        r->unmatched |= filter[i].given && !filter[i].matched ? filter[i].bit : 0;
+    const sums *t = &f.total;
+    v->row = f.row;
+    v->nrow = f.nrow;
+    v->weight = f.weight;
+    v->divisor = f.divisor;
+    v->live = f.live;
+    v->total = t->base > 0 ? osp_mean(t->base, t->base_divisor) : osp_mean(t->all, t->all_divisor);
     return true;
 }
 
 /* ---- the view ------------------------------------------------------------------------------------------------- */
 
 /* Lay the lists that were cut down end to end again. */
-static bool close_gaps(rewriting *r, osp_view *v)
+bool osp_rewriting_close_gaps(osp_rewriting *r, osp_view *v)
 {
     const osp_profile *p = r->p;
     v->first = p->stacks.first;
     v->loc = p->stacks.loc;
     v->first_line = p->locations.first;
     v->line = p->locations.line;
-    v->first_label = p->labelsets.first;
-    v->label = p->labelsets.label;
     if (r->line) {
         uint32_t *first = osp_new(r->a, uint32_t, (size_t)p->locations.n + 1), n = 0;
         if (!first)
-            return no_memory(r);
+            return osp_rewriting_no_memory(r);
         for (uint32_t l = 0; l < p->locations.n; l++) {
             first[l] = n;
             memmove(r->line + n, r->line + r->line_at[l], r->line_n[l] * sizeof *r->line);
@@ -482,7 +482,7 @@ static bool close_gaps(rewriting *r, osp_view *v)
     if (r->loc) {
         uint32_t *first = osp_new(r->a, uint32_t, (size_t)p->stacks.n + 1), n = 0;
         if (!first)
-            return no_memory(r);
+            return osp_rewriting_no_memory(r);
         for (uint32_t s = 0; s < p->stacks.n; s++) {
             first[s] = n;
             memmove(r->loc + n, r->loc + r->from[s], (r->to[s] - r->from[s]) * sizeof *r->loc);
@@ -501,9 +501,12 @@ bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_
     if (q->value >= p->values.n)
         return osp_fail(err, OSP_EUSAGE, "the profile has no sample type %u", q->value);
     osp_arena_init(&out->arena, SIZE_MAX / 2);
-    rewriting r = {.p = p, .q = q, .a = &out->arena, .err = err};
-    bool ok = readable_names(&r) && drop_frames(&r) && by_name(&r) && show_from(&r) && prune_from(&r) &&
-              leave_out_inlines(&r) && fold(&r, out) && close_gaps(&r, out);
+    osp_rewriting r = {.p = p, .q = q, .a = &out->arena, .err = err, .notes = &out->notes};
+    bool ok = osp_rewriting_label_units(&r) && readable_names(&r) && drop_frames(&r) &&
+              osp_rewriting_tag_frames(&r, out) && by_name(&r) && show_from(&r) &&
+              osp_rewriting_judge_labels(&r, out) && prune_from(&r) && leave_out_inlines(&r) && fold(&r, out) &&
+              osp_rewriting_close_gaps(&r, out);
+    osp_label_units_drop(&r.units);
     out->name = r.name;
     out->unmatched = r.unmatched;
     if (!ok)

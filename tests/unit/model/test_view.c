@@ -147,6 +147,175 @@ static void too_little_memory_is_an_error_at_every_step(void **state)
     fail();
 }
 
+/* ---- labels --------------------------------------------------------------------------------------------------- */
+
+/* One stack, a sample each for tenant=acme, size=1 kb; tenant=umbrella; tenant=acme, size=4096 (no unit); nothing. */
+static osp_profile *build_labels(void)
+{
+    osp_err err;
+    osp_builder *b = osp_builder_new(1 << 20, &err);
+    osp_builder_value(b, S("cpu"), S("nanoseconds"));
+    osp_function_id f = osp_builder_function(b, S("main"), S("main"), S("main.go"), 1);
+    osp_location_id l = osp_builder_location(b, (osp_mapping_id){0}, 10, &(osp_line){f, 0, 1}, 1);
+    osp_stack_id stack = osp_builder_stack(b, &l, 1);
+    osp_string_id tenant = osp_builder_string(b, S("tenant")), size = osp_builder_string(b, S("size"));
+    osp_label acme = {tenant, osp_builder_string(b, S("acme")), {0}, 0};
+    osp_label umbrella = {tenant, osp_builder_string(b, S("umbrella")), {0}, 0};
+    osp_label kb = {size, {0}, osp_builder_string(b, S("kb")), 1}, plain = {size, {0}, {0}, 4096};
+    osp_builder_sample(b, stack, osp_builder_labels(b, (osp_label[]){acme, kb}, 2), (int64_t[]){1}, 0);
+    osp_builder_sample(b, stack, osp_builder_labels(b, (osp_label[]){umbrella}, 1), (int64_t[]){20}, 0);
+    osp_builder_sample(b, stack, osp_builder_labels(b, (osp_label[]){plain, acme}, 2), (int64_t[]){300}, 0);
+    osp_builder_sample(b, stack, (osp_labelset_id){0}, (int64_t[]){4000}, 0);
+    return osp_builder_finish(b, &err);
+}
+
+static void labels_choose_samples(void **state)
+{
+    (void)state;
+    osp_profile *p = build_labels();
+    const struct {
+        osp_query q;
+        const char *want;
+    } cases[] = {
+        {{.tag_focus = S("acme")}, "main; 301 of 4321"},
+        {{.tag_focus = S("acme"), .relative = true}, "main; 301 of 301"},
+        {{.tag_focus = S("tenant:a,me$")}, "main; 301 of 4321"}, /* all of them */
+        {{.tag_focus = S("acme,umbrella")}, "of 4321"},
+        {{.tag_focus = S("tenant=acme,umbrella")}, "main; 321 of 4321"}, /* one of them */
+        {{.tag_ignore = S("tenant=.")}, "main; 4000 of 4321"},
+        {{.tag_focus = S("1kb")}, "main; 1 of 4321"},
+        {{.tag_focus = S("size=1kb:")}, "main; 301 of 4321"},
+        {{.tag_focus = S(":4mb"), .tag_ignore = S("1kb")}, "main; 300 of 4321"},
+        {{.tag_focus = S("other=1kb:")}, "of 4321"},
+        {{.tag_focus = S("2kb:16mb")}, "main; 300 of 4321"},
+        {{.tag_focus = S("1kb:x")}, "of 4321"}, /* not a range */
+        {{.tag_focus = S("99999999999999999999")},
+         "error: failed to parse int 99999999999999999999: value out of range"},
+        {{.tag_ignore = S("(")}, "error: parsing tagignore regexp: missing ): ("},
+        {{.tag_hide = S("[")}, "error: parsing taghide regexp: missing ]: ["},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(shown(p, &cases[i].q), cases[i].want);
+    osp_profile_drop(p);
+}
+
+static void labels_become_frames(void **state)
+{
+    (void)state;
+    osp_profile *p = build_labels();
+    assert_string_equal(shown(p, &(osp_query){.tag_root = S("tenant")}),
+                        "acme;main; 301 umbrella;main; 20 ;main; 4000 of 4321");
+    assert_string_equal(shown(p, &(osp_query){.tag_root = S("size,tenant"), .tag_unit = S("B"), .focus = S("acme")}),
+                        "1024B;acme;main; 1 4096;acme;main; 300 of 4321");
+    assert_string_equal(shown(p, &(osp_query){.tag_leaf = S("tenant,,size"), .tag_focus = S("umbrella")}),
+                        "main;umbrella;; 20 of 4321");
+    assert_string_equal(shown(p, &(osp_query){.tag_leaf = S(",")}), "main; 4321 of 4321");
+    osp_profile_drop(p);
+}
+
+static void a_view_says_which_filters_matched_nothing(void **state)
+{
+    (void)state;
+    const struct {
+        osp_query q;
+        uint32_t want;
+    } cases[] = {
+        {{.tag_focus = S("zzz"), .tag_ignore = S("acme")}, OSP_TAG_FOCUS},
+        {{.tag_focus = S("1kb:"), .tag_ignore = S("zzz")}, OSP_TAG_IGNORE},
+        {{.tag_focus = S("umbrella"), .tag_show = S("size"), .tag_hide = S("tenant")}, OSP_TAG_SHOW},
+        {{.tag_show = S("tenant"), .tag_hide = S("q")}, OSP_TAG_HIDE},
+        {{.tag_root = S("z,tenant"), .tag_leaf = S(",z")}, OSP_TAG_LEAF},
+    };
+    osp_profile *p = build_labels();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        osp_err err;
+        osp_view v;
+        assert_true(osp_view_make(p, &cases[i].q, &v, &err));
+        assert_int_equal(v.unmatched, cases[i].want);
+        osp_view_drop(&v);
+    }
+    osp_profile_drop(p);
+}
+
+static void a_view_is_a_profile_of_its_own(void **state)
+{
+    (void)state;
+    osp_err err;
+    osp_view v;
+    osp_profile *p = build_labels();
+    const osp_query q = {.rows = true, .tag_focus = S("acme"), .tag_root = S("tenant"), .tag_hide = S("tenant")};
+    assert_true(osp_view_make(p, &q, &v, &err));
+    osp_profile *seen = osp_view_profile(&v, &err);
+    assert_int_equal(seen->samples.n, 2);
+    assert_int_equal(seen->samples.value[0][1], 300);
+    assert_int_equal(seen->mappings.n, 2);
+    assert_int_equal(seen->locations.n, 4); /* main, acme, umbrella, the nameless one */
+    uint32_t set = seen->samples.labels[1].i, from = seen->labelsets.first[set];
+    assert_int_equal(seen->labelsets.first[set + 1] - from, 1);
+    assert_string_equal(osp_text(seen, seen->labelsets.label[from].key).p, "size");
+    osp_profile_drop(seen);
+    osp_view_drop(&v);
+    osp_profile_drop(p);
+}
+
+static void units_of_labels_are_the_first_or_guessed(void **state)
+{
+    (void)state;
+    osp_err err;
+    osp_label_units units;
+    osp_builder *b = osp_builder_new(1 << 20, &err);
+    osp_builder_value(b, S("cpu"), S("ns"));
+    osp_stack_id stack = osp_builder_stack(b, NULL, 0);
+    const char *const label[][2] = {{"request", ""}, {"size", ""},  {"size", "s"},
+                                    {"size", "kb"},  {"size", "b"}, {"n", ""}};
+    for (int i = 0; i < 6; i++) {
+        osp_label l = {osp_builder_string(b, osp_str_from(label[i][0])),
+                       {0},
+                       osp_builder_string(b, osp_str_from(label[i][1])),
+                       7};
+        osp_builder_sample(b, stack, osp_builder_labels(b, &l, 1), (int64_t[]){1}, 0);
+    }
+    osp_profile *p = osp_builder_finish(b, &err);
+    assert_true(osp_label_units_make(p, &units, &err));
+    assert_true(osp_str_eq(osp_label_unit(&units, S("request")), S("bytes")));
+    assert_true(osp_str_eq(osp_label_unit(&units, S("size")), S("s")));
+    assert_true(osp_str_eq(osp_label_unit(&units, S("n")), S("n")));
+    assert_true(osp_str_eq(osp_label_unit(&units, S("other")), S("")));
+    assert_true(
+        osp_str_eq(osp_buf_str(&units.notes), S("For tag size used unit s, also encountered unit(s) b, kb\n")));
+    osp_label_units_drop(&units);
+    osp_profile_drop(p);
+}
+
+static void too_little_memory_for_labels_is_an_error_at_every_step(void **state)
+{
+    (void)state;
+    osp_profile *p = build_labels();
+    const osp_query q = {.rows = true,
+                         .tag_focus = S("acme"),
+                         .tag_ignore = S("size=4kb:"),
+                         .tag_root = S("tenant,size"),
+                         .tag_leaf = S("size"),
+                         .tag_show = S("e")};
+    osp_profile *seen = NULL;
+    for (long n = 0; !seen && n < 300; n++) {
+        osp_err err;
+        osp_view v;
+        osp_arena_fail_after(n);
+        if (osp_view_make(p, &q, &v, &err)) {
+            seen = osp_view_profile(&v, &err);
+            osp_arena_fail_after(-1);
+            osp_profile_drop(seen);
+            osp_view_drop(&v);
+        }
+        osp_arena_fail_after(-1);
+        if (!seen)
+            assert_int_equal(err.code, OSP_ELIMIT);
+    }
+    assert_non_null(seen);
+    osp_profile_drop(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +323,12 @@ int main(void)
         cmocka_unit_test(filters_cut_stacks_and_frames),
         cmocka_unit_test(a_profile_says_which_frames_to_drop),
         cmocka_unit_test(too_little_memory_is_an_error_at_every_step),
+        cmocka_unit_test(labels_choose_samples),
+        cmocka_unit_test(labels_become_frames),
+        cmocka_unit_test(a_view_says_which_filters_matched_nothing),
+        cmocka_unit_test(a_view_is_a_profile_of_its_own),
+        cmocka_unit_test(units_of_labels_are_the_first_or_guessed),
+        cmocka_unit_test(too_little_memory_for_labels_is_an_error_at_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
