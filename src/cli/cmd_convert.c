@@ -17,7 +17,7 @@ static const osp_option options[] = {
 };
 
 static const char *const examples[] = {
-    "convert perf.data cpu.pb.gz",
+    "convert perf.data x.pb",
     "convert cpu.pb.gz stacks.folded",
     "convert -f folded cpu.pb.gz -",
     NULL,

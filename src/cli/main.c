@@ -2,7 +2,10 @@
 /* osprey COMMAND …: finds the command in the table, reads its options, runs it. Nothing else happens here. */
 #include "cli/cli_internal.h"
 
+#include "base/limit.h"
+
 #include <fcntl.h>
+#include <sys/resource.h>
 
 static int print_help(void (*write)(osp_buf *out, const osp_command *const *table))
 {
@@ -69,6 +72,22 @@ static void hold_standard_files(void)
         close(fd);
 }
 
+/* OSPREY_MEMORY holds for all we take, not only for what decoders know about. (A sanitizer's shadow would count.) */
+static bool limit_memory(osp_err *err)
+{
+    size_t most;
+    if (!osp_memory_said(&most, err))
+        return false;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    struct rlimit now;
+    if (most && getrlimit(RLIMIT_DATA, &now) == 0 && most < now.rlim_cur) {
+        now.rlim_cur = most;
+        setrlimit(RLIMIT_DATA, &now);
+    }
+#endif
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     hold_standard_files();
@@ -77,6 +96,9 @@ int main(int argc, char **argv)
     sigaction(SIGBUS, &cut, NULL);
     struct sigaction quietly = {.sa_handler = SIG_IGN};
     sigaction(SIGXFSZ, &quietly, NULL); /* a file beyond ulimit -f is an error of the write that makes it */
+    osp_err err;
+    if (!limit_memory(&err))
+        return osp_cli_fail(&err);
     osp_str called = argc > 0 ? osp_str_base(osp_str_from(argv[0])) : S("osprey");
     const osp_command *command = osp_str_eq(called, S("pprof")) ? osp_command_find(osp_commands, called) : NULL;
     int first = 1; /* of the command's words */

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/str.h"
+#include "model/regex.h" /* patterns, for rooms above that ask for names too */
 
 #define OSP_ID(name) \
     typedef struct { \
@@ -223,6 +224,18 @@ typedef struct osp_frame_text {
 typedef size_t osp_lines_of(void *ctx, osp_location_id at, osp_frame_text *out, size_t max);
 osp_profile *osp_profile_with_lines(const osp_profile *of, osp_lines_of *lines_of, void *ctx, osp_err *err);
 
+/* The same profile with other mappings, shared likewise: row[1 … n-1] in the place of its own, of which there are as many;
+ * or one where it has none, and then all locations lie in that. */
+typedef struct osp_mapping_text {
+    uint64_t start, limit, offset;
+    osp_str file, build_id;
+    uint32_t has;
+} osp_mapping_text;
+osp_profile *osp_profile_with_mappings(const osp_profile *of, const osp_mapping_text *row, uint32_t n, osp_err *err);
+
+/* The same profile with each function called by its linker name, if it has one; shared likewise. */
+osp_profile *osp_profile_with_linker_names(const osp_profile *of, osp_err *err);
+
 /* The same profile with one more comment, shared likewise. */
 osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, osp_err *err);
 
@@ -271,6 +284,8 @@ typedef struct osp_query {
     osp_str tag_focus, tag_ignore, tag_show, tag_hide, tag_root, tag_leaf, tag_unit;
     bool rows;               /* fill the view's row[], for reports that show samples or labels */
     bool raw_names;          /* names as they are: neither demangled nor relieved of C++ arguments */
+    bool keep_parameters;    /* C++ names that were demangled already keep their (…) */
+    bool keep_templates;     /* and their <…> */
     osp_demangler *demangle; /* NULL = names stay mangled */
 } osp_query;
 

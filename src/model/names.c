@@ -43,18 +43,19 @@ static osp_str cut_pairs(osp_arena *a, osp_str s, char open, char close)
     return (osp_str){out, n};
 }
 
-osp_str osp_readable_name(osp_arena *a, osp_str name, osp_str linker_name, osp_demangler *demangle)
+osp_str osp_readable_name(osp_arena *a, osp_str name, osp_str linker_name, const osp_query *q)
 {
     if (name.n && !osp_str_eq(name, linker_name))
         return name;
-    if (demangle) {
-        osp_str plain = demangle(a, linker_name);
+    if (q->demangle) {
+        osp_str plain = q->demangle(a, linker_name);
         if (plain.p)
             return plain;
     }
     if (!looks_like_cpp(linker_name))
         return linker_name;
-    return cut_pairs(a, cut_pairs(a, linker_name, '(', ')'), '<', '>');
+    osp_str brief = q->keep_parameters ? linker_name : cut_pairs(a, linker_name, '(', ')');
+    return q->keep_templates ? brief : cut_pairs(a, brief, '<', '>');
 }
 
 osp_str osp_pruning_name(osp_str name)

@@ -365,7 +365,7 @@ static bool readable_names(osp_rewriting *r)
         const osp_function *f = &p->functions.row[i];
         name[i] = osp_text(p, f->name);
         if (!r->q->raw_names)
-            name[i] = osp_readable_name(r->a, name[i], osp_text(p, f->linker_name), r->q->demangle);
+            name[i] = osp_readable_name(r->a, name[i], osp_text(p, f->linker_name), r->q);
     }
     r->name = name;
     return true;

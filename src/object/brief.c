@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Brief names of C++ and Rust functions, as pprof shows them: without parameters, return type and template arguments;
- * of the functions that enclose a local one "()" stays. */
+/* Names of C++ and Rust functions, as pprof shows them: brief ones without parameters, return type and template arguments,
+ * where of the functions that enclose a local one "()" stays; the same with template arguments; and full ones. */
 #include "object_internal.h"
 
 #include <libiberty/demangle.h>
@@ -92,19 +92,19 @@ static void see_bracket(brackets *b, char c)
 }
 
 /* Shortens s in place. */
-static void shorten(char *s)
+static void shorten(char *s, bool keep_templates)
 {
     char *out = s;
     brackets b = {.n = 0};
     for (const char *from = s, *to; *from;) {
         if (strncmp(from, "operator", 8) == 0) {
             size_t token = operator_token(from + 8), n = 8 + token;
-            if (b.angles == 0) {
+            if (b.angles == 0 || keep_templates) {
                 memmove(out, from, n);
                 out += n;
             }
             from += n;
-            from += token && from[0] == ' ' && from[1] == '<';
+            from += !keep_templates && token && from[0] == ' ' && from[1] == '<';
         } else if (b.angles == 0 && *from == '(' && (to = past_enclosing_parameters(from))) {
             *out++ = '(';
             *out++ = ')';
@@ -113,7 +113,7 @@ static void shorten(char *s)
             size_t before = b.angles;
             if (*from != '>' || from == s || from[-1] != '-')
                 see_bracket(&b, *from);
-            if (before == 0 && b.angles == 0)
+            if ((before == 0 && b.angles == 0) || keep_templates)
                 *out++ = *from;
             from++;
         }
@@ -121,7 +121,18 @@ static void shorten(char *s)
     *out = 0;
 }
 
-osp_str osp_brief_name(osp_arena *arena, osp_str linker_name)
+static void make_brief(char *s) { shorten(s, false); }
+static void keep_templates(char *s) { shorten(s, true); }
+
+/* Cuts " [clone .cold]", of which there may be several. */
+static void cut_clones(char *s)
+{
+    char *clone = strstr(s, " [clone ");
+    if (clone)
+        *clone = 0;
+}
+
+static osp_str readable(osp_arena *arena, osp_str linker_name, int options, void (*edit)(char *))
 {
     char z[LONGEST_NAME];
     if (osp_str_starts(linker_name, S("__Z")))
@@ -130,10 +141,25 @@ osp_str osp_brief_name(osp_arena *arena, osp_str linker_name)
         return (osp_str){NULL, 0};
     char *text = malloc(OSP_LONGEST_DEMANGLED);
     osp_str out = {NULL, 0};
-    if (text && osp_demangle_into(osp_str_z(linker_name, z, sizeof z), DMGL_ANSI, text, OSP_LONGEST_DEMANGLED)) {
-        shorten(text);
+    if (text && osp_demangle_into(osp_str_z(linker_name, z, sizeof z), options, text, OSP_LONGEST_DEMANGLED)) {
+        edit(text);
         out = osp_arena_str(arena, osp_str_from(text));
     }
     free(text);
     return out;
+}
+
+osp_str osp_brief_name(osp_arena *arena, osp_str linker_name)
+{
+    return readable(arena, linker_name, DMGL_ANSI, make_brief);
+}
+
+osp_str osp_template_name(osp_arena *arena, osp_str linker_name)
+{
+    return readable(arena, linker_name, DMGL_ANSI, keep_templates);
+}
+
+osp_str osp_full_name(osp_arena *arena, osp_str linker_name)
+{
+    return readable(arena, linker_name, DMGL_PARAMS | DMGL_ANSI, cut_clones);
 }

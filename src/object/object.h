@@ -75,6 +75,9 @@ bool osp_object_extent_at(osp_object *o, uint64_t file_addr, uint64_t *start, ui
 /* The name of a C++ or Rust function without parameters, return type and template arguments, as pprof shows it, in the
  * arena; {NULL, 0} if the linker name is not mangled. */
 osp_str osp_brief_name(osp_arena *arena, osp_str linker_name);
+/* The same with template arguments; and with all there is. */
+osp_str osp_template_name(osp_arena *arena, osp_str linker_name);
+osp_str osp_full_name(osp_arena *arena, osp_str linker_name);
 
 /* A symbol by its exact linker name, from .symtab, .dynsym or pclntab. value = file address; for TLS symbols the
  * offset in the TLS image. */

@@ -23,6 +23,8 @@
 #include "pprof/pprof.h"
 #include "pprof/pprof_internal.h"
 
+#include "base/limit.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -712,7 +714,9 @@ osp_profile *osp_pprof_decode(osp_file *file, size_t unpack_limit, osp_err *err)
         d.in = p->unpacked;
     }
     /* A row takes two bytes at least and is 40 at most, but for a dozen small ones. */
-    size_t limit = d.in.n < SIZE_MAX / 128 ? d.in.n * 64 + (1 << 20) : SIZE_MAX / 2;
+    size_t limit = osp_memory_limit();
+    if (d.in.n < limit / 64)
+        limit = d.in.n * 64 + (1 << 20);
     osp_arena_init(&p->arena, limit);
     osp_arena_init(&d.scratch, limit);
     ok = ok && decode(&d);
@@ -728,8 +732,7 @@ osp_profile *osp_pprof_decode(osp_file *file, size_t unpack_limit, osp_err *err)
 osp_profile *osp_pprof_open(const char *path, osp_err *err)
 {
     osp_file file;
-    if (!osp_file_open(path, osp_unpack_limit(SIZE_MAX), &file,
-                       err)) /* what is mapped could be larger, but not decoded */
+    if (!osp_file_open(path, osp_memory_limit(), &file, err)) /* what is mapped could be larger, but not decoded */
         return NULL;
     osp_profile *p = osp_pprof_decode(&file, 0, err);
     if (!p)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* symbol.c: asks, for each distinct address of a profile, the object or the kernel's symbol table behind its mapping.
  *
- * Frames that a profile brought with it are kept. Nothing is left without a name: what nobody knows is called by its
- * place in its file, which is the same from run to run, or in anonymous memory by its run address. */
+ * Frames that a profile brought with it are kept, if nothing else is wished. Nothing is left without a name: what nobody
+ * knows is called by its place in its file, which is the same from run to run, or in anonymous memory by its run address.
+ * (Not so in pprof's way, where an unknown address stays one.) */
 #include "symbol/symbol.h"
 
 #include "target/target.h"
@@ -43,7 +44,8 @@ static uint64_t file_addr(asker *a, osp_mapping_id id, uint64_t addr)
     if (!at->tried) {
         osp_err ignored; /* an object that does not fit its mapping is as good as none */
         at->tried = true;
-        at->known = o && osp_object_bias(o, m->start, m->offset, &at->bias, &ignored);
+        bool is_whole = a->from->pprof_way && m->start == 0; /* made up: addresses are the file's own */
+        at->known = o && (is_whole || osp_object_bias(o, m->start, m->offset, &at->bias, &ignored));
     }
     return at->known ? addr - at->bias : addr - m->start + m->offset;
 }
@@ -87,10 +89,18 @@ static size_t frames_of_object(asker *a, osp_mapping_id id, uint64_t addr, osp_f
     uint64_t at = file_addr(a, id, addr);
     if (!o || !a->placed[id.i].known)
         return 0;
+    if (a->from->names_only) {
+        osp_symbol s;
+        if (!osp_object_symbol_at(o, at, &s))
+            return 0;
+        out[0] = (osp_frame_text){.name = s.name, .linker_name = s.name};
+        return 1;
+    }
     size_t n = osp_object_frames(o, at, a->frame, max < MOST_FRAMES ? max : MOST_FRAMES);
     for (size_t i = 0; i < n; i++) {
         const osp_frame *f = &a->frame[i];
-        out[i] = (osp_frame_text){f->name, f->linker_name, f->file, f->line, f->start_line, f->column};
+        osp_str name = a->from->pprof_way && f->linker_name.n ? f->linker_name : f->name;
+        out[i] = (osp_frame_text){name, f->linker_name, f->file, f->line, f->start_line, f->column};
     }
     return n;
 }
@@ -99,15 +109,19 @@ static size_t lines_of(void *ctx, osp_location_id at, osp_frame_text *out, size_
 {
     asker *a = ctx;
     const osp_profile *p = a->p;
-    if (p->locations.first[at.i + 1] > p->locations.first[at.i] || max == 0)
+    if ((p->locations.first[at.i + 1] > p->locations.first[at.i] && !a->from->again) || max == 0)
         return 0; /* the profile brought its own */
     osp_mapping_id id = p->locations.mapping[at.i];
     uint64_t addr = p->locations.addr[at.i];
-    bool is_kernel = osp_str_eq(osp_text(p, p->mappings.row[id.i].file), S("[kernel.kallsyms]"));
+    /* "[kernel.kallsyms]_stext" too, with the symbol that perf related it to. */
+    bool is_kernel = osp_str_starts(osp_text(p, p->mappings.row[id.i].file), S("[kernel.kallsyms]"));
     size_t n = is_kernel ? frames_of_kernel(a, addr, out) : frames_of_object(a, id, addr, out, max);
     a->stats.locations++;
-    if (n > 0 && out[n - 1].name.n > 0)
+    bool is_named = n > 0 && out[n - 1].name.n > 0;
+    if (is_named || a->from->pprof_way) {
+        a->stats.unnamed += !is_named;
         return n;
+    }
     /* A line without a function is still worth showing. */
     osp_frame_text place = placed_frame(a, id, addr);
     a->stats.unnamed++;

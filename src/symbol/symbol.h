@@ -12,6 +12,9 @@ typedef struct {
     osp_object *const *object;
     uint32_t nobject;
     bool this_kernel; /* the mapping "[kernel.kallsyms]" is this host's kernel: ask it for its names */
+    bool pprof_way;   /* names as the linker has them, for a query to make readable; what nobody knows stays as it is */
+    bool again;       /* frames that the profile brought give way to ours */
+    bool names_only;  /* no files, lines and inlines */
 } osp_symbol_sources;
 
 typedef struct {
@@ -19,7 +22,7 @@ typedef struct {
 } osp_symbol_stats;
 
 /* A new profile that shares all columns but locations, functions, strings and mapping.has with p, which must outlive
- * it. An address without a name gets one frame named "file+0x1234" (file address of its function's first byte, if
+ * it. But for pprof_way, an address without a name gets one frame named "file+0x1234" (file address of its function's first byte, if
  * unwind data tells where that is, else its own), or "0x7f…" in an anonymous mapping: never an empty one. */
 osp_profile *osp_symbolise(const osp_profile *p, const osp_symbol_sources *from, osp_symbol_stats *stats,
                            osp_err *err);

@@ -6,9 +6,10 @@
  * not written to costs no memory. */
 #include "wire/wire.h"
 
+#include "base/limit.h"
+
 #include <libdeflate.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <zstd.h>
 
 osp_pack osp_pack_of(osp_span b)
@@ -22,13 +23,10 @@ osp_pack osp_pack_of(osp_span b)
 
 size_t osp_unpack_limit(size_t n)
 {
-    const size_t floor = (size_t)64 << 20, most = (size_t)16 << 30;
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    size_t half = pages > 0 && page > 0 ? (size_t)pages / 2 * (size_t)page : most;
-    const size_t ceiling = half < floor ? floor : half < most ? half : most;
+    const size_t ceiling = osp_memory_limit(), usual = (size_t)64 << 20, least = usual < ceiling ? usual : ceiling;
     if (n >= ceiling / 1000)
         return ceiling;
-    return n * 1000 > floor ? n * 1000 : floor;
+    return n * 1000 > least ? n * 1000 : least;
 }
 
 /* Output that doubles until the limit. */

@@ -73,8 +73,7 @@ bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err) OSP_
  * also if the data is damaged before any. */
 size_t osp_unpack_head(osp_span packed, uint8_t *out, size_t size);
 
-/* A sane limit for unpacking n bytes: 1000 times as many, at least 64 MiB, at most 16 GiB and half of the machine's
- * memory. */
+/* A sane limit for unpacking n bytes: 1000 times as many, at least 64 MiB, at most osp_memory_limit(). */
 size_t osp_unpack_limit(size_t n);
 
 /* Append the packed bytes to out. level: 1 (fast) to 9. */

@@ -21,14 +21,15 @@ static void cpp_names_lose_their_arguments_and_go_names_do_not(void **state)
         {"f[x]a)b(c)", "f[x]a)b(c)"}, /* closed too often */
         {"x::f(a)b(c", "x::fb(c"},
     };
+    const osp_query q = {.value = 0};
     osp_arena a;
     char text[200];
     osp_arena_init(&a, 1 << 16);
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
         osp_str name = osp_str_from(pair[i][0]);
-        assert_string_equal(osp_str_z(osp_readable_name(&a, name, name, NULL), text, sizeof text), pair[i][1]);
-        assert_string_equal(osp_str_z(osp_readable_name(&a, S(""), name, NULL), text, sizeof text), pair[i][1]);
-        assert_string_equal(osp_str_z(osp_readable_name(&a, name, S("other"), NULL), text, sizeof text), pair[i][0]);
+        assert_string_equal(osp_str_z(osp_readable_name(&a, name, name, &q), text, sizeof text), pair[i][1]);
+        assert_string_equal(osp_str_z(osp_readable_name(&a, S(""), name, &q), text, sizeof text), pair[i][1]);
+        assert_string_equal(osp_str_z(osp_readable_name(&a, name, S("other"), &q), text, sizeof text), pair[i][0]);
     }
     osp_arena_drop(&a);
 }

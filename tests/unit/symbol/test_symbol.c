@@ -74,7 +74,7 @@ static void an_address_of_ours_gets_its_function_file_and_line(void **state)
     osp_location_id loc = osp_builder_location(b, m, (uint64_t)(uintptr_t)a_function_to_find, NULL, 0);
     osp_profile *p = one_sample(b, &loc, 1);
     osp_object *objects[2] = {NULL, o};
-    osp_symbol_sources from = {objects, 2, false};
+    osp_symbol_sources from = {.object = objects, .nobject = 2};
     osp_symbol_stats stats;
     osp_profile *named = osp_symbolise(p, &from, &stats, &err);
     assert_non_null(named);
@@ -104,7 +104,7 @@ static void an_address_nobody_knows_is_called_by_its_place(void **state)
         osp_builder_location(b, (osp_mapping_id){0}, 0x99, NULL, 0),
     };
     osp_profile *p = one_sample(b, loc, 3);
-    osp_symbol_sources from = {NULL, 0, false};
+    osp_symbol_sources from = {.object = NULL};
     osp_symbol_stats stats;
     osp_profile *named = osp_symbolise(p, &from, &stats, &err);
     assert_non_null(named);
@@ -124,7 +124,7 @@ static void frames_the_profile_brought_are_kept(void **state)
     osp_line line = {osp_builder_function(b, S("main.work"), S("main.work"), S("main.go"), 3), 0, 7};
     osp_location_id loc = osp_builder_location(b, (osp_mapping_id){0}, 0x1000, &line, 1);
     osp_profile *p = one_sample(b, &loc, 1);
-    osp_symbol_sources from = {NULL, 0, false};
+    osp_symbol_sources from = {.object = NULL};
     osp_symbol_stats stats;
     osp_profile *named = osp_symbolise(p, &from, &stats, &err);
     assert_non_null(named);
