@@ -17,7 +17,8 @@ static const osp_option options[] = {
 };
 
 static const char *const examples[] = {
-    "convert perf.data x.pb",
+    "convert a.folded a.pb",
+    "convert perf.data cpu.pb.gz",
     "convert cpu.pb.gz stacks.folded",
     "convert -f folded cpu.pb.gz -",
     NULL,
