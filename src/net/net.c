@@ -69,7 +69,8 @@ osp_net *osp_net_open(osp_err *err)
     if (n->handle)
         dlclose(n->handle);
     free(n);
-    osp_fail(err, OSP_EABSENT, "profiles from URLs need libcurl.so.4, which is not here (Debian, Ubuntu: apt install libcurl4)");
+    osp_fail(err, OSP_EABSENT,
+             "profiles from URLs need libcurl.so.4, which is not here (Debian, Ubuntu: apt install libcurl4)");
     return NULL;
 }
 
@@ -212,7 +213,10 @@ static bool use_certificates(const call *c, osp_err *err)
     for (size_t i = 0; i < sizeof file / sizeof *file; i++)
         if (file[i] && access(file[i], R_OK) != 0)
             return osp_fail(err, OSP_EABSENT, "could not load %s specified by -tls_%s: %s cannot be read",
-                            i == 2 ? "CA" : "certificate/key pair", i == 0 ? "cert and -tls_key" : i == 1 ? "key" : "ca",
+                            i == 2 ? "CA" : "certificate/key pair",
+                            i == 0   ? "cert and -tls_key"
+                            : i == 1 ? "key"
+                                     : "ca",
                             file[i]);
     if (cert) {
         SET(c, SSLCERT, cert);
@@ -290,9 +294,21 @@ static bool explain(const call *c, CURLcode code, osp_err *err)
     return osp_fail(err, OSP_EIO, "%s", c->why[0] ? c->why : c->net->easy_strerror(code));
 }
 
+static bool is_web(osp_str url, osp_err *err)
+{
+    osp_str rest = url, scheme = osp_str_cut(&rest, ':');
+    return osp_str_eq(scheme, S("http")) || osp_str_eq(scheme, S("https")) ||
+           osp_str_eq(scheme, S("https+insecure")) ||
+           osp_fail(err, OSP_EUSAGE, "unsupported protocol scheme \"%.*s\"", STRF(osp_str_head(scheme, 40)));
+}
+
 bool osp_http(const osp_net *n, const osp_http_ask *ask, osp_http_answer *out, osp_err *err)
 {
     static const osp_str lax = {"https+insecure:", 15};
+    if (!is_web(osp_str_from(ask->url), err)) {
+        *out = (osp_http_answer){.status = 0};
+        return false;
+    }
     bool insecure = osp_str_starts(osp_str_from(ask->url), lax);
     osp_buf url = osp_buf_of(1 << 16);
     *out = (osp_http_answer){.body = osp_buf_of(ask->limit)};

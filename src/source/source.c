@@ -18,6 +18,7 @@ struct osp_source {
     osp_mapping_source *server;
     size_t nserver, server_cap;
     osp_symbol_mode mode;
+    bool *served; /* by mapping: a server was there to name its addresses */
     bool all_frames;
 };
 
@@ -30,6 +31,7 @@ void osp_tell(const osp_source_opts *o, const char *fmt, ...)
     va_start(ap, fmt);
     osp_buf_vfmt(&line, fmt, ap);
     va_end(ap);
+    line.n -= line.n && line.p[line.n - 1] == '\n'; /* a server's */
     o->say(o->say_ctx, osp_buf_str(&line));
     osp_buf_drop(&line);
 }
@@ -37,12 +39,8 @@ void osp_tell(const osp_source_opts *o, const char *fmt, ...)
 bool osp_is_object_file(const char *path)
 {
     static const uint8_t magic[][4] = {
-        {0x7f, 'E', 'L', 'F'},
-        {0xfe, 0xed, 0xfa, 0xce}, /* Mach-O: 32 and 64 bit, of both orders, and several in one */
-        {0xfe, 0xed, 0xfa, 0xcf},
-        {0xce, 0xfa, 0xed, 0xfe},
-        {0xcf, 0xfa, 0xed, 0xfe},
-        {0xca, 0xfe, 0xba, 0xbe},
+        {0x7f, 'E', 'L', 'F'},    {0xfe, 0xed, 0xfa, 0xce}, /* Mach-O: 32 and 64 bit, of both orders, and several in one */
+        {0xfe, 0xed, 0xfa, 0xcf}, {0xce, 0xfa, 0xed, 0xfe}, {0xcf, 0xfa, 0xed, 0xfe}, {0xca, 0xfe, 0xba, 0xbe},
     };
     uint8_t head[4] = {0};
     OSP_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -178,8 +176,7 @@ static bool fetch(osp_source *s, const osp_source_opts *o, bool *is_remote, osp_
         return osp_fail_memory(err, "fetching profiles");
     for (size_t i = 0; i < n; i++)
         f[i].name = i < o->nsource ? o->source[i] : o->base[i - o->nsource];
-    bool ok =
-        osp_fetch_all(o, f, n, &s->net, err) && gather(s, o, f, o->nsource, "source", is_remote, err);
+    bool ok = osp_fetch_all(o, f, n, &s->net, err) && gather(s, o, f, o->nsource, "source", is_remote, err);
     const osp_profile *source = s->profile;
     if (ok && o->nbase)
         ok = gather(s, o, f + o->nsource, o->nbase, "base", is_remote, err) && subtract(s, o, source, err);
@@ -198,18 +195,24 @@ static bool fetch(osp_source *s, const osp_source_opts *o, bool *is_remote, osp_
 static bool symbolise(osp_source *s, const osp_source_opts *o, osp_err *err)
 {
     osp_profile *named;
+    s->mode = osp_read_symbol_mode(o);
     const osp_symbolising how = {o, s->mode, s->objects, s->net, s->server, s->nserver};
+    s->served = calloc(s->profile->mappings.n, sizeof *s->served);
+    if (!s->served)
+        return osp_fail_memory(err, "symbolising");
     if (s->mode.none)
         return true;
-    if (s->mode.local && (!osp_symbolise_local(&how, s->profile, &named, err) || (named && !go_on_with(s, named, err))))
+    if (s->mode.local &&
+        (!osp_symbolise_local(&how, s->profile, &named, err) || (named && !go_on_with(s, named, err))))
         return false;
     for (uint32_t i = 1; s->mode.remote && i < s->profile->mappings.n; i++)
-        if (!osp_symbolise_remote(&how, s->profile, i, &named, err) || (named && !go_on_with(s, named, err)))
+        if (!osp_symbolise_remote(&how, s->profile, i, &s->served[i], &named, err) ||
+            (named && !go_on_with(s, named, err)))
             return false;
     return !s->mode.force || go_on_with(s, osp_profile_with_linker_names(s->profile, err), err);
 }
 
-/* Mappings that were called by their server's URL have no name again. */
+/* Mappings that were called by their server's URL have no name again; those that it named have functions. */
 static bool forget_servers(osp_source *s, osp_err *err)
 {
     const osp_profile *p = s->profile;
@@ -218,9 +221,13 @@ static bool forget_servers(osp_source *s, osp_err *err)
     for (uint32_t i = 1; ok && i < p->mappings.n; i++) {
         const osp_mapping *m = &p->mappings.row[i];
         bool is_url = m->build_id.i == 0 && osp_is_absolute_url(osp_text(p, m->file));
-        row[i] = (osp_mapping_text){m->start, m->limit, m->offset, is_url ? S("") : osp_text(p, m->file),
-                                    osp_text(p, m->build_id), m->has};
-        any |= is_url;
+        row[i] = (osp_mapping_text){.start = m->start,
+                                    .limit = m->limit,
+                                    .offset = m->offset,
+                                    .file = is_url ? S("") : osp_text(p, m->file),
+                                    .build_id = osp_text(p, m->build_id),
+                                    .has = m->has | (s->served[i] ? OSP_HAS_FUNCTIONS : 0)};
+        any |= is_url || s->served[i];
     }
     ok = ok && (!any || go_on_with(s, osp_profile_with_mappings(p, row, p->mappings.n, err), err));
     free(row);
@@ -261,7 +268,6 @@ osp_source *osp_source_open(const osp_source_opts *o, osp_err *err)
     }
     osp_arena_init(&s->arena, SIZE_MAX / 2);
     s->all_frames = o->all_frames;
-    s->mode = osp_read_symbol_mode(o);
     if (open_all(s, o, err))
         return s;
     osp_source_close(s);
@@ -276,6 +282,7 @@ void osp_source_close(osp_source *s)
         osp_profile_drop(s->made[--s->nmade]);
     free(s->made);
     free(s->server);
+    free(s->served);
     osp_objects_drop(s->objects);
     osp_net_close(s->net);
     osp_arena_drop(&s->arena);

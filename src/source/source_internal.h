@@ -78,9 +78,9 @@ typedef struct {
 
 /* p with names from local files; *out = NULL if nothing was to be named. */
 bool osp_symbolise_local(const osp_symbolising *s, const osp_profile *p, osp_profile **out, osp_err *err) OSP_CHECKED;
-/* The same for one mapping, from the server that it came from. */
-bool osp_symbolise_remote(const osp_symbolising *s, const osp_profile *p, uint32_t mapping, osp_profile **out,
-                          osp_err *err) OSP_CHECKED;
+/* The same for one mapping, from the server that it came from; *served: there is one, and it was to be asked. */
+bool osp_symbolise_remote(const osp_symbolising *s, const osp_profile *p, uint32_t mapping, bool *served,
+                          osp_profile **out, osp_err *err) OSP_CHECKED;
 
 /* ---- save.c ----------------------------------------------------------------------------------------------------- */
 

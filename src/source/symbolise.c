@@ -365,8 +365,8 @@ static const osp_mapping_source *server_of(const osp_symbolising *s, const osp_p
     return NULL;
 }
 
-bool osp_symbolise_remote(const osp_symbolising *s, const osp_profile *p, uint32_t mapping, osp_profile **out,
-                          osp_err *err)
+bool osp_symbolise_remote(const osp_symbolising *s, const osp_profile *p, uint32_t mapping, bool *served,
+                          osp_profile **out, osp_err *err)
 {
     const osp_mapping *m = &p->mappings.row[mapping];
     osp_buf url = osp_buf_of(LONGEST_URL);
@@ -374,6 +374,7 @@ bool osp_symbolise_remote(const osp_symbolising *s, const osp_profile *p, uint32
     *out = NULL;
     const osp_mapping_source *from =
         s->net && (s->mode.force || !(m->has & OSP_HAS_FUNCTIONS)) ? server_of(s, p, m, &url) : NULL;
+    *served = from != NULL;
     if (from) {
         osp_buf_byte(&url, 0);
         ok = ask_server(s, p, mapping, from, url.p, out, err);
