@@ -54,7 +54,7 @@ static osp_node_key key_of(const osp_making *m, uint32_t loc, const osp_line *li
     const osp_granularity by = m->o->granularity;
     const uint32_t object = m->object_of[p->locations.mapping[loc].i];
     osp_node_key k = {.addr = by == OSP_BY_ADDRESS ? p->locations.addr[loc] : 0};
-    if (!line) {
+    if (!line || line->fn.i == 0) {
         k.object = object;
         return k;
     }
@@ -66,7 +66,7 @@ static osp_node_key key_of(const osp_making *m, uint32_t loc, const osp_line *li
         if (m->o->columns || (by == OSP_BY_ADDRESS && !m->o->no_inlines))
             k.column = line->column;
     }
-    if (k.name == 0) {
+    if (k.name == 0 || m->o->objects) {
         k.object = object;
         k.start_line = p->functions.row[line->fn.i].start_line;
     }
@@ -445,6 +445,19 @@ static bool make(osp_making *m)
     return lay_out_nodes(m, place) && lay_out_edges(m, place) && lay_out_tags(m, place);
 }
 
+static void drop_making(osp_making *m)
+{
+    osp_arena_drop(&m->scratch);
+    osp_intern_drop(&m->texts);
+    osp_intern_drop(&m->keys);
+    free(m->t);
+    free(m->link);
+    free(m->pairs.cell);
+    free(m->tree.what);
+    free(m->tree.parent);
+    free(m->tag);
+}
+
 bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err)
 {
     *out = (osp_graph){0};
@@ -452,15 +465,7 @@ bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, 
     osp_making m = {.v = v, .o = o, .g = out, .err = err};
     osp_arena_init(&m.scratch, SIZE_MAX / 2);
     bool ok = make(&m);
-    osp_arena_drop(&m.scratch);
-    osp_intern_drop(&m.texts);
-    osp_intern_drop(&m.keys);
-    free(m.t);
-    free(m.link);
-    free(m.pairs.cell);
-    free(m.tree.what);
-    free(m.tree.parent);
-    free(m.tag);
+    drop_making(&m);
     if (!ok)
         osp_graph_drop(out);
     return ok;
@@ -470,4 +475,44 @@ void osp_graph_drop(osp_graph *g)
 {
     osp_arena_drop(&g->arena);
     *g = (osp_graph){0};
+}
+
+/* ---- what frames are called ----------------------------------------------------------------------------------- */
+
+static bool label_frames(osp_making *m, osp_arena *a, osp_frame_labels *out)
+{
+    if (!number_texts(m) || !number_whats(m))
+        return false;
+    const uint32_t n = m->v->of->locations.n, nframe = n ? m->first[n] : 0;
+    osp_str *of_what = osp_new(&m->scratch, osp_str, m->keys.n), *label = osp_new(a, osp_str, nframe);
+    uint32_t *first = osp_new(a, uint32_t, (size_t)n + 1);
+    m->t = calloc((size_t)m->keys.n + 1, sizeof *m->t);
+    if (!of_what || !label || !first || !m->t)
+        return osp_making_no_memory(m);
+    for (uint32_t i = 0; i < m->keys.n; i++) {
+        osp_node node;
+        if (!osp_node_of(m, i, &node))
+            return false;
+        of_what[i] = osp_arena_str(a, node.label);
+        if (!of_what[i].p)
+            return osp_making_no_memory(m);
+    }
+    for (uint32_t i = 0; i < nframe; i++)
+        label[i] = of_what[m->whats[i]];
+    memcpy(first, m->first, ((size_t)n + 1) * sizeof *first);
+    *out = (osp_frame_labels){first, label};
+    return true;
+}
+
+bool osp_frame_labels_make(const osp_view *v, const osp_graph_opts *o, osp_arena *a, osp_frame_labels *out,
+                           osp_err *err)
+{
+    osp_graph none = {0};
+    osp_arena_init(&none.arena, SIZE_MAX / 2);
+    osp_making m = {.v = v, .o = o, .g = &none, .err = err};
+    osp_arena_init(&m.scratch, SIZE_MAX / 2);
+    bool ok = label_frames(&m, a, out);
+    drop_making(&m);
+    osp_graph_drop(&none);
+    return ok;
 }

@@ -9,7 +9,7 @@
 /* What makes a node what it is; fields that the granularity leaves out are empty. */
 typedef struct osp_node {
     osp_str name, file;
-    osp_str object; /* the mapping's file; only where there is no name */
+    osp_str object; /* the mapping's file; only where there is no name, and with opts.objects */
     uint64_t addr;
     int64_t start_line, line, column;
     osp_str label; /* all that as pprof prints it: "main.main main.go:12" */
@@ -47,6 +47,7 @@ typedef struct osp_graph_opts {
     double node_fraction, edge_fraction; /* leave out what is smaller than this part of the total */
     uint32_t node_count;                 /* keep so many nodes; 0 = all */
     osp_str trim_path, source_path;      /* colon lists: prefixes of file names to cut, directories of sources */
+    bool objects;                        /* functions of one name in several objects are several nodes */
     bool call_tree;                      /* a node for each path, not one for all */
     /* For a picture: sorted by how much a node tells, few edges, tags. The view needs its rows for these, if the profile has
      * labels; value is the query's. A tag's number is printed in the unit tag_unit. */
@@ -70,5 +71,22 @@ typedef struct osp_graph {
 
 bool osp_graph_make(const osp_view *v, const osp_graph_opts *o, osp_graph *out, osp_err *err) OSP_CHECKED;
 void osp_graph_drop(osp_graph *g);
+
+/* The edges by the node they lead into (or come from), the heaviest first as pprof sorts them: those of node[n] are
+ * list[first[n]] … list[first[n + 1] - 1], indices into edge[]. Lives as long as the graph. */
+typedef struct osp_edge_list {
+    uint32_t *first, *list;
+} osp_edge_list;
+bool osp_graph_edges_in(osp_graph *g, osp_edge_list *out, osp_err *err) OSP_CHECKED;
+bool osp_graph_edges_out(osp_graph *g, osp_edge_list *out, osp_err *err) OSP_CHECKED;
+
+/* What the frames of every location are called: label[first[loc]] …, innermost inline first, at least one a location.
+ * In the arena. */
+typedef struct osp_frame_labels {
+    const uint32_t *first;
+    const osp_str *label;
+} osp_frame_labels;
+bool osp_frame_labels_make(const osp_view *v, const osp_graph_opts *o, osp_arena *a, osp_frame_labels *out,
+                           osp_err *err) OSP_CHECKED;
 
 #endif

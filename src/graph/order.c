@@ -174,3 +174,48 @@ bool osp_rank(osp_making *m)
     qsort(m->rank, m->nrank, sizeof *m->rank, m->o->visual || m->o->by_cum ? by_score : by_flat);
     return true;
 }
+
+/* ---- edges in order ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const osp_graph *g;
+    uint32_t edge;
+} edge_ref;
+
+static int by_weight(const void *x, const void *y)
+{
+    const edge_ref *l = x, *r = y;
+    const osp_node *node = l->g->node;
+    const osp_edge *a = &l->g->edge[l->edge], *b = &l->g->edge[r->edge];
+    int c = osp_by_weight(a, b, node[a->from].label, node[b->from].label, node[a->to].label, node[b->to].label);
+    c = c ? c : by_fields(&node[a->from], &node[b->from]);
+    c = c ? c : by_fields(&node[a->to], &node[b->to]);
+    return c ? c : (l->edge > r->edge) - (l->edge < r->edge);
+}
+
+static bool sort_edges(osp_graph *g, bool in, osp_edge_list *out, osp_err *err)
+{
+    const uint32_t n = g->nnode + g->nghost;
+    uint32_t *first = osp_new(&g->arena, uint32_t, (size_t)n + 2), *list = osp_new(&g->arena, uint32_t, g->nedge);
+    edge_ref *ref = malloc((g->nedge + (size_t)1) * sizeof *ref);
+    if (!first || !list || !ref) {
+        free(ref);
+        return osp_fail_memory(err, "sorting calls");
+    }
+    for (uint32_t i = 0; i < g->nedge; i++)
+        first[(in ? g->edge[i].to : g->edge[i].from) + 2]++;
+    for (uint32_t i = 0; i < n; i++)
+        first[i + 1] += first[i];
+    for (uint32_t i = 0; i < g->nedge; i++)
+        ref[first[(in ? g->edge[i].to : g->edge[i].from) + 1]++] = (edge_ref){g, i};
+    for (uint32_t i = 0; i < n; i++)
+        qsort(ref + first[i], first[i + 1] - first[i], sizeof *ref, by_weight);
+    for (uint32_t i = 0; i < g->nedge; i++)
+        list[i] = ref[i].edge;
+    free(ref);
+    *out = (osp_edge_list){first, list};
+    return true;
+}
+
+bool osp_graph_edges_in(osp_graph *g, osp_edge_list *out, osp_err *err) { return sort_edges(g, true, out, err); }
+bool osp_graph_edges_out(osp_graph *g, osp_edge_list *out, osp_err *err) { return sort_edges(g, false, out, err); }

@@ -3,6 +3,7 @@
 #ifndef OSP_REPORT_HEAD_H
 #define OSP_REPORT_HEAD_H
 
+#include "base/hash.h"
 #include "report/report.h"
 
 /* How a report prints values. */
@@ -37,5 +38,37 @@ osp_str osp_main_name(const osp_profile *p, const osp_report_opts *o);
 
 /* The graph options of a report. */
 osp_graph_opts osp_graph_opts_of(const osp_report_opts *o);
+
+/* Every node between its callers and its callees: all of them, or those whose label the pattern matches. */
+bool osp_write_tree(const osp_profile *p, const osp_report_opts *o, const osp_regex *only, osp_answer *out,
+                    osp_err *err) OSP_CHECKED;
+
+/* ---- labels --------------------------------------------------------------------------------------------------- */
+
+/* A label by its key: the texts first, then the numbers, each by key, values of one key as they come. Labels that say
+ * nothing are left out. */
+typedef struct osp_keyed_label {
+    osp_str key;
+    const osp_label *label;
+    bool numeric;
+} osp_keyed_label;
+/* Sorts the n labels into out[n]; returns how many. */
+uint32_t osp_labels_by_key(const osp_profile *p, const osp_label *label, uint32_t n, osp_keyed_label *out);
+
+static inline bool osp_same_key(const osp_keyed_label *a, const osp_keyed_label *b)
+{
+    return a->numeric == b->numeric && osp_str_eq(a->key, b->key);
+}
+
+/* ---- text ----------------------------------------------------------------------------------------------------- */
+
+/* How many characters s has; a byte that is none counts as one. */
+size_t osp_str_width_utf8(osp_str s);
+
+/* s, blanks before it up to width characters (as Go's %10s counts them). */
+void osp_put_right(osp_buf *out, osp_str s, size_t width);
+
+/* The report's argument as a pattern; NULL and *err if it is none. */
+osp_regex *osp_argument_regex(const osp_report_opts *o, osp_err *err);
 
 #endif

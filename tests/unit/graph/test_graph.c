@@ -206,6 +206,67 @@ static void tags_are_texts_together_and_numbers_that_look_alike(void **state)
         "leaf 705/705(0,0) leaf:[day:1\\nwho:y][] 700/700 leaf:[day:1\\nwho:y][8.79kB] 700/700 -0-0/2");
 }
 
+static const char *names_of(const osp_graph *g, const osp_edge_list *l, uint32_t node, bool from)
+{
+    static char text[200];
+    size_t n = 0;
+    text[0] = 0;
+    for (uint32_t i = l->first[node]; i < l->first[node + 1]; i++) {
+        const osp_edge *e = &g->edge[l->list[i]];
+        n += (size_t)snprintf(text + n, sizeof text - n, "%.*s ", STRF(g->node[from ? e->from : e->to].name));
+    }
+    return text;
+}
+
+static void edges_are_sorted_by_weight_then_by_name(void **state)
+{
+    (void)state;
+    start();
+    add("main z leaf", 5);
+    add("main b leaf", 5);
+    add("main a leaf", -9);
+    add("leaf main", 1);
+    osp_profile *p = osp_builder_finish(builder, &err);
+    osp_view v;
+    osp_graph g;
+    osp_edge_list in, out;
+    assert_true(osp_view_make(p, &(osp_query){0}, &v, &err));
+    assert_true(osp_graph_make(&v, &(osp_graph_opts){0}, &g, &err));
+    assert_true(osp_graph_edges_in(&g, &in, &err) && osp_graph_edges_out(&g, &out, &err));
+    for (uint32_t i = 0; i < g.nnode; i++)
+        if (osp_str_eq(g.node[i].name, S("leaf"))) {
+            assert_string_equal(names_of(&g, &in, i, true), "a b z ");
+            assert_string_equal(names_of(&g, &out, i, false), "main ");
+        } else if (osp_str_eq(g.node[i].name, S("main"))) {
+            assert_string_equal(names_of(&g, &in, i, true), "leaf ");
+            assert_string_equal(names_of(&g, &out, i, false), "a b z ");
+        }
+    osp_graph_drop(&g);
+    osp_view_drop(&v);
+    osp_profile_drop(p);
+}
+
+static void frames_are_called_as_their_nodes(void **state)
+{
+    (void)state;
+    start();
+    add("main leaf<work", 5);
+    osp_profile *p = osp_builder_finish(builder, &err);
+    osp_view v;
+    osp_frame_labels labels;
+    osp_arena arena;
+    osp_arena_init(&arena, SIZE_MAX / 2);
+    assert_true(osp_view_make(p, &(osp_query){0}, &v, &err));
+    assert_true(osp_frame_labels_make(&v, &(osp_graph_opts){.granularity = OSP_BY_LINE}, &arena, &labels, &err));
+    const uint32_t leaf = labels.first[v.loc[0].i];
+    assert_true(osp_str_eq(labels.label[leaf], S("leaf x.go:1")));
+    assert_true(osp_str_eq(labels.label[leaf + 1], S("work x.go:1")));
+    assert_int_equal(labels.first[v.loc[0].i + 1], leaf + 2);
+    osp_arena_drop(&arena);
+    osp_view_drop(&v);
+    osp_profile_drop(p);
+}
+
 static void too_little_memory_is_an_error_at_every_step(void **state)
 {
     (void)state;
@@ -249,6 +310,8 @@ int main(void)
         cmocka_unit_test(residual_edges_go_where_another_path_leads),
         cmocka_unit_test(a_call_tree_has_a_node_for_each_path),
         cmocka_unit_test(tags_are_texts_together_and_numbers_that_look_alike),
+        cmocka_unit_test(edges_are_sorted_by_weight_then_by_name),
+        cmocka_unit_test(frames_are_called_as_their_nodes),
         cmocka_unit_test(too_little_memory_is_an_error_at_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
