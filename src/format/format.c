@@ -159,7 +159,7 @@ static osp_profile *read_any(osp_input *in, const osp_read_opts *o, osp_found *f
     if (room)
         head = (osp_str){(char *)room, osp_unpack_head(in->file.bytes, room, OSP_SNIFF_BYTES)};
     if (!o->as)
-        choose(&c, head, room ? 0 : in->file.bytes.n, in->name);
+        choose(&c, head, !room ? in->file.bytes.n : head.n < OSP_SNIFF_BYTES ? head.n : 0, in->name);
     /* Damaged from the start: unpacking says how. */
     bool ok = c.n || head.n == 0 || unknown(head, err);
     free(room);

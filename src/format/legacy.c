@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Samples of bare addresses become a profile: collecting, mappings by address, the lists of frames to leave out. */
+#include "format/legacy.h"
+
+#include "base/hash.h"
+#include "base/search.h"
+
+#include <stdlib.h>
+
+/* ---- collecting ----------------------------------------------------------------------------------------------- */
+
+void osp_bare_init(osp_bare *b, const osp_input *in)
+{
+    *b = (osp_bare){.in = in};
+    osp_arena_init(&b->texts, in->limit);
+}
+
+void osp_bare_drop(osp_bare *b)
+{
+    free(b->frame);
+    free(b->sample);
+    free(b->mapping);
+    free(b->place.addr);
+    free(b->place.mapping);
+    free(b->place.cell);
+    osp_arena_drop(&b->texts);
+}
+
+void osp_bare_type(osp_bare *b, osp_str type, osp_str unit) { b->type[b->ntype++] = (osp_type_text){type, unit}; }
+
+void osp_bare_frame(osp_bare *b, uint64_t addr)
+{
+    void *all = b->frame;
+    if (b->failed || !osp_grow(&all, &b->frame_cap, b->nframe + 1, sizeof addr)) {
+        b->failed = true;
+        return;
+    }
+    b->frame = all;
+    b->frame[b->nframe++] = addr;
+}
+
+void osp_bare_sample_of(osp_bare *b, const int64_t *values, int64_t bytes)
+{
+    void *all = b->sample;
+    if (b->failed || !osp_grow(&all, &b->sample_cap, b->nsample + 1, sizeof *b->sample)) {
+        b->failed = true;
+        return;
+    }
+    b->sample = all;
+    osp_bare_sample *s = &b->sample[b->nsample++];
+    *s = (osp_bare_sample){.first = b->open, .n = b->nframe - b->open, .bytes = bytes};
+    for (unsigned t = 0; t < b->ntype; t++)
+        s->value[t] = values[t];
+    b->open = b->nframe;
+}
+
+bool osp_bare_frames(osp_bare *b, osp_str text, uint64_t less)
+{
+    uint64_t addr;
+    bool fits = true;
+    while (fits && osp_next_hex(&text, &addr, &fits))
+        osp_bare_frame(b, addr - less);
+    return fits;
+}
+
+void osp_bare_drop_double_leaf(osp_bare *b)
+{
+    for (size_t i = 0; i < b->nsample; i++) {
+        osp_bare_sample *s = &b->sample[i];
+        uint64_t *f = b->frame + s->first;
+        if (s->n > 1 && f[0] == f[1] + 1) {
+            f[1] = f[0]; /* cut at the front: the rest stays where it is */
+            s->first++;
+            s->n--;
+        }
+    }
+}
+
+void osp_unsample(int64_t *count, int64_t *size, int64_t rate)
+{
+    if (*count == 0 || *size == 0) {
+        *count = *size = 0;
+        return;
+    }
+    if (rate <= 1) /* all was sampled, or nothing is known */
+        return;
+    double mean = (double)*size / (double)*count;
+    double scale = 1 / (1 - osp_go_exp(-mean / (double)rate));
+    *count = osp_go_whole((double)*count * scale);
+    *size = osp_go_whole((double)*size * scale);
+}
+
+/* ---- which mapping -------------------------------------------------------------------------------------------- */
+
+/* The first of the mappings, in their order, that holds an address; ranges may overlap and may grow. A tree over the
+ * elementary ranges between all ends: a node keeps the lowest mapping that holds its whole range. */
+typedef struct {
+    uint64_t *end; /* sorted */
+    size_t nend, leaves;
+    uint32_t *lowest; /* 2 * leaves */
+} holders;
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+static size_t leaf_of(const holders *h, uint64_t addr) { return osp_rows_upto(h->end, h->nend, sizeof addr, addr); }
+
+static void holds(holders *h, uint64_t start, uint64_t limit, uint32_t mapping)
+{
+    if (start >= limit)
+        return;
+    size_t lo = leaf_of(h, start) + h->leaves, hi = leaf_of(h, limit) + h->leaves;
+    for (; lo < hi; lo /= 2, hi /= 2) {
+        if (lo & 1) {
+            if (h->lowest[lo] > mapping)
+                h->lowest[lo] = mapping;
+            lo++;
+        }
+        if (hi & 1 && h->lowest[--hi] > mapping)
+            h->lowest[hi] = mapping;
+    }
+}
+
+static uint32_t holder(const holders *h, uint64_t addr)
+{
+    uint32_t found = UINT32_MAX;
+    for (size_t at = leaf_of(h, addr) + h->leaves; at; at /= 2)
+        if (h->lowest[at] < found)
+            found = h->lowest[at];
+    return found;
+}
+
+static void holders_drop(holders *h)
+{
+    free(h->end);
+    free(h->lowest);
+}
+
+static bool holders_of(holders *h, const osp_bare *b)
+{
+    *h = (holders){.leaves = 4};
+    while (h->leaves < b->nmapping * 3 + 2)
+        h->leaves *= 2;
+    h->end = calloc(b->nmapping * 3 + 1, sizeof *h->end);
+    h->lowest = malloc(h->leaves * 2 * sizeof *h->lowest);
+    if (!h->end || !h->lowest) {
+        holders_drop(h);
+        return false;
+    }
+    memset(h->lowest, 0xff, h->leaves * 2 * sizeof *h->lowest);
+    for (size_t i = 0; i < b->nmapping; i++) {
+        const osp_bare_mapping *m = &b->mapping[i];
+        h->end[h->nend++] = m->start;
+        h->end[h->nend++] = m->limit;
+        h->end[h->nend++] = m->start - m->offset;
+    }
+    if (h->nend)
+        qsort(h->end, h->nend, sizeof *h->end, by_value);
+    for (size_t i = 0; i < b->nmapping; i++)
+        holds(h, b->mapping[i].start, b->mapping[i].limit, (uint32_t)i);
+    return true;
+}
+
+/* Mappings of the main program whose sections were mapped anew are put right. */
+static void repair_first(osp_bare *b)
+{
+    static const uint64_t usual_start = 0x400000;
+    osp_bare_mapping *m = b->mapping;
+    if (b->nmapping > 1 && osp_str_starts(m->file, S("/anon_hugepage")) && m->limit == m[1].start)
+        memmove(m, m + 1, --b->nmapping * sizeof *m);
+    if (b->nmapping && m->start - m->offset == usual_start) {
+        m->start = usual_start;
+        m->offset = 0;
+    }
+}
+
+/* The mapping of which the map shows only the later part, and this address is in the earlier one; it gets both. */
+static uint32_t grow_down(osp_bare *b, holders *h, uint64_t addr)
+{
+    for (size_t i = 0; i < b->nmapping; i++) {
+        osp_bare_mapping *m = &b->mapping[i];
+        if (m->offset == 0 || addr >= m->start || addr < m->start - m->offset)
+            continue;
+        m->start -= m->offset;
+        m->offset = 0;
+        holds(h, m->start, m->limit, (uint32_t)i);
+        return (uint32_t)i;
+    }
+    return UINT32_MAX;
+}
+
+bool osp_bare_mapping_of(osp_bare *b, osp_bare_mapping m)
+{
+    void *all = b->mapping;
+    if (b->nmapping >= UINT32_MAX - 1 || !osp_grow(&all, &b->mapping_cap, b->nmapping + 1, sizeof m))
+        return false;
+    b->mapping = all;
+    b->mapping[b->nmapping++] = m;
+    return true;
+}
+
+/* The place of addr, a new one (without mapping) if it has none. UINT32_MAX without memory. */
+static uint32_t place_for(osp_bare *b, uint64_t addr)
+{
+    void *addrs = b->place.addr, *mappings = b->place.mapping;
+    size_t n = b->place.n, at;
+    if (n * 2 >= b->place.ncell) {
+        size_t ncell = b->place.ncell ? b->place.ncell * 2 : 256;
+        free(b->place.cell);
+        b->place.ncell = 0;
+        b->place.cell = calloc(ncell, sizeof *b->place.cell);
+        if (!b->place.cell || n >= UINT32_MAX / 2)
+            return UINT32_MAX;
+        b->place.ncell = ncell;
+        for (size_t i = 0; i < n; i++) {
+            for (at = osp_hash_mix(b->place.addr[i], 1) & (ncell - 1); b->place.cell[at]; at = (at + 1) & (ncell - 1))
+                ;
+            b->place.cell[at] = (uint32_t)i + 1;
+        }
+    }
+    for (at = osp_hash_mix(addr, 1) & (b->place.ncell - 1); b->place.cell[at]; at = (at + 1) & (b->place.ncell - 1))
+        if (b->place.addr[b->place.cell[at] - 1] == addr)
+            return b->place.cell[at] - 1;
+    if (!osp_grow(&addrs, &b->place.addr_cap, n + 1, sizeof addr))
+        return UINT32_MAX;
+    b->place.addr = addrs;
+    if (!osp_grow(&mappings, &b->place.mapping_cap, n + 1, sizeof *b->place.mapping))
+        return UINT32_MAX;
+    b->place.mapping = mappings;
+    b->place.addr[n] = addr;
+    b->place.mapping[n] = UINT32_MAX;
+    b->place.cell[at] = (uint32_t)n + 1;
+    b->place.n++;
+    return (uint32_t)n;
+}
+
+uint32_t osp_bare_place(const osp_bare *b, uint64_t addr)
+{
+    if (!b->place.ncell)
+        return UINT32_MAX;
+    for (size_t at = osp_hash_mix(addr, 1) & (b->place.ncell - 1); b->place.cell[at];
+         at = (at + 1) & (b->place.ncell - 1))
+        if (b->place.addr[b->place.cell[at] - 1] == addr)
+            return b->place.cell[at] - 1;
+    return UINT32_MAX;
+}
+
+bool osp_bare_locate(osp_bare *b, osp_err *err)
+{
+    bool ok = !b->failed;
+    for (size_t i = 0; i < b->nsample; i++)
+        for (size_t k = 0; ok && k < b->sample[i].n; k++)
+            ok = place_for(b, b->frame[b->sample[i].first + k]) != UINT32_MAX;
+    return ok || osp_fail_memory(err, "reading locations");
+}
+
+static bool map_each(osp_bare *b, holders *h, const osp_place_name *name, osp_err *err)
+{
+    uint64_t work = (uint64_t)1 << 29; /* steps of grow_down: half a second */
+    uint32_t other = UINT32_MAX;
+    for (size_t i = 0; i < b->place.n; i++) {
+        uint64_t addr = b->place.addr[i];
+        if (addr == 0 || (name && name[i].named))
+            continue;
+        uint32_t at = holder(h, addr);
+        if (at == UINT32_MAX && other == UINT32_MAX) {
+            if (work < b->nmapping)
+                return osp_fail(err, OSP_ELIMIT, "too many addresses outside of too many mappings");
+            work -= b->nmapping;
+            at = grow_down(b, h, addr);
+            if (at == UINT32_MAX) {
+                other = (uint32_t)b->nmapping;
+                if (!osp_bare_mapping_of(b, (osp_bare_mapping){.limit = UINT64_MAX}))
+                    return osp_fail_memory(err, "reading mappings");
+            }
+        }
+        b->place.mapping[i] = at == UINT32_MAX ? other : at;
+    }
+    return true;
+}
+
+static bool map_places(osp_bare *b, const osp_place_name *name, osp_err *err)
+{
+    holders h;
+    repair_first(b);
+    if (!holders_of(&h, b))
+        return osp_fail_memory(err, "reading mappings");
+    bool ok = map_each(b, &h, name, err);
+    holders_drop(&h);
+    return ok;
+}
+
+/* ---- frames to leave out -------------------------------------------------------------------------------------- */
+
+/* The peer's lists, as regular expressions on whole names. */
+static const char allocators[] =
+    "calloc|cfree|malloc|free|memalign|do_memalign|(__)?posix_memalign|pvalloc|valloc|realloc|"
+    "tcmalloc::.*|tc_calloc|tc_cfree|tc_malloc|tc_free|tc_memalign|tc_posix_memalign|tc_pvalloc|tc_valloc|tc_realloc|"
+    "tc_new|tc_delete|tc_newarray|tc_deletearray|tc_new_nothrow|tc_newarray_nothrow|"
+    "malloc_zone_malloc|malloc_zone_calloc|malloc_zone_valloc|malloc_zone_realloc|malloc_zone_memalign|"
+    "malloc_zone_free|runtime\\..*|BaseArena::.*|(::)?do_malloc_no_errno|(::)?do_malloc_pages|(::)?do_malloc|"
+    "DoSampledAllocation|MallocedMemBlock::MallocedMemBlock|_M_allocate|__builtin_(vec_)?delete|"
+    "__builtin_(vec_)?new|__gnu_cxx::new_allocator::allocate|__libc_malloc|__malloc_alloc_template::allocate|"
+    "allocate|cpp_alloc|operator new(\\[\\])?|simple_alloc::allocate";
+static const char kept[] = "runtime\\.panic|runtime\\.reflectcall|runtime\\.call[0-9]*";
+static const char profilers[] =
+    "ProfileData::Add|ProfileData::prof_handler|CpuProfiler::prof_handler|__pthread_sighandler|__restore";
+static const char locks[] =
+    "RecordLockProfileData|(base::)?RecordLockProfileData.*|(base::)?SubmitMutexProfileData.*|"
+    "(base::)?SubmitSpinLockProfileData.*|(base::Mutex::)?AwaitCommon.*|(base::Mutex::)?Unlock.*|"
+    "(base::Mutex::)?UnlockSlow.*|(base::Mutex::)?ReaderUnlock.*|(base::MutexLock::)?~MutexLock.*|"
+    "(Mutex::)?AwaitCommon.*|(Mutex::)?Unlock.*|(Mutex::)?UnlockSlow.*|(Mutex::)?ReaderUnlock.*|"
+    "(MutexLock::)?~MutexLock.*|(SpinLock::)?Unlock.*|(SpinLock::)?SlowUnlock.*|(SpinLockHolder::)?~SpinLockHolder.*";
+
+static bool has_types(const osp_bare *b, const char *names)
+{
+    osp_str all = osp_str_from(names);
+    for (unsigned t = 0; t < b->ntype; t++)
+        if (!osp_str_eq(osp_str_cut(&all, ' '), b->type[t].type))
+            return false;
+    return b->ntype && all.n == 0;
+}
+
+static void set_frame_lists(osp_bare *b)
+{
+    if (has_types(b, "objects space") || has_types(b, "inuse_objects inuse_space") ||
+        has_types(b, "alloc_objects alloc_space inuse_objects inuse_space")) {
+        b->head.drop_frames = osp_str_from(allocators);
+        b->head.keep_frames = osp_str_from(kept);
+    } else {
+        b->head.drop_frames = osp_str_from(has_types(b, "contentions delay") ? locks : profilers);
+    }
+}
+
+/* ---- building ------------------------------------------------------------------------------------------------- */
+
+static bool is_zero(const osp_bare *b, const osp_bare_sample *s)
+{
+    for (unsigned t = 0; t < b->ntype; t++)
+        if (s->value[t])
+            return false;
+    return true;
+}
+
+/* A sample of nothing is left out, with its places: so does the peer before its first report. */
+static void build_samples(osp_bare *b, osp_builder *to, const osp_location_id *at)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < b->nsample; i++)
+        most = b->sample[i].n > most ? b->sample[i].n : most;
+    osp_location_id *stack = osp_new(&b->texts, osp_location_id, most);
+    osp_string_id bytes = osp_builder_string(to, b->sized ? S("bytes") : S(""));
+    for (size_t i = 0; stack && i < b->nsample; i++) {
+        const osp_bare_sample *s = &b->sample[i];
+        if (is_zero(b, s))
+            continue;
+        for (size_t k = 0; k < s->n; k++)
+            stack[k] = at[osp_bare_place(b, b->frame[s->first + k])];
+        osp_label size = {.key = bytes, .num = s->bytes};
+        osp_builder_sample(to, osp_builder_stack(to, stack, s->n), osp_builder_labels(to, &size, b->sized), s->value,
+                           0);
+    }
+    b->failed |= !stack;
+}
+
+static void mark_used(const osp_bare *b, bool *used)
+{
+    for (size_t i = 0; i < b->nsample; i++)
+        for (size_t k = 0; !is_zero(b, &b->sample[i]) && k < b->sample[i].n; k++)
+            used[osp_bare_place(b, b->frame[b->sample[i].first + k])] = true;
+}
+
+static osp_location_id build_place(osp_bare *b, osp_builder *to, size_t i, const osp_mapping_id *mapping,
+                                   const osp_place_name *name)
+{
+    uint32_t m = b->place.mapping[i];
+    if (!name)
+        return osp_builder_location(to, m == UINT32_MAX ? (osp_mapping_id){0} : mapping[m], b->place.addr[i], NULL,
+                                    0);
+    if (!name[i].named)
+        return osp_builder_location(to, m == UINT32_MAX ? (osp_mapping_id){0} : mapping[m], 0, NULL, 0);
+    osp_line line = {.fn = osp_builder_function(to, name[i].function, name[i].function, name[i].file, 0),
+                     .line = name[i].line};
+    return osp_builder_location(to, (osp_mapping_id){0}, 0, &line, 1);
+}
+
+static void build(osp_bare *b, osp_builder *to, const osp_place_name *name)
+{
+    osp_mapping_id *mapping = osp_new(&b->texts, osp_mapping_id, b->nmapping);
+    osp_location_id *at = osp_new(&b->texts, osp_location_id, b->place.n);
+    bool *used = osp_new(&b->texts, bool, b->place.n);
+    if (!mapping || !at || !used) {
+        b->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < b->nmapping; i++) {
+        const osp_bare_mapping *m = &b->mapping[i];
+        mapping[i] = osp_builder_mapping(to, m->start, m->limit, m->offset, m->file, m->build_id, 0);
+    }
+    mark_used(b, used);
+    for (size_t i = 0; i < b->place.n; i++)
+        if (used[i])
+            at[i] = build_place(b, to, i, mapping, name);
+    build_samples(b, to, at);
+}
+
+osp_profile *osp_bare_finish(osp_bare *b, const osp_place_name *name, osp_err *err)
+{
+    osp_builder *to = map_places(b, name, err) ? osp_builder_new(b->in->limit, err) : NULL;
+    if (!to)
+        return NULL;
+    for (unsigned t = 0; t < b->ntype; t++)
+        osp_builder_value(to, b->type[t].type, b->type[t].unit);
+    set_frame_lists(b);
+    osp_builder_head(to, &b->head);
+    build(b, to, name);
+    if (!b->failed)
+        return osp_builder_finish(to, err);
+    osp_builder_drop(to);
+    osp_fail_memory(err, "building a profile");
+    return NULL;
+}
