@@ -14,7 +14,7 @@ typedef struct {
     osp_str source_path, trim_path; /* as pprof has them: colon lists */
     osp_str go_release;             /* of the program, "go1.26.8", to choose among several Gos; "" = not known */
     int pid;                        /* > 0: look under that process's root and working directory too */
-} osp_source_opts;
+} osp_code_opts;
 
 /* Source files by the names that a profile has for them. Each file is looked for once and stays open. A file is found
  * where pprof finds it: by its name without what trim_path (or the name of a directory of source_path) cuts off, from the
@@ -23,22 +23,22 @@ typedef struct {
  * directories at and above those directories, GOPATH, and by as much of the end of its name as fits below them.
  *
  * Only regular files are ever opened. The texts of opts and of file names are borrowed: they must live as long. */
-typedef struct osp_sources osp_sources;
+typedef struct osp_code_files osp_code_files;
 
-osp_sources *osp_sources_new(const osp_source_opts *o, osp_err *err);
-void osp_sources_drop(osp_sources *s);
+osp_code_files *osp_code_files_new(const osp_code_opts *o, osp_err *err);
+void osp_code_files_drop(osp_code_files *s);
 
 /* Line `number`, counted from 1, without its end; false where there is none. A file ends, as for pprof, before a line of
  * 64 KiB. The text lives as long as s. */
-bool osp_source_line(osp_sources *s, osp_str file, int64_t number, osp_str *line);
+bool osp_code_line(osp_code_files *s, osp_str file, int64_t number, osp_str *line);
 
 /* Why the file cannot be read, in pprof's words; "" if it can. */
-osp_str osp_source_why(osp_sources *s, osp_str file);
+osp_str osp_code_why(osp_code_files *s, osp_str file);
 
 /* Where it was found; "" if it was not. */
-osp_str osp_source_place(osp_sources *s, osp_str file);
+osp_str osp_code_place(osp_code_files *s, osp_str file);
 
 /* What a reader should know of this search: lines for stderr. */
-osp_str osp_sources_notes(osp_sources *s);
+osp_str osp_code_files_notes(osp_code_files *s);
 
 #endif

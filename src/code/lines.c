@@ -26,7 +26,7 @@ typedef struct {
     osp_str why, place;
 } source;
 
-struct osp_sources {
+struct osp_code_files {
     osp_arena arena;
     osp_str trim_path, search; /* search: source_path, else the working directory */
     osp_intern names;
@@ -36,9 +36,9 @@ struct osp_sources {
     osp_buf notes;
 };
 
-osp_sources *osp_sources_new(const osp_source_opts *o, osp_err *err)
+osp_code_files *osp_code_files_new(const osp_code_opts *o, osp_err *err)
 {
-    osp_sources *s = calloc(1, sizeof *s);
+    osp_code_files *s = calloc(1, sizeof *s);
     if (!s) {
         osp_fail_memory(err, "looking for sources");
         return NULL;
@@ -53,7 +53,7 @@ osp_sources *osp_sources_new(const osp_source_opts *o, osp_err *err)
         free(cwd);
         if (!s->search.n) {
             osp_fail(err, OSP_EIO, "could not stat current dir");
-            osp_sources_drop(s);
+            osp_code_files_drop(s);
             return NULL;
         }
     }
@@ -63,7 +63,7 @@ osp_sources *osp_sources_new(const osp_source_opts *o, osp_err *err)
     return s;
 }
 
-void osp_sources_drop(osp_sources *s)
+void osp_code_files_drop(osp_code_files *s)
 {
     if (!s)
         return;
@@ -78,7 +78,7 @@ void osp_sources_drop(osp_sources *s)
     free(s);
 }
 
-osp_str osp_sources_notes(osp_sources *s) { return osp_buf_str(&s->notes); }
+osp_str osp_code_files_notes(osp_code_files *s) { return osp_buf_str(&s->notes); }
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
 
@@ -123,7 +123,7 @@ static osp_str parent_of(osp_arena *a, osp_str dir)
 }
 
 /* pprof's own search. */
-static int open_as_pprof(osp_sources *s, osp_str path, osp_str *place, osp_str *why)
+static int open_as_pprof(osp_code_files *s, osp_str path, osp_str *place, osp_str *why)
 {
     if (path.n && path.p[0] == '/') {
         int fd = osp_open_source(path);
@@ -149,7 +149,7 @@ static int open_as_pprof(osp_sources *s, osp_str path, osp_str *place, osp_str *
     return -1;
 }
 
-static void find(osp_sources *s, osp_str name, source *out)
+static void find(osp_code_files *s, osp_str name, source *out)
 {
     osp_str shorter = osp_path_trim(&s->arena, name, s->trim_path, s->search), note = S("");
     OSP_AUTO_CLOSE int fd = open_as_pprof(s, shorter, &out->place, &out->why);
@@ -172,7 +172,7 @@ static void find(osp_sources *s, osp_str name, source *out)
         osp_buf_fmt(&s->notes, "%.*s\n", STRF(note));
 }
 
-static source *source_of(osp_sources *s, osp_str name)
+static source *source_of(osp_code_files *s, osp_str name)
 {
     bool fresh;
     uint32_t id = osp_intern_put(&s->names, name, &fresh);
@@ -219,7 +219,7 @@ static bool count_to(source *f, uint64_t number)
     return f->n >= number;
 }
 
-bool osp_source_line(osp_sources *s, osp_str file, int64_t number, osp_str *line)
+bool osp_code_line(osp_code_files *s, osp_str file, int64_t number, osp_str *line)
 {
     source *f = source_of(s, file);
     if (!f || number <= 0 || !count_to(f, (uint64_t)number))
@@ -231,13 +231,13 @@ bool osp_source_line(osp_sources *s, osp_str file, int64_t number, osp_str *line
     return true;
 }
 
-osp_str osp_source_why(osp_sources *s, osp_str file)
+osp_str osp_code_why(osp_code_files *s, osp_str file)
 {
     const source *f = source_of(s, file);
     return f ? f->why : S("out of memory");
 }
 
-osp_str osp_source_place(osp_sources *s, osp_str file)
+osp_str osp_code_place(osp_code_files *s, osp_str file)
 {
     const source *f = source_of(s, file);
     return f ? f->place : S("");

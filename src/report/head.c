@@ -102,6 +102,11 @@ const char *osp_shown_text(const osp_shown *s, int64_t value, char *text, size_t
     return osp_scaled(by_ratio(s, value), s->from, s->to, text, size);
 }
 
+const char *osp_shown_or_dot(const osp_shown *s, int64_t value, char *text, size_t size)
+{
+    return value ? osp_shown_text(s, value, text, size) : ".";
+}
+
 void osp_shown_choose(osp_shown *s, const osp_graph *g, int64_t total)
 {
     if (!osp_str_eq(s->to, S("minimum")) || g->nnode == 0)

@@ -19,6 +19,8 @@ void osp_shown_choose(osp_shown *s, const osp_graph *g, int64_t total);
 
 const char *osp_shown_text(const osp_shown *s, int64_t value, char *text, size_t size);
 
+const char *osp_shown_or_dot(const osp_shown *s, int64_t value, char *text, size_t size); /* "." for 0 */
+
 enum { OSP_SHOWN_MAX = 512 }; /* room for a value's text */
 
 /* File, build id, comments, type, time, duration; a line each. */

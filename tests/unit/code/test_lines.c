@@ -62,39 +62,39 @@ static int clear(void **state)
     return chdir("/") || nftw(root, take_away, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static osp_sources *searcher(const char *source_path, const char *trim_path, const char *release, int pid)
+static osp_code_files *searcher(const char *source_path, const char *trim_path, const char *release, int pid)
 {
     osp_err err = {0};
-    osp_sources *s = osp_sources_new(
-        &(osp_source_opts){osp_str_from(source_path), osp_str_from(trim_path), osp_str_from(release), pid}, &err);
+    osp_code_files *s = osp_code_files_new(
+        &(osp_code_opts){osp_str_from(source_path), osp_str_from(trim_path), osp_str_from(release), pid}, &err);
     assert_non_null(s);
     return s;
 }
 
 /* The first line of the file of that name is `want`; "" if none is found. */
-static void first_line_is(osp_sources *s, const char *name, const char *want)
+static void first_line_is(osp_code_files *s, const char *name, const char *want)
 {
     char text[256];
     osp_str line = S("");
-    assert_int_equal(osp_source_line(s, osp_str_from(name), 1, &line), *want != 0);
+    assert_int_equal(osp_code_line(s, osp_str_from(name), 1, &line), *want != 0);
     assert_string_equal(osp_str_z(line, text, sizeof text), want);
     if (*want)
-        assert_int_equal(osp_source_why(s, osp_str_from(name)).n, 0);
+        assert_int_equal(osp_code_why(s, osp_str_from(name)).n, 0);
 }
 
-static void why_is(osp_sources *s, const char *name, const char *want)
+static void why_is(osp_code_files *s, const char *name, const char *want)
 {
     char text[512];
     osp_str line;
-    assert_false(osp_source_line(s, osp_str_from(name), 1, &line));
-    assert_string_equal(osp_str_z(osp_source_why(s, osp_str_from(name)), text, sizeof text), want);
+    assert_false(osp_code_line(s, osp_str_from(name), 1, &line));
+    assert_string_equal(osp_str_z(osp_code_why(s, osp_str_from(name)), text, sizeof text), want);
 }
 
 static void found(const char *name, const char *want)
 {
-    osp_sources *s = searcher("", "", "", 0);
+    osp_code_files *s = searcher("", "", "", 0);
     first_line_is(s, name, want);
-    osp_sources_drop(s);
+    osp_code_files_drop(s);
 }
 
 /* ---- where pprof looks -------------------------------------------------------------------------------------- */
@@ -111,20 +111,20 @@ static void a_file_is_found_as_pprof_finds_it(void **state)
     found("b.c", "b above");
     found("/remote/app/pkg/a.c", "a in pkg"); /* behind the name of the working directory */
     found("/proc/self/cwd/./pkg/a.c", "a in pkg");
-    osp_sources *s = searcher("/nowhere:../app/pkg", "/some/prefix", "", 0);
+    osp_code_files *s = searcher("/nowhere:../app/pkg", "/some/prefix", "", 0);
     first_line_is(s, "/some/prefix/a.c", "a in pkg");
-    osp_sources_drop(s);
+    osp_code_files_drop(s);
 }
 
 static void what_is_missing_is_said_in_the_words_of_pprof(void **state)
 {
     (void)state;
-    osp_sources *s = searcher("/x:/y", "/none", "", 0);
+    osp_code_files *s = searcher("/x:/y", "/none", "", 0);
     why_is(s, "/no/such.c", "open /no/such.c: no such file or directory");
     why_is(s, "no/such.c", "could not find file no/such.c on path /x:/y");
     why_is(s, "/etc/passwd/x.c", "open /etc/passwd/x.c: not a directory");
     why_is(s, "", "could not find file  on path /x:/y");
-    osp_sources_drop(s);
+    osp_code_files_drop(s);
 }
 
 /* ---- where only we look ------------------------------------------------------------------------------------- */
@@ -159,18 +159,18 @@ static void of_several_gos_the_one_of_the_program_is_shown(void **state)
     static const char *const releases[][2] = {
         {"go1.77.1", "proc of 1.77.1"}, {"go1.78 X:simd", "proc of 1.78"}, {"go1.79", "proc of 1.79"}};
     for (size_t i = 0; i < 3; i++) {
-        osp_sources *s = searcher("", "", releases[i][0], 0);
+        osp_code_files *s = searcher("", "", releases[i][0], 0);
         first_line_is(s, "runtime/proc.go", releases[i][1]);
-        assert_int_equal(osp_sources_notes(s).n, 0);
-        osp_sources_drop(s);
+        assert_int_equal(osp_code_files_notes(s).n, 0);
+        osp_code_files_drop(s);
     }
     found("/usr/lib/go-1.77.1/src/runtime/proc.go", "proc of 1.77.1"); /* the name tells */
     found("/r/pkg/mod/golang.org/toolchain@v0.0.1-go1.78.linux-amd64/src/runtime/proc.go", "proc of 1.78");
-    osp_sources *s = searcher("", "", "go1.20", 0);
+    osp_code_files *s = searcher("", "", "go1.20", 0);
     osp_str line;
-    assert_true(osp_source_line(s, S("runtime/proc.go"), 1, &line));
-    assert_true(osp_str_find(osp_sources_notes(s), S("go1.20")) < osp_sources_notes(s).n);
-    osp_sources_drop(s);
+    assert_true(osp_code_line(s, S("runtime/proc.go"), 1, &line));
+    assert_true(osp_str_find(osp_code_files_notes(s), S("go1.20")) < osp_code_files_notes(s).n);
+    osp_code_files_drop(s);
 }
 
 static void modules_are_found_in_the_cache(void **state)
@@ -220,20 +220,20 @@ static void the_end_of_a_name_may_do_and_is_told(void **state)
 {
     (void)state;
     put("here/app/src/deep/x.c", "x\n");
-    osp_sources *s = searcher("", "", "", 0);
+    osp_code_files *s = searcher("", "", "", 0);
     first_line_is(s, "/build/4711/src/deep/x.c", "x");
-    assert_true(osp_str_find(osp_sources_notes(s), S("by the end of its name")) < osp_sources_notes(s).n);
+    assert_true(osp_str_find(osp_code_files_notes(s), S("by the end of its name")) < osp_code_files_notes(s).n);
     first_line_is(s, "/build/4711/main.go", ""); /* a file's name alone is not enough */
-    osp_sources_drop(s);
+    osp_code_files_drop(s);
 }
 
 static void the_process_has_its_own_root(void **state)
 {
     (void)state;
     put("here/app/rel.c", "of the process\n");
-    osp_sources *s = searcher("/nowhere", "", "", (int)getpid());
+    osp_code_files *s = searcher("/nowhere", "", "", (int)getpid());
     first_line_is(s, "rel.c", "of the process");
-    osp_sources_drop(s);
+    osp_code_files_drop(s);
 }
 
 /* ---- odd files ---------------------------------------------------------------------------------------------- */
@@ -244,7 +244,7 @@ static void only_regular_files_are_opened(void **state)
     char name[128];
     snprintf(name, sizeof name, "%s/here/app/pipe.c", root);
     assert_int_equal(mkfifo(name, 0600), 0);
-    osp_sources *s = searcher("", "", "", 0);
+    osp_code_files *s = searcher("", "", "", 0);
     first_line_is(s, name, ""); /* and does not wait for a writer */
     first_line_is(s, "/dev/zero", "");
     first_line_is(s, "/dev/tty", "");
@@ -252,8 +252,8 @@ static void only_regular_files_are_opened(void **state)
     why_is(s, "/dev", "open /dev: is a directory");
     why_is(s, "/dev/null", "open /dev/null: not a regular file");
     osp_str line, nul = {"a\0b", 3};
-    assert_false(osp_source_line(s, nul, 1, &line));
-    osp_sources_drop(s);
+    assert_false(osp_code_line(s, nul, 1, &line));
+    osp_code_files_drop(s);
 }
 
 static void lines_end_as_for_a_scanner_of_go(void **state)
@@ -266,23 +266,23 @@ static void lines_end_as_for_a_scanner_of_go(void **state)
     assert_non_null(f);
     fprintf(f, "first\n%065535d\n%065536d\nnever\n", 1, 2);
     fclose(f);
-    osp_sources *s = searcher("", "", "", 0);
+    osp_code_files *s = searcher("", "", "", 0);
     static const char *const want[] = {"one", "", "  three", "four"};
     for (int i = 4; i >= 1; i--) {
-        assert_true(osp_source_line(s, S("x.c"), i, &line));
+        assert_true(osp_code_line(s, S("x.c"), i, &line));
         assert_true(osp_str_eq(line, osp_str_from(want[i - 1])));
     }
-    assert_false(osp_source_line(s, S("x.c"), 5, &line));
-    assert_false(osp_source_line(s, S("x.c"), 0, &line));
-    assert_false(osp_source_line(s, S("x.c"), -1, &line));
-    assert_false(osp_source_line(s, S("x.c"), INT64_MAX, &line));
-    assert_false(osp_source_line(s, S("empty.c"), 1, &line));
-    assert_int_equal(osp_source_why(s, S("empty.c")).n, 0);
-    assert_true(osp_source_line(s, S("long.c"), 2, &line));
+    assert_false(osp_code_line(s, S("x.c"), 5, &line));
+    assert_false(osp_code_line(s, S("x.c"), 0, &line));
+    assert_false(osp_code_line(s, S("x.c"), -1, &line));
+    assert_false(osp_code_line(s, S("x.c"), INT64_MAX, &line));
+    assert_false(osp_code_line(s, S("empty.c"), 1, &line));
+    assert_int_equal(osp_code_why(s, S("empty.c")).n, 0);
+    assert_true(osp_code_line(s, S("long.c"), 2, &line));
     assert_int_equal(line.n, 65535);
-    assert_false(osp_source_line(s, S("long.c"), 3, &line));
-    assert_false(osp_source_line(s, S("long.c"), 4, &line));
-    osp_sources_drop(s);
+    assert_false(osp_code_line(s, S("long.c"), 3, &line));
+    assert_false(osp_code_line(s, S("long.c"), 4, &line));
+    osp_code_files_drop(s);
 }
 
 int main(void)
