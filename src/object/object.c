@@ -274,6 +274,11 @@ bool osp_object_symbol_at(osp_object *o, uint64_t file_addr, osp_symbol *out)
     return true;
 }
 
+void osp_object_symbols_over(osp_object *o, const uint64_t *file_addr, size_t n, osp_each_symbol *each, void *ctx)
+{
+    osp_elf_symbols_over(&o->elf, debug_of(o), file_addr, n, each, ctx);
+}
+
 bool osp_object_extent_at(osp_object *o, uint64_t file_addr, uint64_t *start, uint64_t *end)
 {
     osp_symbol s;

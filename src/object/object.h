@@ -157,6 +157,32 @@ typedef struct {
     uint64_t load_addr;   /* file address of the one fixed load, if it is pc-relative; else 0 */
 } osp_loop;
 
+/* What the symbol tables have over any of these file addresses (sorted), function or not, in the tables' order: first
+ * those of .symtab, or the debug file's, else those of .dynsym. Symbols without a size are none. each returns false to
+ * have no more. */
+typedef bool osp_each_symbol(void *ctx, const osp_symbol *s);
+void osp_object_symbols_over(osp_object *o, const uint64_t *file_addr, size_t n, osp_each_symbol *each, void *ctx);
+
+typedef enum { OSP_ATT, OSP_INTEL } osp_syntax;
+
+typedef struct {
+    uint64_t addr; /* file address */
+    uint32_t size; /* bytes */
+    osp_str text;  /* "call main.hot": addresses that instructions lead to by their names. "?": no instruction */
+} osp_instruction;
+
+typedef struct {
+    osp_instruction *row;
+    size_t n;
+} osp_instructions;
+
+/* The instructions in [start, end), which begin at start, in the arena; fewer where the file has fewer bytes, or
+ * beyond OSP_MOST_CODE. x86-64 and arm64 (which knows one syntax only). EABSENT: no code there, or no disassembler for
+ * this machine. */
+enum { OSP_MOST_CODE = 1 << 22 };
+bool osp_object_instructions(osp_object *o, uint64_t start, uint64_t end, osp_syntax syntax, osp_arena *a,
+                             osp_instructions *out, osp_err *err) OSP_CHECKED;
+
 /* Disassemble around file_addr, which must be the start of an instruction (a leaf pc is). EABSENT: no loop is seen
  * there, or no disassembler for this machine. */
 bool osp_object_loop(osp_object *o, uint64_t file_addr, osp_loop *out, osp_err *err) OSP_CHECKED;

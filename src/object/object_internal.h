@@ -12,7 +12,8 @@
  *     gotypes.c    members of Go types through libdw
  *     demangle.c   C++ and Rust names
  *     brief.c      the same, as short as pprof has them
- *     disasm.c     the loop around an address
+ *     instructions.c  the instructions of a range of addresses
+ *     loop.c       the loop around an address
  *     object.c     the object itself: who answers what
  *     cache.c      many objects */
 #ifndef OSP_OBJECT_INTERNAL_H
@@ -137,6 +138,9 @@ bool osp_code_symbols_read(osp_code_symbols *t, osp_arena *arena, const osp_elf 
                            uint64_t skip_from, uint64_t skip_to, osp_err *err) OSP_CHECKED;
 const osp_code_symbol *osp_code_symbol_at(const osp_code_symbols *t, uint64_t addr);
 
+/* osp_object_symbols_over for one file and, where it has no .symtab, its debug file (which may be NULL). */
+void osp_elf_symbols_over(const osp_elf *e, const osp_elf *debug, const uint64_t *addr, size_t n,
+                          osp_each_symbol *each, void *ctx);
 /* A defined symbol by name in .symtab, else .dynsym, of one file. */
 bool osp_elf_symbol(const osp_elf *e, osp_str name, osp_symbol_value *out);
 /* The stubs of the procedure linkage table, malloc'ed; their names live in the arena. Returns how many. */

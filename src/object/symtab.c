@@ -221,6 +221,35 @@ const osp_code_symbol *osp_code_symbol_at(const osp_code_symbols *t, uint64_t ad
     return NULL;
 }
 
+/* ---- over addresses ----------------------------------------------------------------------------------------- */
+
+/* Is one of the sorted addresses in [start, start + size)? */
+static bool is_over(uint64_t start, uint64_t size, const uint64_t *addr, size_t n)
+{
+    size_t before = start ? osp_rows_upto(addr, n, sizeof *addr, start - 1) : 0;
+    return before < n && addr[before] - start < size;
+}
+
+void osp_elf_symbols_over(const osp_elf *e, const osp_elf *debug, const uint64_t *addr, size_t n,
+                          osp_each_symbol *each, void *ctx)
+{
+    table t;
+    if (!table_by_section(e, SHT_SYMTAB, &t) && !(debug && table_by_section(debug, SHT_SYMTAB, &t)) &&
+        !dynamic_table(e, &t))
+        return;
+    for (size_t i = 0; i < t.sym.n / SYM_SIZE; i++) {
+        Elf64_Sym s = symbol_at(&t, i);
+        unsigned type = ELF64_ST_TYPE(s.st_info);
+        if (s.st_shndx == SHN_UNDEF || type == STT_TLS || type == STT_SECTION || type == STT_FILE ||
+            !is_over(s.st_value, s.st_size, addr, n))
+            continue;
+        uint64_t end = s.st_value + s.st_size;
+        osp_symbol row = {osp_text_at(t.str, s.st_name), s.st_value, end < s.st_value ? UINT64_MAX : end};
+        if (row.name.n && !each(ctx, &row))
+            return;
+    }
+}
+
 /* ---- by name ----------------------------------------------------------------------------------------------- */
 
 static bool find_name(const table *t, osp_str name, osp_symbol_value *out)

@@ -7,6 +7,8 @@
 #include "graph/graph.h"
 #include "model/model.h"
 
+typedef struct osp_object osp_object; /* object/object.h */
+
 /* What somebody wants to see and how: pprof's options, with its defaults from osp_report_defaults. */
 typedef struct osp_report_opts {
     osp_query query; /* its value, granularity, no_inlines and mean hold for the whole report */
@@ -19,6 +21,10 @@ typedef struct osp_report_opts {
     osp_str main_file; /* shown as the main binary instead of the profile's; "" = the profile's */
     osp_str argument;  /* of a report that takes one: a regular expression, or an address */
     bool call_tree, intel_syntax;
+    /* The object file behind a mapping; NULL and *err if there is none. It lives as long as object_ctx. Without it: the
+     * file that the mapping names, or main_file for the main binary. */
+    osp_object *(*object_of)(void *ctx, osp_mapping_id m, osp_err *err);
+    void *object_ctx;
 } osp_report_opts;
 
 osp_report_opts osp_report_defaults(void);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Disassembly, for one question: what does the innermost loop around a hot address do? The only file that knows
- * capstone.
+/* Disassembly, for one question: what does the innermost loop around a hot address do?
  *
  * From the hot address we decode forward to the first jump that goes back to or before it: the loop is what lies
  * between that jump's target and its end. Then each instruction is put into one of a few classes, in order, as if each
@@ -83,8 +82,8 @@ typedef struct {
     csh handle;
     const cs_insn *insn;
     size_t n;
-    bool framed;      /* rbp is a frame pointer here */
-    reg_set moving;   /* registers that, here, hold something new each turn */
+    bool framed;           /* rbp is a frame pointer here */
+    reg_set moving;        /* registers that, here, hold something new each turn */
     place slot[MAX_FIXED]; /* slots of the own stack frame that, here, hold something new each turn */
     size_t nslot;
 } loop;
