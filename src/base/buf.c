@@ -81,6 +81,38 @@ void osp_buf_fmt(osp_buf *b, const char *fmt, ...)
     va_end(ap);
 }
 
+static void quote_byte(osp_buf *b, uint8_t c)
+{
+    static const char named[] = "a\ab\bf\fn\nr\rt\tv\v\\\\\"\"";
+    for (size_t i = 0; i + 1 < sizeof named; i += 2)
+        if (named[i + 1] == (char)c) {
+            osp_buf_byte(b, '\\');
+            osp_buf_byte(b, (uint8_t)named[i]);
+            return;
+        }
+    if (c < 0x20 || c >= 0x7f)
+        osp_buf_fmt(b, "\\x%02x", c);
+    else
+        osp_buf_byte(b, c);
+}
+
+void osp_buf_quote(osp_buf *b, osp_str s)
+{
+    osp_buf_byte(b, '"');
+    while (s.n) {
+        size_t n = osp_str_utf8(s);
+        uint8_t second = n > 1 ? (uint8_t)s.p[1] : 0;
+        if (n == 2 && (uint8_t)s.p[0] == 0xc2 && second <= 0xa0)
+            osp_buf_fmt(b, "\\u%04x", second);
+        else if (n > 1)
+            osp_buf_add(b, osp_str_head(s, n));
+        else
+            quote_byte(b, (uint8_t)s.p[0]);
+        s = osp_str_skip(s, n ? n : 1);
+    }
+    osp_buf_byte(b, '"');
+}
+
 bool osp_grow(void **array, size_t *cap, size_t need, size_t size)
 {
     if (need <= *cap)

@@ -29,18 +29,19 @@ typedef struct osp_cli {
     int noperand;
     char **rest; /* after "--", NULL-terminated; NULL if there was no "--" */
     int nrest;
-    bool colour;        /* stdout is a terminal that wants colour */
-    bool progress;      /* stderr is a terminal */
-    int columns;        /* of the terminal, 80 if unknown */
+    bool colour;   /* stdout is a terminal that wants colour */
+    bool progress; /* stderr is a terminal */
+    int columns;   /* of the terminal, 80 if unknown */
 } osp_cli;
 
 typedef struct osp_command {
     const char *name;
-    const char *args;             /* "PID | -- COMMAND" */
-    const char *summary;          /* one line, lower case, no dot */
-    const char *const *examples;  /* NULL-terminated, without "osprey" in front: "why 4711" */
-    const osp_option *options;    /* ended by .name = NULL; --help, --color are added for all */
-    bool own_words;               /* the command parses its words itself: operand[] holds all of them */
+    const char *args;                          /* "PID | -- COMMAND" */
+    const char *summary;                       /* one line, lower case, no dot */
+    const char *const *examples;               /* NULL-terminated, without "osprey" in front: "why 4711" */
+    const osp_option *options;                 /* ended by .name = NULL; --help, --color are added for all */
+    bool own_words;                            /* the command parses its words itself: operand[] holds all of them */
+    const osp_option *(*own_option)(size_t i); /* its options then, for help and completions; NULL past the last */
     int (*run)(const osp_cli *cli);
 } osp_command;
 
@@ -48,7 +49,10 @@ extern const osp_command *const osp_commands[]; /* NULL-terminated, generated */
 
 /* The value of an option by its name (NULL if not given); asserts that the command has it. */
 const char *osp_cli_value(const osp_cli *cli, const char *option);
-static inline bool osp_cli_given(const osp_cli *cli, const char *option) { return osp_cli_value(cli, option) != NULL; }
+static inline bool osp_cli_given(const osp_cli *cli, const char *option)
+{
+    return osp_cli_value(cli, option) != NULL;
+}
 
 /* The value as a number; fallback if not given. False after printing what is wrong: return OSP_EXIT_USAGE. */
 bool osp_cli_number(const osp_cli *cli, const char *option, double min, double max, double fallback, double *out);
@@ -74,7 +78,15 @@ void osp_progress(const osp_cli *cli, const char *fmt, ...) OSP_PRINTF(2, 3);
 void osp_progress_done(const osp_cli *cli);
 
 typedef enum {
-    OSP_PLAIN, OSP_BOLD, OSP_DIM, OSP_RED, OSP_GREEN, OSP_YELLOW, OSP_BLUE, OSP_MAGENTA, OSP_CYAN,
+    OSP_PLAIN,
+    OSP_BOLD,
+    OSP_DIM,
+    OSP_RED,
+    OSP_GREEN,
+    OSP_YELLOW,
+    OSP_BLUE,
+    OSP_MAGENTA,
+    OSP_CYAN,
 } osp_colour;
 /* text in that colour if cli->colour, else as it is; control characters in it, line ends too, become '?', so that a name
  * cannot speak to the terminal. Widths count the text only. */

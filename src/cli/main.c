@@ -44,8 +44,7 @@ static int run(const osp_command *command, char **words, size_t nwords, osp_aren
     if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
         return osp_cli_usage(&cli, "option --color wants auto, always or never, not `%s`", when);
     osp_terminal_read(&cli, when);
-    bool asks = command->own_words ? nwords == 1 && wants_help(words[0]) : osp_cli_given(&cli, "help");
-    if (asks)
+    if (!command->own_words && osp_cli_given(&cli, "help"))
         return explain(&cli);
     return command->run(&cli);
 }

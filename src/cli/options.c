@@ -37,7 +37,7 @@ const osp_option *osp_command_option(const osp_command *command, size_t i)
 {
     size_t own = 0;
     if (command->own_words)
-        return NULL;
+        return command->own_option ? command->own_option(i) : NULL;
     if (command->options)
         while (own < i && command->options[own].name)
             own++;
@@ -128,7 +128,7 @@ bool osp_cli_parse(const osp_command *command, char *const *words, size_t nwords
                    osp_err *err)
 {
     size_t noption = 0;
-    while (osp_command_option(command, noption))
+    while (!command->own_words && osp_command_option(command, noption))
         noption++;
     const char **value = osp_new(a, const char *, noption + 1);
     char **operand = osp_new(a, char *, nwords + 1);

@@ -218,6 +218,19 @@ void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, cons
     profile_lines(p, o, s, total, out, &first);
 }
 
+bool osp_report_labels(const osp_profile *p, const osp_report_opts *o, osp_buf *out, int64_t *total, osp_err *err)
+{
+    osp_query q = {.value = o->query.value, .mean = o->query.mean, .raw_names = true};
+    osp_view view;
+    if (!osp_view_make(p, &q, &view, err))
+        return false;
+    *total = view.total;
+    osp_view_drop(&view);
+    const osp_shown shown = osp_shown_of(p, o);
+    osp_profile_head_lines(p, o, &shown, *total, out);
+    return true;
+}
+
 static void filter_lines(const osp_report_opts *o, osp_buf *out, size_t *first)
 {
     const osp_query *q = &o->query;

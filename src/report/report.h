@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "graph/graph.h"
 #include "model/model.h"
+#include "report/options.h"
 
 typedef struct osp_object osp_object; /* object/object.h */
 
@@ -29,6 +30,9 @@ typedef struct osp_report_opts {
 
 osp_report_opts osp_report_defaults(void);
 
+/* What the named options mean for this profile. False and *err: a sample type that is not there, a divisor of 0. */
+bool osp_report_opts_of(const osp_config *c, const osp_profile *p, osp_report_opts *out, osp_err *err) OSP_CHECKED;
+
 /* What a report answers. Drop with osp_answer_drop. */
 typedef struct {
     osp_buf text;       /* the report: text, or the bytes of a file */
@@ -48,7 +52,9 @@ typedef struct osp_report {
     bool untrimmed;       /* no fractions, no node count */
     bool own_granularity; /* o->query.granularity = granularity */
     osp_granularity granularity;
-    uint32_t node_count; /* the default; 0 = all */
+    uint32_t node_count;       /* the default; 0 = all */
+    uint32_t shell_node_count; /* the default in the shell, if it is another */
+    const char *legend;        /* one line for a person at a terminal: how to read it; or NULL */
     bool (*write)(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err);
 } osp_report;
 
@@ -60,6 +66,11 @@ extern const osp_report *const osp_reports[]; /* NULL-terminated, by name */
 
 /* The report of that name or alias; NULL if there is none. */
 const osp_report *osp_report_named(osp_str name);
+
+/* What pprof says of a profile before anything else: the lines File, Build ID, Type, Time, Duration. *total: of all
+ * samples. */
+bool osp_report_labels(const osp_profile *p, const osp_report_opts *o, osp_buf *out, int64_t *total,
+                       osp_err *err) OSP_CHECKED;
 
 /* The sample type that pprof's -sample_index=text means: "" the default, a number, a name, a name without inuse_. */
 bool osp_sample_index(const osp_profile *p, osp_str text, uint32_t *out, osp_err *err) OSP_CHECKED;

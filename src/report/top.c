@@ -49,5 +49,7 @@ const osp_report osp_report_top = {
     .name = "top",
     .alias = "text",
     .summary = "a flat table of functions, the heaviest first",
+    .shell_node_count = 10,
+    .legend = "flat: in the function itself; cum: in it and all it calls; sum%: of this row and those above",
     .write = write_top,
 };
