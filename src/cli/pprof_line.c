@@ -82,7 +82,8 @@ static const osp_pprof_command *command_of(osp_str *name, osp_str *digits)
 static bool no_command(osp_str name, osp_str digits, osp_str rest, osp_err *err)
 {
     const osp_choice *choice;
-    if (osp_field_named(name, &choice)) {
+    const osp_field *f = osp_field_named(name, &choice);
+    if (f && (choice || !f->choices)) {
         osp_str value = digits.n ? digits : osp_word_cut(&rest);
         return osp_fail(err, OSP_EUSAGE, "did you mean: %.*s=%.*s", STRF(name),
                         STRF(value.n ? osp_str_head(value, 100) : S("<val>")));

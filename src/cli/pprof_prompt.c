@@ -49,7 +49,7 @@ static void list(const osp_prompt *p, const osp_completion_list *l)
     osp_buf_drop(&out);
 }
 
-static unsigned char on_tab(EditLine *edit, int key)
+static unsigned char on_tab(EditLine *edit, wint_t key)
 {
     osp_prompt *p;
     osp_completion_list found;
@@ -78,7 +78,7 @@ static unsigned char on_tab(EditLine *edit, int key)
 
 /* ---- editing -------------------------------------------------------------------------------------------------- */
 
-static unsigned char on_cancel(EditLine *edit, int key)
+static unsigned char on_cancel(EditLine *edit, wint_t key)
 {
     osp_prompt *p;
     (void)key;
@@ -110,8 +110,9 @@ static bool open_editor(osp_prompt *p, osp_err *err)
     el_set(p->edit, EL_EDITOR, "emacs");
     el_set(p->edit, EL_HIST, history, p->history);
     el_set(p->edit, EL_SIGNAL, 1);
-    el_set(p->edit, EL_ADDFN, "pprof-complete", "complete what is typed", on_tab);
-    el_set(p->edit, EL_ADDFN, "pprof-cancel", "drop the line", on_cancel);
+    /* wide: libedit loses its copies of narrow names */
+    el_wset(p->edit, EL_ADDFN, L"pprof-complete", L"complete what is typed", on_tab);
+    el_wset(p->edit, EL_ADDFN, L"pprof-cancel", L"drop the line", on_cancel);
     el_set(p->edit, EL_BIND, "^I", "pprof-complete", NULL);
     el_set(p->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(p->edit, EL_SETTY, "-d", "-isig", NULL);

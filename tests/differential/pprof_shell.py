@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The same scripted sessions to the shells of go tool pprof and osprey pprof: equal bytes on stdout, equal files written,
+and equal stderr but for help texts and file errors, which are in osprey's own words.
+
+    pprof_shell.py OSPREY [SEED [COUNT]]      COUNT sessions made up from SEED, beside the written ones
+
+TAP on stdout.
+"""
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DATA = os.path.join(HERE, "..", "data", "go-profiles")
+HEAP, CPU, LABELS, THREADS, BLOCK = ("server.heap", "encoding.json.cpu", "server.cpu.labels", "server.threadcreate",
+                                     "server.block")
+
+# Profile, flags, lines. A line `help ...` prints osprey's own words: its stderr is not compared.
+SESSIONS = [
+    (HEAP, [], ["top"]),
+    (HEAP, [], ["top10"]),
+    (HEAP, [], ["top 10"]),
+    (HEAP, [], ["top -cum"]),
+    (HEAP, [], ["top --cum 3"]),
+    (HEAP, [], ["top3 -cum", "top 5", "text4"]),
+    (HEAP, [], ["top json", "top -json", "top net json -gc", "top -a -b c d"]),
+    (HEAP, [], ["top -"]),
+    (HEAP, [], ["top -5", "top +3", "top 0", "top 99999999999", "top99999999999", "top 1_0"]),
+    (HEAP, [], ["tree3", "tree -cum 4", "tree json -compress"]),
+    (HEAP, [], ["peek growSlice", "peek nothing.like.it", "peek", "peek5"]),
+    (HEAP, [], ["tags", "tags bytes", "comments"]),
+    (HEAP, [], ["traces json"]),
+    (HEAP, [], ["o"]),
+    (HEAP, [], ["options"]),
+    (HEAP, ["-nodecount=7", "-cum", "-lines", "-focus=a b", "-divide_by=2.5"], ["o", "top"]),
+    (HEAP, [], ["divide_by=1000000", "o", "divide_by=1e21", "o", "divide_by=0x1p-3", "o", "divide_by=-1e-7", "o", "top2"]),
+    (HEAP, [], ["nodefraction=0.1", "top", "nodefraction=x", "nodefraction=1e999", "nodefraction=nan", "o", "nodefraction=inf", "o"]),
+    (HEAP, [], ["nodecount=3", "top", "tree", "nodecount=-1", "top", "nodecount=0", "top", "nodecount=-3", "top"]),
+    (HEAP, [], ["nodecount=99999999999999999999", "nodecount=", "nodecount", "nodecount= 4 ", "o", "nodecount=0x4", "nodecount=1_0"]),
+    (HEAP, [], ["focus=json", "top", "ignore=Marshal", "top", ":", "top"]),
+    (HEAP, [], ["focus", "ignore", "focus=", "focus =  json  ", "o", "top"]),
+    (HEAP, [], ["focus=json //: only json", "o", "focus=a//:b//:c", "o", "focus=//:", "o"]),
+    (HEAP, [], ["focus json", "nodecount10", "nodecount 10", "granularity lines", "cum yes", "lines5"]),
+    (HEAP, [], ["hide=runtime", "top", "show=json|flate", "top", "show_from=main", "top", "hide=", "top"]),
+    (HEAP, [], ["prune_from=json", "top"]),
+    (HEAP, [], ["show=nothing.like.it", "top", "hide=nothing.like.it", "ignore=nothing.like.it", "top"]),
+    (HEAP, [], ["relative_percentages=true", "focus=json", "top", "relative_percentages=0", "top"]),
+    (HEAP, [], ["sort=cum", "top", "sort=flat", "top", "sort=foo", "sort=", "sort"]),
+    (HEAP, [], ["granularity=lines", "top3", "granularity=files", "granularity=filefunctions", "top3", "granularity=addresses", "top3",
+                "granularity=functions", "top3", "granularity=x", "granularity="]),
+    (HEAP, [], ["lines=true", "top3", "lines=false", "lines=0", "lines=x", "functions=1", "o", "cum=t", "o", "flat=True", "o"]),
+    (HEAP, [], ["compact_labels=false", "top2", "compact_labels=f", "compact_labels", "o"]),
+    (HEAP, [], ["mean=perhaps", "mean=YES", "o", "mean=N", "o", "mean=", "o", "mean=0", "mean", "o"]),
+    (HEAP, [], ["trim=false", "top", "trim=true", "top", "noinlines=1", "top"]),
+    (HEAP, [], ["unit=kb", "top3", "unit=auto", "top3", "unit=gb", "top3", "unit=minimum", "top3", "unit=furlongs", "top3"]),
+    (HEAP, [], ["alloc_space", "top3", "inuse_objects", "top3", "total_alloc_space", "o", "mean_alloc_space", "top3", "o"]),
+    (HEAP, [], ["sample_index=alloc_space", "top3", "sample_index=2", "o", "sample_index=7", "sample_index=-1", "sample_index=x",
+                "sample_index=space", "o", "sample_index=", "o"]),
+    (HEAP, ["-sample_index=alloc_objects"], ["o", "top2", "sample_index=inuse_space", "top2"]),
+    (HEAP, ["-inuse_space", "-alloc_space"], ["top2"]),
+    (HEAP, [], ["drop_negative=true", "top2", "call_tree=1", "top2", "showcolumns=1", "lines=1", "top2"]),
+    (HEAP, [], ["intel_syntax=1", "normalize=1", "o", "top2"]),
+    (HEAP, [], ["trim_path=/usr", "source_path=/a:/b", "o", "output=", "o"]),
+    (HEAP, [], ["edgefraction=0.5", "tree4", "edgefraction=0", "tree4"]),
+    (HEAP, [], ["top > out.txt", "top3 >out2.txt", "top json >out3.txt -cum", "top >"]),
+    (HEAP, [], ["top > a.txt", "tree > b.txt", "top 2 > a.txt"]),
+    (HEAP, [], ["output=all.txt", "top", "tree2", "output=", "top2"]),
+    (HEAP, [], ["foo", "foo bar", "top=3", "10", "top10x", "-cum", "> x", "=", "a=b", " = ", '"', "\\", "caf\u00e9", "a\tb", "\x01x"]),
+    (HEAP, [], ["exit now", "top"]),
+    (HEAP, [], ["quit", "top"]),
+    (HEAP, [], ["q"]),
+    (HEAP, [], []),
+    (HEAP, [], ["", "   ", "\t", "top2", "  top2  ", "\u00a0top2\u3000", "top\u20032"]),
+    (HEAP, [], ["help", "help top", "help nodecount", "help lines", "help web", "help foo bar"]),
+    (HEAP, [], ["focus=(", "top2", "focus=", "tagfocus=(", "top2", "tagfocus=", "top2 ("]),
+    (HEAP, [], ["divide_by=0", "top2", "divide_by=1", "top2"]),
+    (HEAP, [], ["tagfocus=bytes=4kb:", "top3", "tagfocus=1mb:", "top3", "tagignore=bytes=:4kb", "top3", ":", "o"]),
+    (LABELS, [], ["tags", "tags route", "tags -route", "tags > t.txt", "tagfocus=route", "top3", "tagshow=x", "tags"]),
+    (LABELS, [], ["tagroot=route", "top3", "tree3", "tagroot=", "tagleaf=route", "top3", "tagroot=none", "top3"]),
+    (LABELS, [], ["samples", "top3", "cpu", "top3", "total_samples", "o", "mean_cpu", "top3", "o"]),
+    (LABELS, [], ["traces json 3", "traces -json -http > t.txt"]),
+    (CPU, [], ["top5", "tree5", "peek Marshal$", "top5 -cum", "lines=true", "top5"]),
+    (CPU, ["-unit=ms"], ["top5", "unit=s", "top5", "unit=minimum", "top5"]),
+    (CPU, ["-output=given.txt"], ["top3", "o", "output=", "top3"]),
+    (CPU, ["-compact_labels=false"], ["o", "top3"]),
+    (CPU, [], ["total_delay", "mean_delay", "delay", "cpu ", "top1"]),
+    (THREADS, [], ["top", "tree", "traces", "peek .", "tags", "comments", "o"]),
+    (THREADS, ["-relative_percentages", "-focus=nothing.like.it"], ["top", "focus=.", "top"]),
+    (BLOCK, [], ["top4", "contentions", "top4", "delay", "top4", "mean_delay", "top4", "mean=0", "top4"]),
+    (BLOCK, ["-mean_delay"], ["top4", "o"]),
+    (BLOCK, ["-add_comment=hello there"], ["comments", "comments > c.txt", "top2 > d.txt"]),
+    (BLOCK, [], ["proto", "proto > p.pb.gz", "topproto", "callgrind", "raw > r.txt", "dot > g.dot"]),
+]
+
+WORDS = ["top", "top5", "top 7 -cum", "text3", "tree4", "peek json", "tags", "traces http", "comments", "o", ":", "quux", "top gc -json",
+         "focus=json", "focus=", "ignore=gc|malloc", "ignore=", "hide=^runtime", "hide=", "show=json|http|main", "show=", "show_from=main",
+         "show_from=", "prune_from=json", "prune_from=", "nodecount=6", "nodecount=-1", "nodefraction=0.02", "nodefraction=0.005",
+         "edgefraction=0.1", "unit=auto", "unit=minimum", "unit=us", "unit=kb", "sort=cum", "sort=flat", "granularity=lines",
+         "granularity=functions", "granularity=filefunctions", "granularity=addresses", "noinlines=1", "noinlines=0", "mean=1", "mean=0", "trim=0", "trim=1",
+         "relative_percentages=1", "relative_percentages=0", "divide_by=3", "divide_by=1", "compact_labels=0", "compact_labels=1",
+         "sample_index=0", "sample_index=1", "sample_index=", "tagfocus=a", "tagfocus=", "tagignore=x", "tagignore=", "tagshow=route", "tagshow=",
+         "taghide=route", "taghide=", "tagroot=route", "tagroot=", "drop_negative=1", "showcolumns=1", "lines=true", "top > f.txt"]
+
+
+def sessions(seed, count):
+    yield from SESSIONS
+    r = random.Random(seed)
+    for _ in range(count):
+        yield r.choice([HEAP, CPU, LABELS, THREADS, BLOCK]), [], r.choices(WORDS, k=r.randint(3, 12)) + ["top3"]
+
+
+def run(command, profile, flags, lines):
+    with tempfile.TemporaryDirectory() as folder:
+        env = dict(os.environ, TZ="UTC", HOME=folder, PPROF_TMPDIR=folder, TERM="dumb")
+        for name in "DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "PPROF_TOOLS":
+            env.pop(name, None)
+        path = os.path.abspath(os.path.join(DATA, profile + ".pb.gz"))
+        done = subprocess.run([*command, *flags, path], env=env, cwd=folder, input="".join(x + "\n" for x in lines).encode(),
+                              capture_output=True, timeout=120)
+        files = {}
+        for name in os.listdir(folder):
+            if name.startswith("."):  # what Go keeps in a home
+                continue
+            with open(os.path.join(folder, name), "rb") as f:
+                files[name] = f.read()
+        return done.returncode, done.stdout, done.stderr.decode(errors="replace"), files
+
+
+def comparable(text, theirs):
+    """The texts of errors in regular expressions come from two libraries."""
+    return re.sub(r"(parsing \S+ regexp).*", r"\1", text)
+
+
+def same_files(a, b):
+    """Equal names; equal bytes but of what is compressed."""
+    return a.keys() == b.keys() and all(a[n] == b[n] for n in a if not n.endswith(".gz"))
+
+
+def main(osprey, seed="1", count="30"):
+    if not shutil.which("go"):
+        print("1..1\nok 1 - sessions with both shells # SKIP no Go here")
+        return 0
+    release = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
+    number = re.match(r"go1\.(\d+)", release)
+    if number and int(number.group(1)) < 26:
+        print(f"1..1\nok 1 - sessions with both shells # SKIP {release} has an older pprof than osprey follows")
+        return 0
+    peer = subprocess.run(["go", "tool", "-n", "pprof"], capture_output=True, text=True).stdout.split() or []
+    peer = peer if peer and os.path.exists(peer[0]) else ["go", "tool", "pprof"]
+    ours = [os.path.abspath(osprey), "pprof"]
+    has = set(re.findall(r"^    -(\w+) ", subprocess.run([*ours, "-h"], capture_output=True, text=True).stdout, re.MULTILINE))
+    n = failed = 0
+    for profile, flags, lines in sessions(int(seed), int(count)):
+        n += 1
+        name = f"{profile} {' '.join(flags)}: {'; '.join(lines)}".encode("unicode_escape").decode().replace("#", " ")
+        lacking = {w for w in re.findall(r"\b(raw|dot|proto|topproto|callgrind)\b", name)} - has
+        if lacking:
+            print(f"ok {n} - {name} # SKIP no report {', '.join(sorted(lacking))} in this build")
+            continue
+        want, got = run(peer, profile, flags, lines), run(ours, profile, flags, lines)
+        helps = any(x.startswith("help") for x in lines)
+        checks = {
+            "status": (want[0], got[0]),
+            "stdout": (want[1].decode(), got[1].decode()),
+            "stderr": ("", "") if helps else (comparable(want[2], True), comparable(got[2], False)),
+        }
+        bad = [what for what, (a, b) in checks.items() if a != b]
+        if not same_files(want[3], got[3]):
+            bad.append("files")
+            checks["files"] = (sorted(want[3]), sorted(got[3]))
+        failed += bool(bad)
+        print(f"{'not ok' if bad else 'ok'} {n} - {name}")
+        for what in bad:
+            a, b = checks[what]
+            if isinstance(a, str):
+                a, b = a.splitlines(), b.splitlines()
+                a, b = next(((x, y) for x, y in zip(a + [None] * len(b), b + [None] * len(a)) if x != y), (a, b))
+            print(f"#   {what}: peer   |{a}\n#   {' ' * len(what)}  osprey |{b}")
+    print(f"1..{n}")
+    return failed > 0
+
+
+sys.exit(main(*sys.argv[1:]))
