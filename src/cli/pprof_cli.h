@@ -82,7 +82,7 @@ bool osp_pprof_field_help(osp_str name, const osp_profile *p, osp_buf *out);
 
 typedef struct osp_pprof_session {
     const osp_cli *cli;
-    const osp_source *source;
+    osp_source *source;
     const osp_profile *profile; /* the source's */
     osp_str main_file;          /* the binary named on the command line */
     bool interactive;           /* in the shell */

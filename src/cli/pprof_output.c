@@ -232,12 +232,19 @@ static bool deliver(osp_pprof_session *s, const osp_pprof_line *line, osp_buf *t
     return print(s, c, text, err);
 }
 
+static osp_object *object_of(void *source, osp_mapping_id m, osp_err *err)
+{
+    return osp_source_object(source, m, err);
+}
+
 bool osp_pprof_opts(const osp_pprof_session *s, const osp_config *c, osp_report_opts *out, osp_err *err)
 {
     if (!osp_report_opts_of(c, s->profile, out, err))
         return false;
     out->main_file = s->main_file;
     osp_source_prepare(s->source, &out->query);
+    out->object_of = object_of;
+    out->object_ctx = s->source;
     return true;
 }
 
