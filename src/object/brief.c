@@ -105,7 +105,7 @@ static void shorten(char *s, bool keep_templates)
             }
             from += n;
             from += !keep_templates && token && from[0] == ' ' && from[1] == '<';
-        } else if (b.angles == 0 && *from == '(' && (to = past_enclosing_parameters(from))) {
+        } else if ((b.angles == 0 || keep_templates) && *from == '(' && (to = past_enclosing_parameters(from))) {
             *out++ = '(';
             *out++ = ')';
             from = to;
@@ -132,6 +132,27 @@ static void cut_clones(char *s)
         *clone = 0;
 }
 
+/* libiberty writes "> >", but after an empty pack of arguments ">>": always the former, in the arena. */
+static osp_str with_gaps(osp_arena *arena, osp_str s)
+{
+    size_t n = 0, most = s.n + s.n / 2 + 1;
+    char *out = osp_new(arena, char, most);
+    for (size_t i = 0; out && i < s.n; i++) {
+        osp_str rest = osp_str_skip(s, i);
+        size_t token = osp_str_starts(rest, S("operator")) ? 8 + operator_token(rest.p + 8) : 0;
+        if (token) {
+            memcpy(out + n, rest.p, token);
+            n += token;
+            i += token - 1;
+            continue;
+        }
+        if (s.p[i] == '>' && n && out[n - 1] == '>')
+            out[n++] = ' ';
+        out[n++] = s.p[i];
+    }
+    return (osp_str){out, n};
+}
+
 static osp_str readable(osp_arena *arena, osp_str linker_name, int options, void (*edit)(char *))
 {
     char z[LONGEST_NAME];
@@ -143,7 +164,7 @@ static osp_str readable(osp_arena *arena, osp_str linker_name, int options, void
     osp_str out = {NULL, 0};
     if (text && osp_demangle_into(osp_str_z(linker_name, z, sizeof z), options, text, OSP_LONGEST_DEMANGLED)) {
         edit(text);
-        out = osp_arena_str(arena, osp_str_from(text));
+        out = edit == make_brief ? osp_arena_str(arena, osp_str_from(text)) : with_gaps(arena, osp_str_from(text));
     }
     free(text);
     return out;

@@ -61,16 +61,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.server.asked.append((self.path, self.rfile.read(int(self.headers["Content-Length"])).decode()))
-        self.send(200, self.server.symbols.encode())
+        if self.server.symbols is None:
+            self.send(501, b"no names")
+        else:
+            self.send(200, self.server.symbols.encode())
 
     def do_GET(self):
         self.server.asked.append((self.path, ""))
         path = self.path.partition("?")[0].replace("%20", " ")
         try:
-            if path in PAGES:
-                self.send(200, data(PAGES[path]))
-            elif path in self.server.pages:
+            if path in self.server.pages:
                 self.send(200, self.server.pages[path])
+            elif path in PAGES:
+                self.send(200, data(PAGES[path]))
             elif path == "/moved":
                 self.send(302, b"", Location="/debug/pprof/heap")
             elif path == "/away":
@@ -121,6 +124,17 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def start(self):
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         return self
+
+
+def peer_of(root):
+    """The peer, or None and why not. By its own name, because the go command wants a home with a cache."""
+    if not shutil.which("go"):
+        return None, "no Go here"
+    version = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout.strip()
+    if [int(n) for n in re.findall(r"[0-9]+", version)[:2]] < [1, 24]:
+        return None, f"{version}'s pprof has other rules"
+    path = subprocess.run(["go", "tool", "-n", "pprof"], capture_output=True, text=True, check=True).stdout.strip()
+    return Tool([path], root, "peer"), ""
 
 
 class Tap:
@@ -234,9 +248,9 @@ def hostile(tap, osprey, server):
     refused(tap, osprey, "a size that is none", "OSPREY_MEMORY=lots", os.path.join(DATA, "server.heap.pb.gz"),
             OSPREY_MEMORY="lots")
     with tempfile.NamedTemporaryFile(suffix=".gz") as bomb:
-        bomb.write(gzip.compress(b"\x32\x80\x80\x80\x64" + bytes(200 << 20), 9))
+        bomb.write(gzip.compress(bytes.fromhex("0a0408011002 3200 3280808064") + bytes(200 << 20), 9))
         bomb.flush()
-        refused(tap, osprey, "a bomb within a limit", "limit", bomb.name, **small)
+        refused(tap, osprey, "a bomb within a limit", "limit|out of memory", bomb.name, **small)
 
 
 def pipes(tap, osprey):
@@ -288,12 +302,11 @@ def main(words):
     server = Server().start()
     with tempfile.TemporaryDirectory() as root:
         osprey = Tool([os.path.abspath(words[0]), "pprof"], root, "osprey")
-        if shutil.which("go"):
-            # By its own name, because the go command wants a home with a cache.
-            peer = subprocess.run(["go", "tool", "-n", "pprof"], capture_output=True, text=True, check=True).stdout.strip()
-            alike(tap, Tool([peer], root, "peer"), osprey, server)
+        peer, why = peer_of(root)
+        if peer:
+            alike(tap, peer, osprey, server)
         else:
-            tap.skip("the same as go tool pprof", "no Go here")
+            tap.skip("the same as go tool pprof", why)
         pipes(tap, osprey)
         if "libcurl" in osprey.run("-top", f"localhost:{server.port}")[2]:
             tap.skip("servers that mean harm", "no libcurl here")
@@ -306,4 +319,5 @@ def main(words):
     return tap.failed > 0
 
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
