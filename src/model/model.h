@@ -106,7 +106,8 @@ typedef struct osp_profile {
     } functions;
     struct {
         uint32_t n;
-        const osp_mapping *row; /* [1] is the main binary */
+        const osp_mapping *row;  /* [1] is the main binary */
+        const uint64_t *wire_id; /* by row, as the locations'; NULL if made by us or if they are the row numbers */
     } mappings;
     struct {
         uint32_t n;

@@ -645,6 +645,22 @@ static bool expand_labels(decoding *d)
     return true;
 }
 
+/* The ids of mappings, for those who print or write them, unless they are the numbers of their rows. */
+static bool keep_mapping_ids(decoding *d)
+{
+    uint32_t same = 0;
+    while (same < d->n.mappings && d->mapping_id[same] == same + 1)
+        same++;
+    if (same == d->n.mappings)
+        return true;
+    uint64_t *id = osp_new(&d->p->arena, uint64_t, (size_t)d->n.mappings + 1);
+    if (!id)
+        return no_memory(d);
+    memcpy(id + 1, d->mapping_id, d->n.mappings * sizeof *id);
+    d->p->mappings.wire_id = id;
+    return true;
+}
+
 static void hand_over(decoding *d)
 {
     osp_profile *p = d->p;
@@ -679,7 +695,7 @@ static bool decode(decoding *d)
         return false;
     osp_span_set_drop_cells(&d->stacks);
     osp_span_set_drop_cells(&d->labelsets);
-    if (!resolve_locations(d) || !expand_stacks(d) || !expand_labels(d))
+    if (!resolve_locations(d) || !expand_stacks(d) || !expand_labels(d) || !keep_mapping_ids(d))
         return false;
     hand_over(d);
     return true;

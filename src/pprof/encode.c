@@ -22,6 +22,11 @@ static uint64_t location_id(const osp_profile *p, uint32_t i)
     return p->locations.wire_id ? p->locations.wire_id[i] : (uint64_t)i + 1;
 }
 
+static uint64_t mapping_id(const osp_profile *p, uint32_t i)
+{
+    return p->mappings.wire_id ? p->mappings.wire_id[i] : i;
+}
+
 static bool encode_stacks(const osp_profile *p, encoded *e)
 {
     e->bytes = osp_buf_of(SIZE_MAX / 2);
@@ -103,7 +108,7 @@ static void encode_mapping(const osp_profile *p, uint32_t i, osp_buf *out, osp_b
 {
     const osp_mapping *m = &p->mappings.row[i];
     one->n = 0;
-    osp_pb_put_uint(one, 1, i);
+    osp_pb_put_uint(one, 1, mapping_id(p, i));
     osp_pb_put_nonzero(one, 2, m->start);
     osp_pb_put_nonzero(one, 3, m->limit);
     osp_pb_put_nonzero(one, 4, m->offset);
@@ -120,7 +125,7 @@ static void encode_location(const osp_profile *p, uint32_t i, osp_buf *out, osp_
 {
     one->n = 0;
     osp_pb_put_uint(one, 1, location_id(p, i));
-    osp_pb_put_nonzero(one, 2, p->locations.mapping[i].i);
+    osp_pb_put_nonzero(one, 2, mapping_id(p, p->locations.mapping[i].i));
     osp_pb_put_nonzero(one, 3, p->locations.addr[i]);
     for (uint32_t k = p->locations.first[i]; k < p->locations.first[i + 1]; k++) {
         const osp_line *l = &p->locations.line[k];
@@ -147,6 +152,19 @@ static void encode_function(const osp_profile *p, uint32_t i, osp_buf *out, osp_
     osp_pb_put_bytes(out, 5, osp_buf_str(one));
 }
 
+static void encode_comments(const osp_profile *p, osp_buf *out, osp_buf *one)
+{
+    const bool packed = p->comments.n > 2;
+    one->n = 0;
+    for (uint32_t i = 0; i < p->comments.n; i++)
+        if (packed)
+            osp_pb_put_varint(one, p->comments.text[i].i);
+        else
+            osp_pb_put_uint(out, 13, p->comments.text[i].i);
+    if (packed)
+        osp_pb_put_bytes(out, 13, osp_buf_str(one));
+}
+
 static void encode_tables(const osp_profile *p, osp_buf *out, osp_buf *one)
 {
     for (uint32_t i = 1; i < p->mappings.n; i++)
@@ -164,9 +182,8 @@ static void encode_tables(const osp_profile *p, osp_buf *out, osp_buf *one)
     if (p->period_type.type.i || p->period_type.unit.i)
         encode_value_type(out, one, 11, p->period_type);
     osp_pb_put_nonzero(out, 12, (uint64_t)p->period);
-    for (uint32_t i = 0; i < p->comments.n; i++)
-        osp_pb_put_uint(out, 13, p->comments.text[i].i);
-    osp_pb_put_nonzero(out, 14, p->values.preferred.i);
+    encode_comments(p, out, one);
+    osp_pb_put_uint(out, 14, p->values.preferred.i);
     osp_pb_put_nonzero(out, 15, p->doc_url.i);
 }
 

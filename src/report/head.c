@@ -89,7 +89,7 @@ bool osp_sample_index(const osp_profile *p, osp_str text, uint32_t *out, osp_err
 
 osp_shown osp_shown_of(const osp_profile *p, const osp_report_opts *o)
 {
-    return (osp_shown){osp_text(p, p->values.type[o->query.value].unit), o->unit, 1 / o->divide_by};
+    return (osp_shown){osp_text(p, p->values.type[o->query.value].unit), o->unit, 1 / o->divide_by, false};
 }
 
 static int64_t by_ratio(const osp_shown *s, int64_t v)
@@ -129,7 +129,7 @@ void osp_shown_choose(osp_shown *s, const osp_graph *g, int64_t total)
     osp_scale(max, s->from, S("minimum"), &large);
     /* Far apart: a unit in which the smallest still shows as 0.01. Wrapping products, as Go has them. */
     const int64_t hundredfold = (int64_t)((uint64_t)min * 100);
-    if (!osp_str_eq(small, large) && hundredfold < max)
+    if (!osp_str_eq(small, large) && hundredfold < max && !s->whole)
         osp_scale(hundredfold, s->from, S("minimum"), &small);
     s->to = small.n ? small : s->from;
 }

@@ -10,6 +10,7 @@
 typedef struct {
     osp_str from, to; /* unit of the samples, unit shown */
     double ratio;     /* 1 / divide_by */
+    bool whole;       /* whole numbers are printed: the unit must be that of the smallest */
 } osp_shown;
 
 osp_shown osp_shown_of(const osp_profile *p, const osp_report_opts *o);
@@ -41,6 +42,26 @@ osp_str osp_main_name(const osp_profile *p, const osp_report_opts *o);
 /* The graph options of a report. */
 osp_graph_opts osp_graph_opts_of(const osp_report_opts *o);
 
+/* What the report shows as a profile: of `p`, the rows and tables that the query leaves; lines and mappings as the
+ * granularity "addresses" leaves them. */
+typedef struct osp_shown_profile {
+    osp_view view;
+    osp_profile *borrowed;
+    osp_profile p; /* read it, do not drop it */
+} osp_shown_profile;
+bool osp_shown_profile_make(const osp_profile *p, const osp_report_opts *o, osp_shown_profile *out,
+                            osp_err *err) OSP_CHECKED;
+void osp_shown_profile_drop(osp_shown_profile *s);
+
+/* Append p as the peer would write it, packed: its texts in the order of their first use, labels by key. */
+bool osp_write_profile(const osp_profile *p, osp_buf *out, osp_err *err) OSP_CHECKED;
+
+/* What makes two functions different. Texts of one graph are equal if they stand at the same place. */
+typedef struct osp_function_key {
+    osp_str name, file, object;
+    int64_t start_line;
+} osp_function_key;
+
 /* Every node between its callers and its callees: all of them, or those whose label the pattern matches. */
 bool osp_write_tree(const osp_profile *p, const osp_report_opts *o, const osp_regex *only, osp_answer *out,
                     osp_err *err) OSP_CHECKED;
@@ -57,10 +78,24 @@ typedef struct osp_keyed_label {
 /* Sorts the n labels into out[n]; returns how many. */
 uint32_t osp_labels_by_key(const osp_profile *p, const osp_label *label, uint32_t n, osp_keyed_label *out);
 
-static inline bool osp_same_key(const osp_keyed_label *a, const osp_keyed_label *b)
-{
-    return a->numeric == b->numeric && osp_str_eq(a->key, b->key);
-}
+/* Labels as text. Writes the labels from[0] … to[-1], which have one key. */
+typedef void osp_label_writer(void *ctx, const osp_keyed_label *from, const osp_keyed_label *to, osp_buf *out);
+
+/* Room for the labels of one sample of a view after the other. */
+typedef struct osp_label_room {
+    osp_arena arena;
+    osp_keyed_label *sorted;
+    osp_str *piece;
+    size_t *end;
+    osp_buf scratch;
+} osp_label_room;
+bool osp_label_room_make(const osp_view *v, osp_label_room *out, osp_err *err) OSP_CHECKED;
+void osp_label_room_drop(osp_label_room *r);
+
+/* Write the texts (or the numbers) of a label set key by key, in the order of what is written, `between` in between.
+ * False if there are none. */
+bool osp_put_labels(osp_label_room *r, const osp_view *v, uint32_t set, bool numeric, osp_label_writer *write,
+                    void *ctx, osp_str between, osp_buf *out);
 
 /* ---- text ----------------------------------------------------------------------------------------------------- */
 

@@ -16,11 +16,8 @@ typedef struct {
     osp_buf frames; /* what each location prints, as if it were not the leaf */
     size_t *first;  /* per location, n + 1 offsets into frames */
     osp_arena arena;
-    osp_str *of_set;         /* what each label set prints; p is NULL until it is needed */
-    osp_keyed_label *sorted; /* room for the largest set, and its lines */
-    osp_str *line;
-    size_t *line_end;
-    osp_buf scratch;
+    osp_str *of_set; /* what each label set prints; p is NULL until it is needed */
+    osp_label_room room;
     osp_buf *text;
 } printing;
 
@@ -53,67 +50,21 @@ static bool lay_out_frames(printing *t, osp_err *err)
 
 /* ---- labels --------------------------------------------------------------------------------------------------- */
 
-static int by_text(const void *x, const void *y) { return osp_str_cmp(*(const osp_str *)x, *(const osp_str *)y); }
-
-/* One line for the labels of one key, from[0] … to[-1]. */
-static void label_line(printing *t, const osp_keyed_label *from, const osp_keyed_label *to)
+static void label_line(void *ctx, const osp_keyed_label *from, const osp_keyed_label *to, osp_buf *out)
 {
+    const printing *t = ctx;
     char text[OSP_SHOWN_MAX];
     const osp_str unit = from->numeric ? osp_label_unit(&t->units, from->key) : S("");
-    osp_put_right(&t->scratch, from->key, VALUE_WIDTH);
-    osp_buf_add(&t->scratch, S(": "));
+    osp_put_right(out, from->key, VALUE_WIDTH);
+    osp_buf_add(out, S(": "));
     for (; from < to; from++) {
-        osp_buf_byte(&t->scratch, ' ');
+        osp_buf_byte(out, ' ');
         if (from->numeric)
-            osp_buf_add(&t->scratch, osp_str_from(osp_scaled(from->label->num, unit, S("auto"), text, sizeof text)));
+            osp_buf_add(out, osp_str_from(osp_scaled(from->label->num, unit, S("auto"), text, sizeof text)));
         else
-            osp_buf_add(&t->scratch, osp_text(t->v->of, from->label->str));
+            osp_buf_add(out, osp_text(t->v->of, from->label->str));
     }
-    osp_buf_byte(&t->scratch, '\n');
-}
-
-/* The lines of texts, then those of numbers, each sorted as they stand there. */
-static void label_lines(printing *t, uint32_t set, osp_buf *out)
-{
-    const osp_view *v = t->v;
-    const uint32_t n = osp_labels_by_key(v->of, v->label + v->first_label[set],
-                                         v->first_label[set + 1] - v->first_label[set], t->sorted);
-    for (uint32_t i = 0; i < n;) {
-        const bool numeric = t->sorted[i].numeric;
-        uint32_t nline = 0;
-        t->scratch.n = 0;
-        while (i < n && t->sorted[i].numeric == numeric) {
-            const uint32_t from = i;
-            while (i < n && osp_same_key(&t->sorted[from], &t->sorted[i]))
-                i++;
-            label_line(t, t->sorted + from, t->sorted + i);
-            t->line_end[nline++] = t->scratch.n;
-        }
-        for (uint32_t k = 0; k < nline; k++) {
-            const size_t at = k ? t->line_end[k - 1] : 0;
-            t->line[k] = (osp_str){t->scratch.p + at, t->line_end[k] - at};
-        }
-        qsort(t->line, nline, sizeof *t->line, by_text);
-        for (uint32_t k = 0; k < nline; k++)
-            osp_buf_add(out, t->line[k]);
-    }
-}
-
-static bool room_for_labels(printing *t, osp_err *err)
-{
-    const osp_view *v = t->v;
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < v->of->labelsets.n; i++) {
-        const uint32_t n = v->first_label[i + 1] - v->first_label[i];
-        most = n > most ? n : most;
-    }
-    t->of_set = osp_new(&t->arena, osp_str, v->of->labelsets.n);
-    t->sorted = osp_new(&t->arena, osp_keyed_label, most);
-    t->line = osp_new(&t->arena, osp_str, most);
-    t->line_end = osp_new(&t->arena, size_t, most);
-    if (!t->of_set || !t->sorted || !t->line || !t->line_end)
-        return osp_fail_memory(err, "printing labels");
-    return osp_label_units_make(v->of, &t->units, err);
+    osp_buf_byte(out, '\n');
 }
 
 static osp_str labels_of(printing *t, uint32_t set)
@@ -121,9 +72,10 @@ static osp_str labels_of(printing *t, uint32_t set)
     osp_str *known = &t->of_set[set];
     if (!known->p) {
         osp_buf lines = osp_buf_of(SIZE_MAX / 2);
-        label_lines(t, set, &lines);
+        osp_put_labels(&t->room, t->v, set, false, label_line, t, S(""), &lines);
+        osp_put_labels(&t->room, t->v, set, true, label_line, t, S(""), &lines);
         *known = osp_arena_str(&t->arena, osp_buf_str(&lines));
-        t->text->failed |= !known->p || lines.failed || t->scratch.failed;
+        t->text->failed |= !known->p || lines.failed;
         osp_buf_drop(&lines);
     }
     return *known;
@@ -169,11 +121,12 @@ static bool write_traces(const osp_profile *p, const osp_report_opts *o, osp_ans
         .o = o,
         .shown = osp_shown_of(p, o),
         .frames = osp_buf_of(SIZE_MAX / 2),
-        .scratch = osp_buf_of(SIZE_MAX / 2),
         .text = &out->text,
     };
     osp_arena_init(&t.arena, SIZE_MAX / 2);
-    bool ok = lay_out_frames(&t, err) && room_for_labels(&t, err);
+    t.of_set = osp_new(&t.arena, osp_str, view.of->labelsets.n);
+    bool ok = (t.of_set || osp_fail_memory(err, "printing labels")) && lay_out_frames(&t, err) &&
+              osp_label_room_make(&view, &t.room, err) && osp_label_units_make(view.of, &t.units, err);
     if (ok) {
         osp_profile_head_lines(view.of, o, &t.shown, view.total, &out->text);
         for (uint32_t i = 0; i < view.nrow; i++)
@@ -184,7 +137,7 @@ static bool write_traces(const osp_profile *p, const osp_report_opts *o, osp_ans
     osp_label_units_drop(&t.units);
     osp_arena_drop(&t.arena);
     osp_buf_drop(&t.frames);
-    osp_buf_drop(&t.scratch);
+    osp_label_room_drop(&t.room);
     free(t.first);
     osp_view_drop(&view);
     return ok;
