@@ -9,6 +9,7 @@
 typedef struct {
     const osp_graph *g;
     const osp_shown *shown;
+    bool in_tree; /* functions of one name are told apart by their callers, too */
     osp_intern objects, files, functions;
     osp_arena arena;
     const osp_str *callee; /* per node: its name, told from others of that name */
@@ -40,18 +41,20 @@ static uint32_t key_id(osp_arena *a, osp_intern *set, osp_function_key key, bool
 }
 
 /* Callgrind takes functions of one name and file for one. Those that are several to us get " [2/3]". */
-static bool tell_apart(printing *t)
+static bool tell_apart(printing *t, const osp_edge_list *in)
 {
     osp_arena *a = &t->arena;
     const uint32_t n = t->g->nnode;
     osp_intern names = {0}, functions = {0};
     uint32_t *name = osp_new(a, uint32_t, n), *function = osp_new(a, uint32_t, n);
     uint32_t *several = osp_new(a, uint32_t, n), *number = osp_new(a, uint32_t, n);
-    osp_str *callee = osp_new(a, osp_str, n + t->g->nhidden); /* one that is no node has no name */
+    osp_str *callee = osp_new(a, osp_str, n + t->g->nghost); /* one that is no node has no name */
     bool ok = name && function && several && number && callee;
     for (uint32_t i = 0; ok && i < n; i++) {
         const osp_node *node = &t->g->node[i];
-        const osp_function_key key = {node->name, node->file, node->object, node->start_line};
+        const uint32_t caller = t->in_tree && in->first[i] < in->first[i + 1] ? in->list[in->first[i]] : UINT32_MAX;
+        const osp_function_key key = {node->name, node->file, node->object, node->start_line,
+                                      caller == UINT32_MAX ? 0 : (uint64_t)t->g->edge[caller].from + 1};
         bool fresh;
         name[i] = key_id(a, &names, (osp_function_key){.name = node->name, .file = node->file}, &fresh);
         function[i] = key_id(a, &functions, key, &fresh);
@@ -130,10 +133,10 @@ static bool same_place(const osp_node *a, const osp_node *b)
 
 static bool print(printing *t, osp_graph *g, osp_err *err)
 {
-    osp_edge_list out;
-    if (!osp_graph_edges_out(g, &out, err))
+    osp_edge_list in, out;
+    if (!osp_graph_edges_in(g, &in, err) || !osp_graph_edges_out(g, &out, err))
         return false;
-    if (!tell_apart(t))
+    if (!tell_apart(t, &in))
         return osp_fail_memory(err, "naming functions");
     const osp_node *before = NULL;
     for (uint32_t i = 0; i < g->nnode; i++) {
@@ -156,11 +159,11 @@ static bool write_callgrind(const osp_profile *p, const osp_report_opts *o, osp_
 {
     osp_view view;
     osp_graph graph;
-    if (!osp_view_make(p, &o->query, &view, err))
+    if (!osp_answer_view(p, o, false, &view, out, err))
         return false;
-    out->unmatched = view.unmatched;
     osp_graph_opts graph_opts = osp_graph_opts_of(o);
     graph_opts.objects = true;
+    graph_opts.call_tree = o->call_tree;
     bool ok = osp_graph_make(&view, &graph_opts, &graph, err);
     if (ok) {
         osp_shown shown = osp_shown_of(p, o);
@@ -168,7 +171,7 @@ static bool write_callgrind(const osp_profile *p, const osp_report_opts *o, osp_
         osp_shown_choose(&shown, &graph, view.total);
         osp_buf_fmt(&out->text, "positions: instr line\nevents: %s%.*s(%.*s)\n", o->query.mean ? "mean_" : "",
                     STRF(osp_text(p, p->values.type[o->query.value].type)), STRF(shown.to));
-        printing t = {.g = &graph, .shown = &shown, .text = &out->text};
+        printing t = {.g = &graph, .shown = &shown, .in_tree = o->call_tree, .text = &out->text};
         osp_arena_init(&t.arena, SIZE_MAX / 2);
         ok = print(&t, &graph, err);
         osp_intern_drop(&t.objects);

@@ -32,6 +32,18 @@ void osp_answer_drop(osp_answer *a)
     osp_buf_drop(&a->notes);
 }
 
+bool osp_answer_view(const osp_profile *p, const osp_report_opts *o, bool rows, osp_view *view, osp_answer *out,
+                     osp_err *err)
+{
+    osp_query query = o->query;
+    query.rows = rows;
+    if (!osp_view_make(p, &query, view, err))
+        return false;
+    out->unmatched = view->unmatched;
+    osp_buf_add(&out->notes, osp_buf_str(&view->notes));
+    return true;
+}
+
 bool osp_report_write(const osp_report *r, const osp_profile *p, const osp_report_opts *o, osp_answer *out,
                       osp_err *err)
 {

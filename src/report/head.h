@@ -24,6 +24,10 @@ const char *osp_shown_or_dot(const osp_shown *s, int64_t value, char *text, size
 
 enum { OSP_SHOWN_MAX = 512 }; /* room for a value's text */
 
+/* The view that a report reads, with its rows if it wants them; what the view has to tell becomes the answer's. */
+bool osp_answer_view(const osp_profile *p, const osp_report_opts *o, bool rows, osp_view *view, osp_answer *out,
+                     osp_err *err) OSP_CHECKED;
+
 /* File, build id, comments, type, time, duration; a line each. */
 void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
                             osp_buf *out);
@@ -50,7 +54,7 @@ typedef struct osp_shown_profile {
     osp_profile p; /* read it, do not drop it */
 } osp_shown_profile;
 bool osp_shown_profile_make(const osp_profile *p, const osp_report_opts *o, osp_shown_profile *out,
-                            osp_err *err) OSP_CHECKED;
+                            osp_answer *answer, osp_err *err) OSP_CHECKED;
 void osp_shown_profile_drop(osp_shown_profile *s);
 
 /* Append p as the peer would write it, packed: its texts in the order of their first use, labels by key. */
@@ -60,6 +64,7 @@ bool osp_write_profile(const osp_profile *p, osp_buf *out, osp_err *err) OSP_CHE
 typedef struct osp_function_key {
     osp_str name, file, object;
     int64_t start_line;
+    uint64_t caller; /* in a call tree: 1 + index of the node */
 } osp_function_key;
 
 /* Every node between its callers and its callees: all of them, or those whose label the pattern matches. */

@@ -25,9 +25,8 @@ static bool divide(osp_shown_profile *s, double divide_by)
 static bool write_proto(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
     osp_shown_profile s;
-    if (!osp_shown_profile_make(p, o, &s, err))
+    if (!osp_shown_profile_make(p, o, &s, out, err))
         return false;
-    out->unmatched = s.view.unmatched;
     bool ok = (divide(&s, o->divide_by) || osp_fail_memory(err, "dividing values")) &&
               osp_write_profile(&s.p, &out->text, err);
     osp_shown_profile_drop(&s);

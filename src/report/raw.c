@@ -238,9 +238,8 @@ static void mapping(printing *t, uint32_t i)
 static bool write_raw(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
     osp_shown_profile s;
-    if (!osp_shown_profile_make(p, o, &s, err))
+    if (!osp_shown_profile_make(p, o, &s, out, err))
         return false;
-    out->unmatched = s.view.unmatched;
     printing t = {.s = &s, .p = &s.p, .line = osp_buf_of(SIZE_MAX / 2), .text = &out->text};
     bool ok = osp_label_room_make(&s.view, &t.room, err);
     if (ok) {

@@ -259,11 +259,8 @@ static bool print(counting *c, const osp_shown *shown, osp_buf *out, osp_err *er
 static bool write_tags(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
     osp_view view;
-    osp_query query = o->query;
-    query.rows = true;
-    if (!osp_view_make(p, &query, &view, err))
+    if (!osp_answer_view(p, o, true, &view, out, err))
         return false;
-    out->unmatched = view.unmatched;
     const osp_shown shown = osp_shown_of(p, o);
     counting c = {.v = &view, .o = o};
     osp_arena_init(&c.arena, SIZE_MAX / 2);

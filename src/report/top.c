@@ -21,10 +21,8 @@ static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_answer
 {
     osp_view view;
     osp_graph graph;
-    if (!osp_view_make(p, &o->query, &view, err))
+    if (!osp_answer_view(p, o, false, &view, out, err))
         return false;
-    out->unmatched = view.unmatched;
-    osp_buf_add(&out->notes, osp_buf_str(&view.notes));
     const osp_graph_opts graph_opts = osp_graph_opts_of(o);
     if (!osp_graph_make(&view, &graph_opts, &graph, err)) {
         osp_view_drop(&view);

@@ -120,9 +120,8 @@ static bool write_topproto(const osp_profile *p, const osp_report_opts *o, osp_a
 {
     osp_view view;
     osp_graph graph;
-    if (!osp_view_make(p, &o->query, &view, err))
+    if (!osp_answer_view(p, o, false, &view, out, err))
         return false;
-    out->unmatched = view.unmatched;
     const osp_graph_opts graph_opts = osp_graph_opts_of(o);
     bool ok = osp_graph_make(&view, &graph_opts, &graph, err);
     if (ok) {

@@ -111,11 +111,8 @@ static void sample(printing *t, uint32_t row)
 static bool write_traces(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
     osp_view view;
-    osp_query query = o->query;
-    query.rows = true;
-    if (!osp_view_make(p, &query, &view, err))
+    if (!osp_answer_view(p, o, true, &view, out, err))
         return false;
-    out->unmatched = view.unmatched;
     printing t = {
         .v = &view,
         .o = o,

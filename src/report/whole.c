@@ -28,12 +28,11 @@ static bool forget_inlines(osp_shown_profile *s, bool columns)
     return true;
 }
 
-bool osp_shown_profile_make(const osp_profile *p, const osp_report_opts *o, osp_shown_profile *out, osp_err *err)
+bool osp_shown_profile_make(const osp_profile *p, const osp_report_opts *o, osp_shown_profile *out,
+                            osp_answer *answer, osp_err *err)
 {
-    osp_query query = o->query;
-    query.rows = true;
     *out = (osp_shown_profile){0};
-    if (!osp_view_make(p, &query, &out->view, err))
+    if (!osp_answer_view(p, o, true, &out->view, answer, err))
         return false;
     out->borrowed = osp_view_profile(&out->view, err);
     bool ok = out->borrowed;
