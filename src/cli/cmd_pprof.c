@@ -18,15 +18,22 @@ static bool show(const osp_cli *cli, const osp_pprof_words *w, osp_err *err)
     osp_progress_done(cli);
     if (!source)
         return false;
+    osp_label_units units;
+    if (!osp_label_units_make(osp_source_profile(source), &units, err)) {
+        osp_source_close(source);
+        return false;
+    }
     osp_pprof_session s = {
         .cli = cli,
         .source = source,
+        .unit_notes = osp_buf_str(&units.notes),
         .profile = osp_source_profile(source),
         .main_file = osp_str_from(w->source.binary),
         .config = w->config,
     };
     const osp_pprof_line line = {.command = w->command, .argument = w->argument, .config = w->config};
     bool ok = w->command ? osp_pprof_report(&s, &line, err) : osp_pprof_shell(&s, err);
+    osp_label_units_drop(&units);
     osp_source_close(source);
     return ok;
 }

@@ -84,6 +84,7 @@ typedef struct osp_pprof_session {
     const osp_cli *cli;
     osp_source *source;
     const osp_profile *profile; /* the source's */
+    osp_str unit_notes; /* said before each report: labels with several units */
     osp_str main_file;          /* the binary named on the command line */
     bool interactive;           /* in the shell */
     bool legend_shown;          /* of columns; once is enough */
@@ -96,7 +97,7 @@ bool osp_pprof_opts(const osp_pprof_session *s, const osp_config *c, osp_report_
 /* Make the report and bring it where the line says. */
 bool osp_pprof_report(osp_pprof_session *s, const osp_pprof_line *line, osp_err *err) OSP_CHECKED;
 
-/* A line on stderr, red where it is an error for a person; no text of it speaks to the terminal. */
+/* A line on stderr, red where it is an error for a person; no text of it speaks to the terminal. Nothing for "". */
 void osp_pprof_say(const osp_pprof_session *s, bool is_error, osp_str text);
 
 /* ---- pprof_shell.c, pprof_prompt.c ---------------------------------------------------------------------------- */

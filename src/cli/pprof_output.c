@@ -17,10 +17,12 @@ extern char **environ;
 
 void osp_pprof_say(const osp_pprof_session *s, bool is_error, osp_str text)
 {
+    if (text.n == 0)
+        return;
     osp_buf line = osp_buf_of(SIZE_MAX / 2);
     bool red = is_error && s->interactive && s->cli->colour && s->cli->progress;
     osp_buf_add(&line, text);
-    if (line.n == 0 || line.p[line.n - 1] != '\n')
+    if (!osp_str_ends(text, S("\n")))
         osp_buf_byte(&line, '\n');
     if (isatty(STDERR_FILENO))
         line.n = osp_harmless(line.p, line.n, true);
@@ -260,6 +262,15 @@ static void say_unmatched(const osp_pprof_session *s, uint32_t unmatched)
         }
 }
 
+/* In the peer's order: labels as frames, how filters were understood, then the filters. */
+static void say_notes(const osp_pprof_session *s, const osp_answer *a)
+{
+    const uint32_t frames = OSP_TAG_ROOT | OSP_TAG_LEAF;
+    say_unmatched(s, a->unmatched & frames);
+    osp_pprof_say(s, true, osp_buf_str(&a->notes));
+    say_unmatched(s, a->unmatched & ~frames);
+}
+
 bool osp_pprof_report(osp_pprof_session *s, const osp_pprof_line *line, osp_err *err)
 {
     osp_report_opts o;
@@ -267,10 +278,9 @@ bool osp_pprof_report(osp_pprof_session *s, const osp_pprof_line *line, osp_err 
     bool ok = osp_pprof_opts(s, &line->config, &o, err);
     if (ok) {
         o.argument = line->argument;
+        osp_pprof_say(s, true, s->unit_notes);
         ok = osp_report_write(line->command->report, s->profile, &o, &answer, err);
-        say_unmatched(s, answer.unmatched);
-        if (answer.notes.n)
-            osp_pprof_say(s, true, osp_buf_str(&answer.notes));
+        say_notes(s, &answer);
     }
     ok = ok && deliver(s, line, &answer.text, err);
     osp_answer_drop(&answer);

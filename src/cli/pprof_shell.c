@@ -256,9 +256,10 @@ static void greet(shell *sh)
     osp_err err = {0};
     osp_buf out = osp_buf_of(SIZE_MAX / 2);
     int64_t total;
+    osp_pprof_say(sh->s, true, sh->s->unit_notes);
     if (osp_pprof_opts(sh->s, &sh->s->config, &o, &err) &&
         osp_report_labels(sh->s->profile, &o, &out, &total, &err)) {
-        say(sh, osp_buf_str(&out));
+        say(sh, out.n ? osp_buf_str(&out) : S("\n"));
         if (total == 0 && sh->s->profile->values.n > 1) {
             say(sh, S("No samples were found with the default sample value type."));
             say(sh, S("Try \"sample_index\" command to analyze different sample values."));

@@ -9,10 +9,7 @@
 
 bool osp_rewriting_label_units(osp_rewriting *r)
 {
-    if (!osp_label_units_make(r->p, &r->units, r->err))
-        return false;
-    osp_buf_add(r->notes, osp_buf_str(&r->units.notes));
-    return true;
+    return osp_label_units_make(r->p, &r->units, r->err);
 }
 
 /* ---- ranges of numbers ---------------------------------------------------------------------------------------- */

@@ -4,8 +4,10 @@
 
 static bool write_comments(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
-    (void)o;
-    (void)err;
+    osp_view view; /* only for what it says of the filters */
+    if (!osp_answer_view(p, o, false, &view, out, err))
+        return false;
+    osp_view_drop(&view);
     for (uint32_t i = 0; i < p->comments.n; i++) {
         osp_buf_add(&out->text, osp_text(p, p->comments.text[i]));
         osp_buf_byte(&out->text, '\n');
