@@ -95,7 +95,7 @@ static void filters_cut_stacks_and_frames(void **state)
         {{.value = 1, .show_from = S("runtime.alloc")}, "runtime.alloc;runtime.helper; 300 of 350"},
         {{.value = 1, .prune_from = S("alloc")}, "main.main;main.work;runtime.alloc; 300 " IDLE "of 350"},
         {{.value = 1, .prune_from = S("work")}, "main.main;main.work; 300 " IDLE "of 350"},
-        {{.value = 1, .focus = S("(")}, "error: parsing focus regexp: missing ): ("},
+        {{.value = 1, .focus = S("(")}, "error: parsing focus regexp: error parsing regexp: missing closing ): `(`"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(shown(p, &cases[i].q), cases[i].want);
@@ -191,7 +191,7 @@ static void labels_choose_samples(void **state)
         {{.tag_focus = S("1kb:x")}, "of 4321"}, /* not a range */
         {{.tag_focus = S("99999999999999999999")},
          "error: failed to parse int 99999999999999999999: value out of range"},
-        {{.tag_ignore = S("(")}, "error: parsing tagignore regexp: missing ): ("},
+        {{.tag_ignore = S("(")}, "error: parsing tagignore regexp: error parsing regexp: missing closing ): `(`"},
         {{.tag_hide = S("[")}, "error: parsing taghide regexp: missing ]: ["},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
