@@ -192,7 +192,7 @@ static void labels_choose_samples(void **state)
         {{.tag_focus = S("99999999999999999999")},
          "error: failed to parse int 99999999999999999999: value out of range"},
         {{.tag_ignore = S("(")}, "error: parsing tagignore regexp: error parsing regexp: missing closing ): `(`"},
-        {{.tag_hide = S("[")}, "error: parsing taghide regexp: missing ]: ["},
+        {{.tag_hide = S("[")}, "error: parsing taghide regexp: error parsing regexp: missing closing ]: `[`"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(shown(p, &cases[i].q), cases[i].want);
