@@ -330,7 +330,10 @@ static void set_frame_lists(osp_bare *b)
 {
     if (has_types(b, "objects space") || has_types(b, "inuse_objects inuse_space") ||
         has_types(b, "alloc_objects alloc_space inuse_objects inuse_space")) {
-        b->head.drop_frames = osp_str_from(allocators);
+        b->head.drop_frames = b->more_allocators.n
+                                  ? osp_arena_fmt(&b->texts, "%s|%.*s", allocators, STRF(b->more_allocators))
+                                  : osp_str_from(allocators);
+        b->failed |= !b->head.drop_frames.p;
         b->head.keep_frames = osp_str_from(kept);
     } else {
         b->head.drop_frames = osp_str_from(has_types(b, "contentions delay") ? locks : profilers);

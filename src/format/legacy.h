@@ -31,6 +31,7 @@ typedef struct osp_bare {
     unsigned ntype;
     bool sized; /* samples carry the label bytes */
     osp_profile_head head;
+    osp_str more_allocators; /* a regular expression on names of frames to leave out, beside the peer's */
     uint64_t *frame;
     osp_bare_sample *sample;
     osp_bare_mapping *mapping;
