@@ -83,3 +83,17 @@ osp_mapping_id osp_binaries_mapping_at(const osp_binaries *b, uint64_t addr)
     }
     return (osp_mapping_id){0};
 }
+
+bool osp_address_of(osp_str s, uint64_t *out)
+{
+    static const struct {
+        const char *prefix;
+        unsigned base;
+    } form[] = {{"0x", 16}, {"0X", 16}, {"0b", 2}, {"0B", 2}, {"0o", 8}, {"0O", 8}, {"0", 8}, {"", 10}};
+    if (osp_str_eq(s, S("0")))
+        return osp_str_u64(s, 10, out);
+    for (size_t i = 0; i < sizeof form / sizeof *form; i++)
+        if (osp_str_starts(s, osp_str_from(form[i].prefix)))
+            return osp_str_u64(osp_str_skip(s, strlen(form[i].prefix)), form[i].base, out);
+    return false;
+}

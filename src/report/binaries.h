@@ -29,4 +29,7 @@ osp_object *osp_binaries_object(osp_binaries *b, osp_mapping_id m, osp_buf *note
 /* The first mapping that holds a run address; 0 = none. */
 osp_mapping_id osp_binaries_mapping_at(const osp_binaries *b, uint64_t addr);
 
+/* Is the pattern a number, as Go's strconv.ParseUint(s, 0, 64) has it? Then it means an address too. */
+bool osp_address_of(osp_str s, uint64_t *out);
+
 #endif

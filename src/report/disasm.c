@@ -69,21 +69,6 @@ static int by_object_and_address(const void *x, const void *y)
     return osp_str_cmp(a->node->label, b->node->label);
 }
 
-/* An address as the pattern, as Go's strconv.ParseUint(s, 0, 64) has it. */
-static bool address_of(osp_str s, uint64_t *out)
-{
-    static const struct {
-        const char *prefix;
-        unsigned base;
-    } form[] = {{"0x", 16}, {"0X", 16}, {"0b", 2}, {"0B", 2}, {"0o", 8}, {"0O", 8}, {"0", 8}, {"", 10}};
-    if (osp_str_eq(s, S("0")))
-        return osp_str_u64(s, 10, out);
-    for (size_t i = 0; i < sizeof form / sizeof *form; i++)
-        if (osp_str_starts(s, osp_str_from(form[i].prefix)))
-            return osp_str_u64(osp_str_skip(s, strlen(form[i].prefix)), form[i].base, out);
-    return false;
-}
-
 /* Files are opened where a function's name matches; if none does, all that have samples, for the profile may know less
  * than they do. */
 static bool choose_mappings(const disassembly *d, bool *want)
@@ -392,7 +377,7 @@ static bool write_disasm(const osp_profile *p, const osp_report_opts *o, osp_ans
         d.re = re;
         d.shown = &shown;
         d.total = view.total;
-        d.by_address = address_of(o->argument, &d.address);
+        d.by_address = osp_address_of(o->argument, &d.address);
         ok = disassemble(&d, err);
     }
     free(d.routine);

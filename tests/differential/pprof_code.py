@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Source listings and disassembly, by go tool pprof and by osprey pprof: list must be equal bytes; of disasm all but the
-text of the instructions.
+"""Source listings and disassembly, by go tool pprof and by osprey pprof: list must be equal bytes; of disasm and weblist
+all but the text of the instructions and how it is laid out. Where the peer's disassembler loses its way (it does not know
+AVX), a routine is compared by its head only; for code that is not Go's, we may say more.
 
     pprof_code.py OSPREY
 
 TAP on stdout; without Go a skip with its reason.
 """
 import glob
+import gzip
+import html
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +22,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OWN = os.path.join(ROOT, "tests", "data", "go-profiles")
 PEERS = os.path.join(ROOT, "..", "shared", "testdata", "pprof")
+
+PROGRAMS = os.path.join(HERE, "code_programs")
 
 PATTERNS = [".", r"^main\.", r"runtime\.mallocgc$|^net", "json|Check", "nothing like this"]
 FLAGS = [[], ["-noinlines"], ["-cum", "-unit=ms"], ["-mean"], ["-trim_path=/nowhere"], ["-sample_index=0", "-divide_by=3"],
@@ -83,14 +89,183 @@ def golden_listing(tap, osprey):
         tap.case("pprof's own listing", differences((0, f.read()), got))
 
 
+# ---- made-up profiles: some samples in every function of a binary whose name begins with PREFIX --------------------
+
+
+def varint(n):
+    n &= (1 << 64) - 1
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def number(field, n):
+    return varint(field << 3) + varint(n)
+
+
+def message(field, body):
+    return varint(field << 3 | 2) + varint(len(body)) + body
+
+
+def made_up_profile(path, binary, prefix, mapping, bias=0):
+    """mapping: start, limit, offset; bias: run address - file address."""
+    nm = subprocess.run(["go", "tool", "nm", "-size", "-n", binary], capture_output=True, text=True, check=True).stdout
+    strings = ["", "cpu", "nanoseconds", binary, "code.c"]
+    samples = locations = functions = b""
+    count = 0
+    for words in (line.split(None, 3) for line in nm.splitlines()):
+        if len(words) < 4 or words[2] not in "Tt" or not words[3].lstrip("_").startswith(prefix) or int(words[1]) < 8:
+            continue
+        start, size = int(words[0], 16), int(words[1])
+        strings.append(words[3])
+        fn, name = len(strings), len(strings) - 1
+        functions += message(5, number(1, fn) + number(2, name) + number(3, name) + number(4, 4))
+        for k in range(12):
+            count += 1
+            locations += message(4, number(1, count) + number(2, 1) + number(3, start + (size - 1) * k // 12 + bias) +
+                                 message(4, number(1, fn) + number(2, 10 + k)))
+            samples += message(2, number(1, count) + number(2, (k + 1) * 10000000))
+    body = message(1, number(1, 1) + number(2, 2)) + samples
+    body += message(3, number(1, 1) + number(2, mapping[0]) + number(3, mapping[1]) + number(4, mapping[2]) +
+                    number(5, 3) + number(7, 1) + number(8, 1) + number(9, 1))
+    body += locations + functions + b"".join(message(6, s.encode()) for s in strings)
+    with open(path, "wb") as f:
+        f.write(gzip.compress(body))
+
+
+# ---- disasm --------------------------------------------------------------------------------------------------------
+
+
+def routines(text):
+    """[head lines, [(address, flat, cum, place)], does the disassembler lose its way]; place None = not said."""
+    out = [[[], [], False]]
+    before = None
+    for line in text.decode(errors="replace").splitlines():
+        m = re.match(r"^ *(\S+) +(\S+) +([0-9a-f]+): (.*)$", line)
+        if line.startswith("ROUTINE"):
+            out.append([[], [], False])
+        if m:
+            rest = m.group(4)
+            place = rest[41:] if len(rest) > 40 and rest[40] == ";" and before is None else before
+            out[-1][1].append((int(m.group(3), 16), m.group(1), m.group(2), place))
+            out[-1][2] |= rest.startswith(("?", "v"))
+            before = None
+        elif line.startswith(" " * 74 + ";"):
+            before = line[75:]
+        else:
+            out[-1][0].append(line)
+    return out
+
+
+def same_code(want, got, more):
+    """more: we may say places where the peer says none."""
+    if want[0] != got[0]:
+        return differences(want, got)
+    theirs, ours = routines(want[1]), routines(got[1])
+    if [r[0] for r in theirs] != [r[0] for r in ours]:
+        return [f"routines differ: {[r[0] for r in theirs][:4]} {[r[0] for r in ours][:4]}"]
+    for (head, a, lost), (_, b, ours_lost) in zip(theirs, ours):
+        if lost or ours_lost:
+            continue
+        if len(a) != len(b):
+            return [f"{head[0]}: {len(a)} instructions, osprey {len(b)}"]
+        for x, y in zip(a, b):
+            if x != y and not (more and x[:3] == y[:3] and x[3] is None):
+                return [f"{head[0]}", f"peer   {x}", f"osprey {y}"]
+    return []
+
+
+def disassemblies(tap, osprey, peer, name, profile, patterns, more=False):
+    for pattern in patterns:
+        question = ["-disasm=" + pattern, profile]
+        tap.case(f"{name} -disasm={pattern}", same_code(run(peer, *question), run(osprey, *question), more))
+
+
+# ---- weblist -------------------------------------------------------------------------------------------------------
+
+
+def peers_page(text):
+    out = []
+    for name, file, body in re.findall(r'<h2>(.*?)</h2><p class="filename">(.*?)</p>\n<pre[^>]*>\n(.*?)</pre>', text, re.S):
+        out.append(("function", html.unescape(name), html.unescape(file)))
+        out.append(("sum", *re.match(r"  Total:\s+(\S+)\s+(\S+) \(flat, cum\)\s+(\S+)", body).groups()))
+        for line in re.split(r"\n?<span class=line>", body)[1:]:
+            number_, rest = re.match(r"\s*(-?\d+)</span> <span class=\w+>(.*)$", line, re.S).groups()
+            source, code = rest.split("</span>", 1)
+            flat, cum, source = re.match(r"\s+(\S+)\s+(\S+)\s{11}(.*)$", source, re.S).groups()
+            out.append(("line", number_, flat, cum, html.unescape(source).strip()))
+            for row in code.split("\n"):
+                m = re.match(r"\s+(\S+)\s+(\S+)\s+([0-9a-f]+): .*<span class=unimportant>(.*?)</span>$",
+                             re.sub("^<span class=asm>", "", row))
+                if m:
+                    out.append(("code", *m.groups()))
+    return out
+
+
+def our_page(text):
+    out = []
+    for section in re.findall(r"<section>\n(.*?)</section>", text, re.S):
+        name, file = re.match(r"<h2>(.*?)</h2>\n<p class=file>(.*?)</p>", section, re.S).groups()
+        out.append(("function", html.unescape(name), html.unescape(file)))
+        out.append(("sum", *re.search(r"<p class=sum>(\S+) flat, (\S+) cum \(\s*(\S+)\)", section).groups()))
+        for kind, row in re.findall(r'class="r (live|dead|nop|asm)"[^>]*>(.*?)(?:</summary>|</div>)\n', section, re.S):
+            flat, cum, at, rest = re.match(r"<b class=f>(.*?)</b><b class=c>(.*?)</b><i>(.*?)</i><span>(.*)$", row, re.S).groups()
+            rest, _, place = rest.partition("</span>")
+            if kind == "asm":
+                out.append(("code", flat, cum, at, html.unescape(re.sub("</?em>", "", place))))
+            else:
+                out.append(("line", at, flat, cum, html.unescape(rest).strip()))
+    return out
+
+
+def pages(tap, osprey, peer, profile, tmp):
+    # The peer knows no inlined calls, so functions without any.
+    question = [r"-weblist=main\.leaf$|main.*insert$", profile]
+    theirs = os.path.join(tmp, "peer.html")
+    run(peer, "-output=" + theirs, *question)
+    with open(theirs, encoding="utf-8") as f:
+        want = peers_page(f.read())
+    got = our_page(run(osprey, *question)[1].decode())
+    why = [f"{a} osprey {b}" for a, b in zip(want, got) if a != b][:4]
+    if len(want) < 50 or len(want) != len(got):
+        why.append(f"{len(want)} rows, osprey {len(got)}")
+    tap.case(" ".join(question[:1]), why)
+
+
+def programs(tap, osprey, peer):
+    with tempfile.TemporaryDirectory() as tmp:
+        program, profile = os.path.join(tmp, "prog"), os.path.join(tmp, "cpu.pb.gz")
+        env = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=mod")
+        subprocess.run(["go", "build", "-o", program, "."], cwd=os.path.join(PROGRAMS, "go"), env=env, check=True)
+        subprocess.run([program, profile], stdout=subprocess.DEVNULL, check=True)
+        disassemblies(tap, osprey, peer, "Go", profile, [r"main\.", "runtime|maps", "nothing like this"])
+        pages(tap, osprey, peer, profile, tmp)
+        other = os.path.join(tmp, "arm64")
+        subprocess.run(["go", "build", "-o", other, "."], cwd=os.path.join(PROGRAMS, "go"),
+                       env=dict(env, GOARCH="arm64"), check=True)
+        made_up_profile(profile, other, "main.", (0x10000, 0x400000, 0))
+        disassemblies(tap, osprey, peer, "Go for arm64", profile, [r"main\."])
+        if not shutil.which("gcc"):
+            tap.skip("C", "no gcc here")
+            return
+        for flags, mapping, bias in ((["-no-pie"], (0x401000, 0x402000, 0x1000), 0),
+                                     ([], (0x555555555000, 0x555555556000, 0x1000), 0x555555554000)):
+            subprocess.run(["gcc", "-O2", "-g", *flags, "-o", other, os.path.join(PROGRAMS, "hot.c")], check=True)
+            made_up_profile(profile, other, "main", mapping, bias)
+            disassemblies(tap, osprey, peer, " ".join(["C", *flags]), profile, ["main"], more=True)
+
+
 def main(words):
     osprey = [os.path.abspath(words[0]), "pprof"]
     tap = Tap()
     golden_listing(tap, osprey)
     if shutil.which("go"):
         listings(tap, osprey, ["go", "tool", "pprof"])
+        programs(tap, osprey, ["go", "tool", "pprof"])
     else:
-        tap.skip("the same listings as go tool pprof", "no Go here")
+        tap.skip("the same listings and code as go tool pprof", "no Go here")
     return tap.end()
 
 
