@@ -2,6 +2,7 @@
 #ifndef OSP_SOURCE_INTERNAL_H
 #define OSP_SOURCE_INTERNAL_H
 
+#include "base/hash.h"
 #include "net/net.h"
 #include "source/source.h"
 
@@ -78,9 +79,22 @@ typedef struct {
 
 /* p with names from local files; *out = NULL if nothing was to be named. */
 bool osp_symbolise_local(const osp_symbolising *s, const osp_profile *p, osp_profile **out, osp_err *err) OSP_CHECKED;
+/* ---- remote.c --------------------------------------------------------------------------------------------------- */
+
 /* The same for one mapping, from the server that it came from; *served: there is one, and it was to be asked. */
 bool osp_symbolise_remote(const osp_symbolising *s, const osp_profile *p, uint32_t mapping, bool *served,
                           osp_profile **out, osp_err *err) OSP_CHECKED;
+
+/* Names that a server gave. To be dropped also after a failure. */
+typedef struct {
+    osp_intern addrs; /* 8 bytes each: an address of the profile */
+    osp_str *name;    /* by id; views into the answer */
+    osp_arena arena;
+} osp_server_names;
+
+/* Read a server's answer, whose addresses are off by `offset` from those of the profile. */
+bool osp_read_server_names(osp_str text, int64_t offset, osp_server_names *out, osp_err *err) OSP_CHECKED;
+void osp_server_names_drop(osp_server_names *a);
 
 /* ---- save.c ----------------------------------------------------------------------------------------------------- */
 

@@ -103,6 +103,24 @@ static bool is_port(osp_str s) /* "" or ":123" */
     return true;
 }
 
+/* What is not ASCII may be written as %XX, and nothing else. */
+static bool is_host(osp_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        bool escaped = s.p[i] == '%' && s.n - i > 2 && hex(s.p[i + 1]) >= 8 && hex(s.p[i + 2]) >= 0;
+        if (!((unsigned char)s.p[i] >= 0x80 || escaped || is_unreserved(s.p[i]) ||
+              is_one_of(s.p[i], "!$&'()*+,;=:]<>\"")))
+            return false;
+    }
+    return true;
+}
+
+static bool is_web(osp_str scheme)
+{
+    return (scheme.n == 4 && strncasecmp(scheme.p, "http", 4) == 0) ||
+           (scheme.n == 5 && strncasecmp(scheme.p, "https", 5) == 0);
+}
+
 static bool read_authority(osp_str s, url *u)
 {
     size_t at = osp_str_rfind(s, '@');
@@ -118,23 +136,21 @@ static bool read_authority(osp_str s, url *u)
         return end < s.n && is_port(osp_str_skip(s, end + 1)) &&
                all_of(osp_str_head(osp_str_skip(s, 1), end - 1), ":%");
     }
-    osp_str port = s;
-    osp_str name = osp_str_cut(&port, ':');
-    for (size_t i = 0; i < name.n; i++)
-        if (!((unsigned char)name.p[i] >= 0x80 || is_unreserved(name.p[i]) || is_one_of(name.p[i], "!$&'()*+,;=<>\"")))
-            return false;
-    return is_port(osp_str_skip(s, name.n));
+    size_t colon = osp_str_find(s, S(":"));
+    if (!is_web(u->scheme)) /* others may have several */
+        colon = osp_str_rfind(s, ':');
+    osp_str name = osp_str_head(s, colon);
+    return is_port(osp_str_skip(s, name.n)) && is_host(name);
 }
 
 static bool read_url(osp_str s, url *u)
 {
     *u = (url){0};
-    osp_str rest = s;
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
-            return false;
-    rest = osp_str_cut(&s, '#');
+    osp_str rest = osp_str_cut(&s, '#');
     u->fragment = s;
+    for (size_t i = 0; i < rest.n; i++)
+        if ((unsigned char)rest.p[i] < ' ' || rest.p[i] == 0x7f)
+            return false;
     if (!read_scheme(rest, &u->scheme, &rest))
         return false;
     osp_str query = rest;
@@ -205,7 +221,8 @@ static void settle_seconds(osp_arena *a, pair *all, size_t *n, int64_t *seconds)
         i++;
     if (*seconds <= 0) {
         char text[16], *end;
-        if (i == *n || all[i].value.n == 0 || all[i].value.n >= sizeof text || isspace((unsigned char)all[i].value.p[0]))
+        if (i == *n || all[i].value.n == 0 || all[i].value.n >= sizeof text ||
+            isspace((unsigned char)all[i].value.p[0]))
             return;
         long v = strtol(osp_str_z(all[i].value, text, sizeof text), &end, 10);
         if (!*end && v >= INT32_MIN && v <= INT32_MAX)
@@ -222,13 +239,25 @@ static void settle_seconds(osp_arena *a, pair *all, size_t *n, int64_t *seconds)
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
-static void write_path(osp_arena *a, osp_buf *out, osp_str path)
+/* As it stands if it is in order, else written anew. */
+static void write_part(osp_arena *a, osp_buf *out, osp_str part, const char *in_order, const char *keep)
 {
-    if (all_of(path, "!$&'()*+,;=:@[]/%")) {
-        osp_buf_add(out, path);
-        return;
-    }
-    escape(out, unescape(a, path, false), "$&+,/:;=@", false);
+    if (all_of(part, in_order))
+        osp_buf_add(out, part);
+    else
+        escape(out, unescape(a, part, false), keep, false);
+}
+
+static void write_user(osp_arena *a, osp_buf *out, osp_str user)
+{
+    static const char keep[] = "$&+,;=";
+    osp_str password = user;
+    osp_str name = osp_str_cut(&password, ':');
+    escape(out, unescape(a, name, false), keep, false);
+    if (name.n < user.n)
+        osp_buf_byte(out, ':');
+    escape(out, unescape(a, password, false), keep, false);
+    osp_buf_byte(out, '@');
 }
 
 static void write_url(osp_arena *a, osp_buf *out, const url *u, const pair *query, size_t n)
@@ -236,11 +265,10 @@ static void write_url(osp_arena *a, osp_buf *out, const url *u, const pair *quer
     for (size_t i = 0; i < u->scheme.n; i++)
         osp_buf_byte(out, (uint8_t)tolower((unsigned char)u->scheme.p[i]));
     osp_buf_add(out, u->scheme.n ? S("://") : S("//"));
-    osp_buf_add(out, u->user);
     if (u->user.p)
-        osp_buf_byte(out, '@');
-    escape(out, u->host, "!$&'()*+,;=:[]<>\"%", false);
-    write_path(a, out, u->path);
+        write_user(a, out, u->user);
+    escape(out, unescape(a, u->host, false), "!$&'()*+,;=:[]<>\"", false);
+    write_part(a, out, u->path, "!$&'()*+,;=:@[]/%", "$&+,/:;=@");
     if (n || u->force_query)
         osp_buf_byte(out, '?');
     for (size_t i = 0; i < n; i++) {
@@ -251,7 +279,7 @@ static void write_url(osp_arena *a, osp_buf *out, const url *u, const pair *quer
     }
     if (u->fragment.n) {
         osp_buf_byte(out, '#');
-        escape(out, u->fragment, "!$&'()*+,;=:@[]/?%", false);
+        write_part(a, out, u->fragment, "!$&'()*+,;=:@[]/?%", "!$&()*+,;=:@/?");
     }
 }
 
@@ -269,7 +297,8 @@ bool osp_source_url(const char *source, int64_t seconds, int64_t timeout, osp_bu
         if (longer.failed || !read_url(osp_buf_str(&longer), &u))
             u = (url){0};
     }
-    bool is_url = u.host.n && !broken(&a, u.path) && !broken(&a, u.fragment) && !broken(&a, u.user);
+    bool is_url =
+        u.host.n && !broken(&a, u.path) && !broken(&a, u.fragment) && !broken(&a, u.user) && !broken(&a, u.host);
     if (is_url) {
         size_t n = 0;
         if (u.path.n == 0 || osp_str_eq(u.path, S("/")))
