@@ -38,10 +38,13 @@ static void tidy_text(osp_buf *out, osp_str s, bool keep_breaks)
     while (s.n) {
         size_t n = osp_str_utf8(s);
         const bool control = n == 1 && ((unsigned char)s.p[0] < ' ' || s.p[0] == 127) && s.p[0] != '\n';
-        if (n == 0 || control)
+        const bool nonchar = n == 3 && memcmp(s.p, "\xef\xbf", 2) == 0 && (unsigned char)s.p[2] >= 0xbe;
+        if (n == 0 || control || nonchar) /* XML holds none of these */
             osp_buf_add(out, S("\xef\xbf\xbd"));
         else if (keep_breaks && osp_str_starts(s, S("\\n")))
             osp_buf_add(out, osp_str_head(s, n = 2));
+        else if (s.p[0] == '&') /* Graphviz knows entities */
+            osp_buf_add(out, S("&amp;"));
         else if (n == 1)
             escape_byte(out, s.p[0]);
         else

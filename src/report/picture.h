@@ -10,4 +10,8 @@
 bool osp_picture_text(const osp_profile *p, const osp_report_opts *o, bool tidy, osp_answer *out,
                       osp_err *err) OSP_CHECKED;
 
+/* Append the graph drawn, in a form of osp_draw. */
+bool osp_picture_draw(const osp_profile *p, const osp_report_opts *o, const char *form, osp_answer *out,
+                      osp_err *err) OSP_CHECKED;
+
 #endif
