@@ -2,6 +2,7 @@
 /* What this kernel and user allow, found out by trying. */
 #include "target/target_internal.h"
 
+#include "base/cur.h"
 #include "base/file.h"
 
 #include <linux/bpf.h>
@@ -44,8 +45,8 @@ static void try_trivial_program(osp_host *out)
     attr.info.bpf_fd = (uint32_t)fd;
     attr.info.info_len = sizeof info;
     attr.info.info = (uint64_t)(uintptr_t)&info;
-    out->bpf_jit = fd >= 0 && syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof attr) == 0 &&
-                   info.jited_prog_len > 0;
+    out->bpf_jit =
+        fd >= 0 && syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof attr) == 0 && info.jited_prog_len > 0;
 }
 
 /* A call with senseless arguments never loads; a kernel that does not know the helper says so, one that knows it
@@ -83,6 +84,29 @@ static bool locked_down_for_confidentiality(void)
     osp_err ignored; /* without the file there is no lockdown to be seen */
     return osp_read_small("/sys/kernel/security/lockdown", buf, sizeof buf, &text, &ignored) &&
            osp_str_find(text, S("[confidentiality]")) < text.n;
+}
+
+/* /sys/kernel/notes: notes of {u32 name size, u32 size, u32 type}, the name and the bytes, each padded to 4. */
+size_t osp_host_kernel_build_id(uint8_t out[20])
+{
+    osp_file file;
+    osp_err err; /* a kernel that does not tell is a kernel we do not know */
+    size_t n = 0;
+    if (!osp_file_open("/sys/kernel/notes", 1 << 16, &file, &err))
+        return 0;
+    osp_cur c = osp_cur_on(file.bytes, "/sys/kernel/notes", &err);
+    while (n == 0 && osp_cur_left(&c) >= 12) {
+        size_t name_size = osp_cur_u32(&c), size = osp_cur_u32(&c);
+        uint32_t type = osp_cur_u32(&c);
+        osp_str name = osp_span_text(osp_cur_bytes(&c, (name_size + 3) & ~(size_t)3));
+        osp_span bytes = osp_cur_bytes(&c, (size + 3) & ~(size_t)3);
+        if (type != 3 || !osp_str_starts(name, S("GNU")) || bytes.n == 0 || size > 20)
+            continue;
+        memcpy(out, bytes.p, size);
+        n = size;
+    }
+    osp_file_close(&file);
+    return n;
 }
 
 uint32_t osp_host_cpus(void)

@@ -82,6 +82,9 @@ void osp_kallsyms_close(osp_kallsyms *k);
 /* The symbol at addr: its name, module ("" = vmlinux) and start. False if none. */
 bool osp_kallsyms_at(const osp_kallsyms *k, uint64_t addr, osp_str *name, osp_str *module, uint64_t *start);
 
+/* The running kernel's build id. Returns its bytes, at most 20; 0 if the kernel does not say. */
+size_t osp_host_kernel_build_id(uint8_t out[20]);
+
 enum { OSP_CLOCKSOURCE_MAX = 32 };
 
 /* CPUs online; at least 1. */

@@ -167,6 +167,49 @@ size_t osp_unpack_head(osp_span packed, uint8_t *out, size_t size)
     return n;
 }
 
+/* ---- pieces --------------------------------------------------------------------------------------------------- */
+
+struct osp_unpacker {
+    ZSTD_DStream *stream;
+};
+
+osp_unpacker *osp_unpacker_new(osp_err *err)
+{
+    osp_unpacker *u = calloc(1, sizeof *u);
+    if (u && (u->stream = ZSTD_createDStream()))
+        return u;
+    free(u);
+    osp_fail_memory(err, "unpacking");
+    return NULL;
+}
+
+bool osp_unpacker_feed(osp_unpacker *u, osp_span piece, osp_buf *out, osp_err *err)
+{
+    ZSTD_inBuffer from = {piece.p, piece.n, 0};
+    const size_t step = ZSTD_DStreamOutSize();
+    for (size_t made = step; from.pos < from.size || made == step;) {
+        char *to = osp_buf_room(out, step);
+        if (!to)
+            return osp_fail(err, OSP_ELIMIT, "unpacks to more than the limit of %zu bytes", out->max);
+        ZSTD_outBuffer part = {to, step, 0};
+        size_t before = from.pos, more = ZSTD_decompressStream(u->stream, &part, &from);
+        if (ZSTD_isError(more))
+            return osp_fail(err, OSP_EFORMAT, "zstd: %s", ZSTD_getErrorName(more));
+        made = part.pos;
+        out->n += made;
+        if (made == 0 && from.pos == before)
+            break;
+    }
+    return true;
+}
+
+void osp_unpacker_drop(osp_unpacker *u)
+{
+    if (u)
+        ZSTD_freeDStream(u->stream);
+    free(u);
+}
+
 bool osp_pack_bytes(osp_pack how, osp_str bytes, int level, osp_buf *out, osp_err *err)
 {
     if (how == OSP_PACK_NONE) {

@@ -73,6 +73,12 @@ bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err) OSP_
  * also if the data is damaged before any. */
 size_t osp_unpack_head(osp_span packed, uint8_t *out, size_t size);
 
+/* A zstd stream that comes in pieces: what is unpacked of each is appended to out, whose maximum bounds it. */
+typedef struct osp_unpacker osp_unpacker;
+osp_unpacker *osp_unpacker_new(osp_err *err);
+bool osp_unpacker_feed(osp_unpacker *u, osp_span piece, osp_buf *out, osp_err *err) OSP_CHECKED;
+void osp_unpacker_drop(osp_unpacker *u);
+
 /* A sane limit for unpacking n bytes: 1000 times as many, at least 64 MiB, at most osp_memory_limit(). */
 size_t osp_unpack_limit(size_t n);
 
