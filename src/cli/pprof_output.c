@@ -184,6 +184,8 @@ static bool view(const osp_pprof_session *s, const osp_viewer *v, osp_str text, 
         pid = start_viewer(getenv("BROWSER"), path, s->interactive, err);
     for (size_t i = 0; pid < 0 && !v->program && display && i < sizeof browsers / sizeof *browsers; i++)
         pid = start_viewer(browsers[i], path, s->interactive, err);
+    if (pid < 0 && !v->program)
+        return osp_fail(err, OSP_EABSENT, "no browser is installed; the report is in %.120s", path);
     if (pid < 0)
         return osp_fail_in(err, "the report is in %.120s", path);
     if (!s->interactive)

@@ -9,7 +9,9 @@
 
 bool osp_rewriting_label_units(osp_rewriting *r)
 {
-    return osp_label_units_make(r->p, &r->units, r->err);
+    const osp_query *q = r->q;
+    const bool needed = q->tag_focus.n || q->tag_ignore.n || q->tag_root.n || q->tag_leaf.n;
+    return !needed || osp_label_units_make(r->p, &r->units, r->err);
 }
 
 /* ---- ranges of numbers ---------------------------------------------------------------------------------------- */
