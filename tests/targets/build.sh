@@ -41,6 +41,7 @@ cprog() {
     "$cc" -O2 -g -Wall "$@" -o "$out/$name" "$here/$file" -lpthread
 }
 
+goprog pprof-server pprof-server
 goprog cgo-c-spin cgo-c-spin '-O2 -g -fomit-frame-pointer'
 goprog cgo-c-spin-fp cgo-c-spin '-O2 -g -fno-omit-frame-pointer'
 goprog cgo-c-spin-stripped cgo-c-spin '-O2 -fomit-frame-pointer' -ldflags='-s -w'
