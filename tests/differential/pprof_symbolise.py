@@ -204,6 +204,64 @@ def search_path(tap, peer, osprey, root, binary, truth):
              and "build ID mismatch" in got[2] and "main.work" not in got[1], *got)
 
 
+def at_addresses(addresses, start, limit, offset, file, build_id=""):
+    """A profile with a sample an address, of one mapping."""
+    out = put(1, put(1, 1) + put(2, 2)) + put(3, put(1, 1) + put(2, start) + put(3, limit) + put(4, offset) + put(5, 3) +
+                                              put(6, 4))
+    for i, addr in enumerate(addresses, 1):
+        out += put(2, put(1, i) + put(2, 10**6 - i)) + put(4, put(1, i) + put(2, 1) + put(3, addr))
+    return out + b"".join(put(6, s.encode()) for s in ["", "cpu", "nanoseconds", file, build_id])
+
+
+def c_program(tap, osprey, root):
+    """The linker's own table is the truth."""
+    if not shutil.which("gcc") or not shutil.which("nm") or not shutil.which("readelf"):
+        tap.skip("a C program", "no gcc or binutils here")
+        return
+    source = os.path.join(root, "prog.c")
+    with open(source, "w", encoding="utf-8") as f:
+        f.write("".join(f"__attribute__((noinline)) int fun{i}(int x) {{\n  return x * {i} + 1;\n}}\n" for i in range(40)) +
+                "int main(int n, char **v) {\n  (void)v;\n  return " + " + ".join(f"fun{i}(n)" for i in range(40)) + ";\n}\n")
+    for how in ["-pie", "-fPIE", "-g"], ["-no-pie", "-g"], ["-no-pie"], ["-pie", "-fPIE"]:
+        binary = os.path.join(root, "prog")
+        subprocess.run(["gcc", "-O1", *how, "-o", binary, source], check=True)
+        listed = subprocess.run(["nm", binary], capture_output=True, text=True, check=True).stdout
+        symbol = {int(line.split()[0], 16): line.split()[2] for line in listed.splitlines()
+                  if re.search(r" T (fun\d+|main)$", line)}
+        headers = subprocess.run(["readelf", "-lW", binary], capture_output=True, text=True, check=True).stdout
+        text = next(line.split() for line in headers.splitlines() if re.search(r"LOAD.* R E ", line))
+        offset, vaddr, size = (int(text[i], 16) for i in (1, 2, 4))
+        start = vaddr + 0x560000000000 if "-pie" in how else vaddr
+        profile = keep(root, "prog.pb.gz", at_addresses([a - vaddr + start for a in symbol], start, start + size, offset, binary))
+        status, out, said = osprey.run("-top", "-lines", "-nodefraction=0", profile)
+        shown = dict(re.findall(r" (fun\d+|main)(?: " + re.escape(source) + r":(\d+))?$", out, re.MULTILINE))
+        lines = "-g" not in how or all(0 < int(line) - int(name[3:]) * 3 < 4 for name, line in shown.items() if name != "main")
+        wrong = set(symbol.values()) ^ set(shown)
+        tap.case(f"a C program, {' '.join(how)}", status == 0 and not wrong and lines and not said, wrong, out, said)
+
+
+def kernel(tap, osprey, root):
+    """Addresses of the kernel that runs here, and of another."""
+    try:
+        with open("/proc/kallsyms", encoding="utf-8") as f:
+            addr = next((int(line.split()[0], 16) for line in f if line.split()[2] == "vfs_read"), 0)
+        with open("/sys/kernel/notes", "rb") as f:
+            notes = f.read()
+    except OSError as e:
+        addr, notes = 0, str(e).encode()
+    at = notes.find(b"GNU\0")
+    if not addr or at < 0:
+        tap.skip("the running kernel", "its symbols or its build id cannot be read")
+        return
+    build_id = notes[at + 4:at + 24].hex()
+    for name, bid, found in ("the running kernel", build_id, True), ("another kernel", "00" + build_id[2:], False), \
+            ("a kernel without a build id", "", False):
+        profile = keep(root, "kernel.pb.gz", at_addresses([addr + 1], addr & ~0xfff, addr + 0x1000, 0,
+                                                          "[kernel.kallsyms]_stext", bid))
+        got = osprey.run("-top", profile)
+        tap.case(name, got[0] == 0 and (" vfs_read\n" in got[1]) == found, *got)
+
+
 # ---- from servers -----------------------------------------------------------------------------------------------
 
 def from_servers(tap, peer, osprey, truth):
@@ -278,6 +336,8 @@ def main(words):
             search_path(tap, peer, osprey, root, binary, truth)
         else:
             tap.skip("binaries found by build id", "this Go's linker writes none")
+        c_program(tap, osprey, root)
+        kernel(tap, osprey, root)
         from_servers(tap, peer, osprey, truth)
         refused_names(tap, peer, osprey, truth)
     print(f"1..{tap.n}")
