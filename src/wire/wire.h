@@ -6,6 +6,7 @@
 #ifndef OSP_WIRE_H
 #define OSP_WIRE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -57,6 +58,58 @@ void osp_pb_put_uint(osp_buf *b, uint32_t field, uint64_t v);    /* also zero */
 void osp_pb_put_nonzero(osp_buf *b, uint32_t field, uint64_t v); /* nothing for zero */
 void osp_pb_put_bytes(osp_buf *b, uint32_t field, osp_str bytes);
 size_t osp_pb_varint_size(uint64_t v);
+
+/* ---- JSON, reading ---------------------------------------------------------------------------------------------- */
+
+typedef enum {
+    OSP_DOC_NULL,
+    OSP_DOC_FALSE,
+    OSP_DOC_TRUE,
+    OSP_DOC_NUMBER,
+    OSP_DOC_TEXT,
+    OSP_DOC_ARRAY,
+    OSP_DOC_OBJECT
+} osp_doc_kind;
+
+typedef struct {
+    size_t at;     /* of a text or number: where it stands in the input */
+    uint32_t n;    /* bytes there */
+    uint32_t next; /* the next node on this level */
+    uint8_t kind;
+    bool escaped;
+} osp_doc_node;
+
+/* A document: node 0 is the whole. Borrows the input. */
+typedef struct {
+    osp_str in;
+    osp_doc_node *node;
+    uint32_t n;
+    size_t cap;
+    osp_arena arena; /* texts that had escapes */
+} osp_doc;
+
+/* EFORMAT: not JSON, or deeper than 512. Needs about twelve times the input at worst. */
+bool osp_doc_read(osp_str json, osp_doc *out, osp_err *err) OSP_CHECKED;
+void osp_doc_drop(osp_doc *d);
+
+/* The member's value; 0 (the whole, which is nobody's member) if there is none. */
+uint32_t osp_doc_member(const osp_doc *d, uint32_t object, const char *key);
+
+/* for (uint32_t i = osp_doc_first(d, array); i < osp_doc_end(d, array); i = osp_doc_next(d, i)) … */
+static inline uint32_t osp_doc_first(const osp_doc *d, uint32_t array)
+{
+    return d->node[array].kind == OSP_DOC_ARRAY ? array + 1 : UINT32_MAX;
+}
+static inline uint32_t osp_doc_end(const osp_doc *d, uint32_t array) { return d->node[array].next; }
+static inline uint32_t osp_doc_next(const osp_doc *d, uint32_t i) { return d->node[i].next; }
+
+static inline osp_str osp_doc_raw(const osp_doc *d, uint32_t node)
+{
+    return (osp_str){d->in.p + d->node[node].at, d->node[node].n};
+}
+osp_str osp_doc_text(osp_doc *d, uint32_t node);        /* "" if it is no text */
+double osp_doc_number(const osp_doc *d, uint32_t node); /* 0 if it is no number */
+int64_t osp_doc_int(const osp_doc *d, uint32_t node);
 
 /* ---- compression ---------------------------------------------------------------------------------------------- */
 
