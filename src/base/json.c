@@ -30,7 +30,8 @@ static void quote(osp_buf *out, osp_str s)
             osp_buf_add(out, S("\\t"));
         } else if ((uint8_t)c < 0x20 || c == 0x7f) {
             osp_buf_fmt(out, "\\u%04x", (unsigned)c);
-        } else if (n == 2 && (uint8_t)c == 0xc2 && (uint8_t)s.p[1] < 0xa0) { /* C1: no JSON rule, but terminals obey */
+        } else if (n == 2 && (uint8_t)c == 0xc2 &&
+                   (uint8_t)s.p[1] < 0xa0) { /* C1: no JSON rule, but terminals obey */
             osp_buf_fmt(out, "\\u%04x", (unsigned)(uint8_t)s.p[1]);
         } else {
             osp_buf_add(out, osp_str_head(s, n));
@@ -46,8 +47,11 @@ static void start(osp_json *j, const char *key)
         uint32_t bit = 1u << (j->depth - 1);
         if (j->has_item & bit)
             osp_buf_byte(j->out, ',');
+        if (!j->dense)
+            new_line(j);
+        else if (j->has_item & bit)
+            osp_buf_byte(j->out, ' ');
         j->has_item |= bit;
-        new_line(j);
     }
     if (key) {
         quote(j->out, osp_str_from(key));
@@ -72,7 +76,7 @@ void osp_json_end(osp_json *j)
 {
     assert(j->depth);
     uint32_t bit = 1u << --j->depth;
-    if (j->has_item & bit)
+    if (j->has_item & bit && !j->dense)
         new_line(j);
     osp_buf_byte(j->out, j->is_array & bit ? ']' : '}');
     if (!j->depth)

@@ -18,6 +18,7 @@ typedef struct {
     osp_buf *out;
     unsigned depth;
     uint32_t is_array, has_item; /* a bit a level */
+    bool dense;                  /* what is written now stays in its line; may be set and cleared in between */
 } osp_json;
 
 static inline osp_json osp_json_on(osp_buf *out) { return (osp_json){.out = out}; }

@@ -14,8 +14,8 @@
 
 typedef struct {
     osp_str base, diff_base, symbolize, build_id, comment, tools, http, tls_cert, tls_key, tls_ca;
-    int64_t seconds, timeout;
-    bool all_frames, no_browser;
+    int64_t seconds, timeout, json_bytes;
+    bool all_frames, no_browser, json;
     bool total_delay, mean_delay, contentions, inuse_space, inuse_objects, alloc_space, alloc_objects;
 } extras;
 
@@ -36,6 +36,8 @@ static const osp_field extra_fields[] = {
     EXTRA("tools", TEXT, tools, "taken for pprof's sake; osprey needs no tools"),
     EXTRA("http", TEXT, http, "show the profile on a web page at [HOST]:[PORT]"),
     EXTRA("no_browser", BOOL, no_browser, "with -http: open no browser"),
+    EXTRA("json", BOOL, json, "answer with one JSON object (top, tree, peek, traces, tags)"),
+    EXTRA("json_bytes", INT, json_bytes, "its size at most: the lightest rows go; 0 = no limit"),
     EXTRA("tls_cert", TEXT, tls_cert, "file with the certificate to show to https servers"),
     EXTRA("tls_key", TEXT, tls_key, "file with the key of that certificate"),
     EXTRA("tls_ca", TEXT, tls_ca, "file with the authorities to trust"),
@@ -259,6 +261,8 @@ static const char *text_or_null(osp_str s) { return s.n ? s.p : NULL; }
 static void keep_extras(const extras *x, const words_read *r, osp_pprof_words *w)
 {
     w->http = x->http;
+    w->config.json = x->json;
+    w->config.json_bytes = x->json_bytes < 0 ? 0 : x->json_bytes;
     w->no_browser = x->no_browser;
     w->source = (osp_source_opts){
         .source = r->source,
@@ -316,7 +320,8 @@ static bool conclude(const flags *f, osp_pprof_words *w, osp_buf *notes, osp_err
 bool osp_pprof_words_read(char *const *words, size_t n, osp_arena *a, osp_pprof_words *out, osp_buf *notes,
                           osp_err *err)
 {
-    flags f = {.x = {.seconds = -1, .timeout = -1, .tools = osp_str_from(getenv("PPROF_TOOLS"))}};
+    flags f = {
+        .x = {.seconds = -1, .timeout = -1, .json_bytes = 1 << 16, .tools = osp_str_from(getenv("PPROF_TOOLS"))}};
     words_read r = {.source = osp_new(a, const char *, n + 1), .base = osp_new(a, const char *, n + 1)};
     *out = (osp_pprof_words){.config = osp_config_defaults()};
     if (!r.source || !r.base)

@@ -56,7 +56,11 @@ bool osp_report_write(const osp_report *r, const osp_profile *p, const osp_repor
     }
     if (r->own_granularity)
         own.query.granularity = r->granularity;
-    return r->write(p, &own, out, err) && (!out->text.failed || osp_fail_memory(err, "writing the report"));
+    if (o->json && !r->json)
+        return osp_fail(err, OSP_EUSAGE, "-json is for -top, -tree, -peek, -traces and -tags, not for -%s", r->name);
+    bool ok = r->write(p, &own, out, err);
+    osp_explain_nothing(r, p, &own, ok, err, out);
+    return ok && (!out->text.failed || osp_fail_memory(err, "writing the report"));
 }
 
 /* ---- sample types --------------------------------------------------------------------------------------------- */
@@ -104,14 +108,14 @@ osp_shown osp_shown_of(const osp_profile *p, const osp_report_opts *o)
     return (osp_shown){osp_text(p, p->values.type[o->query.value].unit), o->unit, 1 / o->divide_by, false};
 }
 
-static int64_t by_ratio(const osp_shown *s, int64_t v)
+int64_t osp_shown_value(const osp_shown *s, int64_t v)
 {
     return s->ratio > 0 && s->ratio != 1 ? osp_int_of((double)v * s->ratio) : v;
 }
 
 const char *osp_shown_text(const osp_shown *s, int64_t value, char *text, size_t size)
 {
-    return osp_scaled(by_ratio(s, value), s->from, s->to, text, size);
+    return osp_scaled(osp_shown_value(s, value), s->from, s->to, text, size);
 }
 
 const char *osp_shown_or_dot(const osp_shown *s, int64_t value, char *text, size_t size)
@@ -134,8 +138,8 @@ void osp_shown_choose(osp_shown *s, const osp_graph *g, int64_t total)
     }
     if (min == 0)
         min = max;
-    min = by_ratio(s, min);
-    max = by_ratio(s, max);
+    min = osp_shown_value(s, min);
+    max = osp_shown_value(s, max);
     osp_str small, large;
     osp_scale(min, s->from, S("minimum"), &small);
     osp_scale(max, s->from, S("minimum"), &large);

@@ -4,6 +4,7 @@
 #define OSP_REPORT_HEAD_H
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "report/report.h"
 
 /* How a report prints values. */
@@ -18,6 +19,7 @@ osp_shown osp_shown_of(const osp_profile *p, const osp_report_opts *o);
 /* With unit "minimum": choose the unit that suits the smallest node. */
 void osp_shown_choose(osp_shown *s, const osp_graph *g, int64_t total);
 
+int64_t osp_shown_value(const osp_shown *s, int64_t value); /* divided */
 const char *osp_shown_text(const osp_shown *s, int64_t value, char *text, size_t size);
 
 const char *osp_shown_or_dot(const osp_shown *s, int64_t value, char *text, size_t size); /* "." for 0 */
@@ -112,5 +114,41 @@ void osp_put_right(osp_buf *out, osp_str s, size_t width);
 
 /* The report's argument as a pattern; NULL and *err if it is none. */
 osp_regex *osp_argument_regex(const osp_report_opts *o, osp_err *err);
+
+/* ---- the same as JSON (docs/json.md) -------------------------------------------------------------------------- */
+
+/* One object; what stands in "rows" ends where the limit is. */
+typedef struct osp_json_rows {
+    osp_json j;
+    size_t limit; /* bytes of the whole */
+    uint64_t total, shown;
+    bool full;
+    osp_json before; /* the last row, to take it back */
+    size_t at;
+} osp_json_rows;
+
+/* Opens the object: schema, profile, question. total: of all samples. More may be put into r->j before the rows. */
+osp_json_rows osp_json_open(const char *report, const osp_profile *p, const osp_report_opts *o, const osp_shown *s,
+                            int64_t total, osp_answer *out);
+void osp_json_graph(osp_json *j, const osp_shown *s, const osp_graph *g); /* what of it is shown */
+
+/* Open "rows"; then each row: false if no more fit. Close ends rows and object. */
+void osp_json_rows_open(osp_json_rows *r);
+bool osp_json_row(osp_json_rows *r);
+void osp_json_row_end(osp_json_rows *r);
+void osp_json_close(osp_json_rows *r);
+
+/* A value in the unit of the samples (divided by divide_by), and what part of all it is, in percent. */
+void osp_json_value(osp_json *j, const char *key, const osp_shown *s, int64_t value);
+void osp_json_percent(osp_json *j, const char *key, int64_t value, int64_t total);
+
+/* What a node is, its flat and its cum. */
+void osp_json_node(osp_json *j, const osp_node *n, const osp_shown *s, int64_t total);
+
+/* ---- what a reader may have meant ----------------------------------------------------------------------------- */
+
+/* Notes for who gets nothing: the names nearest to a pattern that matched none, why a profile is empty. */
+void osp_explain_nothing(const osp_report *r, const osp_profile *p, const osp_report_opts *o, bool ok,
+                         const osp_err *err, osp_answer *out);
 
 #endif

@@ -464,5 +464,7 @@ bool osp_report_opts_of(const osp_config *c, const osp_profile *p, osp_report_op
     out->unit = c->unit;
     out->source_path = c->source_path;
     out->trim_path = c->trim_path;
+    out->json = c->json;
+    out->json_bytes = c->json_bytes;
     return true;
 }

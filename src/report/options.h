@@ -21,6 +21,8 @@ typedef struct osp_config {
     osp_str focus, ignore, prune_from, hide, show, show_from, tagfocus, tagignore, tagshow, taghide;
     int64_t nodecount; /* -1 = the report's default, 0 = all */
     double nodefraction, edgefraction, divide_by;
+    bool json; /* osprey's own, on the command line only: no field of the table */
+    int64_t json_bytes;
 } osp_config;
 
 typedef enum { OSP_FIELD_BOOL, OSP_FIELD_INT, OSP_FIELD_FLOAT, OSP_FIELD_TEXT, OSP_FIELD_CHOICE } osp_field_kind;

@@ -15,5 +15,7 @@ const osp_report osp_report_peek = {
     .summary = "callers and callees of the functions that a pattern matches",
     .takes_argument = true,
     .untrimmed = true,
+    .legend = "a function stands between its callers and its callees; calls%: of its cum",
+    .json = true,
     .write = write_peek,
 };

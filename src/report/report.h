@@ -22,6 +22,8 @@ typedef struct osp_report_opts {
     osp_str main_file; /* shown as the main binary instead of the profile's; "" = the profile's */
     osp_str argument;  /* of a report that takes one: a regular expression, or an address */
     bool call_tree, intel_syntax;
+    bool json;          /* one JSON object instead of text (docs/json.md) */
+    int64_t json_bytes; /* which has at most so many bytes: rows are left out, the lightest first; 0 = no limit */
     /* The object file behind a mapping; NULL and *err if there is none. It lives as long as object_ctx. Without it: the
      * file that the mapping names, or main_file for the main binary. */
     osp_object *(*object_of)(void *ctx, osp_mapping_id m, osp_err *err);
@@ -54,6 +56,7 @@ typedef struct osp_report {
     osp_granularity granularity;
     uint32_t node_count;       /* the default; 0 = all */
     uint32_t shell_node_count; /* the default in the shell, if it is another */
+    bool json;                 /* it can answer in JSON */
     const char *legend;        /* one line for a person at a terminal: how to read it; or NULL */
     bool (*write)(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err);
 } osp_report;

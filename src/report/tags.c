@@ -256,6 +256,49 @@ static bool print(counting *c, const osp_shown *shown, osp_buf *out, osp_err *er
     return ok || osp_fail_memory(err, "printing labels");
 }
 
+static int by_weight(const void *x, const void *y)
+{
+    const tag *a = x, *b = y;
+    const int c = by_size(a, b);
+    return c ? c : (a->key > b->key) - (a->key < b->key);
+}
+
+/* Keys by name, then all tags by weight, so that a limit leaves the heaviest. */
+static void as_json(counting *c, const osp_profile *p, const osp_shown *shown, osp_answer *out)
+{
+    enum { MOST_KEYS = 50 };
+    osp_json_rows rows = osp_json_open("tags", p, c->o, shown, c->v->total, out);
+    osp_json *j = &rows.j;
+    osp_json_uint(j, "keys_total", c->keys.n);
+    osp_json_array(j, "keys");
+    if (c->names.n) {
+        qsort(c->key, c->keys.n, sizeof *c->key, by_weight);
+        qsort(c->tag, c->names.n, sizeof *c->tag, by_weight);
+    }
+    for (uint32_t i = 0; i < c->keys.n && i < MOST_KEYS; i++) {
+        osp_json_object(j, NULL);
+        j->dense = true;
+        osp_json_str(j, "key", osp_str_head(c->key[i].text, 200));
+        osp_json_value(j, "value", shown, c->key[i].sum);
+        osp_json_percent(j, "percent", c->key[i].sum, c->v->total);
+        osp_json_end(j);
+        j->dense = false;
+    }
+    osp_json_end(j);
+    osp_json_rows_open(&rows);
+    for (uint32_t i = 0; i < c->names.n; i++) {
+        const tag *t = &c->tag[i];
+        if (!osp_json_row(&rows))
+            continue;
+        osp_json_str(j, "key", c->keys.text[t->key]);
+        osp_json_str(j, "label", t->text);
+        osp_json_value(j, "value", shown, t->sum);
+        osp_json_percent(j, "percent", t->sum, c->v->total);
+        osp_json_row_end(&rows);
+    }
+    osp_json_close(&rows);
+}
+
 static bool write_tags(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
     osp_view view;
@@ -264,7 +307,11 @@ static bool write_tags(const osp_profile *p, const osp_report_opts *o, osp_answe
     const osp_shown shown = osp_shown_of(p, o);
     counting c = {.v = &view, .o = o};
     osp_arena_init(&c.arena, SIZE_MAX / 2);
-    bool ok = osp_label_units_make(view.of, &c.units, err) && count(&c, err) && print(&c, &shown, &out->text, err);
+    bool ok = osp_label_units_make(view.of, &c.units, err) && count(&c, err);
+    if (ok && o->json)
+        as_json(&c, view.of, &shown, out);
+    else
+        ok = ok && print(&c, &shown, &out->text, err);
     osp_label_units_drop(&c.units);
     osp_intern_drop(&c.keys);
     osp_intern_drop(&c.values);
@@ -279,5 +326,7 @@ static bool write_tags(const osp_profile *p, const osp_report_opts *o, osp_answe
 const osp_report osp_report_tags = {
     .name = "tags",
     .summary = "how much of the profile carries which label",
+    .legend = "how much of the profile carries which label; a sample without it is in no row",
+    .json = true,
     .write = write_tags,
 };

@@ -17,6 +17,33 @@ static void row(const osp_node *n, int64_t flat_sum, int64_t total, const osp_sh
     osp_buf_byte(out, '\n');
 }
 
+static void as_text(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, const osp_graph *g,
+                    int64_t total, osp_buf *out)
+{
+    osp_graph_head_lines(p, o, s, total, g, out);
+    osp_buf_add(out, S("      flat  flat%   sum%        cum   cum%\n"));
+    int64_t flat_sum = 0;
+    for (uint32_t i = 0; i < g->nnode; i++) {
+        const osp_node *n = &g->node[i];
+        osp_add(&flat_sum, osp_mean(n->flat, n->flat_divisor));
+        row(n, flat_sum, total, s, out);
+    }
+}
+
+static void as_json(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, const osp_graph *g,
+                    int64_t total, osp_answer *out)
+{
+    osp_json_rows rows = osp_json_open("top", p, o, s, total, out);
+    osp_json_graph(&rows.j, s, g);
+    osp_json_rows_open(&rows);
+    for (uint32_t i = 0; i < g->nnode; i++)
+        if (osp_json_row(&rows)) {
+            osp_json_node(&rows.j, &g->node[i], s, total);
+            osp_json_row_end(&rows);
+        }
+    osp_json_close(&rows);
+}
+
 static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
     osp_view view;
@@ -30,14 +57,10 @@ static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_answer
     }
     osp_shown shown = osp_shown_of(p, o);
     osp_shown_choose(&shown, &graph, view.total);
-    osp_graph_head_lines(p, o, &shown, view.total, &graph, &out->text);
-    osp_buf_add(&out->text, S("      flat  flat%   sum%        cum   cum%\n"));
-    int64_t flat_sum = 0;
-    for (uint32_t i = 0; i < graph.nnode; i++) {
-        const osp_node *n = &graph.node[i];
-        osp_add(&flat_sum, osp_mean(n->flat, n->flat_divisor));
-        row(n, flat_sum, view.total, &shown, &out->text);
-    }
+    if (o->json)
+        as_json(p, o, &shown, &graph, view.total, out);
+    else
+        as_text(p, o, &shown, &graph, view.total, &out->text);
     osp_graph_drop(&graph);
     osp_view_drop(&view);
     return true;
@@ -49,5 +72,6 @@ const osp_report osp_report_top = {
     .summary = "a flat table of functions, the heaviest first",
     .shell_node_count = 10,
     .legend = "flat: in the function itself; cum: in it and all it calls; sum%: of this row and those above",
+    .json = true,
     .write = write_top,
 };

@@ -23,17 +23,21 @@ typedef struct {
 
 static const osp_str rule = S("-----------+-------------------------------------------------------\n");
 
-static bool lay_out_frames(printing *t, osp_err *err)
+static bool label_frames(const printing *t, osp_arena *a, osp_frame_labels *out, osp_err *err)
 {
-    const osp_view *v = t->v;
-    const uint32_t n = v->of->locations.n;
     osp_graph_opts graph = osp_graph_opts_of(t->o);
     graph.trim_path = graph.source_path = S(""); /* the peer trims paths for graphs only */
+    return osp_frame_labels_make(t->v, &graph, a, out, err);
+}
+
+static bool lay_out_frames(printing *t, osp_err *err)
+{
+    const uint32_t n = t->v->of->locations.n;
     osp_arena arena;
     osp_arena_init(&arena, SIZE_MAX / 2);
     osp_frame_labels labels;
     t->first = calloc((size_t)n + 1, sizeof *t->first);
-    bool ok = osp_frame_labels_make(v, &graph, &arena, &labels, err);
+    bool ok = label_frames(t, &arena, &labels, err);
     if (ok && !t->first)
         ok = osp_fail_memory(err, "printing stacks");
     for (uint32_t l = 0; ok && l < n; l++) {
@@ -88,6 +92,13 @@ static osp_str frames_of(const printing *t, uint32_t loc)
     return (osp_str){t->frames.p + t->first[loc], t->first[loc + 1] - t->first[loc]};
 }
 
+static int64_t value_of(const printing *t, uint32_t row)
+{
+    const osp_profile *p = t->v->of;
+    const int64_t value = p->samples.value[t->o->query.value][row];
+    return t->o->query.mean ? osp_mean(value, p->samples.value[0][row]) : value;
+}
+
 static void sample(printing *t, uint32_t row)
 {
     const osp_view *v = t->v;
@@ -98,14 +109,120 @@ static void sample(printing *t, uint32_t row)
     osp_buf_add(t->text, rule);
     if (v->first_label[set] < v->first_label[set + 1])
         osp_buf_add(t->text, labels_of(t, set));
-    int64_t value = p->samples.value[t->o->query.value][row];
-    if (t->o->query.mean)
-        value = osp_mean(value, p->samples.value[0][row]);
+    const int64_t value = value_of(t, row);
     char text[OSP_SHOWN_MAX];
     osp_put_right(t->text, osp_str_from(osp_shown_text(&t->shown, value, text, sizeof text)), VALUE_WIDTH);
     osp_buf_add(t->text, osp_str_skip(frames_of(t, v->loc[v->first[s]].i), VALUE_WIDTH));
     for (uint32_t i = v->first[s] + 1; i < v->first[s + 1]; i++)
         osp_buf_add(t->text, frames_of(t, v->loc[i].i));
+}
+
+static bool as_text(printing *t, osp_err *err)
+{
+    const osp_view *v = t->v;
+    osp_arena_init(&t->arena, SIZE_MAX / 2);
+    t->of_set = osp_new(&t->arena, osp_str, v->of->labelsets.n);
+    bool ok = (t->of_set || osp_fail_memory(err, "printing labels")) && lay_out_frames(t, err) &&
+              osp_label_room_make(v, &t->room, err) && osp_label_units_make(v->of, &t->units, err);
+    if (ok) {
+        osp_profile_head_lines(v->of, t->o, &t->shown, v->total, t->text);
+        for (uint32_t i = 0; i < v->nrow; i++)
+            sample(t, v->row[i]);
+        osp_buf_add(t->text, rule);
+        ok = !t->frames.failed || osp_fail_memory(err, "printing stacks");
+    }
+    osp_label_units_drop(&t->units);
+    osp_arena_drop(&t->arena);
+    osp_buf_drop(&t->frames);
+    osp_label_room_drop(&t->room);
+    free(t->first);
+    return ok;
+}
+
+/* ---- JSON: the heaviest samples first, so that a limit leaves those -------------------------------------------- */
+
+typedef struct {
+    uint64_t size;
+    uint32_t row;
+} ranked;
+
+static int by_size(const void *x, const void *y)
+{
+    const ranked *a = x, *b = y;
+    return a->size != b->size ? (a->size < b->size) - (a->size > b->size) : (a->row > b->row) - (a->row < b->row);
+}
+
+static void json_labels(const printing *t, osp_json *j, uint32_t set)
+{
+    const osp_view *v = t->v;
+    osp_json_array(j, "labels");
+    for (uint32_t i = v->first_label[set]; i < v->first_label[set + 1]; i++) {
+        const osp_label *l = &v->label[i];
+        const osp_str key = osp_text(v->of, l->key);
+        if (!l->str.i && !osp_label_is_number(l))
+            continue;
+        osp_json_object(j, NULL);
+        osp_json_str(j, "key", key);
+        if (l->str.i) {
+            osp_json_str(j, "text", osp_text(v->of, l->str));
+        } else {
+            osp_json_int(j, "number", l->num);
+            osp_json_str(j, "unit", osp_label_unit(&t->units, key));
+        }
+        osp_json_end(j);
+    }
+    osp_json_end(j);
+}
+
+static void json_stack(const printing *t, osp_json *j, const osp_frame_labels *frames, uint32_t s)
+{
+    const osp_view *v = t->v;
+    osp_json_array(j, "stack");
+    for (uint32_t i = v->first[s]; i < v->first[s + 1]; i++) {
+        const uint32_t loc = v->loc[i].i, last = frames->first[loc + 1] - 1;
+        for (uint32_t k = frames->first[loc]; k <= last; k++) {
+            osp_json_object(j, NULL);
+            osp_json_str(j, "name", frames->label[k]);
+            if (k < last)
+                osp_json_bool(j, "inlined", true);
+            osp_json_end(j);
+        }
+    }
+    osp_json_end(j);
+}
+
+static bool as_json(printing *t, osp_answer *out, osp_err *err)
+{
+    const osp_view *v = t->v;
+    osp_frame_labels frames;
+    osp_arena_init(&t->arena, SIZE_MAX / 2);
+    ranked *rank = osp_new(&t->arena, ranked, v->nrow);
+    bool ok = (rank || osp_fail_memory(err, "ranking samples")) && label_frames(t, &t->arena, &frames, err) &&
+              osp_label_units_make(v->of, &t->units, err);
+    uint32_t n = 0;
+    for (uint32_t i = 0; ok && i < v->nrow; i++) {
+        const uint32_t s = v->of->samples.stack[v->row[i]].i;
+        if (v->first[s] < v->first[s + 1])
+            rank[n++] = (ranked){(uint64_t)osp_abs(value_of(t, v->row[i])), v->row[i]};
+    }
+    if (n)
+        qsort(rank, n, sizeof *rank, by_size);
+    if (ok) {
+        osp_json_rows rows = osp_json_open("traces", v->of, t->o, &t->shown, v->total, out);
+        osp_json_rows_open(&rows);
+        for (uint32_t i = 0; i < n; i++) {
+            if (!osp_json_row(&rows))
+                continue;
+            osp_json_value(&rows.j, "value", &t->shown, value_of(t, rank[i].row));
+            json_labels(t, &rows.j, v->of->samples.labels[rank[i].row].i);
+            json_stack(t, &rows.j, &frames, v->of->samples.stack[rank[i].row].i);
+            osp_json_row_end(&rows);
+        }
+        osp_json_close(&rows);
+    }
+    osp_label_units_drop(&t->units);
+    osp_arena_drop(&t->arena);
+    return ok;
 }
 
 static bool write_traces(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
@@ -120,22 +237,7 @@ static bool write_traces(const osp_profile *p, const osp_report_opts *o, osp_ans
         .frames = osp_buf_of(SIZE_MAX / 2),
         .text = &out->text,
     };
-    osp_arena_init(&t.arena, SIZE_MAX / 2);
-    t.of_set = osp_new(&t.arena, osp_str, view.of->labelsets.n);
-    bool ok = (t.of_set || osp_fail_memory(err, "printing labels")) && lay_out_frames(&t, err) &&
-              osp_label_room_make(&view, &t.room, err) && osp_label_units_make(view.of, &t.units, err);
-    if (ok) {
-        osp_profile_head_lines(view.of, o, &t.shown, view.total, &out->text);
-        for (uint32_t i = 0; i < view.nrow; i++)
-            sample(&t, view.row[i]);
-        osp_buf_add(&out->text, rule);
-        ok = !t.frames.failed || osp_fail_memory(err, "printing stacks");
-    }
-    osp_label_units_drop(&t.units);
-    osp_arena_drop(&t.arena);
-    osp_buf_drop(&t.frames);
-    osp_label_room_drop(&t.room);
-    free(t.first);
+    bool ok = o->json ? as_json(&t, out, err) : as_text(&t, err);
     osp_view_drop(&view);
     return ok;
 }
@@ -143,5 +245,7 @@ static bool write_traces(const osp_profile *p, const osp_report_opts *o, osp_ans
 const osp_report osp_report_traces = {
     .name = "traces",
     .summary = "every sample with its labels and its stack",
+    .legend = "a sample's labels, its value, and its stack from the innermost function to the outermost",
+    .json = true,
     .write = write_traces,
 };

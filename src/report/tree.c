@@ -5,7 +5,9 @@
 typedef struct {
     const osp_graph *g;
     const osp_shown *shown;
+    const osp_regex *only; /* or NULL */
     int64_t total, flat_sum;
+    uint32_t matched;
     osp_edge_list in, out;
     osp_buf *text;
 } printing;
@@ -43,23 +45,60 @@ static void block(printing *t, uint32_t node)
     calls(t, &t->out, node, cum, false);
 }
 
-static bool print(osp_graph *g, const osp_shown *shown, int64_t total, const osp_regex *only, osp_buf *text,
-                  uint32_t *matched, osp_err *err)
+/* Is the node asked for? */
+static bool wanted(printing *t, uint32_t node)
 {
-    printing t = {.g = g, .shown = shown, .total = total, .text = text};
-    if (!osp_graph_edges_in(g, &t.in, err) || !osp_graph_edges_out(g, &t.out, err))
-        return false;
-    osp_buf_add(text, rule);
-    osp_buf_add(text, S("      flat  flat%   sum%        cum   cum%   calls calls% + context \t \t \n"));
-    for (uint32_t i = 0; i < g->nnode; i++) {
-        if (only && !osp_regex_match(only, g->node[i].label.p, g->node[i].label.n))
-            continue;
-        block(&t, i);
-        *matched += 1;
+    const osp_str label = t->g->node[node].label;
+    const bool yes = !t->only || osp_regex_match(t->only, label.p, label.n);
+    t->matched += yes;
+    return yes;
+}
+
+static void as_text(printing *t, const osp_profile *p, const osp_report_opts *o)
+{
+    osp_graph_head_lines(p, o, t->shown, t->total, t->g, t->text);
+    osp_buf_add(t->text, rule);
+    osp_buf_add(t->text, S("      flat  flat%   sum%        cum   cum%   calls calls% + context \t \t \n"));
+    for (uint32_t i = 0; i < t->g->nnode; i++)
+        if (wanted(t, i))
+            block(t, i);
+    if (t->g->nnode)
+        osp_buf_add(t->text, rule);
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------------------------- */
+
+static void json_calls(const printing *t, osp_json *j, const char *key, const osp_edge_list *edges, uint32_t node,
+                       bool callers)
+{
+    osp_json_array(j, key);
+    for (uint32_t i = edges->first[node]; i < edges->first[node + 1]; i++) {
+        const osp_edge *e = &t->g->edge[edges->list[i]];
+        osp_json_object(j, NULL);
+        osp_json_str(j, "name", t->g->node[callers ? e->from : e->to].label);
+        osp_json_value(j, "value", t->shown, osp_mean(e->weight, e->divisor));
+        if (e->inlined)
+            osp_json_bool(j, "inlined", true);
+        if (e->residual)
+            osp_json_bool(j, "indirect", true);
+        osp_json_end(j);
     }
-    if (g->nnode)
-        osp_buf_add(text, rule);
-    return true;
+    osp_json_end(j);
+}
+
+static void as_json(printing *t, const osp_profile *p, const osp_report_opts *o, osp_answer *out)
+{
+    osp_json_rows rows = osp_json_open(t->only ? "peek" : "tree", p, o, t->shown, t->total, out);
+    osp_json_graph(&rows.j, t->shown, t->g);
+    osp_json_rows_open(&rows);
+    for (uint32_t i = 0; i < t->g->nnode; i++)
+        if (wanted(t, i) && osp_json_row(&rows)) {
+            osp_json_node(&rows.j, &t->g->node[i], t->shown, t->total);
+            json_calls(t, &rows.j, "callers", &t->in, i, true);
+            json_calls(t, &rows.j, "callees", &t->out, i, false);
+            osp_json_row_end(&rows);
+        }
+    osp_json_close(&rows);
 }
 
 bool osp_write_tree(const osp_profile *p, const osp_report_opts *o, const osp_regex *only, osp_answer *out,
@@ -75,8 +114,13 @@ bool osp_write_tree(const osp_profile *p, const osp_report_opts *o, const osp_re
     if (ok) {
         osp_shown shown = osp_shown_of(p, o);
         osp_shown_choose(&shown, &graph, view.total);
-        osp_graph_head_lines(p, o, &shown, view.total, &graph, &out->text);
-        ok = print(&graph, &shown, view.total, only, &out->text, &matched, err);
+        printing t = {.g = &graph, .shown = &shown, .total = view.total, .text = &out->text, .only = only};
+        ok = osp_graph_edges_in(&graph, &t.in, err) && osp_graph_edges_out(&graph, &t.out, err);
+        if (ok && o->json)
+            as_json(&t, p, o, out);
+        else if (ok)
+            as_text(&t, p, o);
+        matched = t.matched;
         osp_graph_drop(&graph);
     }
     osp_view_drop(&view);
@@ -94,5 +138,7 @@ const osp_report osp_report_tree = {
     .name = "tree",
     .summary = "every function between its callers and its callees",
     .node_count = 80,
+    .legend = "a function stands between its callers and its callees; calls%: of its cum",
+    .json = true,
     .write = write_tree,
 };

@@ -132,7 +132,8 @@ def run(command, profile, flags, lines):
 
 
 def comparable(text, theirs):
-    """The texts of errors in regular expressions come from two libraries."""
+    """The texts of errors in regular expressions come from two libraries; osprey tells what may have been meant."""
+    text = re.sub(r"^(nearest to .* here: |the profile is empty: |all values of ).*\n?", "", text, flags=re.MULTILINE)
     return re.sub(r"(parsing \S+ regexp).*", r"\1", text)
 
 
