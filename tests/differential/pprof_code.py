@@ -223,11 +223,13 @@ def our_page(text):
 def pages(tap, osprey, peer, profile, tmp):
     # The peer knows no inlined calls, so functions without any.
     question = [r"-weblist=main\.leaf$|main.*insert$", profile]
-    theirs = os.path.join(tmp, "peer.html")
-    run(peer, "-output=" + theirs, *question)
-    with open(theirs, encoding="utf-8") as f:
+    page = os.path.join(tmp, "page.html")
+    run(peer, "-output=" + page, *question)
+    with open(page, encoding="utf-8") as f:
         want = peers_page(f.read())
-    got = our_page(run(osprey, *question)[1].decode())
+    run(osprey, "-output=" + page, *question)
+    with open(page, encoding="utf-8") as f:
+        got = our_page(f.read())
     why = [f"{a} osprey {b}" for a, b in zip(want, got) if a != b][:4]
     if len(want) < 50 or len(want) != len(got):
         why.append(f"{len(want)} rows, osprey {len(got)}")
