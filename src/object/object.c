@@ -258,6 +258,21 @@ size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size
     return n;
 }
 
+bool osp_object_line_at(osp_object *o, uint64_t file_addr, osp_str *file, int32_t *line)
+{
+    osp_frame f[64];
+    size_t n = 0;
+    if (osp_object_is_go(o, file_addr))
+        n = osp_pcln_frames(&o->go, file_addr, f, 1);
+    else if (dwarf_of(o))
+        n = osp_dwarf_frames(o->dwarf, file_addr, f, sizeof f / sizeof *f);
+    if (n == 0 || !f[n - 1].file.n)
+        return false;
+    *file = f[n - 1].file;
+    *line = f[n - 1].line;
+    return true;
+}
+
 bool osp_object_symbol_at(osp_object *o, uint64_t file_addr, osp_symbol *out)
 {
     if (osp_object_is_go(o, file_addr)) {

@@ -60,6 +60,10 @@ typedef struct {
  * its section. For a return address ask with address - 1. */
 size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size_t max);
 
+/* File and line at file_addr alone, which needs no index of symbols: of Go code those of the innermost inlined call, of
+ * other code those of the function itself. False if nothing is known. */
+bool osp_object_line_at(osp_object *o, uint64_t file_addr, osp_str *file, int32_t *line);
+
 /* The function symbol at file_addr without lines or inlines, which is much cheaper: name, start and end file
  * address. False if none. Goes through pclntab for Go text. */
 typedef struct {

@@ -223,12 +223,11 @@ static size_t take(const routine *r, size_t at, uint64_t next, taken *t)
  * line of the function itself; where there are none DWARF is asked for that. */
 static void find_line(osp_object *o, uint64_t addr, place *at)
 {
-    osp_frame f[64];
-    bool go = osp_object_is_go(o, addr);
-    size_t n = at->file.n ? 0 : osp_object_frames(o, addr, f, go ? 1 : 64);
-    if (n && f[n - 1].file.n) {
-        at->file = osp_path_base(f[n - 1].file);
-        at->line = f[n - 1].line;
+    osp_str file;
+    int32_t line;
+    if (!at->file.n && osp_object_line_at(o, addr, &file, &line)) {
+        at->file = osp_path_base(file);
+        at->line = line;
     }
 }
 
