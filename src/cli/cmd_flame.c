@@ -42,6 +42,7 @@ static bool collapse(const osp_profile *p, const osp_query *q, osp_buf *out, osp
     osp_view view;
     osp_query by_thread = *q;
     by_thread.tag_root = S("thread");
+    by_thread.rows = true;
     if (!osp_view_make(p, &by_thread, &view, err))
         return false;
     osp_profile *shown = osp_view_profile(&view, err);

@@ -164,7 +164,7 @@ static void add_unnamed(const osp_profile *p, osp_location_id at, osp_buf *out)
 {
     osp_str file = osp_str_base(osp_text(p, p->mappings.row[p->locations.mapping[at.i].i].file));
     if (file.n == 0)
-        osp_buf_fmt(out, "0x%llx", (unsigned long long)p->locations.addr[at.i]);
+        osp_buf_add(out, S("[unknown]"));
     else if (file.p[0] == '[')
         add_name(out, file);
     else {

@@ -46,11 +46,13 @@ typedef struct {
     osp_str rest;               /* behind the event */
 } head_line;
 
-/* "24863" or "24800/24863". */
+/* "24863" or "24800/24863"; "-1" where the thread was gone already. */
 static bool read_ids(osp_str word, head_line *h)
 {
     osp_str tid = word, pid = osp_str_cut(&tid, '/');
-    h->pid = 0;
+    h->pid = h->tid = 0;
+    if (osp_str_eq(word, S("-1")) || osp_str_eq(word, S("-1/-1")))
+        return true;
     if (pid.n == word.n)
         return all_digits(word) && osp_str_u64(word, 10, &h->tid);
     return all_digits(pid) && all_digits(tid) && osp_str_u64(pid, 10, &h->pid) && osp_str_u64(tid, 10, &h->tid);
@@ -115,7 +117,7 @@ static bool read_head_line(osp_str line, head_line *h)
     next_word(&rest);
     while (rest.n) {
         osp_str before = rest, word = next_word(&rest);
-        if (!is_digit(word.n ? word.p[0] : 0) || !read_ids(word, h) || !read_after_ids(rest, h, &timed))
+        if (word.n == 0 || !(is_digit(word.p[0]) || word.p[0] == '-') || !read_ids(word, h) || !read_after_ids(rest, h, &timed))
             continue;
         if (!timed && (indented || osp_str_trim(h->rest).n))
             continue;

@@ -49,7 +49,7 @@ static void names_cannot_break_the_form(void **state)
     assert_non_null(p);
     osp_buf out = written(p, "folded", "samples");
     osp_buf_byte(&out, 0);
-    assert_string_equal(out.p, "0x30;f(a: b);[libc.so.6] 5\n");
+    assert_string_equal(out.p, "[unknown];f(a: b);[libc.so.6] 5\n");
     osp_buf_drop(&out);
     osp_profile_drop(p);
 }

@@ -20,7 +20,7 @@ static void fields_may_be_many_or_few(void **state)
     static const char frame[] = "\t  10 f (/bin/x)\n\n";
     static const char *const head[] = {
         "x 1/2 [003] 5.000001: 7 cycles:u: ", "x 2 5.000001: 7 cycles:u:", "x 1/2 5.000001: 7 cycles:u:",
-        "x 2 7 cycles:u:", "x 2 [003] 5.000001:       7 cycles:u:",
+        "x 2 7 cycles:u:", ":-1    -1 [001] 5.000001: 7 cycles:u:", "x 2 [003] 5.000001:       7 cycles:u:",
     };
     for (size_t i = 0; i < sizeof head / sizeof *head; i++) {
         char text[200];
