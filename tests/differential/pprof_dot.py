@@ -46,6 +46,9 @@ CHOICES = [
     (0.1, ["-divide_by=3.7"]),
     (0.1, ["-relative_percentages"]),
     (0.05, ["-compact_labels"]),
+    (0.15, ["-tagfocus=1kb:1mb", "-tagfocus=30kb:", "-tagfocus=route|key", "-tagignore=1mb:", "-tagignore=route:/l"]),
+    (0.1, ["-tagshow=route|key1", "-taghide=key2|bytes", "-taghide=request"]),
+    (0.1, ["-tagroot=route", "-tagroot=bytes,key1", "-tagleaf=key1", "-tagleaf=bytes", "-tagleaf=request,tenant"]),
 ]
 
 
@@ -86,7 +89,8 @@ def agree(peer, question, want, got):
     answers = [want[1]] + [run(peer, *question)[1] for _ in range(3)]
     ours = unnumbered(got[1])
     theirs = [unnumbered(a) for a in answers]
-    if len(set(answers)) > 1 and ours in theirs:
+    may_tie = "-call_tree" in question or "-files" in question  # nodes of equal names; with luck all answers are alike
+    if (may_tie or len(set(answers)) > 1) and ours in theirs:
         return "equal but for the order"
     if any(t != theirs[0] for t in theirs) and outline(got[1]) in [outline(a) for a in answers]:
         return "the peer is of several minds"
