@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tags: what the labels of samples say about the nodes they go through. Of the text labels, all of a sample are one tag; of
- * the numbers, only those called "bytes" count, as the peer has it.
+/* Tags: what the labels of samples say about the nodes they go through. Of the text labels, all of a sample are one tag;
+ * of the numbers, only those called "bytes" count, as the peer has it.
  *
- * Label sets give groups, a sample is an event in each of the groups of its label set, and the events are sorted by
- * group: then a group's sums are one number a node, and nothing has to be looked up. */
+ * A label set belongs to one group for its texts and one for each of its numbers. Samples are sorted by group: then a
+ * group's sums are one row of numbers, one a node, and nothing has to be looked up a sample. */
 #include "graph/graph_internal.h"
 
 #include <stdlib.h>
@@ -20,151 +20,221 @@ typedef struct {
 } membership;
 
 typedef struct {
-    uint32_t row, slot;
-} occurrence;
-
-typedef struct {
     int64_t flat, cum, flat_divisor, cum_divisor, value;
-    uint32_t event; /* the last that touched it, + 1 */
     bool met;
 } sums;
 
 typedef struct {
     osp_making *m;
-    osp_str unit; /* of "bytes" */
-    osp_intern keys;
+    osp_str unit;     /* of "bytes" */
+    uint8_t *key;     /* what a key is, by string: a key_kind, once it is known */
+    osp_intern known; /* groups by a letter, how long their label is, it, and their name */
+    osp_buf text;     /* where such keys are put together */
     group *group;
     membership *slot;
     size_t ngroup, group_cap, nslot, slot_cap;
     uint32_t *first_slot; /* per label set, n + 1 offsets into slot[] */
-    occurrence *event;       /* by group */
-    uint32_t *first_event;
-    uint32_t *place; /* per node: its rank + 1, if it is asked for */
-    sums *sum;       /* per rank */
-    uint32_t *met;   /* ranks */
+    uint32_t *row;        /* by group */
+    uint32_t *first_row;
+    uint32_t *first_place,
+        *place;     /* per stack, n + 1 offsets: the ranks of its nodes that are asked for, each once */
+    uint32_t *leaf; /* per stack: the rank of its leaf, or OSP_NONE */
+    sums *sum;      /* per rank */
+    uint32_t *met;  /* ranks */
     uint32_t nmet;
 } tagging;
+
+typedef enum { NOT_ASKED, ORDINARY, IS_BYTES, IS_BASE } key_kind;
+
+static key_kind kind_of(tagging *t, osp_string_id key)
+{
+    if (t->key[key.i] == NOT_ASKED) {
+        osp_str text = osp_text(t->m->v->of, key);
+        t->key[key.i] = osp_str_eq(text, S("bytes"))         ? IS_BYTES
+                        : osp_str_eq(text, S("pprof::base")) ? IS_BASE
+                                                             : ORDINARY;
+    }
+    return t->key[key.i];
+}
 
 /* ---- groups --------------------------------------------------------------------------------------------------- */
 
 static int by_text(const void *x, const void *y) { return osp_str_cmp(*(const osp_str *)x, *(const osp_str *)y); }
 
-static bool is_bytes(const tagging *t, const osp_label *l)
+/* Append all text labels of a set as one text. */
+static bool add_joined(tagging *t, uint32_t set)
 {
-    return !l->str.i && osp_str_eq(osp_text(t->m->v->of, l->key), S("bytes"));
-}
-
-/* All text labels of a set as one text; "" = none, {NULL, 0} = no memory. */
-static osp_str joined(tagging *t, uint32_t set)
-{
+    enum { FEW = 16 };
     const osp_view *v = t->m->v;
-    osp_arena *a = &t->m->g->arena;
     const uint32_t from = v->first_label[set], to = v->first_label[set + 1];
-    osp_str *part = osp_new(&t->m->scratch, osp_str, to - from);
-    size_t n = 0, bytes = 0;
-    for (uint32_t i = from; part && i < to; i++) {
+    osp_str few[FEW], *part = to - from <= FEW ? few : malloc((to - from) * sizeof *part);
+    osp_buf text = osp_buf_of(SIZE_MAX / 2);
+    size_t n = 0, at = 0;
+    if (!part)
+        return false;
+    for (uint32_t i = from; i < to; i++) {
         const osp_label *l = &v->label[i];
-        osp_str key = osp_text(v->of, l->key), text = osp_text(v->of, l->str);
-        if (!l->str.i || osp_str_eq(key, S("pprof::base")))
+        if (!l->str.i || kind_of(t, l->key) == IS_BASE)
             continue;
-        char *p = osp_new(&t->m->scratch, char, key.n + 1 + text.n);
-        if (!p)
-            return (osp_str){0};
-        memcpy(p, key.p, key.n);
-        p[key.n] = ':';
-        memcpy(p + key.n + 1, text.p, text.n);
-        part[n] = (osp_str){p, key.n + 1 + text.n};
-        bytes += part[n++].n + 2;
+        const size_t before = text.n;
+        osp_buf_add(&text, osp_text(v->of, l->key));
+        osp_buf_byte(&text, ':');
+        osp_buf_add(&text, osp_text(v->of, l->str));
+        part[n++] = (osp_str){NULL, text.n - before};
     }
-    if (!part || n == 0)
-        return part ? S("") : (osp_str){0};
-    qsort(part, n, sizeof *part, by_text);
-    char *p = osp_new(a, char, bytes), *at = p;
-    for (size_t i = 0; p && i < n; i++) {
-        memcpy(at, i ? "\\n" : "", i ? 2 : 0);
-        at += i ? 2 : 0;
-        memcpy(at, part[i].p, part[i].n);
+    for (size_t i = 0; i < n && !text.failed; i++) {
+        part[i].p = text.p + at;
         at += part[i].n;
     }
-    return p ? (osp_str){p, (size_t)(at - p)} : (osp_str){0};
+    if (!text.failed)
+        qsort(part, n, sizeof *part, by_text);
+    for (size_t i = 0; i < n && !text.failed; i++) {
+        osp_buf_add(&t->text, i ? S("\\n") : S(""));
+        osp_buf_add(&t->text, part[i]);
+    }
+    if (part != few)
+        free(part);
+    osp_buf_drop(&text);
+    return !text.failed && !t->text.failed;
 }
 
-static bool put_slot(tagging *t, bool numeric, osp_str label, osp_str name, int64_t value)
+enum { KEY_HEAD = 1 + sizeof(size_t) };
+
+/* Add the set to the group whose key stands in t->text. */
+static bool put_slot(tagging *t, size_t nlabel, int64_t value)
 {
     osp_making *m = t->m;
-    const uint32_t part[3] = {numeric, osp_intern_put(&m->texts, label, NULL), osp_intern_put(&m->texts, name, NULL)};
-    uint32_t *key = osp_new(&m->scratch, uint32_t, 3);
     void *groups = t->group, *slots = t->slot;
-    if (!key || part[1] == OSP_NONE || part[2] == OSP_NONE)
-        return osp_making_no_memory(m);
-    memcpy(key, part, sizeof part);
-    bool fresh;
-    uint32_t id = osp_intern_put(&t->keys, (osp_str){(const char *)key, sizeof part}, &fresh);
+    bool fresh = false;
+    uint32_t id = t->text.failed ? OSP_NONE : osp_intern_put(&t->known, osp_buf_str(&t->text), &fresh);
     bool ok = id != OSP_NONE && osp_grow(&groups, &t->group_cap, t->ngroup + 1, sizeof *t->group);
     t->group = groups;
     ok = ok && t->nslot < OSP_NONE && osp_grow(&slots, &t->slot_cap, t->nslot + 1, sizeof *t->slot);
     t->slot = slots;
+    if (ok && fresh) {
+        osp_str key = osp_arena_str(&m->g->arena, osp_buf_str(&t->text));
+        t->known.text[id] = key;
+        osp_str rest = osp_str_skip(key, KEY_HEAD);
+        t->group[t->ngroup++] = (group){*t->text.p == 'n', osp_str_head(rest, nlabel), osp_str_skip(rest, nlabel)};
+        ok = key.p != NULL;
+    }
     if (!ok)
         return osp_making_no_memory(m);
-    if (fresh)
-        t->group[t->ngroup++] = (group){numeric, label, name};
     t->slot[t->nslot++] = (membership){id, value};
+    return true;
+}
+
+static bool put_set(tagging *t, uint32_t set)
+{
+    const osp_view *v = t->m->v;
+    char text[512];
+    t->text.n = 0;
+    osp_buf_fill(&t->text, 't', KEY_HEAD);
+    if (!add_joined(t, set))
+        return osp_making_no_memory(t->m);
+    const size_t nlabel = t->text.n - KEY_HEAD;
+    memcpy(t->text.p + 1, &nlabel, sizeof nlabel);
+    if (nlabel && !put_slot(t, nlabel, 0))
+        return false;
+    for (uint32_t i = v->first_label[set]; i < v->first_label[set + 1]; i++) {
+        const osp_label *l = &v->label[i];
+        if (l->str.i || kind_of(t, l->key) != IS_BYTES)
+            continue;
+        t->text.p[0] = 'n';
+        t->text.n = KEY_HEAD + nlabel;
+        osp_buf_add(&t->text, osp_str_from(osp_scaled(l->num, t->unit, t->m->o->tag_unit, text, sizeof text)));
+        if (!put_slot(t, nlabel, l->num))
+            return false;
+    }
     return true;
 }
 
 static bool number_groups(tagging *t)
 {
     osp_making *m = t->m;
-    const osp_view *v = m->v;
-    const uint32_t n = v->of->labelsets.n;
-    char text[512];
+    const uint32_t n = m->v->of->labelsets.n;
     t->first_slot = osp_new(&m->scratch, uint32_t, (size_t)n + 1);
-    if (!t->first_slot)
+    t->key = osp_new(&m->scratch, uint8_t, m->v->of->strings.n);
+    if (!t->first_slot || !t->key)
         return osp_making_no_memory(m);
     for (uint32_t set = 0; set < n; set++) {
         t->first_slot[set] = (uint32_t)t->nslot;
-        osp_str label = joined(t, set);
-        if (!label.p)
-            return osp_making_no_memory(m);
-        if (label.n && !put_slot(t, false, label, S(""), 0))
+        if (!put_set(t, set))
             return false;
-        for (uint32_t i = v->first_label[set]; i < v->first_label[set + 1]; i++) {
-            if (!is_bytes(t, &v->label[i]))
-                continue;
-            const int64_t value = v->label[i].num;
-            osp_str name = osp_arena_str(
-                &m->g->arena, osp_str_from(osp_scaled(value, t->unit, m->o->tag_unit, text, sizeof text)));
-            if (!name.p || !put_slot(t, true, label, name, value))
-                return osp_making_no_memory(m);
-        }
     }
     t->first_slot[n] = (uint32_t)t->nslot;
     return true;
 }
 
-/* The unit of all numbers called "bytes": the first that is given, filters or not. */
-static osp_str unit_of_bytes(const osp_profile *p)
+/* ---- nodes of stacks ------------------------------------------------------------------------------------------ */
+
+/* The ranks of the nodes of stack s that are asked for, each once. place[]: rank + 1; seen[]: stack + 1, per rank. */
+static uint32_t list_nodes(const osp_making *m, uint32_t s, const uint32_t *place, uint32_t *seen, uint32_t *out)
 {
-    for (uint32_t row = 0; row < p->samples.n; row++) {
-        const uint32_t set = p->samples.labels[row].i;
-        for (uint32_t i = p->labelsets.first[set]; i < p->labelsets.first[set + 1]; i++) {
-            const osp_label *l = &p->labelsets.label[i];
-            if (!l->str.i && l->unit.i && osp_str_eq(osp_text(p, l->key), S("bytes")))
-                return osp_text(p, l->unit);
+    const osp_view *v = m->v;
+    uint32_t n = 0;
+    for (uint32_t i = v->first[s]; !m->tree.what && i < v->first[s + 1]; i++)
+        for (uint32_t k = m->first[v->loc[i].i]; k < m->first[v->loc[i].i + 1]; k++) {
+            const uint32_t rank = place[m->whats[k]];
+            if (rank && seen[rank - 1] != s + 1) {
+                seen[rank - 1] = s + 1;
+                out[n++] = rank - 1;
+            }
         }
-    }
-    return S("bytes");
+    for (uint32_t at = m->tree.what ? m->tree.leaf[s] : OSP_NONE; at != OSP_NONE; at = m->tree.parent[at])
+        if (place[at])
+            out[n++] = place[at] - 1;
+    return n;
 }
 
-/* ---- events --------------------------------------------------------------------------------------------------- */
-
-static bool is_silent(const osp_making *m, uint32_t row)
+static uint32_t leaf_of(const osp_making *m, uint32_t s)
 {
-    const osp_profile *p = m->v->of;
-    return p->samples.value[m->o->value][row] == 0 && (!m->v->divisor || p->samples.value[0][row] == 0);
+    const osp_view *v = m->v;
+    if (m->tree.what)
+        return m->tree.leaf[s];
+    return v->first[s] < v->first[s + 1] ? m->whats[m->first[v->loc[v->first[s]].i]] : OSP_NONE;
 }
 
-static bool sort_events(tagging *t)
+static bool list_stacks(tagging *t, uint32_t nrank)
+{
+    osp_making *m = t->m;
+    const uint32_t n = m->v->nstack;
+    uint32_t *place = osp_new(&m->scratch, uint32_t, m->n), *seen = osp_new(&m->scratch, uint32_t, nrank);
+    uint32_t *one = osp_new(&m->scratch, uint32_t, nrank);
+    size_t total = 0;
+    t->first_place = osp_new(&m->scratch, uint32_t, (size_t)n + 1);
+    t->leaf = osp_new(&m->scratch, uint32_t, n);
+    if (!place || !seen || !one || !t->first_place || !t->leaf)
+        return osp_making_no_memory(m);
+    for (uint32_t i = 0; i < nrank; i++)
+        place[m->rank[i].id] = i + 1;
+    for (uint32_t s = 0; s < n; s++)
+        total += m->v->live[s] ? list_nodes(m, s, place, seen, one) : 0;
+    memset(seen, 0, nrank * sizeof *seen);
+    t->place = osp_new(&m->scratch, uint32_t, total);
+    if (total > UINT32_MAX || !t->place)
+        return osp_making_no_memory(m);
+    for (uint32_t s = 0; s < n; s++) {
+        const uint32_t leaf = m->v->live[s] ? leaf_of(m, s) : OSP_NONE;
+        t->leaf[s] = leaf != OSP_NONE && place[leaf] ? place[leaf] - 1 : OSP_NONE;
+        t->first_place[s + 1] =
+            t->first_place[s] + (m->v->live[s] ? list_nodes(m, s, place, seen, t->place + t->first_place[s]) : 0);
+    }
+    return true;
+}
+
+/* ---- rows by group -------------------------------------------------------------------------------------------- */
+
+/* Is the set's slot the first of its group? */
+static bool is_first_slot(const tagging *t, uint32_t set, uint32_t slot)
+{
+    for (uint32_t k = t->first_slot[set]; k < slot; k++)
+        if (t->slot[k].group == t->slot[slot].group)
+            return false;
+    return true;
+}
+
+static bool sort_rows(tagging *t)
 {
     osp_making *m = t->m;
     const osp_view *v = m->v;
@@ -174,70 +244,60 @@ static bool sort_events(tagging *t)
         return osp_making_no_memory(m);
     for (uint32_t i = 0; i < v->nrow; i++) {
         const uint32_t set = v->of->samples.labels[v->row[i]].i;
-        for (uint32_t k = t->first_slot[set]; k < t->first_slot[set + 1]; k++, n++)
-            first[t->slot[k].group + 2]++;
+        for (uint32_t k = t->first_slot[set]; k < t->first_slot[set + 1]; k++) {
+            const bool is_first = is_first_slot(t, set, k);
+            first[t->slot[k].group + 2] += is_first;
+            n += is_first;
+        }
     }
-    t->event = osp_new(&m->scratch, occurrence, n);
-    if (n >= OSP_NONE || !t->event)
+    t->row = osp_new(&m->scratch, uint32_t, n);
+    if (n > UINT32_MAX || !t->row)
         return osp_making_no_memory(m);
     for (size_t i = 2; i < t->ngroup + 2; i++)
         first[i] += first[i - 1];
     for (uint32_t i = 0; i < v->nrow; i++) {
         const uint32_t set = v->of->samples.labels[v->row[i]].i;
         for (uint32_t k = t->first_slot[set]; k < t->first_slot[set + 1]; k++)
-            t->event[first[t->slot[k].group + 1]++] = (occurrence){v->row[i], k};
+            if (is_first_slot(t, set, k))
+                t->row[first[t->slot[k].group + 1]++] = v->row[i];
     }
-    t->first_event = first;
+    t->first_row = first;
     return true;
 }
 
-static sums *meet(tagging *t, uint32_t node, uint32_t slot)
+static sums *meet(tagging *t, uint32_t rank, int64_t value)
 {
-    if (!t->place[node])
-        return NULL;
-    sums *s = &t->sum[t->place[node] - 1];
+    sums *s = &t->sum[rank];
     if (!s->met) {
-        *s = (sums){.met = true, .value = t->slot[slot].value};
-        t->met[t->nmet++] = t->place[node] - 1;
+        *s = (sums){.met = true, .value = value};
+        t->met[t->nmet++] = rank;
     }
     return s;
 }
 
-static void add_cum(tagging *t, uint32_t node, uint32_t slot, uint32_t event, int64_t w, int64_t dw)
+static void weigh_once(tagging *t, uint32_t stack, int64_t value, int64_t w, int64_t dw)
 {
-    sums *s = meet(t, node, slot);
-    if (!s || s->event == event)
-        return;
-    s->event = event;
-    osp_add(&s->cum, w);
-    osp_add(&s->cum_divisor, dw);
-}
-
-static void weigh_event(tagging *t, uint32_t event)
-{
-    const osp_making *m = t->m;
-    const osp_view *v = m->v;
-    const uint32_t row = t->event[event].row, slot = t->event[event].slot, stack = v->of->samples.stack[row].i;
-    const int64_t w = v->of->samples.value[m->o->value][row], dw = v->divisor ? v->of->samples.value[0][row] : 0;
-    uint32_t leaf = OSP_NONE;
-    if (is_silent(m, row))
-        return;
-    if (m->tree.what) {
-        leaf = m->tree.leaf[stack];
-        for (uint32_t n = leaf; n != OSP_NONE; n = m->tree.parent[n])
-            add_cum(t, n, slot, event + 1, w, dw);
-    } else {
-        for (uint32_t i = v->first[stack]; i < v->first[stack + 1]; i++)
-            for (uint32_t k = m->first[v->loc[i].i]; k < m->first[v->loc[i].i + 1]; k++) {
-                leaf = leaf == OSP_NONE ? m->whats[k] : leaf;
-                add_cum(t, m->whats[k], slot, event + 1, w, dw);
-            }
+    for (uint32_t i = t->first_place[stack]; i < t->first_place[stack + 1]; i++) {
+        sums *s = meet(t, t->place[i], value);
+        osp_add(&s->cum, w);
+        osp_add(&s->cum_divisor, dw);
     }
-    sums *s = leaf == OSP_NONE ? NULL : meet(t, leaf, slot);
-    if (s) {
+    if (t->leaf[stack] != OSP_NONE) {
+        sums *s = meet(t, t->leaf[stack], value);
         osp_add(&s->flat, w);
         osp_add(&s->flat_divisor, dw);
     }
+}
+
+/* A sample counts for the group as often as its label set is in it. */
+static void weigh_row(tagging *t, uint32_t of, uint32_t row)
+{
+    const osp_view *v = t->m->v;
+    const uint32_t set = v->of->samples.labels[row].i;
+    const int64_t w = v->of->samples.value[t->m->o->value][row], dw = v->divisor ? v->of->samples.value[0][row] : 0;
+    for (uint32_t k = t->first_slot[set]; (w || dw) && k < t->first_slot[set + 1]; k++)
+        if (t->slot[k].group == of)
+            weigh_once(t, v->of->samples.stack[row].i, t->slot[k].value, w, dw);
 }
 
 /* The group's sums become tags, if they weigh enough. */
@@ -274,18 +334,15 @@ static bool close_group(tagging *t, const group *g)
 static bool weigh(tagging *t, uint32_t n)
 {
     osp_making *m = t->m;
-    t->place = osp_new(&m->scratch, uint32_t, m->n);
     t->sum = osp_new(&m->scratch, sums, n);
     t->met = osp_new(&m->scratch, uint32_t, n);
-    if (!t->place || !t->sum || !t->met)
+    if (!t->sum || !t->met)
         return osp_making_no_memory(m);
-    for (uint32_t i = 0; i < n; i++)
-        t->place[m->rank[i].id] = i + 1;
-    if (!number_groups(t) || !sort_events(t))
+    if (!number_groups(t) || !list_stacks(t, n) || !sort_rows(t))
         return false;
-    for (size_t g = 0; g < t->ngroup; g++) {
-        for (uint32_t e = t->first_event[g]; e < t->first_event[g + 1]; e++)
-            weigh_event(t, e);
+    for (uint32_t g = 0; g < t->ngroup; g++) {
+        for (uint32_t i = t->first_row[g]; i < t->first_row[g + 1]; i++)
+            weigh_row(t, g, t->row[i]);
         if (!close_group(t, &t->group[g]))
             return false;
     }
@@ -294,11 +351,16 @@ static bool weigh(tagging *t, uint32_t n)
 
 bool osp_tags_weigh(osp_making *m, uint32_t n)
 {
+    osp_label_units units;
     if (m->v->of->labelsets.n <= 1 || m->v->nrow == 0)
         return true;
-    tagging t = {.m = m, .unit = unit_of_bytes(m->v->of)};
+    if (!osp_label_units_make(m->v->of, &units, m->err))
+        return false;
+    tagging t = {.m = m, .unit = osp_label_unit(&units, S("bytes")), .text = osp_buf_of(SIZE_MAX / 2)};
     bool ok = weigh(&t, n);
-    osp_intern_drop(&t.keys);
+    osp_buf_drop(&t.text);
+    osp_intern_drop(&t.known);
+    osp_label_units_drop(&units);
     free(t.group);
     free(t.slot);
     return ok;
