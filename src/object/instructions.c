@@ -262,13 +262,15 @@ static bool disassemble(decoding *d, csh handle, osp_span code, bool arm64, osp_
 static osp_span code_at(const osp_object *o, uint64_t start, uint64_t end)
 {
     uint64_t want = end > start ? end - start : 0;
-    size_t n = want < OSP_MOST_CODE ? (size_t)want : OSP_MOST_CODE;
-    osp_span code = osp_object_bytes(o, start, n);
-    size_t good = 0;
-    for (size_t step = n; !code.n && step; step /= 2) /* less than that: how much is it? */
-        if (good + step <= n && osp_object_bytes(o, start, good + step).n)
-            good += step;
-    return code.n || !good ? code : osp_object_bytes(o, start, good);
+    size_t some = 0, most = want < OSP_MOST_CODE ? (size_t)want : OSP_MOST_CODE;
+    while (some < most) {
+        size_t n = most - (most - some) / 2;
+        if (osp_object_bytes(o, start, n).n)
+            some = n;
+        else
+            most = n - 1;
+    }
+    return osp_object_bytes(o, start, some);
 }
 
 bool osp_object_instructions(osp_object *o, uint64_t start, uint64_t end, osp_syntax syntax, osp_arena *a,

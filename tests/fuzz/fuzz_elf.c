@@ -4,6 +4,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
+static bool count(void *ctx, const osp_symbol *s) { return s->end > s->start && ++*(unsigned *)ctx < 1000; }
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     osp_err err;
@@ -38,6 +40,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         osp_object_frames(o, at, frame, 16);
         osp_object_frames(o, 0x400000 + at, frame, 16);
     }
+    osp_arena arena;
+    osp_instructions code;
+    unsigned over = 0;
+    const uint64_t some[] = {0x1000, 0x1010, 0x401000, UINT64_MAX};
+    osp_arena_init(&arena, 1 << 26);
+    osp_object_symbols_over(o, some, 4, count, &over);
+    for (int i = 0; i < 3; i++)
+        (void)!osp_object_instructions(o, some[i], some[i] + 0x2000, OSP_INTEL, &arena, &code, &err);
+    osp_arena_drop(&arena);
     osp_object_close(o);
     return 0;
 }
