@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes a large profile out of real ones:  generate OUT.pb.gz SAMPLES IN.pb.gz...
+/* Makes a large profile out of real ones:  generate [-plain] [-seed=N] OUT.pb.gz SAMPLES IN.pb.gz...
  *
  * Stacks are the real ones and splices of them: where two real stacks go through the same location, the callees of one
  * are put below the callers of the other, so each call in a splice is a call that happened. Labels are those osprey
  * record gives to a service: thread, tid, goroutine, domain, and its own route and tenant; a goroutine keeps its route
- * and tenant. No two samples have the same stack and labels, as in every Go profile. The same input gives the same
- * output, byte for byte. */
+ * and tenant; -plain: no labels, but as many stacks as samples. No two samples have the same stack and labels, as in
+ * every Go profile. The same input and seed give the same output, byte for byte. */
 #include "pprof/pprof.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POOL = 40000, DEEPEST = 128, ROUTES = 7, TENANTS = 40, THREADS = 16, GOROUTINES = 3000, LABELS = 6 };
+enum { POOL = 40000 /* stacks of samples with labels */, DEEPEST = 128, ROUTES = 7, TENANTS = 40, THREADS = 16, GOROUTINES = 3000, LABELS = 6 };
 
 static uint64_t state = 88172645463325252u;
 
@@ -164,44 +164,85 @@ static bool is_new(pairs *p, osp_stack_id stack, osp_labelset_id labels)
     return true;
 }
 
-int main(int argc, char **argv)
+typedef struct {
+    bool plain;
+    const char *out;
+    uint32_t want;
+    int nsource;
+    char **source;
+} job;
+
+static job read_words(int argc, char **argv)
 {
-    osp_err err = {0};
-    if (argc < 4) {
-        fprintf(stderr, "generate OUT.pb.gz SAMPLES IN.pb.gz...\n");
-        return 2;
+    job j = {0};
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        j.plain |= strcmp(argv[i], "-plain") == 0;
+        if (strncmp(argv[i], "-seed=", 6) == 0)
+            state += strtoull(argv[i] + 6, NULL, 10) * 2654435761u;
     }
-    uint32_t want = (uint32_t)strtoul(argv[2], NULL, 10), npool = 0, nsource = (uint32_t)argc - 3;
-    osp_builder *b = osp_builder_new((size_t)4 << 30, &err);
-    osp_stack_id *pool = must(calloc(POOL, sizeof *pool));
-    for (uint32_t i = 0; b && i < nsource; i++) {
-        osp_profile *p = osp_pprof_open(argv[3 + i], &err);
+    if (argc - i < 3) {
+        fprintf(stderr, "generate [-plain] [-seed=N] OUT.pb.gz SAMPLES IN.pb.gz...\n");
+        exit(2);
+    }
+    j.out = argv[i];
+    j.want = (uint32_t)strtoul(argv[i + 1], NULL, 10);
+    j.nsource = argc - i - 2;
+    j.source = argv + i + 2;
+    return j;
+}
+
+/* The first source, which has the most stacks, fills what the others leave. */
+static uint32_t fill_pool(osp_builder *b, const job *j, osp_stack_id *pool, uint32_t size)
+{
+    uint32_t n = 0;
+    for (int i = j->nsource; i-- > 0;) {
+        osp_err err = {0};
+        osp_profile *p = osp_pprof_open(j->source[i], &err);
         if (!p) {
             fprintf(stderr, "generate: %s\n", err.msg);
-            return 1;
+            exit(1);
         }
         source s = index_source(p);
-        npool += add_to_pool(b, &s, pool + npool, (POOL - npool) / (nsource - i));
+        n += add_to_pool(b, &s, pool + n, (size - n) / (uint32_t)(i + 1));
         free(s.first);
         free(s.where);
         free(s.stack_of);
         osp_profile_drop(p);
     }
-    osp_builder_value(b, S("samples"), S("count"));
-    osp_builder_value(b, S("cpu"), S("nanoseconds"));
+    return n;
+}
+
+static void add_samples(osp_builder *b, const job *j, const osp_stack_id *pool, uint32_t npool)
+{
     pairs used = {.size = 1 << 20};
-    while (used.size < (size_t)want * 2)
+    while (used.size < (size_t)j->want * 2)
         used.size *= 2;
     used.key = must(calloc(used.size, sizeof *used.key));
-    for (uint32_t n = 0; n < want;) {
-        osp_stack_id stack = pool[skewed_below(npool)];
-        osp_labelset_id labels = make_labels(b);
+    for (uint32_t n = 0; n < j->want && (!j->plain || n < npool);) {
+        osp_stack_id stack = pool[j->plain ? n : skewed_below(npool)];
+        osp_labelset_id labels = j->plain ? (osp_labelset_id){0} : make_labels(b);
         int64_t times = 1 + skewed_below(5);
         if (!is_new(&used, stack, labels))
             continue;
         osp_builder_sample(b, stack, labels, (int64_t[]){times, times * 10000000}, 0);
         n++;
     }
+    free(used.key);
+}
+
+int main(int argc, char **argv)
+{
+    osp_err err = {0};
+    job j = read_words(argc, argv);
+    uint32_t size = j.plain && j.want > POOL ? j.want : POOL;
+    osp_builder *b = must(osp_builder_new(SIZE_MAX / 2, &err));
+    osp_stack_id *pool = must(calloc(size, sizeof *pool));
+    uint32_t npool = fill_pool(b, &j, pool, size);
+    osp_builder_value(b, S("samples"), S("count"));
+    osp_builder_value(b, S("cpu"), S("nanoseconds"));
+    add_samples(b, &j, pool, npool);
+    free(pool);
     osp_builder_head(b, &(osp_profile_head){
                             .time_ns = 1763800000000000000,
                             .duration_ns = 600000000000,
@@ -213,7 +254,7 @@ int main(int argc, char **argv)
     osp_buf out = osp_buf_of(SIZE_MAX / 2), plain = osp_buf_of(SIZE_MAX / 2);
     if (!q || !osp_pprof_encode(q, &plain, &err) ||
         !osp_pack_bytes(OSP_PACK_GZIP, osp_buf_str(&plain), 6, &out, &err) ||
-        !osp_file_write(argv[1], osp_buf_str(&out), &err)) {
+        !osp_file_write(j.out, osp_buf_str(&out), &err)) {
         fprintf(stderr, "generate: %s\n", err.msg);
         return 1;
     }

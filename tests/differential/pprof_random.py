@@ -218,9 +218,11 @@ def main(words):
         want = compare.ask(peer, report, flags, files)
         got = compare.ask(asking.osprey, report, flags, files)
         ok = compare.equal(report, want, got, flags)
+        unsure = not ok and any(compare.ask(peer, report, flags, files)[1] != want[1] for _ in range(4))
+        ok = ok or unsure
         failed += not ok
         shown = " ".join([*flags, *map(os.path.basename, files)]).replace("#", "")
-        print(f"{'ok' if ok else 'not ok'} {n} - {shown}", flush=True)
+        print(f"{'ok' if ok else 'not ok'} {n} - {shown}" + (" # SKIP the peer contradicts itself" if unsure else ""), flush=True)
         if not ok:
             print("#   " + shlex.join([*flags, *files]))
             show(want, got)
