@@ -188,68 +188,148 @@ bool osp_links_by_end(osp_making *m, bool by_to, osp_link_lists *out)
     return true;
 }
 
-/* ---- weights -------------------------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------------------------
+ *
+ * Frames are by far the most there is of anything: what a location means is looked up once, before. */
 
-static bool weigh_edge(osp_making *m, uint32_t from, uint32_t to, uint32_t stack, bool residual, bool inlined)
+enum { SEVERAL = UINT32_MAX - 1, LEFT_OUT = UINT32_MAX - 2 };
+
+/* Per location: its node, if it has one and that is kept; LEFT_OUT if none of its nodes is; else SEVERAL. */
+static uint32_t *nodes_of_locations(osp_making *m)
 {
-    bool fresh;
-    uint32_t id = osp_pair_put(&m->pairs, from, to, (uint32_t)m->nlink, &fresh);
-    if (id == OSP_NONE || (fresh && !osp_link_new(m, from, to)))
-        return osp_making_no_memory(m);
-    osp_link *l = &m->link[id];
-    if (l->stamp == stack)
+    const uint32_t n = m->v->of->locations.n;
+    uint32_t *node = calloc(n ? n : 1, sizeof *node);
+    for (uint32_t l = 0; node && l < n; l++) {
+        const uint32_t first = m->first[l], end = m->first[l + 1];
+        bool some = false;
+        for (uint32_t k = first; k < end; k++)
+            some |= m->t[m->whats[k]].kept;
+        node[l] = !some ? LEFT_OUT : end - first == 1 ? m->whats[first] : SEVERAL;
+    }
+    return node;
+}
+
+/* The sums of a node, as close together as can be, and the edge by which it was reached last. */
+typedef struct {
+    int64_t cum, cum_divisor;
+    uint32_t stamp; /* the stack that last touched it */
+    uint32_t caller, link;
+    uint32_t no_padding;
+} sums;
+
+typedef struct {
+    osp_making *m;
+    sums *sum;
+    const uint32_t *node; /* per location */
+    int64_t w, dw;        /* of the stack at hand */
+    uint32_t stack;
+} weighing;
+
+/* Where on a stack we are, from root to leaf: the last node that is kept, and if others were left out since. */
+typedef struct {
+    uint32_t parent;
+    bool residual;
+} place;
+
+static bool weigh_edge(weighing *g, place at, uint32_t to, bool inlined)
+{
+    osp_making *m = g->m;
+    sums *s = &g->sum[to];
+    if (s->caller != at.parent) {
+        bool fresh;
+        s->caller = at.parent;
+        s->link = osp_pair_put(&m->pairs, at.parent, to, (uint32_t)m->nlink, &fresh);
+        if (s->link == OSP_NONE || (fresh && !osp_link_new(m, at.parent, to)))
+            return osp_making_no_memory(m);
+    }
+    osp_link *l = &m->link[s->link];
+    if (l->stamp == g->stack)
         return true;
-    l->stamp = stack;
-    osp_add(&l->e.weight, m->v->weight[stack]);
-    osp_add(&l->e.divisor, m->v->divisor ? m->v->divisor[stack] : 0);
-    l->e.residual |= residual;
+    l->stamp = g->stack;
+    osp_add(&l->e.weight, g->w);
+    osp_add(&l->e.divisor, g->dw);
+    l->e.residual |= at.residual;
     l->e.inlined &= inlined;
     return true;
 }
 
-static bool weigh_stack(osp_making *m, uint32_t s, bool edges)
+static inline bool weigh_node(weighing *g, place *at, uint32_t n, bool edges, bool inlined)
 {
-    const osp_view *v = m->v;
-    const int64_t w = v->weight[s], dw = v->divisor ? v->divisor[s] : 0;
-    uint32_t parent = OSP_NONE;
-    bool residual = false;
-    for (uint32_t i = v->first[s + 1]; i > v->first[s]; i--) {
-        const uint32_t loc = v->loc[i - 1].i, first = m->first[loc], last = m->first[loc + 1] - 1;
-        for (uint32_t k = last + 1; k > first; k--) {
-            uint32_t n = m->whats[k - 1];
-            osp_tally *t = &m->t[n];
-            if (!t->kept) {
-                residual = true;
-                continue;
-            }
-            if (t->stamp != s) {
-                t->stamp = s;
-                osp_add(&t->cum, w);
-                osp_add(&t->cum_divisor, dw);
-            }
-            if (edges && parent != OSP_NONE && parent != n && !weigh_edge(m, parent, n, s, residual, k - 1 != last))
-                return false;
-            parent = n;
-            residual = false;
-        }
+    sums *s = &g->sum[n];
+    if (s->stamp != g->stack) {
+        s->stamp = g->stack;
+        osp_add(&s->cum, g->w);
+        osp_add(&s->cum_divisor, g->dw);
     }
-    if (parent != OSP_NONE && !residual) {
-        osp_add(&m->t[parent].flat, w);
-        osp_add(&m->t[parent].flat_divisor, dw);
+    if (edges && at->parent != n && at->parent != OSP_NONE && !weigh_edge(g, *at, n, inlined))
+        return false;
+    *at = (place){n, false};
+    return true;
+}
+
+static inline bool weigh_several(weighing *g, place *at, uint32_t loc, bool edges)
+{
+    const osp_making *m = g->m;
+    const uint32_t first = m->first[loc], last = m->first[loc + 1] - 1;
+    for (uint32_t k = last + 1; k > first; k--) {
+        const uint32_t n = m->whats[k - 1];
+        if (!m->t[n].kept)
+            at->residual = true;
+        else if (!weigh_node(g, at, n, edges, k - 1 != last))
+            return false;
     }
+    return true;
+}
+
+static inline bool weigh_stack(weighing *g, bool edges)
+{
+    const osp_view *v = g->m->v;
+    const osp_location_id *leaf = v->loc + v->first[g->stack], *p = v->loc + v->first[g->stack + 1];
+    place at = {OSP_NONE, false};
+    g->w = v->weight[g->stack];
+    g->dw = v->divisor ? v->divisor[g->stack] : 0;
+    while (p > leaf) {
+        const uint32_t loc = (--p)->i, n = g->node[loc];
+        if (n == LEFT_OUT)
+            at.residual = true;
+        else if (n == SEVERAL ? !weigh_several(g, &at, loc, edges) : !weigh_node(g, &at, n, edges, false))
+            return false;
+    }
+    if (at.parent != OSP_NONE && !at.residual) {
+        osp_add(&g->m->t[at.parent].flat, g->w);
+        osp_add(&g->m->t[at.parent].flat_divisor, g->dw);
+    }
+    return true;
+}
+
+static bool weigh_stacks(weighing *g, bool edges)
+{
+    const osp_view *v = g->m->v;
+    for (g->stack = 0; g->stack < v->nstack; g->stack++) /* edges is a constant in each of the two */
+        if (v->live[g->stack] && !(edges ? weigh_stack(g, true) : weigh_stack(g, false)))
+            return false;
     return true;
 }
 
 static bool weigh(osp_making *m, bool edges)
 {
+    uint32_t *node = nodes_of_locations(m);
+    weighing g = {.m = m, .node = node, .sum = calloc(m->n ? m->n : 1, sizeof *g.sum)};
+    bool ok = (node && g.sum) || osp_making_no_memory(m);
     osp_pairs_clear(&m->pairs);
     m->nlink = 0;
-    for (uint32_t i = 0; i < m->n; i++)
+    for (uint32_t i = 0; ok && i < m->n; i++) {
         m->t[i] = (osp_tally){.stamp = OSP_NONE, .kept = m->t[i].kept};
-    for (uint32_t s = 0; s < m->v->nstack; s++)
-        if (m->v->live[s] && !weigh_stack(m, s, edges))
-            return false;
-    return true;
+        g.sum[i].stamp = g.sum[i].caller = OSP_NONE;
+    }
+    ok = ok && weigh_stacks(&g, edges);
+    for (uint32_t i = 0; ok && i < m->n; i++) {
+        m->t[i].cum = g.sum[i].cum;
+        m->t[i].cum_divisor = g.sum[i].cum_divisor;
+    }
+    free(node);
+    free(g.sum);
+    return ok;
 }
 
 static bool weigh_all(osp_making *m)

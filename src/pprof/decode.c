@@ -535,12 +535,27 @@ static size_t locations_in(osp_span bytes)
     return n;
 }
 
-static bool one_location(decoding *d, const osp_id_map *map, uint64_t id, osp_location_id *out)
+static bool fail_location(decoding *d, uint64_t id)
 {
-    uint32_t row = osp_id_map_find(map, id);
-    if (row == UINT32_MAX)
-        return fail(d, NULL, "a sample has location %llu, which is not there", (unsigned long long)id);
-    out->i = row;
+    return fail(d, NULL, "a sample has location %llu, which is not there", (unsigned long long)id);
+}
+
+/* Packed location ids: nearly all bytes of a large profile are these. */
+static bool expand_ids(decoding *d, const osp_id_map *map, osp_span bytes, osp_location_id **to)
+{
+    const uint8_t *p = bytes.p, *end = p + bytes.n;
+    osp_location_id *out = *to;
+    while (p < end) {
+        uint64_t id;
+        p = osp_pb_varint(p, end, &id);
+        if (!p)
+            return fail(d, NULL, "a sample's location id does not end");
+        out->i = osp_id_map_find(map, id);
+        if (out->i == UINT32_MAX)
+            return fail_location(d, id);
+        out++;
+    }
+    *to = out;
     return true;
 }
 
@@ -548,20 +563,15 @@ static bool expand_stack(decoding *d, const osp_id_map *map, osp_span bytes, osp
 {
     osp_pb m = osp_pb_on(bytes);
     while (osp_pb_next(&m)) {
-        if (m.type == OSP_PB_VARINT) {
-            if (!one_location(d, map, m.value, to++))
+        if (m.type != OSP_PB_VARINT) {
+            if (!expand_ids(d, map, m.bytes, &to))
                 return false;
             continue;
         }
-        const uint8_t *p = m.bytes.p, *end = p + m.bytes.n;
-        while (p < end) {
-            uint64_t id;
-            p = osp_pb_varint(p, end, &id);
-            if (!p)
-                return fail(d, NULL, "a sample's location id does not end");
-            if (!one_location(d, map, id, to++))
-                return false;
-        }
+        to->i = osp_id_map_find(map, m.value);
+        if (to->i == UINT32_MAX)
+            return fail_location(d, m.value);
+        to++;
     }
     return true;
 }

@@ -18,9 +18,13 @@ const uint8_t *osp_pb_varint_slow(const uint8_t *p, const uint8_t *end, uint64_t
 
 static inline const uint8_t *osp_pb_varint(const uint8_t *p, const uint8_t *end, uint64_t *out)
 {
-    if (p < end && *p < 0x80) {
-        *out = *p;
+    if (p < end && p[0] < 0x80) {
+        *out = p[0];
         return p + 1;
+    }
+    if (end - p >= 2 && p[1] < 0x80) {
+        *out = (uint64_t)p[1] << 7 | (p[0] & 0x7f);
+        return p + 2;
     }
     return osp_pb_varint_slow(p, end, out);
 }
