@@ -4,6 +4,8 @@
  * chunk's room is not wasted. calloc gives zero pages lazily, so a large block costs only what is touched. */
 #include "base/arena.h"
 
+#include "base/buf.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +51,7 @@ static struct osp_chunk *add_chunk(osp_arena *a, size_t size)
     struct osp_chunk *c = calloc(1, sizeof *c + size);
     if (!c)
         return NULL;
+    osp_large_pages(c, sizeof *c + size);
     c->size = size;
     a->used += size;
     return c;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 void osp_buf_drop(osp_buf *b)
 {
@@ -126,7 +127,17 @@ bool osp_grow(void **array, size_t *cap, size_t need, size_t size)
     void *p = realloc(*array, bytes);
     if (!p)
         return false;
+    osp_large_pages(p, bytes);
     *array = p;
     *cap = want;
     return true;
+}
+
+void osp_large_pages(void *p, size_t n)
+{
+    enum { PAGE = 1 << 21, WORTH_IT = 8 << 20 };
+    const uintptr_t from = ((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    const uintptr_t to = ((uintptr_t)p + n) & ~(uintptr_t)(PAGE - 1);
+    if (n >= WORTH_IT && from < to)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* a wish: without it, all is as it was */
 }

@@ -38,4 +38,8 @@ static inline osp_str osp_buf_str(const osp_buf *b) { return (osp_str){b->p, b->
  * without memory; the array stays as it was. Free it with free(). */
 bool osp_grow(void **array, size_t *cap, size_t need, size_t size) __attribute__((warn_unused_result));
 
+/* Let a block of fresh memory, if it is many megabytes, have large pages: a page fault costs as much as touching a
+ * thousand numbers. */
+void osp_large_pages(void *p, size_t n);
+
 #endif

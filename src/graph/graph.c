@@ -214,7 +214,7 @@ typedef struct {
     int64_t cum, cum_divisor;
     uint32_t stamp; /* the stack that last touched it */
     uint32_t caller, link;
-    uint32_t no_padding;
+    bool edges; /* are those into it wanted? */
 } sums;
 
 typedef struct {
@@ -229,9 +229,9 @@ typedef struct {
 typedef struct {
     uint32_t parent;
     bool residual;
-} place;
+} footing;
 
-static bool weigh_edge(weighing *g, place at, uint32_t to, bool inlined)
+static bool weigh_edge(weighing *g, footing at, uint32_t to, bool inlined)
 {
     osp_making *m = g->m;
     sums *s = &g->sum[to];
@@ -253,7 +253,7 @@ static bool weigh_edge(weighing *g, place at, uint32_t to, bool inlined)
     return true;
 }
 
-static inline bool weigh_node(weighing *g, place *at, uint32_t n, bool edges, bool inlined)
+static inline bool weigh_node(weighing *g, footing *at, uint32_t n, bool edges, bool inlined)
 {
     sums *s = &g->sum[n];
     if (s->stamp != g->stack) {
@@ -261,13 +261,13 @@ static inline bool weigh_node(weighing *g, place *at, uint32_t n, bool edges, bo
         osp_add(&s->cum, g->w);
         osp_add(&s->cum_divisor, g->dw);
     }
-    if (edges && at->parent != n && at->parent != OSP_NONE && !weigh_edge(g, *at, n, inlined))
+    if (edges && s->edges && at->parent != n && at->parent != OSP_NONE && !weigh_edge(g, *at, n, inlined))
         return false;
-    *at = (place){n, false};
+    *at = (footing){n, false};
     return true;
 }
 
-static inline bool weigh_several(weighing *g, place *at, uint32_t loc, bool edges)
+static inline bool weigh_several(weighing *g, footing *at, uint32_t loc, bool edges)
 {
     const osp_making *m = g->m;
     const uint32_t first = m->first[loc], last = m->first[loc + 1] - 1;
@@ -285,7 +285,7 @@ static inline bool weigh_stack(weighing *g, bool edges)
 {
     const osp_view *v = g->m->v;
     const osp_location_id *leaf = v->loc + v->first[g->stack], *p = v->loc + v->first[g->stack + 1];
-    place at = {OSP_NONE, false};
+    footing at = {OSP_NONE, false};
     g->w = v->weight[g->stack];
     g->dw = v->divisor ? v->divisor[g->stack] : 0;
     while (p > leaf) {
@@ -311,6 +311,16 @@ static bool weigh_stacks(weighing *g, bool edges)
     return true;
 }
 
+/* Which nodes want edges: all, or those that were inlined somewhere. */
+static void want_edges(const osp_making *m, sums *sum)
+{
+    for (uint32_t i = 0; i < m->n; i++)
+        sum[i].edges = !m->o->no_edges;
+    for (uint32_t l = 0; l < m->v->of->locations.n; l++)
+        for (uint32_t k = m->first[l]; k + 1 < m->first[l + 1]; k++)
+            sum[m->whats[k]].edges = true;
+}
+
 static bool weigh(osp_making *m, bool edges)
 {
     uint32_t *node = nodes_of_locations(m);
@@ -322,6 +332,8 @@ static bool weigh(osp_making *m, bool edges)
         m->t[i] = (osp_tally){.stamp = OSP_NONE, .kept = m->t[i].kept};
         g.sum[i].stamp = g.sum[i].caller = OSP_NONE;
     }
+    if (ok && edges)
+        want_edges(m, g.sum);
     ok = ok && weigh_stacks(&g, edges);
     for (uint32_t i = 0; ok && i < m->n; i++) {
         m->t[i].cum = g.sum[i].cum;

@@ -47,6 +47,7 @@ typedef struct osp_graph_opts {
     double node_fraction, edge_fraction; /* leave out what is smaller than this part of the total */
     uint32_t node_count;                 /* keep so many nodes; 0 = all */
     osp_str trim_path, source_path;      /* colon lists: prefixes of file names to cut, directories of sources */
+    bool no_edges;                       /* but those into nodes that were inlined, for in_inlined and in_called */
     bool objects;                        /* functions of one name in several objects are several nodes */
     bool call_tree;                      /* a node for each path, not one for all */
     /* For a picture: sorted by how much a node tells, few edges, tags. The view needs its rows for these, if the profile has
@@ -59,8 +60,9 @@ typedef struct osp_graph_opts {
 typedef struct osp_graph {
     osp_arena arena;
     uint32_t nnode, nedge;
-    uint32_t nghost; /* nodes after the others that add up to nothing, or are negative and dropped: not shown, but met */
-    osp_node *node;  /* sorted */
+    uint32_t
+        nghost; /* nodes after the others that add up to nothing, or are negative and dropped: not shown, but met */
+    osp_node *node; /* sorted */
     osp_edge *edge;
     osp_tag *tag; /* by node */
     size_t ntag;

@@ -24,6 +24,7 @@ static bool rehash(osp_span_set *s, size_t ncell)
     osp_span_cell *cell = calloc(ncell, sizeof *cell);
     if (!cell)
         return false;
+    osp_large_pages(cell, ncell * sizeof *cell);
     for (size_t i = 0; i < s->ncell; i++) {
         if (!s->cell[i].id1)
             continue;

@@ -50,7 +50,8 @@ static bool write_top(const osp_profile *p, const osp_report_opts *o, osp_answer
     osp_graph graph;
     if (!osp_answer_view(p, o, false, &view, out, err))
         return false;
-    const osp_graph_opts graph_opts = osp_graph_opts_of(o);
+    osp_graph_opts graph_opts = osp_graph_opts_of(o);
+    graph_opts.no_edges = true;
     if (!osp_graph_make(&view, &graph_opts, &graph, err)) {
         osp_view_drop(&view);
         return false;

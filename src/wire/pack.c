@@ -6,6 +6,7 @@
  * not written to costs no memory. */
 #include "wire/wire.h"
 
+#include "base/buf.h"
 #include "base/limit.h"
 
 #include <libdeflate.h>
@@ -45,6 +46,7 @@ static bool widen(room *r, size_t want, osp_err *err)
     uint8_t *p = realloc(r->p, cap);
     if (!p)
         return osp_fail_memory(err, "unpacking");
+    osp_large_pages(p, cap);
     r->p = p;
     r->cap = cap;
     return true;
