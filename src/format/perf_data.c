@@ -75,7 +75,7 @@ typedef struct {
     osp_arena arena;
     uint32_t last_attr, last_event; /* last_attr: + 1 */
     uint64_t samples, lost, cut_stacks, odd, first_ns, last_ns;
-    bool is_x86;
+    bool is_x86, has_main;
     uint64_t word[MOST_PCS + 2]; /* generation; pcs of the kernel and how many they are; pcs of the user */
 } reader;
 
@@ -225,6 +225,7 @@ static osp_stack_id stack_of(reader *r, const sample *s)
     }
     r->chains.text[id] = kept;
     r->stack = all;
+    r->has_main = r->has_main || osp_perf_main_binary(r->space, s->pid);
     for (size_t i = 2; i < n; i++)
         osp_names_push(&r->names, osp_perf_location(r->space, s->pid, r->word[i], i - 2 < r->word[1]));
     return r->stack[id] = osp_names_stack(&r->names, false);

@@ -96,6 +96,10 @@ uint64_t osp_perf_generation(osp_perf_space *s, uint32_t pid);
 /* The location of an address in that process (or in the kernel). */
 osp_location_id osp_perf_location(osp_perf_space *s, uint32_t pid, uint64_t addr, bool kernel);
 
+/* Make what lies lowest in the process the profile's first mapping: its program, for programs lie below their libraries.
+ * False if nothing is mapped there yet. */
+bool osp_perf_main_binary(osp_perf_space *s, uint32_t pid);
+
 /* Unwind a copied stack (x86-64); returns how many pcs were written, at most max: leaf first, return addresses less 1. */
 size_t osp_perf_unwind(osp_perf_space *s, uint32_t pid, const osp_unwind_regs *regs, osp_span stack, uint64_t *pc,
                        size_t max, bool *complete);

@@ -691,6 +691,15 @@ osp_location_id osp_perf_location(osp_perf_space *s, uint32_t pid, uint64_t addr
     return with_frames(s, g->id, there, n);
 }
 
+bool osp_perf_main_binary(osp_perf_space *s, uint32_t pid)
+{
+    const process *p = process_of(s, pid);
+    if (!p || !p->maps || p->maps->n == 0)
+        return false;
+    made_segment(s, &p->maps->map[0]);
+    return true;
+}
+
 /* ---- copied stacks -------------------------------------------------------------------------------------------- */
 
 typedef struct {
