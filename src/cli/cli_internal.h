@@ -13,6 +13,9 @@ const osp_command *osp_command_find(const osp_command *const *table, osp_str nam
 /* The i-th option of a command: first its own, then those every command has. NULL past the last. */
 const osp_option *osp_command_option(const osp_command *command, size_t i);
 
+/* What stands before its names: "--", or "-" where the command reads its own words by another tool's habits. */
+const char *osp_command_dashes(const osp_command *command);
+
 /* Does the command ask for a process (then -p PID says it too), and does it start a program after "--"? */
 bool osp_command_takes_pid(const osp_command *command);
 bool osp_command_takes_rest(const osp_command *command);

@@ -22,7 +22,7 @@ static void bash(osp_buf *out, const osp_command *const *table)
             osp_buf_add(out, S(" options=\""));
         const osp_option *o;
         for (size_t i = 0; (o = osp_command_option(*c, i)); i++)
-            osp_buf_fmt(out, "%s--%s", i ? " " : "", o->name);
+            osp_buf_fmt(out, "%s%s%s", i ? " " : "", osp_command_dashes(*c), o->name);
         if (osp_command_option(*c, 0))
             osp_buf_byte(out, '"');
         if (osp_command_takes_pid(*c))
@@ -62,13 +62,13 @@ static void add_quoted(osp_buf *out, const char *text, const char *special)
     }
 }
 
-static void zsh_option(osp_buf *out, const osp_option *o)
+static void zsh_option(osp_buf *out, const char *dashes, const osp_option *o)
 {
     osp_buf_add(out, S(" \\\n            "));
     if (o->letter)
         osp_buf_fmt(out, "'(-%c --%s)'{-%c,--%s}'[", o->letter, o->name, o->letter, o->name);
     else
-        osp_buf_fmt(out, "'--%s[", o->name);
+        osp_buf_fmt(out, "'%s%s[", dashes, o->name);
     add_quoted(out, o->help, "[]:\\");
     osp_buf_byte(out, ']');
     if (o->arg) {
@@ -100,7 +100,7 @@ static void zsh(osp_buf *out, const osp_command *const *table)
         osp_buf_fmt(out, "    %s)\n        _arguments", (*c)->name);
         const osp_option *o;
         for (size_t i = 0; (o = osp_command_option(*c, i)); i++)
-            zsh_option(out, o);
+            zsh_option(out, osp_command_dashes(*c), o);
         if (strcmp((*c)->name, "help") == 0)
             osp_buf_add(out, S(" \\\n            '1:command:{_describe command commands}'"));
         else if (osp_command_takes_pid(*c))
@@ -125,7 +125,8 @@ static void fish(osp_buf *out, const osp_command *const *table)
         osp_buf_add(out, S("'\n"));
         const osp_option *o;
         for (size_t i = 0; (o = osp_command_option(*c, i)); i++) {
-            osp_buf_fmt(out, "complete -c osprey -n '__fish_seen_subcommand_from %s' -l %s", (*c)->name, o->name);
+            osp_buf_fmt(out, "complete -c osprey -n '__fish_seen_subcommand_from %s' -%c %s", (*c)->name,
+                        (*c)->own_words ? 'o' : 'l', o->name);
             if (o->letter)
                 osp_buf_fmt(out, " -s %c", o->letter);
             osp_buf_fmt(out, "%s -d '", o->arg ? " -r" : "");

@@ -8,6 +8,7 @@
 static void say(void *cli, osp_str line)
 {
     const osp_pprof_session s = {.cli = cli};
+    osp_progress_done(cli);
     osp_pprof_say(&s, false, line);
 }
 

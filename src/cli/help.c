@@ -80,13 +80,13 @@ void osp_help_all(osp_buf *out, const osp_command *const *table, int columns)
                        "3 `why` found a cause.\n"));
 }
 
-static void add_option_left(osp_buf *out, const osp_option *o)
+static void add_option_left(osp_buf *out, const char *dashes, const osp_option *o)
 {
     if (o->letter)
         osp_buf_fmt(out, "-%c, ", o->letter);
     else
         osp_buf_fill(out, ' ', 4);
-    osp_buf_fmt(out, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+    osp_buf_fmt(out, "%s%s%s%s", dashes, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 }
 
 void osp_help_command(osp_buf *out, const osp_command *command, int columns)
@@ -100,7 +100,7 @@ void osp_help_command(osp_buf *out, const osp_command *command, int columns)
     for (size_t i = 0; (o = osp_command_option(command, i)); i++) {
         osp_buf left = osp_buf_of(256);
         osp_buf_add(&left, S("  "));
-        add_option_left(&left, o);
+        add_option_left(&left, osp_command_dashes(command), o);
         if (i == 0)
             osp_buf_add(out, S("\nOptions:\n"));
         add_row(out, osp_buf_str(&left), 28, o->help, (size_t)columns);
@@ -150,7 +150,8 @@ static void man_command(osp_buf *out, const osp_command *command)
         osp_buf_add(out, S(".TP\n"));
         if (o->letter)
             osp_buf_fmt(out, "\\fB\\-%c\\fR, ", o->letter);
-        osp_buf_add(out, S("\\fB\\-\\-"));
+        osp_buf_add(out, S("\\fB"));
+        add_roff_z(out, osp_command_dashes(command));
         add_roff_z(out, o->name);
         osp_buf_add(out, S("\\fR"));
         if (o->arg)

@@ -30,6 +30,7 @@ const osp_command *osp_command_find(const osp_command *const *table, osp_str nam
     return NULL;
 }
 
+const char *osp_command_dashes(const osp_command *command) { return command->own_words ? "-" : "--"; }
 bool osp_command_takes_pid(const osp_command *command) { return strstr(command->args, "PID") != NULL; }
 bool osp_command_takes_rest(const osp_command *command) { return strstr(command->args, "-- ") != NULL; }
 

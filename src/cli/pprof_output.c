@@ -78,6 +78,8 @@ static pid_t start(char *const *argv, int in, bool own_group, osp_err *err)
     sigemptyset(&ordinary);
     sigaddset(&ordinary, SIGPIPE);
     sigaddset(&ordinary, SIGXFSZ);
+    sigaddset(&ordinary, SIGINT);
+    sigaddset(&ordinary, SIGQUIT);
     if (posix_spawn_file_actions_init(&files) != 0) {
         osp_fail_memory(err, "starting a program");
         return -1;
@@ -104,6 +106,27 @@ static pid_t start(char *const *argv, int in, bool own_group, osp_err *err)
     return pid;
 }
 
+/* While another program has the terminal, its ^C is not ours. */
+typedef struct {
+    struct sigaction on_interrupt, on_quit;
+} held;
+
+static held hold_signals(void)
+{
+    held h;
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigemptyset(&ignore.sa_mask);
+    sigaction(SIGINT, &ignore, &h.on_interrupt);
+    sigaction(SIGQUIT, &ignore, &h.on_quit);
+    return h;
+}
+
+static void release_signals(const held *h)
+{
+    sigaction(SIGINT, &h->on_interrupt, NULL);
+    sigaction(SIGQUIT, &h->on_quit, NULL);
+}
+
 static void wait_for(pid_t pid)
 {
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -122,6 +145,7 @@ static bool write_pipe(osp_str command, osp_str text, osp_err *err)
         free(words);
         return osp_fail_errno(err, errno, "starting %.*s", STRF(osp_str_head(command, 80)));
     }
+    const held h = hold_signals();
     pid_t pid = start(argv, ends[0], false, err);
     close(ends[0]);
     free(words);
@@ -131,6 +155,7 @@ static bool write_pipe(osp_str command, osp_str text, osp_err *err)
     close(ends[1]);
     if (pid >= 0)
         wait_for(pid);
+    release_signals(&h);
     return pid >= 0;
 }
 
@@ -188,8 +213,11 @@ static bool view(const osp_pprof_session *s, const osp_viewer *v, osp_str text, 
         return osp_fail(err, OSP_EABSENT, "no browser is installed; the report is in %.120s", path);
     if (pid < 0)
         return osp_fail_in(err, "the report is in %.120s", path);
-    if (!s->interactive)
+    if (!s->interactive) {
+        const held h = hold_signals();
         wait_for(pid);
+        release_signals(&h);
+    }
     return true;
 }
 

@@ -115,7 +115,7 @@ static bool open_editor(osp_prompt *p, osp_err *err)
     el_wset(p->edit, EL_ADDFN, L"pprof-cancel", L"drop the line", on_cancel);
     el_set(p->edit, EL_BIND, "^I", "pprof-complete", NULL);
     el_set(p->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
-    el_set(p->edit, EL_SETTY, "-d", "-isig", NULL);
+    el_set(p->edit, EL_SETTY, "-d", "intr=", NULL); /* ^C is a key, ^Z still stops us */
     el_set(p->edit, EL_BIND, "^C", "pprof-cancel", NULL);
     el_source(p->edit, NULL);
     return true;

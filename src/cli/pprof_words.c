@@ -4,7 +4,7 @@
  *   -x  --x  -x=v  -x v      a switch takes a value only after "="; of two equal flags the last counts
  *   --                       what follows are operands
  *
- * A flag is an option of the table in report/options.c (each choice is a switch of its own), one about sources, an old
+ * A flag is an option of the table in report/config.c (each choice is a switch of its own), one about sources, an old
  * name of a sample type, or a command. */
 #include "cli/cli_internal.h"
 #include "cli/pprof_cli.h"

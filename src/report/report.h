@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "graph/graph.h"
 #include "model/model.h"
-#include "report/options.h"
+#include "report/config.h"
 
 typedef struct osp_object osp_object; /* object/object.h */
 

@@ -36,10 +36,10 @@ class Terminal:
         self.seen = ""
         os.write(self.fd, text.encode())
 
-    def until(self, what, times=1):
-        """Read until what has come so often; all that came, or None."""
+    def until(self, what, then=""):
+        """Read until what has come and, behind it, then; all that came, or None."""
         end = time.monotonic() + PATIENCE
-        while self.seen.count(what) < times:
+        while what not in self.seen or then not in self.seen.split(what, 1)[1]:
             ready = select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]
             try:
                 got = os.read(self.fd, 65536) if ready else b""
@@ -55,7 +55,7 @@ class Terminal:
         self.lines += 1
         mark = "zz" + "abcdefghij"[self.lines // 10] + "abcdefghij"[self.lines % 10]
         self.type(f"{text}\r{mark}\r")
-        return self.until(f'unrecognized command: "{mark}"')
+        return self.until(f'unrecognized command: "{mark}"', PROMPT)  # from there on keys are read one by one
 
     def end(self):
         """The exit status."""

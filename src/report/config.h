@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* report/options.h: pprof's options by their names. One table serves command-line flags, the shell's variables, the
+/* report/config.h: pprof's options by their names. One table serves command-line flags, the shell's variables, the
  * parameters of a URL and the settings file. */
-#ifndef OSP_REPORT_OPTIONS_H
-#define OSP_REPORT_OPTIONS_H
+#ifndef OSP_REPORT_CONFIG_H
+#define OSP_REPORT_CONFIG_H
 
 #include "base/buf.h"
 #include "base/err.h"
