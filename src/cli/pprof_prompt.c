@@ -9,6 +9,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { LONGEST = 1 << 20 };
@@ -115,10 +116,29 @@ static bool open_editor(osp_prompt *p, osp_err *err)
     el_wset(p->edit, EL_ADDFN, L"pprof-cancel", L"drop the line", on_cancel);
     el_set(p->edit, EL_BIND, "^I", "pprof-complete", NULL);
     el_set(p->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
-    el_set(p->edit, EL_SETTY, "-d", "intr=", NULL); /* ^C is a key, ^Z still stops us */
     el_set(p->edit, EL_BIND, "^C", "pprof-cancel", NULL);
     el_source(p->edit, NULL);
     return true;
+}
+
+/* One line, with ^C as a key like others; ^Z still stops us. */
+static const char *ask_editor(osp_prompt *p, int *n)
+{
+    struct termios before, now;
+    bool known = tcgetattr(STDIN_FILENO, &before) == 0;
+    p->dropped = false;
+    if (known) {
+        now = before;
+        now.c_cc[VINTR] = _POSIX_VDISABLE;
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &now);
+    }
+    errno = 0;
+    const char *line = el_gets(p->edit, n);
+    int e = errno;
+    if (known)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+    errno = e;
+    return line;
 }
 
 static bool edited_line(osp_prompt *p, osp_str *out, osp_err *err)
@@ -126,9 +146,7 @@ static bool edited_line(osp_prompt *p, osp_str *out, osp_err *err)
     HistEvent event;
     int n;
     do {
-        p->dropped = false;
-        errno = 0;
-        const char *line = el_gets(p->edit, &n);
+        const char *line = ask_editor(p, &n);
         if (!line || n <= 0) {
             fputc('\n', stderr);
             return n < 0 && errno ? osp_fail_errno(err, errno, "reading the terminal") : false;
