@@ -301,6 +301,19 @@ static void say_notes(const osp_pprof_session *s, const osp_answer *a)
     say_unmatched(s, a->unmatched & ~frames);
 }
 
+static bool pour(void *none, osp_str text)
+{
+    (void)none;
+    return osp_cli_print(text);
+}
+
+/* Does the report go to stdout as it is? */
+static bool goes_straight_out(const osp_pprof_line *line)
+{
+    const osp_pprof_command *c = line->command;
+    return !line->pipe.n && !line->config.output.n && !c->viewer && !isatty(STDOUT_FILENO) && !c->report->ending;
+}
+
 bool osp_pprof_report(osp_pprof_session *s, const osp_pprof_line *line, osp_err *err)
 {
     osp_report_opts o;
@@ -308,6 +321,7 @@ bool osp_pprof_report(osp_pprof_session *s, const osp_pprof_line *line, osp_err 
     bool ok = osp_pprof_opts(s, &line->config, &o, err);
     if (ok) {
         o.argument = line->argument;
+        answer.pour = goes_straight_out(line) ? pour : NULL;
         osp_pprof_say(s, true, s->unit_notes);
         ok = osp_report_write(line->command->report, s->profile, &o, &answer, err);
         say_notes(s, &answer);

@@ -44,6 +44,25 @@ bool osp_answer_view(const osp_profile *p, const osp_report_opts *o, bool rows, 
     return true;
 }
 
+bool osp_answer_pour(osp_answer *out, osp_err *err)
+{
+    enum { MUCH = 1 << 18 };
+    if (out->text.n < MUCH || !out->pour || out->text.failed)
+        return true;
+    const bool taken = out->pour(out->pour_ctx, osp_buf_str(&out->text));
+    out->text.n = 0;
+    return taken || osp_fail(err, OSP_EIO, "%s", ""); /* who takes it says why */
+}
+
+void osp_put_u64(osp_buf *out, uint64_t v)
+{
+    char digits[20], *p = digits + sizeof digits;
+    do
+        *--p = (char)('0' + v % 10);
+    while (v /= 10);
+    osp_buf_add(out, (osp_str){p, (size_t)(digits + sizeof digits - p)});
+}
+
 bool osp_report_write(const osp_report *r, const osp_profile *p, const osp_report_opts *o, osp_answer *out,
                       osp_err *err)
 {

@@ -30,6 +30,12 @@ enum { OSP_SHOWN_MAX = 512 }; /* room for a value's text */
 bool osp_answer_view(const osp_profile *p, const osp_report_opts *o, bool rows, osp_view *view, osp_answer *out,
                      osp_err *err) OSP_CHECKED;
 
+/* Pour out what is written, if it is much and somebody takes it. False: he takes no more. */
+bool osp_answer_pour(osp_answer *out, osp_err *err) OSP_CHECKED;
+
+/* v in decimal. */
+void osp_put_u64(osp_buf *out, uint64_t v);
+
 /* File, build id, comments, type, time, duration; a line each. */
 void osp_profile_head_lines(const osp_profile *p, const osp_report_opts *o, const osp_shown *s, int64_t total,
                             osp_buf *out);

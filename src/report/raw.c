@@ -172,8 +172,10 @@ static void sample(printing *t, uint32_t row)
     for (uint32_t i = 0; i < p->values.n; i++)
         osp_buf_fmt(t->text, " %10" PRId64, p->samples.value[i][row]);
     osp_buf_add(t->text, S(": "));
-    for (uint32_t i = p->stacks.first[s]; i < p->stacks.first[s + 1]; i++)
-        osp_buf_fmt(t->text, "%" PRIu64 " ", location_id(p, p->stacks.loc[i].i));
+    for (uint32_t i = p->stacks.first[s]; i < p->stacks.first[s + 1]; i++) {
+        osp_put_u64(t->text, location_id(p, p->stacks.loc[i].i));
+        osp_buf_byte(t->text, ' ');
+    }
     osp_buf_byte(t->text, '\n');
     if (p->labelsets.first[set] < p->labelsets.first[set + 1]) {
         put_labels(t, set, false);
@@ -244,15 +246,17 @@ static bool write_raw(const osp_profile *p, const osp_report_opts *o, osp_answer
     bool ok = osp_label_room_make(&s.view, &t.room, err);
     if (ok) {
         header(&t);
-        for (uint32_t i = 0; i < t.p->samples.n; i++)
+        for (uint32_t i = 0; ok && i < t.p->samples.n; i++) {
             sample(&t, i);
+            ok = osp_answer_pour(out, err);
+        }
         osp_buf_add(t.text, S("Locations\n"));
         for (uint32_t i = 0; i < t.p->locations.n; i++)
             location(&t, i);
         osp_buf_add(t.text, S("Mappings\n"));
         for (uint32_t i = 1; i < t.p->mappings.n; i++)
             mapping(&t, i);
-        ok = !t.line.failed || osp_fail_memory(err, "writing the profile");
+        ok = ok && (!t.line.failed || osp_fail_memory(err, "writing the profile"));
     }
     osp_label_room_drop(&t.room);
     osp_buf_drop(&t.line);

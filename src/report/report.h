@@ -40,6 +40,10 @@ typedef struct {
     osp_buf text;       /* the report: text, or the bytes of a file */
     osp_buf notes;      /* lines for the reader beside it (stderr), each with its line end */
     uint32_t unmatched; /* filters that matched nothing: OSP_FOCUS | … */
+    /* Takes text while it is being written, so that gigabytes of it need no memory; false if it cannot. NULL: all of it
+     * stays in text. */
+    bool (*pour)(void *ctx, osp_str text);
+    void *pour_ctx;
 } osp_answer;
 osp_answer osp_answer_new(void);
 void osp_answer_drop(osp_answer *a);

@@ -113,11 +113,19 @@ static void sample(printing *t, uint32_t row)
     char text[OSP_SHOWN_MAX];
     osp_put_right(t->text, osp_str_from(osp_shown_text(&t->shown, value, text, sizeof text)), VALUE_WIDTH);
     osp_buf_add(t->text, osp_str_skip(frames_of(t, v->loc[v->first[s]].i), VALUE_WIDTH));
+    size_t size = 0;
     for (uint32_t i = v->first[s] + 1; i < v->first[s + 1]; i++)
-        osp_buf_add(t->text, frames_of(t, v->loc[i].i));
+        size += t->first[v->loc[i].i + 1] - t->first[v->loc[i].i];
+    char *at = osp_buf_room(t->text, size);
+    for (uint32_t i = v->first[s] + 1; at && i < v->first[s + 1]; i++) {
+        const osp_str frames = frames_of(t, v->loc[i].i);
+        memcpy(at, frames.p, frames.n);
+        at += frames.n;
+    }
+    t->text->n += at ? size : 0;
 }
 
-static bool as_text(printing *t, osp_err *err)
+static bool as_text(printing *t, osp_answer *out, osp_err *err)
 {
     const osp_view *v = t->v;
     osp_arena_init(&t->arena, SIZE_MAX / 2);
@@ -126,10 +134,12 @@ static bool as_text(printing *t, osp_err *err)
               osp_label_room_make(v, &t->room, err) && osp_label_units_make(v->of, &t->units, err);
     if (ok) {
         osp_profile_head_lines(v->of, t->o, &t->shown, v->total, t->text);
-        for (uint32_t i = 0; i < v->nrow; i++)
+        for (uint32_t i = 0; ok && i < v->nrow; i++) {
             sample(t, v->row[i]);
+            ok = osp_answer_pour(out, err);
+        }
         osp_buf_add(t->text, rule);
-        ok = !t->frames.failed || osp_fail_memory(err, "printing stacks");
+        ok = ok && (!t->frames.failed || osp_fail_memory(err, "printing stacks"));
     }
     osp_label_units_drop(&t->units);
     osp_arena_drop(&t->arena);
@@ -237,7 +247,7 @@ static bool write_traces(const osp_profile *p, const osp_report_opts *o, osp_ans
         .frames = osp_buf_of(SIZE_MAX / 2),
         .text = &out->text,
     };
-    bool ok = o->json ? as_json(&t, out, err) : as_text(&t, err);
+    bool ok = o->json ? as_json(&t, out, err) : as_text(&t, out, err);
     osp_view_drop(&view);
     return ok;
 }
