@@ -67,6 +67,15 @@ bool osp_fail_errno(osp_err *err, int e, const char *fmt, ...)
     return false;
 }
 
+const char *osp_errno_text(int e, char *text, size_t size)
+{
+    const char *said = strerrordesc_np(e);
+    snprintf(text, size, "%s", said ? said : "unknown error");
+    if (text[0] >= 'A' && text[0] <= 'Z' && !(text[1] >= 'A' && text[1] <= 'Z'))
+        text[0] |= 0x20;
+    return text;
+}
+
 bool osp_fail_memory(osp_err *err, const char *what)
 {
     return osp_fail(err, OSP_ELIMIT, "out of memory while %s", what);

@@ -11,6 +11,7 @@
 #define OSP_BASE_ERR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef enum {
     OSP_OK,
@@ -40,6 +41,9 @@ bool osp_fail_in(osp_err *err, const char *fmt, ...) OSP_PRINTF(2, 3);
 /* Set *err from errno e after a failed call: "fmt: No such file or directory". Permission errors get OSP_EPERM,
  * ENOENT and ESRCH OSP_EABSENT, ENOMEM and EMFILE OSP_ELIMIT, all else OSP_EIO. Always false. */
 bool osp_fail_errno(osp_err *err, int e, const char *fmt, ...) OSP_PRINTF(3, 4);
+
+/* What errno means, as Go says it: "no such file or directory". Returns text. */
+const char *osp_errno_text(int e, char *text, size_t size);
 
 /* "out of memory while WHAT". Always false. */
 bool osp_fail_memory(osp_err *err, const char *what);

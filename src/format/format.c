@@ -191,8 +191,8 @@ osp_profile *osp_format_open(const char *path, const osp_read_opts *opts, osp_fo
     osp_read_opts o = opts ? *opts : (osp_read_opts){0};
     osp_file file;
     o.name = osp_str_from(path);
-    if (!osp_file_open(path, osp_unpack_limit(SIZE_MAX), &file,
-                       err)) /* what is mapped could be larger, but not decoded */
+    /* What is mapped could be larger, but not decoded. */
+    if (!osp_file_open_input(path, osp_unpack_limit(SIZE_MAX), &file, err))
         return NULL;
     osp_profile *p = osp_format_read(&file, &o, found, err);
     if (!p)

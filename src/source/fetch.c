@@ -7,17 +7,14 @@
 #include "format/format.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     MOST_AT_ONCE = 128,
     THREAD_STACK = 1 << 20,
-    FIRST_LOOK = 1 << 16,  /* of a pipe: nothing but zeros so far is no profile */
     LONGEST_WHY = 1 << 16, /* a server's explanation */
     SLACK_S = 5,           /* beyond the time the user gives a server */
 };
@@ -29,54 +26,6 @@ static bool fail(osp_fetch *f, const osp_err *err)
 }
 
 /* ---- files ----------------------------------------------------------------------------------------------------- */
-
-static bool only_zeros(const osp_buf *b)
-{
-    return b->n >= FIRST_LOOK && b->p[0] == 0 && memcmp(b->p, b->p + 1, b->n - 1) == 0;
-}
-
-/* A pipe, to its end. */
-static bool read_stream(int fd, const char *name, osp_file *out, osp_err *err)
-{
-    osp_buf b = osp_buf_of(osp_memory_limit());
-    ssize_t n = 1;
-    while (n != 0 && b.n < FIRST_LOOK) {
-        char *at = osp_buf_room(&b, FIRST_LOOK);
-        n = at ? read(fd, at, FIRST_LOOK - b.n) : 0;
-        if (n < 0 && errno != EINTR) {
-            osp_buf_drop(&b);
-            return osp_fail_errno(err, errno, "read %s", name);
-        }
-        b.n += n > 0 ? (size_t)n : 0;
-    }
-    bool ok = !only_zeros(&b) || osp_fail(err, OSP_EFORMAT, "unrecognized profile format: it begins with 64 KiB of zeros");
-    if (ok && (n == 0 || osp_read_fd(fd, &b, name, err))) {
-        *out = (osp_file){{(const uint8_t *)b.p, b.n}, false};
-        return true;
-    }
-    osp_buf_drop(&b);
-    return false;
-}
-
-static bool read_source(const char *name, osp_file *out, osp_err *err)
-{
-    bool is_stdin = strcmp(name, "-") == 0;
-    OSP_AUTO_CLOSE int opened = is_stdin ? -1 : open(name, O_RDONLY | O_CLOEXEC);
-    int fd = is_stdin ? STDIN_FILENO : opened;
-    struct stat st;
-    char text[64];
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return osp_fail(err, OSP_EIO, "open %s: %s", name, osp_go_errno(errno, text, sizeof text));
-    if (S_ISDIR(st.st_mode))
-        return osp_fail(err, OSP_EUSAGE, "read %s: is a directory", name);
-    if (isatty(fd))
-        return osp_fail(err, OSP_EUSAGE, "%s is a terminal: pipe a profile into it, or name a file", name);
-    if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-        return osp_fail(err, OSP_EUSAGE, "%s is a device, not a profile", name);
-    if (S_ISREG(st.st_mode) && st.st_size > 0 && lseek(fd, 0, SEEK_CUR) == 0)
-        return osp_file_open_fd(fd, name, osp_memory_limit(), out, err);
-    return read_stream(fd, name, out, err);
-}
 
 static bool decode(osp_fetch *f, osp_file *bytes, osp_err *err)
 {
@@ -119,7 +68,8 @@ static bool fetch_file(osp_fetch *f)
 {
     osp_err err;
     osp_file bytes;
-    return (read_source(f->name, &bytes, &err) && decode(f, &bytes, &err)) || fail(f, &err);
+    return (osp_file_open_input(f->name, osp_memory_limit(), &bytes, &err) && decode(f, &bytes, &err)) ||
+           fail(f, &err);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------------- */
@@ -185,7 +135,7 @@ static void look_at(const osp_source_opts *o, osp_fetch *f)
         return;
     int why = errno;
     if (!osp_source_url(f->name, o->seconds, o->timeout, &f->url, &f->wait_s)) {
-        osp_buf_fmt(&f->why, "stat %s: %s", f->name, osp_go_errno(why, text, sizeof text));
+        osp_buf_fmt(&f->why, "stat %s: %s", f->name, osp_errno_text(why, text, sizeof text));
         return;
     }
     osp_tell(o, "Fetching profile over HTTP from %.*s", STRF(osp_buf_str(&f->url)));

@@ -12,15 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *osp_go_errno(int e, char *text, size_t size)
-{
-    const char *said = strerrordesc_np(e);
-    snprintf(text, size, "%s", said ? said : "unknown error");
-    if (text[0] >= 'A' && text[0] <= 'Z' && !(text[1] >= 'A' && text[1] <= 'Z'))
-        text[0] |= 0x20;
-    return text;
-}
-
 /* ---- objects --------------------------------------------------------------------------------------------------- */
 
 osp_object *osp_open_object(osp_objects *objects, const char *path, osp_err *err)
@@ -30,7 +21,7 @@ osp_object *osp_open_object(osp_objects *objects, const char *path, osp_err *err
     osp_err why;
     OSP_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) != 0) {
-        osp_fail(err, OSP_EABSENT, "open %s: %s", path, osp_go_errno(errno, text, sizeof text));
+        osp_fail(err, OSP_EABSENT, "open %s: %s", path, osp_errno_text(errno, text, sizeof text));
         return NULL;
     }
     if (!S_ISREG(st.st_mode)) {
@@ -81,7 +72,8 @@ static bool fits(search *s, const osp_str *part, size_t n)
     osp_str id = osp_gnu_build_id(o);
     if (s->build_id.n == 0 || osp_str_eq(id, s->build_id))
         return true;
-    osp_tell(s->opts, "Ignoring local file %s: build-id mismatch (%.*s != %.*s)", s->found, STRF(s->build_id), STRF(id));
+    osp_tell(s->opts, "Ignoring local file %s: build-id mismatch (%.*s != %.*s)", s->found, STRF(s->build_id),
+             STRF(id));
     return false;
 }
 
@@ -130,13 +122,19 @@ static bool by_name(search *s, osp_str root)
 
 /* ---- all mappings ---------------------------------------------------------------------------------------------- */
 
+/* The directories that there are, with ':' between them. */
 static void search_path(osp_buf *out)
 {
-    const char *path = getenv("PPROF_BINARY_PATH"), *home = getenv("HOME");
-    if (path && *path)
-        osp_buf_add(out, osp_str_from(path));
-    else
-        osp_buf_fmt(out, "%s%spprof/binaries", home ? home : "", home && *home ? "/" : "");
+    const char *said = getenv("PPROF_BINARY_PATH"), *home = getenv("HOME");
+    char usual[PATH_MAX], dir[PATH_MAX];
+    struct stat st;
+    snprintf(usual, sizeof usual, "%s%spprof/binaries", home ? home : "", home && *home ? "/" : "");
+    osp_str path = osp_str_from(said && *said ? said : usual);
+    while (path.n) {
+        osp_str one = osp_str_cut(&path, ':');
+        if (stat(osp_str_z(one, dir, sizeof dir), &st) == 0 && S_ISDIR(st.st_mode))
+            osp_buf_fmt(out, "%s%s", out->n ? ":" : "", dir);
+    }
 }
 
 static osp_str directory_of(osp_str file)
@@ -173,7 +171,8 @@ osp_profile *osp_locate_binaries(const osp_source_opts *o, osp_objects *objects,
     bool ok = row && s;
     for (uint32_t i = 1; ok && i < p->mappings.n; i++) {
         const osp_mapping *m = &p->mappings.row[i];
-        row[i] = (osp_mapping_text){m->start, m->limit, m->offset, osp_text(p, m->file), osp_text(p, m->build_id), m->has};
+        row[i] =
+            (osp_mapping_text){m->start, m->limit, m->offset, osp_text(p, m->file), osp_text(p, m->build_id), m->has};
         *s = (search){.opts = o, .objects = objects};
         locate(s, osp_buf_str(&path), &row[i]);
         row[i].file = osp_arena_str(&a, row[i].file);

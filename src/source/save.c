@@ -47,7 +47,7 @@ static bool choose_directory(const osp_source_opts *o, char *out, size_t size, o
         int why = make_directories(out);
         if (why == 0)
             return true;
-        osp_tell(o, "Could not use temp dir %s: mkdir %s: %s", out, out, osp_go_errno(why, text, sizeof text));
+        osp_tell(o, "Could not use temp dir %s: mkdir %s: %s", out, out, osp_errno_text(why, text, sizeof text));
     }
     return osp_fail(err, OSP_EIO, "failed to identify temp dir");
 }
@@ -110,11 +110,14 @@ bool osp_save_profile(const osp_source_opts *o, const osp_profile *p, const osp_
     osp_err why = {0};
     int e = 0, fd = create(dir, osp_buf_str(&name), path, sizeof path, &e);
     if (fd < 0)
-        osp_fail(&why, OSP_EIO, "open %s: %s", path, osp_go_errno(e, text, sizeof text));
-    if (fd >= 0 && write_copy(p, q, fd, path, &why))
+        osp_fail(&why, OSP_EIO, "open %s: %s", path, osp_errno_text(e, text, sizeof text));
+    if (fd >= 0 && write_copy(p, q, fd, path, &why)) {
         osp_tell(o, "Saved profile in %s", path);
-    else
+    } else {
         osp_tell(o, "Could not save profile: %s", why.msg);
+        if (fd >= 0)
+            unlink(path);
+    }
     osp_close_fd(&fd);
     osp_buf_drop(&name);
     return true;

@@ -9,9 +9,6 @@
 /* Say a line to the user, if somebody listens. */
 void osp_tell(const osp_source_opts *o, const char *fmt, ...) OSP_PRINTF(2, 3);
 
-/* What errno means, in Go's words: "no such file or directory". */
-const char *osp_go_errno(int e, char *text, size_t size);
-
 /* ---- url.c ------------------------------------------------------------------------------------------------------ */
 
 /* Is it the URL of a profile? Then *out gets the one to fetch: a host alone means its CPU profile, and seconds stand in
