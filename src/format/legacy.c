@@ -342,15 +342,6 @@ static void set_frame_lists(osp_bare *b)
 
 /* ---- building ------------------------------------------------------------------------------------------------- */
 
-static bool is_zero(const osp_bare *b, const osp_bare_sample *s)
-{
-    for (unsigned t = 0; t < b->ntype; t++)
-        if (s->value[t])
-            return false;
-    return true;
-}
-
-/* A sample of nothing is left out, with its places: so does the peer before its first report. */
 static void build_samples(osp_bare *b, osp_builder *to, const osp_location_id *at)
 {
     size_t most = 0;
@@ -360,8 +351,6 @@ static void build_samples(osp_bare *b, osp_builder *to, const osp_location_id *a
     osp_string_id bytes = osp_builder_string(to, b->sized ? S("bytes") : S(""));
     for (size_t i = 0; stack && i < b->nsample; i++) {
         const osp_bare_sample *s = &b->sample[i];
-        if (is_zero(b, s))
-            continue;
         for (size_t k = 0; k < s->n; k++)
             stack[k] = at[osp_bare_place(b, b->frame[s->first + k])];
         osp_label size = {.key = bytes, .num = s->bytes};
@@ -369,13 +358,6 @@ static void build_samples(osp_bare *b, osp_builder *to, const osp_location_id *a
                            0);
     }
     b->failed |= !stack;
-}
-
-static void mark_used(const osp_bare *b, bool *used)
-{
-    for (size_t i = 0; i < b->nsample; i++)
-        for (size_t k = 0; !is_zero(b, &b->sample[i]) && k < b->sample[i].n; k++)
-            used[osp_bare_place(b, b->frame[b->sample[i].first + k])] = true;
 }
 
 static osp_location_id build_place(osp_bare *b, osp_builder *to, size_t i, const osp_mapping_id *mapping,
@@ -396,8 +378,7 @@ static void build(osp_bare *b, osp_builder *to, const osp_place_name *name)
 {
     osp_mapping_id *mapping = osp_new(&b->texts, osp_mapping_id, b->nmapping);
     osp_location_id *at = osp_new(&b->texts, osp_location_id, b->place.n);
-    bool *used = osp_new(&b->texts, bool, b->place.n);
-    if (!mapping || !at || !used) {
+    if (!mapping || !at) {
         b->failed = true;
         return;
     }
@@ -405,10 +386,8 @@ static void build(osp_bare *b, osp_builder *to, const osp_place_name *name)
         const osp_bare_mapping *m = &b->mapping[i];
         mapping[i] = osp_builder_mapping(to, m->start, m->limit, m->offset, m->file, m->build_id, 0);
     }
-    mark_used(b, used);
     for (size_t i = 0; i < b->place.n; i++)
-        if (used[i])
-            at[i] = build_place(b, to, i, mapping, name);
+        at[i] = build_place(b, to, i, mapping, name);
     build_samples(b, to, at);
 }
 
@@ -417,6 +396,7 @@ osp_profile *osp_bare_finish(osp_bare *b, const osp_place_name *name, osp_err *e
     osp_builder *to = map_places(b, name, err) ? osp_builder_new(b->in->limit, err) : NULL;
     if (!to)
         return NULL;
+    osp_builder_keep_apart(to);
     for (unsigned t = 0; t < b->ntype; t++)
         osp_builder_value(to, b->type[t].type, b->type[t].unit);
     set_frame_lists(b);

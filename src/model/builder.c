@@ -10,14 +10,15 @@ typedef struct {
     osp_stack_id stack;
     osp_labelset_id labels;
     int64_t time_ns;
+    uint64_t serial; /* of rows that are to stay apart from equal ones; else 0 */
 } sample_key;
 
 typedef struct {
     uint64_t addr;
     osp_mapping_id mapping;
     uint32_t nlines, folded;
-    uint32_t no_padding;
-} location_key; /* its lines follow */
+    uint32_t serial; /* as in sample_key; the struct has no padding */
+} location_key;      /* its lines follow */
 
 struct osp_builder {
     osp_profile *p;
@@ -27,8 +28,12 @@ struct osp_builder {
     osp_string_id *comment;
     char *scratch; /* a location's key while it is put together */
     size_t ntype, type_cap, value_cap, ncomment, comment_cap, scratch_cap;
+    bool apart;      /* equal mappings, locations and samples */
+    uint64_t serial; /* of the last of these */
     bool failed;
 };
+
+static uint64_t next_serial(osp_builder *b) { return b->apart ? ++b->serial : 0; }
 
 static uint32_t put(osp_builder *b, osp_intern *t, const void *bytes, size_t n)
 {
@@ -87,6 +92,8 @@ void osp_builder_drop(osp_builder *b)
     free(b);
 }
 
+void osp_builder_keep_apart(osp_builder *b) { b->apart = true; }
+
 osp_string_id osp_builder_string(osp_builder *b, osp_str s) { return (osp_string_id){put(b, &b->strings, s.p, s.n)}; }
 
 osp_function_id osp_builder_function(osp_builder *b, osp_str name, osp_str linker_name, osp_str file,
@@ -104,15 +111,19 @@ osp_function_id osp_builder_function(osp_builder *b, osp_str name, osp_str linke
 osp_mapping_id osp_builder_mapping(osp_builder *b, uint64_t start, uint64_t limit, uint64_t offset, osp_str file,
                                    osp_str build_id, uint32_t has)
 {
-    osp_mapping row;
-    memset(&row, 0, sizeof row);
-    row.start = start;
-    row.limit = limit;
-    row.offset = offset;
-    row.file = osp_builder_string(b, file);
-    row.build_id = osp_builder_string(b, build_id);
-    row.has = has;
-    return (osp_mapping_id){put(b, &b->mappings, &row, sizeof row)};
+    struct {
+        osp_mapping row;
+        uint64_t serial;
+    } key;
+    memset(&key, 0, sizeof key);
+    key.row.start = start;
+    key.row.limit = limit;
+    key.row.offset = offset;
+    key.row.file = osp_builder_string(b, file);
+    key.row.build_id = osp_builder_string(b, build_id);
+    key.row.has = has;
+    key.serial = next_serial(b);
+    return (osp_mapping_id){put(b, &b->mappings, &key, sizeof key)};
 }
 
 static osp_location_id put_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
@@ -126,7 +137,7 @@ static osp_location_id put_location(osp_builder *b, osp_mapping_id mapping, uint
         return (osp_location_id){0};
     }
     b->scratch = scratch;
-    location_key key = {addr, mapping, (uint32_t)nlines, folded, 0};
+    location_key key = {addr, mapping, (uint32_t)nlines, folded, (uint32_t)next_serial(b)};
     memcpy(b->scratch, &key, sizeof key);
     if (nlines)
         memcpy(b->scratch + sizeof key, lines, nlines * sizeof *lines);
@@ -190,7 +201,7 @@ void osp_builder_value(osp_builder *b, osp_str type, osp_str unit)
 void osp_builder_sample(osp_builder *b, osp_stack_id stack, osp_labelset_id labels, const int64_t *values,
                         int64_t time_ns)
 {
-    sample_key key = {stack, labels, time_ns};
+    sample_key key = {stack, labels, time_ns, next_serial(b)};
     uint32_t before = b->samples.n, row = put(b, &b->samples, &key, sizeof key);
     if (b->failed)
         return;

@@ -183,6 +183,10 @@ typedef struct osp_builder osp_builder;
 osp_builder *osp_builder_new(size_t limit, osp_err *err);
 void osp_builder_drop(osp_builder *b);
 
+/* From now on equal mappings, locations and samples stay apart, each with an id of its own: for forms in which the peer leaves
+ * them so. */
+void osp_builder_keep_apart(osp_builder *b);
+
 osp_string_id osp_builder_string(osp_builder *b, osp_str s);
 osp_function_id osp_builder_function(osp_builder *b, osp_str name, osp_str linker_name, osp_str file,
                                      int64_t start_line);

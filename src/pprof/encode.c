@@ -14,7 +14,8 @@ typedef struct {
 
 static osp_str encoded_at(const encoded *e, uint32_t i)
 {
-    return (osp_str){e->bytes.p + e->first[i], e->first[i + 1] - e->first[i]};
+    size_t n = e->first[i + 1] - e->first[i];
+    return n ? (osp_str){e->bytes.p + e->first[i], n} : S("");
 }
 
 static uint64_t location_id(const osp_profile *p, uint32_t i)

@@ -52,7 +52,7 @@ class Tests:
 def same_as_peer(t, osprey, dump, what):
     if not shutil.which("go"):
         return t.skip(f"{what}: as go tool pprof reads it", "no Go here")
-    for flags in (["-top", "-addresses"], ["-traces"]):
+    for flags in (["-raw"], ["-top", "-addresses"], ["-traces"]):
         theirs, ours = (run(*tool, *flags, "-symbolize=none", dump) for tool in (["go", "tool", "pprof"], [osprey, "pprof"]))
         t.say(theirs.stdout == ours.stdout and theirs.stdout != "", f"{what}: {' '.join(flags)} as go tool pprof's",
               ours.stderr + theirs.stdout[:600] + "\n--\n" + ours.stdout[:600])

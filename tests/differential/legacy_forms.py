@@ -5,7 +5,7 @@
     legacy_forms.py PROBE SOURCES [SEED|random [DAMAGES]]
 
 The peer's parser is the package that go tool pprof itself is built of, copied out of GOROOT for the time of the test. Each
-input is damaged in DAMAGES ways; of every file both must say the same: refused, or a profile whose normal form is equal.
+input is damaged in DAMAGES ways; of every file both must say the same: refused, or a profile that is printed alike.
 TAP on stdout.
 """
 import glob

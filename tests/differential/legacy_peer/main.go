@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The peer's own parser, asked about many files in one process: for every path on stdin, one line with the normal form of
-// the profile (as -raw prints it, quoted), or with the reason why it is refused. legacy_forms.py puts the peer's package
+// The peer's own parser, asked about many files in one process: for every path on stdin, one line with the profile as
+// -raw prints it, quoted, or with the reason why it is refused. legacy_forms.py puts the peer's package
 // beside this file.
 package main
 
@@ -34,9 +34,6 @@ func ask(path string) (raw string, err error) {
 				delete(s.NumLabel, k)
 			}
 		}
-	}
-	if p, err = profile.Merge([]*profile.Profile{p}); err != nil {
-		return "", err
 	}
 	return p.String() + p.DropFrames + "\n" + p.KeepFrames, nil
 }
