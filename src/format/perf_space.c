@@ -682,13 +682,21 @@ osp_location_id osp_perf_location(osp_perf_space *s, uint32_t pid, uint64_t addr
     if (!m)
         return osp_builder_location(s->names->b, (osp_mapping_id){0}, addr, NULL, 0);
     segment *g = made_segment(s, m);
+    bool fresh;
     /* A map cut short by a later one keeps its part of the file in step. */
     uint64_t there = addr - m->start + (m->offset - g->offset) + g->start;
+    /* Names cost much more than a look here: processes and their changing mappings share them. */
+    uint64_t key[2] = {m->segment, there};
+    osp_location_id *at = osp_names_at(s->names, (osp_str){(char *)key, sizeof key}, &fresh);
+    if (!fresh)
+        return *at;
+    if (!key_in_arena(s, &s->names->known, s->names->known.n - 1, (osp_str){(char *)key, sizeof key}).p)
+        s->names->failed = true;
     osp_object *o = s->dso[m->dso].object;
     size_t n = o ? osp_object_frames(o, there - g->bias, s->frame, MOST_FRAMES) : 0;
     if (n && s->frame[n - 1].name.n == 0)
         n = 0;
-    return with_frames(s, g->id, there, n);
+    return *at = with_frames(s, g->id, there, n);
 }
 
 bool osp_perf_main_binary(osp_perf_space *s, uint32_t pid)
