@@ -12,8 +12,11 @@
 
 typedef struct {
     osp_str source_path, trim_path; /* as pprof has them: colon lists */
-    osp_str go_release;             /* of the program, "go1.26.8", to choose among several Gos; "" = not known */
-    int pid;                        /* > 0: look under that process's root and working directory too */
+    /* The program's Go, "go1.26.8", to choose among several; "" = not known. Asked when the first file is not where its
+     * name says; NULL = not known. */
+    osp_str (*go_release)(void *ctx);
+    void *ctx;
+    int pid; /* > 0: look under that process's root and working directory too */
 } osp_code_opts;
 
 /* Source files by the names that a profile has for them. Each file is looked for once and stays open. A file is found

@@ -24,7 +24,9 @@ typedef struct {
 typedef struct {
     osp_arena *arena;
     bool known;
-    osp_str go_release; /* of the program; "" = not known */
+    osp_str go_release;                /* of the program; "" = not known */
+    osp_str (*ask_release)(void *ctx); /* it; NULL = nobody knows */
+    void *ctx;
     int pid;
     osp_dirs base;            /* source_path, else the working directory */
     osp_dirs around;          /* those and all above them */

@@ -57,7 +57,7 @@ osp_code_files *osp_code_files_new(const osp_code_opts *o, osp_err *err)
             return NULL;
         }
     }
-    s->places = (osp_places){.arena = &s->arena, .go_release = o->go_release, .pid = o->pid};
+    s->places = (osp_places){.arena = &s->arena, .ask_release = o->go_release, .ctx = o->ctx, .pid = o->pid};
     for (osp_str rest = s->search; rest.n && s->places.base.n < OSP_MOST_PLACES;)
         s->places.base.dir[s->places.base.n++] = osp_str_cut(&rest, ':');
     return s;

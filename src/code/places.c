@@ -235,6 +235,7 @@ static void find_places(osp_places *p)
 {
     osp_str home = osp_arena_str(p->arena, osp_str_from(getenv("HOME")));
     p->known = true;
+    p->go_release = p->ask_release ? p->ask_release(p->ctx) : S("");
     for (size_t i = 0; i < p->base.n; i++) {
         osp_str dir = osp_path_clean(p->arena, p->base.dir[i]);
         for (;;) {

@@ -74,6 +74,19 @@ osp_object *osp_binaries_object(osp_binaries *b, osp_mapping_id m, osp_buf *note
     return row->object;
 }
 
+osp_str osp_binaries_go_release(void *binaries)
+{
+    osp_binaries *b = binaries;
+    osp_buf ignored = osp_buf_of(0); /* a file that is not here says nothing */
+    for (uint32_t i = 1; i < b->profile->mappings.n; i++) {
+        osp_object *o = osp_binaries_object(b, (osp_mapping_id){i}, &ignored);
+        osp_go_info go;
+        if (o && osp_object_go(o, &go) && go.version.n)
+            return go.version;
+    }
+    return S("");
+}
+
 osp_mapping_id osp_binaries_mapping_at(const osp_binaries *b, uint64_t addr)
 {
     for (uint32_t i = 1; i < b->profile->mappings.n; i++) {

@@ -26,6 +26,10 @@ void osp_binaries_drop(osp_binaries *b);
  * known then. */
 osp_object *osp_binaries_object(osp_binaries *b, osp_mapping_id m, osp_buf *notes);
 
+/* The Go that built the first of the files with Go in them, "go1.26.8 X:simd"; "" if there is none. For
+ * osp_code_opts.go_release, whose ctx is the osp_binaries. */
+osp_str osp_binaries_go_release(void *binaries);
+
 /* The first mapping that holds a run address; 0 = none. */
 osp_mapping_id osp_binaries_mapping_at(const osp_binaries *b, uint64_t addr);
 

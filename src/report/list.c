@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* list: the source text of the functions that a pattern matches, with what each line took. */
 #include "code/code.h"
+#include "report/binaries.h"
 #include "report/head.h"
 
 #include <stdlib.h>
@@ -130,7 +131,8 @@ static bool write_list(const osp_profile *p, const osp_report_opts *o, osp_answe
     osp_graph graph = {0};
     osp_regex *re = osp_argument_regex(o, err);
     osp_code_files *sources = NULL;
-    bool ok = re && osp_view_make(p, &o->query, &view, err);
+    osp_binaries binaries = {0};
+    bool ok = re && osp_binaries_init(&binaries, p, o, err) && osp_view_make(p, &o->query, &view, err);
     if (ok) {
         out->unmatched = view.unmatched;
         osp_graph_opts graph_opts = osp_graph_opts_of(o);
@@ -138,7 +140,11 @@ static bool write_list(const osp_profile *p, const osp_report_opts *o, osp_answe
         ok = osp_graph_make(&view, &graph_opts, &graph, err);
     }
     if (ok) {
-        sources = osp_code_files_new(&(osp_code_opts){.source_path = o->source_path, .trim_path = o->trim_path}, err);
+        sources = osp_code_files_new(&(osp_code_opts){.source_path = o->source_path,
+                                                      .trim_path = o->trim_path,
+                                                      .go_release = osp_binaries_go_release,
+                                                      .ctx = &binaries},
+                                     err);
         const osp_shown shown = osp_shown_of(p, o);
         listing l = {&shown, view.total, sources, &out->text};
         ok = sources && list_matching(&l, &graph, re, o->argument, err);
@@ -146,6 +152,7 @@ static bool write_list(const osp_profile *p, const osp_report_opts *o, osp_answe
     if (sources)
         osp_buf_add(&out->notes, osp_code_files_notes(sources));
     osp_code_files_drop(sources);
+    osp_binaries_drop(&binaries);
     osp_graph_drop(&graph);
     osp_view_drop(&view);
     osp_regex_drop(re);

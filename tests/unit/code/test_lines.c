@@ -62,11 +62,17 @@ static int clear(void **state)
     return chdir("/") || nftw(root, take_away, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+static osp_str release_of(void *release) { return osp_str_from(release); }
+
 static osp_code_files *searcher(const char *source_path, const char *trim_path, const char *release, int pid)
 {
     osp_err err = {0};
-    osp_code_files *s = osp_code_files_new(
-        &(osp_code_opts){osp_str_from(source_path), osp_str_from(trim_path), osp_str_from(release), pid}, &err);
+    osp_code_files *s = osp_code_files_new(&(osp_code_opts){.source_path = osp_str_from(source_path),
+                                                            .trim_path = osp_str_from(trim_path),
+                                                            .go_release = release_of,
+                                                            .ctx = (void *)(uintptr_t)release,
+                                                            .pid = pid},
+                                           &err);
     assert_non_null(s);
     return s;
 }
