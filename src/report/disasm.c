@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 /* What a hostile file may make us do. */
-enum { MOST_SYMBOLS = 1 << 16 };
+enum { MOST_SYMBOLS = 1 << 16, MOST_TOLD = 5 };
 static const uint64_t MOST_BYTES = (uint64_t)1 << 27;
 
 typedef struct {
@@ -34,6 +34,7 @@ typedef struct {
     const osp_profile *profile;
     const osp_report_opts *opts;
     const osp_shown *shown;
+    const osp_view *view;
     const osp_graph *graph;
     int64_t total;
     const osp_regex *re;
@@ -306,8 +307,64 @@ static bool print_routine(disassembly *d, const routine *r, osp_err *err)
     return true;
 }
 
-static bool nothing_matches(const disassembly *d, osp_err *err)
+/* The functions that `fn` is inlined into, some of them. */
+static void tell_callers(disassembly *d, uint32_t fn)
 {
+    const osp_profile *p = d->profile;
+    osp_buf *notes = &d->out->notes;
+    osp_str told[MOST_TOLD];
+    size_t n = 0;
+    for (uint32_t i = 0; i < p->locations.n; i++) {
+        const uint32_t from = p->locations.first[i], to = p->locations.first[i + 1];
+        uint32_t at = from;
+        while (at < to && p->locations.line[at].fn.i != fn)
+            at++;
+        if (at == to)
+            continue;
+        osp_str name = osp_str_head(d->view->name[p->locations.line[to - 1].fn.i], 200);
+        size_t known = 0;
+        while (known < n && !osp_str_eq(told[known], name))
+            known++;
+        if (known < n)
+            continue;
+        if (n == MOST_TOLD) {
+            osp_buf_add(notes, S(", ..."));
+            return;
+        }
+        osp_buf_fmt(notes, "%s%.*s", n ? ", " : "", STRF(name));
+        told[n++] = name;
+    }
+}
+
+/* A function whose every call was inlined has no symbol: where to look for its instructions. */
+static void tell_inlined(disassembly *d)
+{
+    const osp_profile *p = d->profile;
+    bool *has_code = osp_new(&d->arena, bool, (size_t)p->functions.n + 1);
+    for (uint32_t i = 0; has_code && i < p->locations.n; i++)
+        if (p->locations.first[i + 1] > p->locations.first[i])
+            has_code[p->locations.line[p->locations.first[i + 1] - 1].fn.i] = true;
+    size_t told = 0;
+    bool *inlined = osp_new(&d->arena, bool, (size_t)p->functions.n + 1);
+    for (uint32_t i = 0; inlined && i < p->locations.n; i++)
+        for (uint32_t k = p->locations.first[i]; k + 1 < p->locations.first[i + 1]; k++)
+            inlined[p->locations.line[k].fn.i] = true;
+    for (uint32_t i = 1; has_code && inlined && i < p->functions.n && told < MOST_TOLD; i++) {
+        const osp_str name = d->view->name[i];
+        if (!inlined[i] || has_code[i] || !osp_regex_match(d->re, name.p ? name.p : "", name.n))
+            continue;
+        osp_buf_fmt(&d->out->notes, "%.*s has no code of its own, it is inlined into ",
+                    STRF(osp_str_head(name, 200)));
+        tell_callers(d, i);
+        osp_buf_byte(&d->out->notes, '\n');
+        told++;
+    }
+}
+
+static bool nothing_matches(disassembly *d, osp_err *err)
+{
+    if (!d->found)
+        tell_inlined(d);
     if (!d->by_address)
         return osp_fail(err, OSP_EABSENT, "no matches found for regexp %.*s", STRF(d->pattern));
     if (!d->found)
@@ -359,7 +416,7 @@ static bool write_disasm(const osp_profile *p, const osp_report_opts *o, osp_ans
     osp_report_opts own = *o;
     osp_view view = {0};
     osp_graph graph = {0};
-    disassembly d = {.profile = p, .opts = &own, .graph = &graph, .pattern = o->argument, .out = out};
+    disassembly d = {.profile = p, .opts = &own, .view = &view, .graph = &graph, .pattern = o->argument, .out = out};
     osp_regex *re = osp_argument_regex(o, err);
     /* One place for each address, or what it took would be counted once for each call that was inlined there. */
     own.query.no_inlines = true;

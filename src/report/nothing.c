@@ -211,11 +211,25 @@ static void explain_emptiness(const osp_profile *p, uint32_t type, osp_buf *note
     osp_buf_fmt(notes, "the profile is empty: %s\n", cure(name));
 }
 
+/* Does the pattern match a function of the profile, though not for this report? Then it is not misspelt. */
+static bool is_known(const osp_profile *p, const osp_report_opts *o)
+{
+    osp_err ignored; /* it was compiled before */
+    osp_regex *re = osp_argument_regex(o, &ignored);
+    bool known = false;
+    for (uint32_t i = 1; re && !known && i < p->functions.n; i++) {
+        osp_str name = osp_text(p, p->functions.row[i].name);
+        known = osp_regex_match(re, name.p ? name.p : "", name.n);
+    }
+    osp_regex_drop(re);
+    return known;
+}
+
 void osp_explain_nothing(const osp_report *r, const osp_profile *p, const osp_report_opts *o, bool ok,
                          const osp_err *err, osp_answer *out)
 {
     if (!ok) {
-        if (r->takes_argument && osp_str_starts(osp_str_from(err->msg), S("no matches found")))
+        if (r->takes_argument && osp_str_starts(osp_str_from(err->msg), S("no matches found")) && !is_known(p, o))
             nearest_functions(p, "", o->argument, &out->notes);
         return;
     }

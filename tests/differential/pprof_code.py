@@ -236,6 +236,16 @@ def pages(tap, osprey, peer, profile, tmp):
     tap.case(" ".join(question[:1]), why)
 
 
+def inlined_only(tap, osprey, peer, profile):
+    """A function without a symbol: the peer's answer, and where its instructions are."""
+    question = ["-disasm=main\\.step$", profile]
+    why = differences(run(peer, *question), run(osprey, *question))
+    said = subprocess.run([*osprey, *question], capture_output=True, text=True).stderr.splitlines()
+    note = "main.step has no code of its own, it is inlined into main.hot"
+    why += [] if note in said else [f"not said: {note}", *said]
+    tap.case(f"{question[0]} is inlined everywhere", why)
+
+
 def programs(tap, osprey, peer):
     with tempfile.TemporaryDirectory() as tmp:
         program, profile = os.path.join(tmp, "prog"), os.path.join(tmp, "cpu.pb.gz")
@@ -244,6 +254,7 @@ def programs(tap, osprey, peer):
         subprocess.run([program, profile], stdout=subprocess.DEVNULL, check=True)
         disassemblies(tap, osprey, peer, "Go", profile, [r"main\.", "runtime|maps", "nothing like this"])
         pages(tap, osprey, peer, profile, tmp)
+        inlined_only(tap, osprey, peer, profile)
         other = os.path.join(tmp, "arm64")
         subprocess.run(["go", "build", "-o", other, "."], cwd=os.path.join(PROGRAMS, "go"),
                        env=dict(env, GOARCH="arm64"), check=True)
