@@ -82,8 +82,8 @@ static osp_value_type renumber_type(renumbering *r, osp_value_type t)
 static uint32_t renumber_labels(renumbering *r, uint32_t set, osp_keyed_label *sorted, osp_label *out)
 {
     const osp_profile *p = r->of;
-    const uint32_t from = p->labelsets.first[set];
-    const uint32_t n = osp_labels_by_key(p, p->labelsets.label + from, p->labelsets.first[set + 1] - from, sorted);
+    const uint32_t from = p->labelsets.first[set], to = p->labelsets.first[set + 1];
+    const uint32_t n = from < to ? osp_labels_by_key(p, p->labelsets.label + from, to - from, sorted) : 0;
     for (uint32_t i = 0; i < n; i++) {
         const osp_label *l = sorted[i].label;
         out[i].key = renumber(r, l->key);
