@@ -75,7 +75,8 @@ static osp_stack_id read_stack(osp_names *n, osp_str stack)
         osp_str group = stack;
         size_t inlined = 0;
         group.n = osp_str_cut(&stack, ';').n;
-        for (osp_str rest = stack, next; inlined < 60 && rest.n && annotation(next = osp_str_cut(&rest, ';')) == 'i'; inlined++) {
+        for (osp_str rest = stack, next; inlined < 60 && rest.n && annotation(next = osp_str_cut(&rest, ';')) == 'i';
+             inlined++) {
             group.n = (size_t)(next.p + next.n - group.p);
             stack = rest;
         }
@@ -180,7 +181,8 @@ static void add_stack(const osp_profile *p, osp_stack_id id, bool annotate, osp_
     for (uint32_t i = p->stacks.first[id.i + 1]; i-- > p->stacks.first[id.i];) {
         osp_location_id at = p->stacks.loc[i];
         uint32_t first = p->locations.first[at.i], end = p->locations.first[at.i + 1];
-        bool kernel = annotate && osp_str_eq(osp_text(p, p->mappings.row[p->locations.mapping[at.i].i].file), OSP_KERNEL_FILE);
+        bool kernel =
+            annotate && osp_str_eq(osp_text(p, p->mappings.row[p->locations.mapping[at.i].i].file), OSP_KERNEL_FILE);
         if (first == end) {
             if (out->n > start)
                 osp_buf_byte(out, ';');
@@ -211,7 +213,7 @@ static bool write_stacks(const osp_profile *p, uint32_t value, bool annotate, os
     }
     for (uint32_t i = 0; ok && i < p->samples.n; i++)
         osp_add(&line[p->samples.stack[i].i].value, p->samples.value[value][i]);
-    for (uint32_t s = 0; ok && s < p->stacks.n; s++)
+    for (uint32_t s = 0; ok && text.n && s < p->stacks.n; s++) /* else all are empty */
         line[s].text = (osp_str){text.p + start[s], (s + 1 < p->stacks.n ? start[s + 1] : text.n) - start[s]};
     ok = ok && !text.failed;
     if (ok)

@@ -302,7 +302,7 @@ bool osp_bare_map(osp_bare *b, osp_go_lines *s, osp_err *err)
 {
     reading r = {.b = b, .proc = osp_pattern_new(proc_line), .brief = osp_pattern_new(brief_line)};
     uint64_t size = s->rest.n;
-    r.names.steps = size * 256 + (1 << 20);
+    r.names.steps = size * 2 + (1 << 20);
     r.names.growth = size * 8 + (1 << 20);
     r.names.line = osp_buf_of(size * 16 + (2 << 20));
     bool ok = (r.proc && r.brief) || osp_fail_memory(err, "reading mappings");
