@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "cli/cli.h"
+#include "report/report.h"
 #include "target/target.h"
 
 /* The command of that name, or NULL. */
@@ -43,6 +44,10 @@ void osp_help_command(osp_buf *out, const osp_command *command, int columns);
 void osp_help_man(osp_buf *out, const osp_command *const *table);
 bool osp_completion(osp_buf *out, const osp_command *const *table, osp_str shell); /* false: unknown shell */
 
+/* A flame graph as SVG, or in a page around it; appended to out. */
+bool osp_flame_graph(const osp_profile *p, const osp_report_opts *o, bool page, osp_buf *out,
+                     osp_err *err) OSP_CHECKED;
+
 /* ---- doctor ------------------------------------------------------------------------------------------------ */
 
 typedef struct osp_ability {
@@ -60,7 +65,7 @@ void osp_abilities(const osp_host *host, const char *self, osp_ability out[OSP_A
 /* ---- launch.c: a program that waits to be let go ------------------------------------------------------------ */
 
 typedef struct osp_launch {
-    int pid;       /* 0 = none */
+    int pid;        /* 0 = none */
     int go, status; /* pipes: a byte lets it exec; its end, or an errno, says how that went */
     const char *name;
 } osp_launch;

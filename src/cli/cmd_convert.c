@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/cli_internal.h"
 #include "format/format.h"
+#include "object/object.h"
 #include "report/report.h"
 
 #include <stdio.h>
@@ -17,55 +18,112 @@ static const osp_option options[] = {
 };
 
 static const char *const examples[] = {
-    "convert a.folded a.pb",
-    "convert perf.data cpu.pb.gz",
-    "convert cpu.pb.gz stacks.folded",
-    "convert -f folded cpu.pb.gz -",
-    NULL,
+    "convert a.folded a.pb",        "convert perf.data cpu.pb.gz",   "convert cpu.pb.gz stacks.folded",
+    "convert cpu.pb.gz flame.html", "convert -f folded cpu.pb.gz -", NULL,
 };
+
+/* What is not read again, but is asked for like a form. */
+typedef struct {
+    const char *name, *ending;
+    bool (*write)(const osp_profile *p, const osp_report_opts *o, osp_buf *out, osp_err *err);
+} picture;
+
+static bool write_svg(const osp_profile *p, const osp_report_opts *o, osp_buf *out, osp_err *err)
+{
+    return osp_flame_graph(p, o, false, out, err);
+}
+
+static bool write_html(const osp_profile *p, const osp_report_opts *o, osp_buf *out, osp_err *err)
+{
+    return osp_flame_graph(p, o, true, out, err);
+}
+
+static bool write_callgrind(const osp_profile *p, const osp_report_opts *o, osp_buf *out, osp_err *err)
+{
+    osp_answer answer = osp_answer_new();
+    bool ok = osp_report_write(osp_report_named(S("callgrind")), p, o, &answer, err);
+    if (ok)
+        osp_buf_add(out, osp_buf_str(&answer.text));
+    osp_answer_drop(&answer);
+    return ok;
+}
+
+static const picture pictures[] = {
+    {"svg", ".svg", write_svg},
+    {"html", ".html", write_html},
+    {"callgrind", ".callgrind", write_callgrind},
+};
+enum { PICTURES = sizeof pictures / sizeof *pictures };
+
+/* What is to be written: in a form, or else as a picture. */
+typedef struct {
+    const osp_format *form;
+    const picture *picture;
+    osp_pack pack;
+} target;
+
+static void add_form(osp_buf *out, const char *name) { osp_buf_fmt(out, "%s%s", out->n ? ", " : "", name); }
 
 static void add_forms(osp_buf *out, bool written)
 {
-    const char *before = "";
     for (size_t i = 0; osp_formats[i]; i++)
-        if (written ? osp_formats[i]->write != NULL : osp_formats[i]->sniff != NULL) {
-            osp_buf_fmt(out, "%s%s", before, osp_formats[i]->name);
-            before = ", ";
-        }
+        if (written ? osp_formats[i]->write != NULL : osp_formats[i]->sniff != NULL)
+            add_form(out, osp_formats[i]->name);
+    for (size_t i = 0; written && i < PICTURES; i++)
+        add_form(out, pictures[i].name);
 }
 
-/* The form that an option names, or NULL after saying which there are. */
-static const osp_format *named_form(const osp_cli *cli, const char *option, bool written)
+static bool unknown_form(const osp_cli *cli, const char *option, bool written)
 {
-    const char *name = osp_cli_value(cli, option);
-    const osp_format *f = osp_format_named(osp_str_from(name));
-    if (f && (written ? f->write != NULL : f->sniff != NULL))
-        return f;
     osp_buf forms = osp_buf_of(4096);
     add_forms(&forms, written);
-    osp_cli_usage(cli, "--%s %s: profiles are %s as %.*s", option, name, written ? "written" : "read",
-                  STRF(osp_buf_str(&forms)));
+    osp_cli_usage(cli, "--%s %s: profiles are %s as %.*s", option, osp_cli_value(cli, option),
+                  written ? "written" : "read", STRF(osp_buf_str(&forms)));
     osp_buf_drop(&forms);
-    return NULL;
+    return false;
 }
 
-static const osp_format *form_of_output(const osp_cli *cli, const char *path, osp_pack *pack)
+/* The form that --from names, or NULL after saying which there are. */
+static const osp_format *form_of_input(const osp_cli *cli)
 {
-    const osp_format *f = osp_format_by_ending(osp_str_from(path), pack);
-    if (osp_cli_given(cli, "format")) {
-        f = named_form(cli, "format", true);
-        if (f && strcmp(path, "-") == 0 && strcmp(f->name, "pprof") == 0)
-            *pack = OSP_PACK_GZIP;
-        return f;
-    }
-    if (f && f->write)
-        return f;
+    const osp_format *f = osp_format_named(osp_str_from(osp_cli_value(cli, "from")));
+    return (f && f->sniff) || unknown_form(cli, "from", false) ? f : NULL;
+}
+
+static bool named_target(const osp_cli *cli, const char *path, target *to)
+{
+    osp_str name = osp_str_from(osp_cli_value(cli, "format"));
+    const osp_format *f = osp_format_named(name);
+    to->form = f && f->write ? f : NULL;
+    to->picture = NULL;
+    for (size_t i = 0; !to->form && i < PICTURES; i++)
+        if (osp_str_eq(name, osp_str_from(pictures[i].name)))
+            to->picture = &pictures[i];
+    if (strcmp(path, "-") == 0 && osp_str_eq(name, S("pprof")))
+        to->pack = OSP_PACK_GZIP;
+    return to->form || to->picture || unknown_form(cli, "format", true);
+}
+
+/* By the ending of the file, or as an option says; false after saying what is wrong. */
+static bool choose_target(const osp_cli *cli, const char *path, target *to)
+{
+    const osp_format *f = osp_format_by_ending(osp_str_from(path), &to->pack);
+    osp_str plain = osp_str_from(path);
+    plain.n -= to->pack == OSP_PACK_GZIP ? 3 : to->pack == OSP_PACK_ZSTD ? 4 : 0;
+    if (osp_cli_given(cli, "format"))
+        return named_target(cli, path, to);
+    to->form = f && f->write ? f : NULL;
+    for (size_t i = 0; !to->form && i < PICTURES; i++)
+        if (osp_str_ends(plain, osp_str_from(pictures[i].ending)))
+            to->picture = &pictures[i];
+    if (to->form || to->picture)
+        return true;
     osp_buf forms = osp_buf_of(4096);
     add_forms(&forms, true);
     osp_cli_usage(cli, "in which form? The ending of `%s` does not say; -f takes %.*s", path,
                   STRF(osp_buf_str(&forms)));
     osp_buf_drop(&forms);
-    return NULL;
+    return false;
 }
 
 static osp_profile *read_profile(const char *path, const osp_format *as, osp_found *found, osp_err *err)
@@ -79,14 +137,31 @@ static osp_profile *read_profile(const char *path, const osp_format *as, osp_fou
     return osp_format_read(&file, &opts, found, err);
 }
 
-static bool write_profile(const osp_cli *cli, const osp_profile *p, const osp_format *as, osp_pack pack,
-                          const char *path, osp_err *err)
+static bool write_picture(const osp_profile *p, uint32_t value, const target *to, osp_buf *out, osp_err *err)
+{
+    osp_report_opts o = osp_report_defaults();
+    osp_buf plain = osp_buf_of(out->max);
+    o.query.value = value;
+    o.query.demangle = osp_brief_name;
+    bool ok = to->picture->write(p, &o, &plain, err);
+    if (ok && plain.failed)
+        ok = osp_fail_memory(err, "drawing");
+    if (ok && to->pack != OSP_PACK_NONE)
+        ok = osp_pack_bytes(to->pack, osp_buf_str(&plain), 6, out, err);
+    else if (ok)
+        osp_buf_add(out, osp_buf_str(&plain));
+    osp_buf_drop(&plain);
+    return ok;
+}
+
+static bool write_profile(const osp_cli *cli, const osp_profile *p, const target *to, const char *path, osp_err *err)
 {
     uint32_t value = 0;
     const char *type = osp_cli_value(cli, "sample-index");
     osp_buf out = osp_buf_of((size_t)1 << 34);
-    bool ok = (p->values.n == 0 || osp_sample_index(p, osp_str_from(type), &value, err)) &&
-              osp_format_write(as, p, value, pack, &out, err);
+    bool ok = (p->values.n == 0 && to->form) || osp_sample_index(p, osp_str_from(type), &value, err);
+    ok = ok && (to->form ? osp_format_write(to->form, p, value, to->pack, &out, err)
+                         : write_picture(p, value, to, &out, err));
     if (ok && strcmp(path, "-") == 0)
         ok = osp_cli_print(osp_buf_str(&out)) || osp_fail(err, OSP_EIO, "standard output could not be written");
     else if (ok)
@@ -99,21 +174,18 @@ static int cmd_convert(const osp_cli *cli)
 {
     osp_err err = {0};
     osp_found found = {0};
-    osp_pack pack = OSP_PACK_NONE;
+    target to = {0};
     const osp_format *from = NULL;
     if (cli->noperand != 2)
         return osp_cli_usage(cli, "a file to read and a file to write are wanted: %s", cli->command->args);
-    const osp_format *to = form_of_output(cli, cli->operand[1], &pack);
-    if (to && osp_cli_given(cli, "from"))
-        from = named_form(cli, "from", false);
-    if (!to || (osp_cli_given(cli, "from") && !from))
+    if (!choose_target(cli, cli->operand[1], &to) || (osp_cli_given(cli, "from") && !(from = form_of_input(cli))))
         return OSP_EXIT_USAGE;
     osp_profile *p = read_profile(cli->operand[0], from, &found, &err);
     if (!p)
         return osp_cli_fail(&err);
     if (found.note[0])
         fprintf(stderr, "osprey: %s: %s\n", cli->operand[0], found.note);
-    bool ok = write_profile(cli, p, to, pack, cli->operand[1], &err);
+    bool ok = write_profile(cli, p, &to, cli->operand[1], &err);
     osp_profile_drop(p);
     return ok ? OSP_EXIT_DONE : osp_cli_fail(&err);
 }

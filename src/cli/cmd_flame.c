@@ -56,7 +56,7 @@ static bool collapse(const osp_profile *p, const osp_query *q, osp_buf *out, osp
     return ok;
 }
 
-static bool picture(const osp_profile *p, const osp_report_opts *o, bool page, osp_buf *out, osp_err *err)
+bool osp_flame_graph(const osp_profile *p, const osp_report_opts *o, bool page, osp_buf *out, osp_err *err)
 {
     osp_answer answer = osp_answer_new();
     bool ok = osp_report_write(osp_report_named(S("flame")), p, o, &answer, err);
@@ -89,7 +89,7 @@ static int cmd_flame(const osp_cli *cli)
     osp_buf out = osp_buf_of((size_t)1 << 34);
     bool ok = osp_sample_index(p, osp_str_from(osp_cli_value(cli, "sample-index")), &o.query.value, &err) &&
               (folded ? collapse(p, &o.query, &out, &err)
-                      : picture(p, &o, osp_str_ends(osp_str_from(file), S(".html")), &out, &err));
+                      : osp_flame_graph(p, &o, osp_str_ends(osp_str_from(file), S(".html")), &out, &err));
     int status = ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
     if (ok && (folded || strcmp(file, "-") == 0)) {
         status = osp_cli_print(osp_buf_str(&out)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
