@@ -108,6 +108,15 @@ typedef struct {
     osp_str name;             /* as typed, for messages */
 } spelling;
 
+/* Two tools' habits: --sample-index, -sample_index. */
+static bool same_option(const char *known, osp_str typed)
+{
+    size_t i = 0;
+    while (i < typed.n && known[i] && (known[i] == typed.p[i] || (known[i] == '-' && typed.p[i] == '_')))
+        i++;
+    return i == typed.n && !known[i];
+}
+
 static spelling read_option(const osp_command *command, const char *word)
 {
     spelling s = {.name = osp_str_skip(osp_str_from(word), word[1] == '-' ? 2 : 1)};
@@ -117,7 +126,7 @@ static spelling read_option(const osp_command *command, const char *word)
     const char *equals = s.name.p[s.name.n] == '=' ? s.name.p + s.name.n + 1 : NULL;
     const osp_option *o;
     for (size_t i = 0; (o = osp_command_option(command, i)); i++)
-        if (osp_str_eq(osp_str_from(o->name), s.name) || (one_dash && s.name.n == 1 && o->letter == s.name.p[0]))
+        if (same_option(o->name, s.name) || (one_dash && s.name.n == 1 && o->letter == s.name.p[0]))
             return (spelling){i, o, equals, s.name};
     for (size_t i = 0; one_dash && s.name.n && (o = osp_command_option(command, i)); i++)
         if (o->letter && o->letter == s.name.p[0] && o->arg)

@@ -82,4 +82,63 @@ bool osp_report_labels(const osp_profile *p, const osp_report_opts *o, osp_buf *
 /* The sample type that pprof's -sample_index=text means: "" the default, a number, a name, a name without inuse_. */
 bool osp_sample_index(const osp_profile *p, osp_str text, uint32_t *out, osp_err *err) OSP_CHECKED;
 
+/* ---- two profiles ------------------------------------------------------------------------------------------------ */
+
+/* What changed between two profiles, function by function, and whether chance alone could have done it.
+ *
+ * A share is a part of all samples of its own profile, so profiles of different lengths can be compared. Its error comes from
+ * the number of events behind it: the sample type that counts them (samples, objects, contentions; those of a Go heap
+ * freed of the scaling by its sampling rate), else values divided by the period, else one event a sample. Where n events
+ * weigh w each, their sum varies by w²n (Poisson), and the share by what follows from that: for equal weights the binomial
+ * p(1 - p)/N. An error of a change is so wide that in 19 of 20 comparisons of two profiles of the same behaviour not one
+ * row of all lies outside it. */
+
+/* A function's own values, or those of all it calls too. */
+typedef struct osp_change {
+    double before, after;             /* in osp_diff.unit */
+    double share_before, share_after; /* of all: 0 … 1 */
+    double error;                     /* of share_after - share_before */
+} osp_change;
+
+typedef struct osp_diff_row {
+    osp_str name;
+    osp_change own, cum;
+    bool fresh, gone; /* not one sample before, or after */
+} osp_diff_row;
+
+/* One of the two profiles. */
+typedef struct osp_diff_side {
+    double total;   /* sum of |value|, in osp_diff.unit */
+    double error;   /* of the total: 1.96 standard errors */
+    double events;  /* behind it */
+    double seconds; /* how long it was taken; 0 = not said */
+} osp_diff_side;
+
+typedef struct osp_diff {
+    osp_arena arena;
+    osp_str type, unit; /* of the values: those of the second profile */
+    osp_diff_side before, after;
+    bool rates; /* both say how long they took, and the values are no state like memory in use */
+    bool by_cum;
+    double width_own, width_cum; /* standard errors in an error */
+    uint32_t nrow;
+    uint32_t ntold;     /* rows beyond their error: they come first, the surest first; the rest by its size */
+    osp_diff_row *row;  /* names live as long as the arena */
+    uint32_t unmatched; /* filters that matched in neither: OSP_FOCUS | … */
+} osp_diff;
+
+typedef struct osp_diff_opts {
+    osp_str type;            /* sample type, as -sample_index takes it; empty: the second profile's default */
+    bool by_cum;             /* judge and sort by cum */
+    osp_query before, after; /* filters and names; value is chosen here */
+} osp_diff_opts;
+
+/* False and *err: a sample type that one has not, units that do not go together, a profile that is empty. */
+bool osp_diff_make(const osp_profile *before, const osp_profile *after, const osp_diff_opts *o, osp_diff *out,
+                   osp_err *err) OSP_CHECKED;
+void osp_diff_drop(osp_diff *d);
+
+/* change / error; huge if the error is 0. */
+double osp_change_errors(const osp_change *c);
+
 #endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* osprey diff: what changed between two profiles, and what of it is more than chance. */
+#include "base/json.h"
+#include "cli/cli_internal.h"
+#include "report/report.h"
+#include "source/source.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const osp_option options[] = {
+    {"cum", 0, NULL, "judge and sort by what functions and all they call take, not by their own"},
+    {"n", 'n', "N", "so many rows, 0 = all that changed beyond their error (20)"},
+    {"all", 'a', NULL,
+     "rows within their error, too: that of counting events (Poisson), 19 in 20 for all rows at once"},
+    {"sample-index", 'i', "TYPE", "the sample type (the second profile's default)"},
+    {"focus", 'f', "REGEXP", "only stacks with a frame that matches; shares stay those of the whole"},
+    {"ignore", 'x', "REGEXP", "only stacks without a frame that matches"},
+    {"json", 0, NULL, "one JSON object, errors of a row included"},
+    {0},
+};
+
+static const char *const examples[] = {
+    "diff before.pb.gz after.pb.gz",
+    "diff -cum -focus main monday.pb.gz friday.pb.gz",
+    "diff -sample_index=inuse_space heap1.pb.gz heap2.pb.gz",
+    NULL,
+};
+
+/* ---- text ----------------------------------------------------------------------------------------------------- */
+
+enum { VALUE = 32, COLUMNS_BEFORE_NAME = 70, DELTA = 10, NAME = 24 };
+
+/* A value of the diff, per second if `seconds` says so. */
+static const char *value_text(const osp_diff *d, double value, bool sign, char *out)
+{
+    char text[128];
+    const char *plus = sign && value > 0 ? "+" : "";
+    if (osp_str_eq(d->unit, S("count")))
+        snprintf(out, VALUE, "%s%.4g", plus, value);
+    else
+        snprintf(out, VALUE, "%s%s", plus, osp_scaled(osp_int_of(value), d->unit, S("auto"), text, sizeof text));
+    return out;
+}
+
+/* Text right-aligned in columns. */
+static void add_right(osp_buf *out, const char *text, size_t width)
+{
+    size_t n = osp_text_columns(osp_str_from(text));
+    osp_buf_fill(out, ' ', n < width ? width - n : 0);
+    osp_buf_add(out, osp_str_from(text));
+}
+
+static double per(const osp_diff *d, const osp_diff_side *side) { return d->rates ? side->seconds : 1; }
+
+static void add_values(const osp_diff *d, const osp_change *c, bool narrow, osp_buf *out)
+{
+    char text[VALUE];
+    double before = c->before / per(d, &d->before), after = c->after / per(d, &d->after);
+    add_right(out, value_text(d, before, false, text), 9);
+    add_right(out, value_text(d, after, false, text), 9);
+    if (!narrow)
+        add_right(out, value_text(d, after - before, true, text), DELTA);
+}
+
+/* Its own change and that of all it calls; the one that is judged with its error. */
+static void add_changes(const osp_cli *cli, const osp_diff *d, const osp_diff_row *r, osp_buf *out)
+{
+    const osp_change *side[2] = {&r->own, &r->cum};
+    for (int i = 0; i < 2; i++) {
+        const osp_change *c = side[i];
+        bool judged = i == (int)d->by_cum;
+        osp_colour colour = !judged || osp_change_errors(c) <= 1 ? OSP_PLAIN : OSP_BOLD;
+        osp_buf_byte(out, ' ');
+        osp_paint(cli, out, colour, "%+7.2f", 100 * (c->share_after - c->share_before));
+        if (judged)
+            osp_buf_fmt(out, " ±%-5.2f", 100 * c->error);
+    }
+}
+
+static void add_name(const osp_cli *cli, const osp_diff_row *r, size_t room, osp_buf *out)
+{
+    osp_str name = r->name;
+    size_t columns = osp_text_columns(name);
+    const char *cut = "";
+    if (room && columns > room) { /* names keep their tail */
+        cut = "…";
+        while (name.n && columns > room - 1) {
+            size_t n = osp_str_utf8(name);
+            name = osp_str_skip(name, n ? n : 1);
+            columns--;
+        }
+    }
+    osp_buf_add(out, S("  "));
+    if (r->fresh || r->gone)
+        osp_paint(cli, out, r->fresh ? OSP_MAGENTA : OSP_CYAN, r->fresh ? "new " : "gone ");
+    osp_paint(cli, out, OSP_PLAIN, "%s%.*s", cut, STRF(name));
+    osp_buf_byte(out, '\n');
+}
+
+static void add_row(const osp_cli *cli, const osp_diff *d, const osp_diff_row *r, bool narrow, size_t room,
+                    osp_buf *out)
+{
+    const osp_change *c = d->by_cum ? &r->cum : &r->own;
+    add_values(d, c, narrow, out);
+    osp_buf_fmt(out, "  %5.1f → %5.1f %%", 100 * c->share_before, 100 * c->share_after);
+    add_changes(cli, d, r, out);
+    add_name(cli, r, room > 5 && (r->fresh || r->gone) ? room - 5 : room, out);
+}
+
+static void add_side(const osp_diff *d, const osp_diff_side *side, osp_buf *out)
+{
+    char text[VALUE];
+    osp_buf_add(out, osp_str_from(value_text(d, side->total, false, text)));
+    if (side->seconds > 0)
+        osp_buf_fmt(out, " in %.4gs", side->seconds);
+    osp_buf_fmt(out, " (%.0f events)", side->events);
+}
+
+/* Both totals, and how far they are apart. */
+static void add_head(const osp_cli *cli, const osp_diff *d, osp_buf *out)
+{
+    double before = d->before.total / per(d, &d->before), after = d->after.total / per(d, &d->after);
+    double times = after / before, error = hypot(d->before.error / d->before.total, d->after.error / d->after.total);
+    osp_str name[2] = {osp_str_base(osp_str_from(cli->operand[0])), osp_str_base(osp_str_from(cli->operand[1]))};
+    for (int i = 0; osp_str_eq(name[0], name[1]) && i < 2; i++)
+        name[i] = osp_str_from(cli->operand[i]);
+    osp_paint(cli, out, OSP_BOLD, "%.*s", STRF(d->type));
+    osp_paint(cli, out, OSP_PLAIN, "  %.*s → %.*s", STRF(name[0]), STRF(name[1]));
+    osp_buf_add(out, S("\n  "));
+    add_side(d, &d->before, out);
+    osp_buf_add(out, S(" → "));
+    add_side(d, &d->after, out);
+    osp_buf_fmt(out, times < 10 ? ": %+.1f %% ±%.1f" : ": ×%.3g ±%.2g", times < 10 ? 100 * (times - 1) : times,
+                (times < 10 ? 100 : 1) * times * error);
+    osp_buf_add(out, d->rates ? S(" per second\n\n") : S("\n\n"));
+}
+
+/* The change of a function of 10 % that would just be seen. */
+static double least_change(const osp_diff *d)
+{
+    double width = d->by_cum ? d->width_cum : d->width_own;
+    double before = d->before.error / d->before.total / 1.96, after = d->after.error / d->after.total / 1.96;
+    return 100 * width * sqrt(0.1 * 0.9) * hypot(before, after);
+}
+
+/* What the table does not show, in sums. */
+static void add_rest(const osp_cli *cli, const osp_diff *d, uint32_t shown, osp_buf *out)
+{
+    double before = 0, after = 0;
+    uint32_t fresh = 0, gone = 0;
+    for (uint32_t i = d->ntold; i < d->nrow; i++) {
+        before += d->row[i].own.share_before;
+        after += d->row[i].own.share_after;
+        fresh += d->row[i].fresh;
+        gone += d->row[i].gone;
+    }
+    if (shown < d->ntold) {
+        osp_paint(cli, out, OSP_DIM, "  … %u more changed beyond their error (-n 0 shows them)", d->ntold - shown);
+        osp_buf_byte(out, '\n');
+    }
+    if (d->ntold < d->nrow && shown < d->nrow) {
+        osp_buf_fmt(out,
+                    d->nrow - d->ntold == 1 ? "  %u function changed less than its error"
+                                            : "  %u functions changed less than their error",
+                    d->nrow - d->ntold);
+        if (!d->by_cum)
+            osp_buf_fmt(out, ": together %.1f → %.1f %%", 100 * before, 100 * after);
+        if (fresh || gone)
+            osp_buf_fmt(out, ", %u new, %u gone", fresh, gone);
+        osp_buf_byte(out, '\n');
+    }
+    osp_paint(cli, out, OSP_DIM,
+              "  ±: by chance of sampling, none of all %u functions leaves it in 19 of 20 comparisons;", d->nrow);
+    osp_buf_byte(out, '\n');
+    osp_paint(cli, out, OSP_DIM,
+              "     at 10 %% a change of %.2g points is seen. That runs differ by themselves is not in it.",
+              least_change(d));
+    osp_buf_byte(out, '\n');
+}
+
+static void add_title(const osp_cli *cli, const osp_diff *d, bool narrow, osp_buf *out)
+{
+    osp_buf line = osp_buf_of(512);
+    add_right(&line, d->rates ? "BEFORE/s" : "BEFORE", 9);
+    add_right(&line, d->rates ? "AFTER/s" : "AFTER", 9);
+    if (!narrow)
+        add_right(&line, d->rates ? "Δ/s" : "Δ", DELTA);
+    osp_buf_add(&line, d->by_cum ? S("    SHARE (CUM)        OWN   CUM CHANGE  ")
+                                 : S("    SHARE (OWN)     OWN CHANGE       CUM"));
+    osp_paint(cli, out, OSP_DIM, "%.*s  FUNCTION", STRF(osp_buf_str(&line)));
+    osp_buf_byte(out, '\n');
+    osp_buf_drop(&line);
+}
+
+static void add_text(const osp_cli *cli, const osp_diff *d, uint32_t shown, osp_buf *out)
+{
+    const bool terminal = isatty(STDOUT_FILENO);
+    const size_t columns = (size_t)cli->columns;
+    const bool narrow = terminal && columns < COLUMNS_BEFORE_NAME + NAME;
+    const size_t before = COLUMNS_BEFORE_NAME - (narrow ? DELTA : 0);
+    const size_t room = !terminal ? 0 : columns > before + 8 ? columns - before : 8; /* 0: names are not cut */
+    add_head(cli, d, out);
+    if (shown) {
+        add_title(cli, d, narrow, out);
+    } else {
+        osp_paint(cli, out, OSP_GREEN, "✓ Nothing changed beyond its error");
+        osp_buf_byte(out, '\n');
+    }
+    for (uint32_t i = 0; i < shown; i++)
+        add_row(cli, d, &d->row[i], narrow, room, out);
+    add_rest(cli, d, shown, out);
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------------------------- */
+
+static void json_side(osp_json *j, const char *key, const char *file, const osp_diff_side *side)
+{
+    osp_json_object(j, key);
+    osp_json_str(j, "file", osp_str_from(file));
+    osp_json_num(j, "total", side->total);
+    osp_json_num(j, "total_error", side->error);
+    osp_json_num(j, "events", side->events);
+    if (side->seconds > 0)
+        osp_json_num(j, "seconds", side->seconds);
+    osp_json_end(j);
+}
+
+static void json_change(osp_json *j, const char *key, const osp_change *c)
+{
+    osp_json_object(j, key);
+    osp_json_num(j, "before", c->before);
+    osp_json_num(j, "after", c->after);
+    osp_json_num(j, "share_before", c->share_before);
+    osp_json_num(j, "share_after", c->share_after);
+    osp_json_num(j, "share_change", c->share_after - c->share_before);
+    osp_json_num(j, "share_error", c->error);
+    osp_json_bool(j, "beyond_error", osp_change_errors(c) > 1);
+    osp_json_end(j);
+}
+
+static void add_json(const osp_cli *cli, const osp_diff *d, uint32_t shown, osp_buf *out)
+{
+    osp_json j = osp_json_on(out);
+    osp_json_object(&j, NULL);
+    osp_json_str(&j, "schema", S("osprey.diff/1"));
+    osp_json_str(&j, "type", d->type);
+    osp_json_str(&j, "unit", d->unit);
+    osp_json_str(&j, "judged", d->by_cum ? S("cum") : S("own"));
+    json_side(&j, "before", cli->operand[0], &d->before);
+    json_side(&j, "after", cli->operand[1], &d->after);
+    osp_json_num(&j, "standard_errors_own", d->width_own);
+    osp_json_num(&j, "standard_errors_cum", d->width_cum);
+    osp_json_array(&j, "rows");
+    for (uint32_t i = 0; i < shown; i++) {
+        const osp_diff_row *r = &d->row[i];
+        osp_json_object(&j, NULL);
+        j.dense = true;
+        osp_json_str(&j, "name", r->name);
+        osp_json_bool(&j, "new", r->fresh);
+        osp_json_bool(&j, "gone", r->gone);
+        json_change(&j, "own", &r->own);
+        json_change(&j, "cum", &r->cum);
+        osp_json_end(&j);
+        j.dense = false;
+    }
+    osp_json_end(&j);
+    osp_json_uint(&j, "rows_total", d->nrow);
+    osp_json_uint(&j, "rows_beyond_error", d->ntold);
+    osp_json_uint(&j, "rows_left_out", d->nrow - shown);
+    osp_json_end(&j);
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
+static osp_query query_of(const osp_cli *cli, const osp_source *s)
+{
+    osp_query q = osp_report_defaults().query;
+    osp_source_prepare(s, &q);
+    q.focus = osp_str_from(osp_cli_value(cli, "focus"));
+    q.ignore = osp_str_from(osp_cli_value(cli, "ignore"));
+    return q;
+}
+
+static int print(const osp_cli *cli, const osp_diff *d, uint32_t most)
+{
+    uint32_t shown = osp_cli_given(cli, "all") ? d->nrow : d->ntold;
+    if (most && shown > most)
+        shown = most;
+    if (d->unmatched & OSP_FOCUS)
+        fprintf(stderr, "osprey: no function of either profile matches --focus %s\n", osp_cli_value(cli, "focus"));
+    osp_buf out = osp_buf_of((size_t)1 << 32);
+    if (osp_cli_given(cli, "json"))
+        add_json(cli, d, shown, &out);
+    else
+        add_text(cli, d, shown, &out);
+    bool ok = osp_cli_print(osp_buf_str(&out));
+    osp_buf_drop(&out);
+    return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+}
+
+static int cmd_diff(const osp_cli *cli)
+{
+    osp_err err = {0};
+    osp_diff d;
+    double most;
+    if (cli->noperand != 2)
+        return osp_cli_usage(cli, "two profiles are wanted, the older first: %s", cli->command->args);
+    if (!osp_cli_number(cli, "n", 0, 1e9, 20, &most))
+        return OSP_EXIT_USAGE;
+    osp_source *side[2] = {NULL, NULL};
+    bool ok = true;
+    for (int i = 0; ok && i < 2; i++) {
+        osp_source_opts from = {.source = (const char *const *)&cli->operand[i], .nsource = 1};
+        side[i] = osp_source_open(&from, &err);
+        ok = side[i] != NULL;
+    }
+    osp_diff_opts o = {.type = osp_str_from(osp_cli_value(cli, "sample-index")), .by_cum = osp_cli_given(cli, "cum")};
+    if (ok) {
+        o.before = query_of(cli, side[0]);
+        o.after = query_of(cli, side[1]);
+        ok = osp_diff_make(osp_source_profile(side[0]), osp_source_profile(side[1]), &o, &d, &err);
+    }
+    int status = OSP_EXIT_FAILED;
+    if (ok) {
+        status = print(cli, &d, (uint32_t)most);
+        osp_diff_drop(&d);
+    }
+    for (int i = 0; i < 2; i++)
+        if (side[i])
+            osp_source_close(side[i]);
+    return ok ? status : osp_cli_fail(&err);
+}
+
+const osp_command osp_command_diff = {
+    .name = "diff",
+    .args = "BEFORE AFTER",
+    .summary = "what changed between two profiles beyond chance",
+    .examples = examples,
+    .options = options,
+    .run = cmd_diff,
+};
