@@ -11,7 +11,7 @@
 
 static const osp_option options[] = {
     {"cum", 0, NULL, "judge and sort by what functions and all they call take, not by their own"},
-    {"n", 'n', "N", "so many rows, 0 = all that changed beyond their error (20)"},
+    {"rows", 'n', "N", "so many rows, 0 = all that changed beyond their error (20)"},
     {"all", 'a', NULL,
      "rows within their error, too: that of counting events (Poisson), 19 in 20 for all rows at once"},
     {"sample-index", 'i', "TYPE", "the sample type (the second profile's default)"},
@@ -307,7 +307,7 @@ static int cmd_diff(const osp_cli *cli)
     double most;
     if (cli->noperand != 2)
         return osp_cli_usage(cli, "two profiles are wanted, the older first: %s", cli->command->args);
-    if (!osp_cli_number(cli, "n", 0, 1e9, 20, &most))
+    if (!osp_cli_number(cli, "rows", 0, 1e9, 20, &most))
         return OSP_EXIT_USAGE;
     osp_source *side[2] = {NULL, NULL};
     bool ok = true;
