@@ -58,8 +58,10 @@ static const char *const wanted[] = {
 };
 enum { NWANTED = sizeof wanted / sizeof *wanted };
 
-static bool has_compressed(const osp_elf *e)
+static bool needs_copy(const osp_elf *e)
 {
+    if (e->foreign)
+        return true;
     for (uint32_t i = 0; i < e->nsection; i++)
         if ((e->section[i].flags & SHF_COMPRESSED) || osp_str_starts(e->section[i].name, S(".zdebug_")))
             return true;
@@ -209,7 +211,7 @@ osp_dwarf *osp_dwarf_open_types(const osp_elf *e, const osp_elf *debug, osp_aren
     if (!e || e->type == ET_REL)
         return NULL;
     osp_span image = e->bytes;
-    if (has_compressed(e))
+    if (needs_copy(e))
         image = plain_copy(e, arena);
     else if (!osp_elf_debug_section(e, S(".debug_info"), &info, &addr, &ignored))
         return NULL;

@@ -177,6 +177,8 @@ osp_span osp_elf_raw(const osp_elf *e, const osp_section *s)
 {
     if (s->type == SHT_NOBITS)
         return (osp_span){0};
+    if (s->own.p)
+        return s->own;
     return window(e->bytes, s->offset, s->size);
 }
 

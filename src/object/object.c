@@ -71,7 +71,7 @@ static osp_object *new_object(const char *name, const osp_object_opts *opts, osp
 
 static osp_object *read_object(osp_object *o, osp_span bytes, osp_err *err)
 {
-    if (!osp_elf_open(&o->elf, bytes, &o->arena, err)) {
+    if (!osp_image_open(&o->elf, bytes, &o->arena, err)) {
         osp_fail_in(err, "%.*s", STRF(o->name));
         osp_object_close(o);
         return NULL;
@@ -138,7 +138,8 @@ bool osp_object_bias(const osp_object *o, uint64_t map_start, uint64_t map_offse
     int best_rank = -1;
     for (uint32_t i = 0; i < o->elf.nsegment; i++) {
         const osp_segment *s = &o->elf.segment[i];
-        uint64_t first = s->offset & ~(uint64_t)(PAGE - 1);
+        /* Only Linux maps an ELF file's segments by whole pages of the file. */
+        uint64_t first = o->elf.foreign ? s->offset : s->offset & ~(uint64_t)(PAGE - 1);
         if (s->type != PT_LOAD || map_offset < first || map_offset - s->offset >= s->filesz + (s->offset - first))
             if (s->type != PT_LOAD || map_offset != first)
                 continue;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* object/object.h: answers about one ELF file: its symbols, lines, inlines and unwind rows.
+/* object/object.h: answers about one ELF file: its symbols, lines, inlines and unwind rows. A Mach-O or PE file answers too,
+ * in the same words (its addresses count from where the linker put it).
  *
  * An osp_object is immutable once open, except that debug data is loaded when first asked for; it may be used from
  * one thread at a time. Strings and rows handed out live as long as the object. Addresses are "file addresses":
@@ -25,7 +26,7 @@ typedef struct {
 } osp_object_opts;
 
 /* Open and index the file behind fd (which may be closed afterwards). name is for messages and for finding debug
- * files beside it. NULL and *err on failure: not ELF, not 64-bit little-endian, truncated, another machine.
+ * files beside it. NULL and *err on failure: not ELF, Mach-O or PE, not 64-bit little-endian, truncated, another machine.
  * Only what is needed for symbols is read now; rows and DWARF are read when first asked for. */
 osp_object *osp_object_open_fd(int fd, const char *name, const osp_object_opts *opts, osp_err *err);
 /* The same over bytes that the object copies: the vDSO read from a process. */

@@ -2,6 +2,9 @@
 /* object_internal.h: what the files of this room share.
  *
  *     elf.c        headers, sections, segments, notes, relocations, compressed sections, words by address
+ *     foreign.c    what is not ELF, as if it were
+ *     macho.c      executables of macOS
+ *     pe.c         executables of Windows
  *     debugfile.c  the separate debug file of an object
  *     symtab.c     .symtab and .dynsym, by address and by name
  *     buildinfo.c  what the Go linker says about itself
@@ -30,6 +33,7 @@ typedef struct {
     osp_str name;
     uint32_t type, link, info;
     uint64_t flags, addr, offset, size, entsize;
+    osp_span own; /* contents that are not in the file; see foreign.c */
 } osp_section;
 
 typedef struct {
@@ -42,6 +46,7 @@ typedef struct {
     osp_span bytes;
     osp_arena *arena; /* tables and decompressed sections */
     uint16_t machine, type;
+    bool foreign; /* Mach-O or PE: bytes have no ELF header */
     uint64_t entry;
     osp_section *section;
     uint32_t nsection;
@@ -53,6 +58,32 @@ typedef struct {
 } osp_elf;
 
 bool osp_elf_open(osp_elf *e, osp_span bytes, osp_arena *arena, osp_err *err) OSP_CHECKED;
+
+/* ---- foreign.c, macho.c, pe.c: executables that are not ELF, as an osp_elf ---------------------------------- */
+
+bool osp_is_macho(osp_span bytes);
+bool osp_is_pe(osp_span bytes);
+/* After the is_ of the same name. */
+bool osp_macho_open(osp_elf *e, osp_span bytes, osp_arena *arena, osp_err *err) OSP_CHECKED;
+bool osp_pe_open(osp_elf *e, osp_span bytes, osp_arena *arena, osp_err *err) OSP_CHECKED;
+/* Whichever of the three it is. */
+bool osp_image_open(osp_elf *e, osp_span bytes, osp_arena *arena, osp_err *err) OSP_CHECKED;
+
+/* For the readers: room for the tables, with section 0, which is none; then no more than so many of each. */
+enum { OSP_FOREIGN_MADE = 2 }; /* sections: the symbol table and its strings */
+bool osp_foreign_tables(osp_elf *e, size_t nsegment, size_t nsection, osp_err *err) OSP_CHECKED;
+void osp_foreign_segment(osp_elf *e, osp_segment s);
+void osp_foreign_section(osp_elf *e, osp_section s);
+typedef struct {
+    uint64_t value;   /* file address */
+    uint32_t name;    /* where it begins in the names */
+    uint16_t section; /* 0 = none */
+} osp_foreign_symbol;
+/* The last of the sections: the symbol table. names must live as long as e. */
+bool osp_foreign_symbols(osp_elf *e, const osp_foreign_symbol *row, size_t n, osp_span names,
+                         osp_err *err) OSP_CHECKED;
+
+/* ---- elf.c again --------------------------------------------------------------------------------------------- */
 
 /* The first section of that name, or NULL. */
 const osp_section *osp_elf_section(const osp_elf *e, osp_str name);

@@ -109,8 +109,8 @@ def message(field, body):
     return varint(field << 3 | 2) + varint(len(body)) + body
 
 
-def made_up_profile(path, binary, prefix, mapping, bias=0):
-    """mapping: start, limit, offset; bias: run address - file address."""
+def made_up_profile(path, binary, prefix, mapping, bias=0, part=1):
+    """mapping: start, limit, offset; bias: run address - file address; part: of each function that has samples."""
     nm = subprocess.run(["go", "tool", "nm", "-size", "-n", binary], capture_output=True, text=True, check=True).stdout
     strings = ["", "cpu", "nanoseconds", binary, "code.c"]
     samples = locations = functions = b""
@@ -124,7 +124,7 @@ def made_up_profile(path, binary, prefix, mapping, bias=0):
         functions += message(5, number(1, fn) + number(2, name) + number(3, name) + number(4, 4))
         for k in range(12):
             count += 1
-            locations += message(4, number(1, count) + number(2, 1) + number(3, start + (size - 1) * k // 12 + bias) +
+            locations += message(4, number(1, count) + number(2, 1) + number(3, start + int((size - 1) * part) * k // 12 + bias) +
                                  message(4, number(1, fn) + number(2, 10 + k)))
             samples += message(2, number(1, count) + number(2, (k + 1) * 10000000))
     body = message(1, number(1, 1) + number(2, 2)) + samples
@@ -282,4 +282,5 @@ def main(words):
     return tap.end()
 
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

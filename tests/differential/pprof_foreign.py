@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Go programs for macOS and Windows, looked at here: disassembly, sources and names of made-up profiles of them must be those
+of go tool pprof; the symbol tables those of go tool nm; stripped and fat files what their whole and thin ones are.
+
+    pprof_foreign.py OSPREY
+
+TAP on stdout; without Go, or where Go cannot build for another system, a skip with its reason.
+"""
+import gzip
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+from pprof_code import PROGRAMS, Tap, differences, disassemblies, made_up_profile, run
+
+# Where a profile says the program lies: start, limit, run address - file address.
+SYSTEMS = [
+    ("darwin", "arm64", (0x100000000, 0x1001A8000), 0),
+    ("darwin", "arm64", (0x104000000, 0x1041A8000), 0x4000000),
+    ("darwin", "amd64", (0x1000000, 0x11A8000), 0),
+    ("windows", "amd64", (0x140000000, 0x140400000), 0),
+    ("windows", "amd64", (0x7FF640000000, 0x7FF640400000), 0x7FF500000000),
+    ("windows", "arm64", (0x140000000, 0x140400000), 0),
+]
+# Some of the padding between functions would have samples too, and for those the peer says line -1.
+CODE = 0.2
+
+
+def fields(body):
+    """(field, is it bytes, value) of a protobuf message."""
+    def number(at):
+        value = shift = 0
+        while True:
+            byte = body[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value, at
+    at = 0
+    while at < len(body):
+        key, at = number(at)
+        value, at = number(at)
+        if key & 7 == 2:
+            at, value = at + value, body[at:at + value]
+        yield key >> 3, key & 7 == 2, value
+
+
+def without_names(source, to):
+    """The profile with addresses alone."""
+    def encoded(field, is_bytes, value):
+        n, out = (len(value) if is_bytes else value), b""
+        for v in (field << 3 | 2 * is_bytes, n):
+            while v > 127:
+                out, v = out + bytes([v & 127 | 128]), v >> 7
+            out += bytes([v])
+        return out + value if is_bytes else out
+    out = b""
+    with open(source, "rb") as f:
+        for field, is_bytes, value in fields(gzip.decompress(f.read())):
+            drop = {3: (7, 8, 9), 4: (4,)}.get(field, ())
+            if drop:
+                value = b"".join(encoded(*part) for part in fields(value) if part[0] not in drop)
+            if field != 5:
+                out += encoded(field, is_bytes, value)
+    with open(to, "wb") as f:
+        f.write(gzip.compress(out))
+
+
+def places(answer):
+    """Of each location in -raw: its address, the innermost file and line, the outermost function. (The peer knows no
+    inlined calls: it gives the one line to the other function.)"""
+    out, frames = {}, None
+    for line in answer[1].decode().split("Locations\n")[1].split("Mappings\n")[0].splitlines():
+        m = re.match(r"\s+(\d+): (0x\w+) M=\d+ (.*)$", line)
+        frame = (m.group(3) if m else line).strip()
+        name, file, number = re.match(r"(\S.*?) (\S+):(\d+):\d+ s=", frame).groups()
+        frames = [m.group(2), file, number, name] if m else frames[:3] + [name]
+        if m:
+            key = m.group(1)
+        out[key] = frames
+    return out
+
+
+def same_places(want, got):
+    if want[0] or got[0]:
+        return [f"status {want[0]}, osprey {got[0]}"]
+    theirs, ours = places(want), places(got)
+    return [f"{theirs.get(k)} osprey {ours.get(k)}" for k in theirs.keys() | ours.keys() if theirs.get(k) != ours.get(k)][:4]
+
+
+def built(tmp, system, machine, *flags):
+    path = os.path.join(tmp, "-".join(["prog", system, machine, *("s" for _ in flags)]))
+    env = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=mod", GOOS=system, GOARCH=machine, CGO_ENABLED="0")
+    done = subprocess.run(["go", "build", *flags, "-o", path, "."], cwd=os.path.join(PROGRAMS, "go"), env=env,
+                          capture_output=True, text=True)
+    return path if done.returncode == 0 else None
+
+
+def fat(path, thin):
+    """Two parts: one of a machine nobody here knows, and the thin file."""
+    with open(thin, "rb") as f:
+        part = f.read()
+    cpu, subtype = struct.unpack("<II", part[4:12])
+    head = struct.pack(">II", 0xCAFEBABE, 2) + struct.pack(">5I", 18, 0, 4096, 64, 12)
+    head += struct.pack(">5I", cpu, subtype, 16384, len(part), 14)
+    with open(path, "wb") as f:
+        f.write(head.ljust(16384, b"\0") + part)
+
+
+def one_system(tap, osprey, peer, tmp, system):
+    name, machine, (start, limit), bias = system
+    what = f"{name}/{machine} at {start:#x}"
+    binary = built(tmp, name, machine)
+    if not binary:
+        tap.skip(what, "Go cannot build it here")
+        return
+    profile, bare = os.path.join(tmp, "cpu.pb.gz"), os.path.join(tmp, "bare.pb.gz")
+    made_up_profile(profile, binary, "main.", (start, limit, 0), bias, CODE)
+    without_names(profile, bare)
+    disassemblies(tap, osprey, peer, what, profile, [r"main\.", "leaf|hot", "runtime", "nothing like this"])
+    for question in (["-symbolize=fastlocal", "-top"], ["-symbolize=none", "-raw"], ["-list=main"]):
+        path = profile if question[0] == "-list=main" else bare
+        tap.case(f"{what} {' '.join(question)}", differences(run(peer, *question, path), run(osprey, *question, path)))
+    tap.case(f"{what} names", same_places(run(peer, "-raw", bare), run(osprey, "-raw", bare)))
+    whole = run(osprey, "-raw", bare)
+    if name == "darwin":
+        os.makedirs(os.path.join(tmp, "fat"), exist_ok=True)
+        both = os.path.join(tmp, "fat", os.path.basename(binary))
+        fat(both, binary)
+        tap.case(f"{what} in a fat file",
+                 differences(run(osprey, "-traces", binary, bare), run(osprey, "-traces", both, bare)))
+    shutil.copyfile(built(tmp, name, machine, "-ldflags=-s -w"), binary)
+    tap.case(f"{what} stripped", same_places(whole, run(osprey, "-raw", bare)))
+
+
+def main(words):
+    osprey, peer = [os.path.abspath(words[0]), "pprof"], ["go", "tool", "pprof"]
+    tap = Tap()
+    if not shutil.which("go"):
+        tap.skip("programs for macOS and Windows", "no Go here")
+        return tap.end()
+    with tempfile.TemporaryDirectory() as tmp:
+        for system in SYSTEMS:
+            one_system(tap, osprey, peer, tmp, system)
+    return tap.end()
+
+
+sys.exit(main(sys.argv[1:]))
