@@ -18,7 +18,7 @@ char *osp_buf_room(osp_buf *b, size_t n)
         return NULL;
     }
     if (n > b->cap - b->n) {
-        size_t cap = b->cap ? b->cap : 256;
+        size_t cap = b->cap ? b->cap : b->max < 256 ? b->max : 256; /* never past the maximum: others trust cap */
         while (cap - b->n < n)
             cap = cap > b->max / 2 ? b->max : cap * 2;
         char *p = realloc(b->p, cap);

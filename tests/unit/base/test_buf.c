@@ -55,6 +55,24 @@ static void what_does_not_fit_leaves_it_as_it_was_and_is_remembered(void **state
     assert_false(b.failed);
 }
 
+static void a_small_maximum_is_one_too(void **state)
+{
+    (void)state;
+    osp_buf b = osp_buf_of(20);
+    for (int i = 0; i < 30; i++)
+        osp_buf_byte(&b, 'x');
+    assert_int_equal(b.n, 20);
+    assert_true(b.failed && b.cap <= 20);
+    osp_buf_drop(&b);
+    for (int i = 0; i < 30; i++) {
+        osp_buf_byte(&b, 'x');
+        osp_buf_fmt(&b, "%d", i);
+        osp_buf_quote(&b, S("\x01"));
+    }
+    assert_true(b.failed && b.n <= 20 && b.cap <= 20);
+    osp_buf_drop(&b);
+}
+
 static void long_formats_come_out_whole(void **state)
 {
     (void)state;
@@ -94,6 +112,7 @@ int main(void)
         cmocka_unit_test(text_is_added_in_every_way),
         cmocka_unit_test(it_grows_to_its_maximum_and_no_further),
         cmocka_unit_test(what_does_not_fit_leaves_it_as_it_was_and_is_remembered),
+        cmocka_unit_test(a_small_maximum_is_one_too),
         cmocka_unit_test(long_formats_come_out_whole),
         cmocka_unit_test(arrays_grow_by_doubling_and_keep_what_they_hold),
     };
