@@ -62,8 +62,8 @@ typedef struct osp_label {
     int64_t num;
 } osp_label;
 
-/* pprof knows labels of text and labels of numbers; a label of neither is none to it. */
-static inline bool osp_label_is_number(const osp_label *l) { return !l->str.i && (l->num || l->unit.i); }
+/* A label without text is a number, also 0 without a unit (which pprof's protobuf cannot carry, but its legacy forms do). */
+static inline bool osp_label_is_number(const osp_label *l) { return !l->str.i; }
 
 typedef struct osp_profile {
     osp_arena arena;   /* owns every column */

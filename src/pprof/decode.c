@@ -627,12 +627,10 @@ static bool expand_labels(decoding *d)
     if (!first)
         return no_memory(d);
     for (uint32_t i = 0; i < n; i++) {
-        first[i] = (uint32_t)total;
         osp_pb m = osp_pb_on(osp_span_set_at(&d->labelsets, i));
         while (osp_pb_next(&m))
             total++;
     }
-    first[n] = (uint32_t)total;
     if (total >= UINT32_MAX)
         return osp_fail(d->err, OSP_ELIMIT, "the profile has more than 4 billion labels");
     osp_label *label = osp_new(&p->arena, osp_label, (size_t)total);
@@ -641,14 +639,17 @@ static bool expand_labels(decoding *d)
     osp_label *to = label;
     for (uint32_t i = 0; i < n; i++) {
         osp_pb m = osp_pb_on(osp_span_set_at(&d->labelsets, i));
-        for (; osp_pb_next(&m); to++) {
+        first[i] = (uint32_t)(to - label);
+        while (osp_pb_next(&m)) {
             uint64_t v[5];
             if (!numbers(d, m.bytes, "label", v, 4) || !string_ref(d, d->in, v[1], &to->key) ||
                 !string_ref(d, d->in, v[2], &to->str) || !string_ref(d, d->in, v[4], &to->unit))
                 return false;
             to->num = (int64_t)v[3];
+            to += to->str.i || to->unit.i || to->num; /* to the peer, a label of neither text nor number is none */
         }
     }
+    first[n] = (uint32_t)(to - label);
     p->labelsets.n = n;
     p->labelsets.first = first;
     p->labelsets.label = label;

@@ -14,13 +14,11 @@ static int by_key(const void *x, const void *y)
 
 uint32_t osp_labels_by_key(const osp_profile *p, const osp_label *label, uint32_t n, osp_keyed_label *out)
 {
-    uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++)
-        if (label[i].str.i || label[i].num || label[i].unit.i)
-            out[kept++] = (osp_keyed_label){osp_text(p, label[i].key), &label[i], label[i].str.i == 0};
-    if (kept > 1)
-        qsort(out, kept, sizeof *out, by_key);
-    return kept;
+        out[i] = (osp_keyed_label){osp_text(p, label[i].key), &label[i], osp_label_is_number(&label[i])};
+    if (n > 1)
+        qsort(out, n, sizeof *out, by_key);
+    return n;
 }
 
 static bool same_key(const osp_keyed_label *a, const osp_keyed_label *b)

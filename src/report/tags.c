@@ -53,9 +53,7 @@ static bool count_label(counting *c, const osp_label *l, int64_t sum)
     char number[OSP_SHOWN_MAX];
     const osp_str key = osp_text(p, l->key);
     osp_str value = osp_text(p, l->str);
-    if (!l->str.i) {
-        if (!l->num && !l->unit.i)
-            return true;
+    if (osp_label_is_number(l)) {
         value = osp_str_from(osp_scaled(l->num, osp_label_unit(&c->units, key), c->o->unit, number, sizeof number));
     }
     const uint32_t nkey = c->keys.n, nname = c->names.n;

@@ -169,8 +169,6 @@ static void json_labels(const printing *t, osp_json *j, uint32_t set)
     for (uint32_t i = v->first_label[set]; i < v->first_label[set + 1]; i++) {
         const osp_label *l = &v->label[i];
         const osp_str key = osp_text(v->of, l->key);
-        if (!l->str.i && !osp_label_is_number(l))
-            continue;
         osp_json_object(j, NULL);
         osp_json_str(j, "key", key);
         if (l->str.i) {
