@@ -6,6 +6,8 @@
 #include "base/arena.h"
 #include "cli/cli.h"
 #include "report/report.h"
+#include "sample/sample.h"
+#include "symbol/symbol.h"
 #include "target/target.h"
 
 /* The command of that name, or NULL. */
@@ -76,5 +78,18 @@ bool osp_launch_start(char **argv, osp_launch *out, osp_err *err) OSP_CHECKED;
 bool osp_launch_release(void *launch, osp_err *err);
 /* End: kill the child if it was never released; else wait for it if wait is set. Returns its wait status, or -1. */
 int osp_launch_end(osp_launch *l, bool wait);
+
+/* ---- recording ---------------------------------------------------------------------------------------------- */
+
+typedef struct osp_recorded {
+    osp_recording rec;
+    osp_profile *named, *commented; /* each shares with the one before */
+    osp_symbol_stats symbols;
+    osp_objects *objects; /* its own; NULL: somebody else's */
+} osp_recorded;
+
+/* Sample a process as `osprey record` does, with its progress, until the time is over or Ctrl-C: out->commented. */
+bool osp_record_for(const osp_cli *cli, int pid, double seconds, osp_recorded *out, osp_err *err) OSP_CHECKED;
+void osp_recorded_drop(osp_recorded *r);
 
 #endif

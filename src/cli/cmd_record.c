@@ -31,27 +31,23 @@ static const char *const examples[] = {
     NULL,
 };
 
-struct recorded {
-    osp_recording rec;
-    osp_profile *named, *commented; /* each shares with the one before */
-    osp_symbol_stats symbols;
-};
-
 static void show_progress(void *ctx, const osp_sample_stats *s, double elapsed)
 {
     osp_progress(ctx, "sampling  %02d:%02d   %llu samples at %u Hz   lost %llu   Ctrl-C keeps what is there",
-                 (int)elapsed / 60, (int)elapsed % 60, (unsigned long long)s->taken, s->hz, (unsigned long long)s->lost);
+                 (int)elapsed / 60, (int)elapsed % 60, (unsigned long long)s->taken, s->hz,
+                 (unsigned long long)s->lost);
 }
 
-static void drop(struct recorded *r)
+void osp_recorded_drop(osp_recorded *r)
 {
     osp_profile_drop(r->commented);
     osp_profile_drop(r->named);
     osp_recording_drop(&r->rec);
+    osp_objects_drop(r->objects);
 }
 
 /* What every reader of the file should know of it, in one line: it shows in the head of pprof's reports. */
-static osp_profile *comment(const struct recorded *r, osp_err *err)
+static osp_profile *comment(const osp_recorded *r, osp_err *err)
 {
     const osp_sample_stats *s = &r->rec.stats;
     osp_buf text = osp_buf_of(4096);
@@ -75,13 +71,13 @@ static osp_profile *comment(const struct recorded *r, osp_err *err)
     return p;
 }
 
-/* Give names to the recording and pack it into out. */
-static bool pack(struct recorded *r, osp_buf *out, osp_err *err)
+/* Give names to the recording. */
+static bool name(osp_recorded *r, osp_err *err)
 {
     osp_symbol_sources from = {.object = r->rec.object, .nobject = r->rec.nobject, .this_kernel = true};
     r->named = osp_symbolise(r->rec.profile, &from, &r->symbols, err);
     r->commented = r->named ? comment(r, err) : NULL;
-    return r->commented && osp_pprof_encode_packed(r->commented, OSP_PACK_GZIP, out, err);
+    return r->commented != NULL;
 }
 
 static double percent(uint64_t part, uint64_t whole) { return whole ? 100.0 * (double)part / (double)whole : 100; }
@@ -100,7 +96,7 @@ static struct own_cost own_cost(void)
     return (struct own_cost){us * 1000, osp_own_peak_bytes()};
 }
 
-static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, const struct recorded *r)
+static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, const osp_recorded *r)
 {
     const osp_sample_stats *s = &r->rec.stats;
     double seconds = (double)s->duration_ns / 1e9;
@@ -112,17 +108,18 @@ static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, cons
     osp_buf_fmt(out, "\n%*s   stacks %.4g %% complete", width, "", percent(s->ended[OSP_END_ROOT], s->taken));
     for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
         if (s->ended[e])
-            osp_buf_fmt(out, ", %llu cut: %s", (unsigned long long)s->ended[e], osp_unwind_end_text((osp_unwind_end)e));
-    osp_buf_fmt(out, " · names %.4g %% · lost %llu\n",
-                100 - percent(r->symbols.unnamed, r->symbols.locations), (unsigned long long)s->lost);
+            osp_buf_fmt(out, ", %llu cut: %s", (unsigned long long)s->ended[e],
+                        osp_unwind_end_text((osp_unwind_end)e));
+    osp_buf_fmt(out, " · names %.4g %% · lost %llu\n", 100 - percent(r->symbols.unnamed, r->symbols.locations),
+                (unsigned long long)s->lost);
     if (s->gave_up[0]) {
         osp_paint(cli, out, OSP_PLAIN, "%*s   %s", width, "", s->gave_up);
         osp_buf_byte(out, '\n');
     }
     if (osp_cli_given(cli, "cost")) {
         struct own_cost own = own_cost();
-        osp_buf_fmt(out, "%*s   cost: BPF %.1f ms in %llu runs (%.3f %% of a core), osprey %.2f s CPU, %.0f MB\n", width, "",
-                    (double)s->bpf_run_ns / 1e6, (unsigned long long)s->bpf_runs,
+        osp_buf_fmt(out, "%*s   cost: BPF %.1f ms in %llu runs (%.3f %% of a core), osprey %.2f s CPU, %.0f MB\n",
+                    width, "", (double)s->bpf_run_ns / 1e6, (unsigned long long)s->bpf_runs,
                     (double)s->bpf_run_ns / (double)s->duration_ns * 100, (double)own.cpu_ns / 1e9,
                     (double)own.peak_bytes / 1e6);
     }
@@ -131,7 +128,7 @@ static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, cons
     osp_buf_byte(out, '\n');
 }
 
-static void add_json(osp_buf *out, const char *file, const struct recorded *r)
+static void add_json(osp_buf *out, const char *file, const osp_recorded *r)
 {
     const osp_sample_stats *s = &r->rec.stats;
     osp_json j = osp_json_on(out);
@@ -179,8 +176,9 @@ static bool explain_nothing(int pid, const osp_sample_stats *s, osp_err *err)
 {
     double seconds = (double)s->duration_ns / 1e9;
     if (s->state == 'T' || s->state == 't')
-        return osp_fail(err, OSP_EABSENT, "no samples, nothing written: process %d is stopped; `kill -CONT %d` lets it go on",
-                        pid, pid);
+        return osp_fail(err, OSP_EABSENT,
+                        "no samples, nothing written: process %d is stopped; `kill -CONT %d` lets it go on", pid,
+                        pid);
     if (!s->state)
         return osp_fail(err, OSP_EABSENT, "no samples, nothing written: process %d ended after %.2f s", pid, seconds);
     return osp_fail(err, OSP_EABSENT,
@@ -190,19 +188,20 @@ static bool explain_nothing(int pid, const osp_sample_stats *s, osp_err *err)
 
 static int record(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch)
 {
-    struct recorded r = {0};
-    char name[96];
+    osp_recorded r = {0};
+    char usual[96];
     osp_err err = {0};
     osp_buf packed = osp_buf_of((size_t)1 << 31), text = osp_buf_of(1 << 16);
     int status = OSP_EXIT_FAILED;
     bool ok = osp_record(opts, &r.rec, &err);
     osp_progress_done(cli);
-    default_name(cli, &r.rec, name, sizeof name);
-    const char *file = osp_cli_given(cli, "output") ? osp_cli_value(cli, "output") : name;
+    default_name(cli, &r.rec, usual, sizeof usual);
+    const char *file = osp_cli_given(cli, "output") ? osp_cli_value(cli, "output") : usual;
     if (ok && r.rec.stats.taken == 0)
         ok = explain_nothing(opts->pid, &r.rec.stats, &err);
     if (ok)
-        ok = pack(&r, &packed, &err) && osp_file_write(file, osp_buf_str(&packed), &err);
+        ok = name(&r, &err) && osp_pprof_encode_packed(r.commented, OSP_PACK_GZIP, &packed, &err) &&
+             osp_file_write(file, osp_buf_str(&packed), &err);
     if (ok) {
         if (osp_cli_given(cli, "json"))
             add_json(&text, file, &r);
@@ -216,8 +215,31 @@ static int record(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch)
     osp_launch_end(launch, true);
     osp_buf_drop(&packed);
     osp_buf_drop(&text);
-    drop(&r);
+    osp_recorded_drop(&r);
     return status;
+}
+
+bool osp_record_for(const osp_cli *cli, int pid, double seconds, osp_recorded *out, osp_err *err)
+{
+    *out = (osp_recorded){0};
+    osp_sample_opts opts = {
+        .pid = pid,
+        .seconds = seconds,
+        .stop = osp_stop_flag(),
+        .progress = cli->progress ? show_progress : NULL,
+        .progress_ctx = (void *)(uintptr_t)cli,
+        .objects = out->objects = osp_objects_new(NULL),
+    };
+    if (!opts.objects)
+        return osp_fail_memory(err, "starting to sample");
+    bool ok = osp_record(&opts, &out->rec, err);
+    osp_progress_done(cli);
+    if (ok && out->rec.stats.taken == 0)
+        ok = explain_nothing(pid, &out->rec.stats, err);
+    ok = ok && name(out, err);
+    if (!ok)
+        osp_recorded_drop(out);
+    return ok;
 }
 
 static int cmd_record(const osp_cli *cli)

@@ -22,6 +22,10 @@ typedef struct osp_report_opts {
     osp_str main_file; /* shown as the main binary instead of the profile's; "" = the profile's */
     osp_str argument;  /* of a report that takes one: a regular expression, or an address */
     bool call_tree, intel_syntax;
+    /* Of a flame graph: leaves at the root; colours by what changed since a base, which is asked base_query. */
+    bool reverse;
+    const osp_profile *base;
+    osp_query base_query;
     bool json;          /* one JSON object instead of text (docs/json.md) */
     int64_t json_bytes; /* which has at most so many bytes: rows are left out, the lightest first; 0 = no limit */
     /* The object file behind a mapping; NULL and *err if there is none. It lives as long as object_ctx. Without it: the

@@ -16,12 +16,11 @@ static osp_location_id at(const char *name, const char *file, const char *mappin
     return osp_builder_location(b, osp_builder_mapping(b, 0, 0, 0, osp_str_from(mapping), S(""), 0), 0, &line, 1);
 }
 
-static osp_answer picture(void)
+static osp_answer picture_with(osp_report_opts o)
 {
     osp_err err;
     osp_profile *p = osp_builder_finish(b, &err);
     assert_non_null(p);
-    osp_report_opts o = osp_report_defaults();
     osp_answer answer = osp_answer_new();
     if (!osp_report_write(osp_report_named(S("flame")), p, &o, &answer, &err))
         fail_msg("%s", err.msg);
@@ -29,6 +28,8 @@ static osp_answer picture(void)
     osp_profile_drop(p);
     return answer;
 }
+
+static osp_answer picture(void) { return picture_with(osp_report_defaults()); }
 
 static void start(void)
 {
@@ -94,13 +95,55 @@ static void nothing_is_a_picture_too(void **state)
     osp_answer_drop(&a);
 }
 
+static void in_reverse_the_leaf_stands_at_the_root(void **state)
+{
+    (void)state;
+    start();
+    osp_location_id leaf = at("leaf", "", ""), one = at("one", "", ""), two = at("two", "", "");
+    add((osp_location_id[]){leaf, one}, 2, 300);
+    add((osp_location_id[]){leaf, two}, 2, 100);
+    osp_report_opts o = osp_report_defaults();
+    o.reverse = true;
+    osp_answer a = picture_with(o);
+    assert_non_null(strstr(a.text.p, "data-x=\"0\" data-w=\"1\" data-y=\"1\"><title>leaf"));
+    assert_non_null(strstr(a.text.p, "data-x=\"0\" data-w=\"0.75\" data-y=\"2\"><title>one"));
+    assert_non_null(strstr(a.text.p, "data-x=\"0.75\" data-w=\"0.25\" data-y=\"2\"><title>two"));
+    osp_answer_drop(&a);
+}
+
+static void a_base_colours_what_changed(void **state)
+{
+    (void)state;
+    osp_err err;
+    start();
+    osp_location_id up = at("up", "", ""), down = at("down", "", ""), gone = at("gone", "", "");
+    add(&up, 1, 100);
+    add(&down, 1, 200);
+    add(&gone, 1, 100);
+    osp_report_opts o = osp_report_defaults();
+    osp_profile *base = osp_builder_finish(b, &err);
+    assert_non_null(base);
+    start();
+    up = at("up", "", ""), down = at("down", "", ""); /* functions have other numbers */
+    add(&down, 1, 20);
+    add(&up, 1, 80);
+    o.base = base;
+    o.base_query = o.query;
+    osp_answer a = picture_with(o);
+    assert_non_null(strstr(a.text.p, "25.00% before, +55.00 points"));
+    assert_non_null(strstr(a.text.p, "50.00% before, -30.00 points"));
+    assert_non_null(strstr(a.text.p, "fill:var(--f16)"));
+    assert_null(strstr(a.text.p, "<title>gone"));
+    osp_answer_drop(&a);
+    osp_profile_drop(base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_have_their_share_and_their_origin),
-        cmocka_unit_test(names_cannot_break_the_picture),
-        cmocka_unit_test(what_is_too_small_is_left_out_and_said),
-        cmocka_unit_test(nothing_is_a_picture_too),
+        cmocka_unit_test(frames_have_their_share_and_their_origin), cmocka_unit_test(names_cannot_break_the_picture),
+        cmocka_unit_test(what_is_too_small_is_left_out_and_said),   cmocka_unit_test(nothing_is_a_picture_too),
+        cmocka_unit_test(in_reverse_the_leaf_stands_at_the_root),   cmocka_unit_test(a_base_colours_what_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
