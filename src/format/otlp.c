@@ -312,9 +312,8 @@ static void add_sample(reader *r, osp_stack_id stack, uint32_t type, const osp_p
     osp_labelset_id labels = osp_builder_labels(r->b, r->label, r->nlabel);
     numbers list = numbers_of(values, &single, &one);
     one = one && values->field;
-    const uint8_t *at = times->bytes.p, *end = at + times->bytes.n;
-    for (; end - at >= 8; at += 8) {
-        memcpy(&t, at, 8);
+    for (size_t k = 0; k + 8 <= times->bytes.n; k += 8) {
+        memcpy(&t, times->bytes.p + k, 8);
         bool has = next_of(&list, &one, single, &v);
         value[type] = has ? (int64_t)v : values->field ? 0 : 1;
         osp_builder_sample(r->b, stack, labels, value, (int64_t)t);

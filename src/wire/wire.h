@@ -50,7 +50,10 @@ typedef struct {
     const char *why;  /* sticky; NULL while all is well */
 } osp_pb;
 
-static inline osp_pb osp_pb_on(osp_span bytes) { return (osp_pb){.at = bytes.p, .end = bytes.p + bytes.n}; }
+static inline osp_pb osp_pb_on(osp_span bytes)
+{
+    return (osp_pb){.at = bytes.p, .end = bytes.n ? bytes.p + bytes.n : bytes.p};
+}
 
 /* Read the next field; false at the end of the message and when it is broken. */
 bool osp_pb_next(osp_pb *m);
