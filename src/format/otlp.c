@@ -107,7 +107,7 @@ static bool read_dictionary(reader *r, osp_span message)
             have[m.field]++;
     if (m.why)
         r->why = m.why;
-    for (int t = 1; t < TABLES; t++) {
+    for (int t = 0; t < TABLES; t++) { /* also of field 0, which nobody reads */
         void *more = realloc(r->entry[t], ((size_t)r->n[t] + have[t] + 1) * sizeof *r->entry[t]);
         if (!more)
             return false;
