@@ -5,8 +5,7 @@
  *      where calls were inlined; in a call tree, for each path of such;
  *   2. weights of all nodes; those below node_fraction go;
  *   3. sort; with node_count, the rest goes (a picture counts tags as nodes);
- *   4. weights again over the nodes that stay, with edges: an edge over a node left out is residual, and a stack whose
- *      leaf was left out gives nobody a flat value; edges below edge_fraction go;
+ *   4. edges between the nodes that stay: one over a node left out is residual; edges below edge_fraction go;
  *   5. for a picture: residual edges go whose ends another path connects.
  *
  * Weights come from distinct stacks, so a sample's recursion is counted once by stamping nodes and edges with the
@@ -209,21 +208,82 @@ static uint32_t *nodes_of_locations(osp_making *m)
     return node;
 }
 
-/* The sums of a node, as close together as can be, and the edge by which it was reached last. */
+/* A stack at hand. */
+typedef struct {
+    const osp_location_id *leaf, *end;
+    int64_t w, dw;
+    uint32_t id;
+} weighed;
+
+static inline weighed stack_of(const osp_view *v, uint32_t s)
+{
+    return (weighed){v->loc + v->first[s], v->loc + v->first[s + 1], v->weight[s], v->divisor ? v->divisor[s] : 0, s};
+}
+
+/* The sums of a node, as close together as can be. */
 typedef struct {
     int64_t cum, cum_divisor;
     uint32_t stamp; /* the stack that last touched it */
-    uint32_t caller, link;
-    bool edges; /* are those into it wanted? */
 } sums;
+
+/* Without a branch: nobody can foresee recursion. */
+static inline void weigh_node(sums *s, const weighed *k)
+{
+    const int64_t once = -(int64_t)(s->stamp != k->id);
+    s->stamp = k->id;
+    osp_add(&s->cum, k->w & once);
+    osp_add(&s->cum_divisor, k->dw & once);
+}
+
+static inline void weigh_stack(osp_making *m, const uint32_t *node, sums *sum, weighed k)
+{
+    if (k.leaf == k.end)
+        return;
+    for (const osp_location_id *p = k.leaf; p < k.end; p++) {
+        const uint32_t n = node[p->i];
+        if (n != SEVERAL)
+            weigh_node(&sum[n], &k);
+        else
+            for (uint32_t i = m->first[p->i]; i < m->first[p->i + 1]; i++)
+                weigh_node(&sum[m->whats[i]], &k);
+    }
+    osp_tally *leaf = &m->t[m->whats[m->first[k.leaf->i]]];
+    osp_add(&leaf->flat, k.w);
+    osp_add(&leaf->flat_divisor, k.dw);
+}
+
+/* All nodes are kept. What a node weighs does not change when others are left out. */
+static bool weigh(osp_making *m)
+{
+    const osp_view *v = m->v;
+    uint32_t *node = nodes_of_locations(m);
+    sums *sum = calloc(m->n ? m->n : 1, sizeof *sum);
+    const bool ok = (node && sum) || osp_making_no_memory(m);
+    for (uint32_t i = 0; ok && i < m->n; i++)
+        sum[i].stamp = OSP_NONE;
+    for (uint32_t s = 0; ok && s < v->nstack; s++)
+        if (v->live[s])
+            weigh_stack(m, node, sum, stack_of(v, s));
+    for (uint32_t i = 0; ok && i < m->n; i++) {
+        m->t[i].cum = sum[i].cum;
+        m->t[i].cum_divisor = sum[i].cum_divisor;
+    }
+    free(node);
+    free(sum);
+    return ok;
+}
+
+/* How a node was reached last. */
+typedef struct {
+    uint32_t caller, link;
+    bool wanted; /* are edges into it? */
+} reach;
 
 typedef struct {
     osp_making *m;
-    sums *sum;
+    reach *to;
     const uint32_t *node; /* per location */
-    int64_t w, dw;        /* of the stack at hand */
-    uint32_t stack;
-} weighing;
+} linking;
 
 /* Where on a stack we are, from root to leaf: the last node that is kept, and if others were left out since. */
 typedef struct {
@@ -231,116 +291,91 @@ typedef struct {
     bool residual;
 } footing;
 
-static bool weigh_edge(weighing *g, footing at, uint32_t to, bool inlined)
+static bool weigh_edge(linking *g, const weighed *k, footing at, uint32_t to, bool inlined)
 {
     osp_making *m = g->m;
-    sums *s = &g->sum[to];
-    if (s->caller != at.parent) {
+    reach *r = &g->to[to];
+    if (r->caller != at.parent) {
         bool fresh;
-        s->caller = at.parent;
-        s->link = osp_pair_put(&m->pairs, at.parent, to, (uint32_t)m->nlink, &fresh);
-        if (s->link == OSP_NONE || (fresh && !osp_link_new(m, at.parent, to)))
+        r->caller = at.parent;
+        r->link = osp_pair_put(&m->pairs, at.parent, to, (uint32_t)m->nlink, &fresh);
+        if (r->link == OSP_NONE || (fresh && !osp_link_new(m, at.parent, to)))
             return osp_making_no_memory(m);
     }
-    osp_link *l = &m->link[s->link];
-    if (l->stamp == g->stack)
+    osp_link *l = &m->link[r->link];
+    if (l->stamp == k->id)
         return true;
-    l->stamp = g->stack;
-    osp_add(&l->e.weight, g->w);
-    osp_add(&l->e.divisor, g->dw);
+    l->stamp = k->id;
+    osp_add(&l->e.weight, k->w);
+    osp_add(&l->e.divisor, k->dw);
     l->e.residual |= at.residual;
     l->e.inlined &= inlined;
     return true;
 }
 
-static inline bool weigh_node(weighing *g, footing *at, uint32_t n, bool edges, bool inlined)
+static inline bool link_node(linking *g, const weighed *k, footing *at, uint32_t n, bool inlined)
 {
-    sums *s = &g->sum[n];
-    if (s->stamp != g->stack) {
-        s->stamp = g->stack;
-        osp_add(&s->cum, g->w);
-        osp_add(&s->cum_divisor, g->dw);
-    }
-    if (edges && s->edges && at->parent != n && at->parent != OSP_NONE && !weigh_edge(g, *at, n, inlined))
+    if (g->to[n].wanted && at->parent != n && at->parent != OSP_NONE && !weigh_edge(g, k, *at, n, inlined))
         return false;
     *at = (footing){n, false};
     return true;
 }
 
-static inline bool weigh_several(weighing *g, footing *at, uint32_t loc, bool edges)
+static inline bool link_several(linking *g, const weighed *k, footing *at, uint32_t loc)
 {
     const osp_making *m = g->m;
     const uint32_t first = m->first[loc], last = m->first[loc + 1] - 1;
-    for (uint32_t k = last + 1; k > first; k--) {
-        const uint32_t n = m->whats[k - 1];
+    for (uint32_t i = last + 1; i > first; i--) {
+        const uint32_t n = m->whats[i - 1];
         if (!m->t[n].kept)
             at->residual = true;
-        else if (!weigh_node(g, at, n, edges, k - 1 != last))
+        else if (!link_node(g, k, at, n, i - 1 != last))
             return false;
     }
     return true;
 }
 
-static inline bool weigh_stack(weighing *g, bool edges)
+static inline bool link_stack(linking *g, weighed k)
 {
-    const osp_view *v = g->m->v;
-    const osp_location_id *leaf = v->loc + v->first[g->stack], *p = v->loc + v->first[g->stack + 1];
     footing at = {OSP_NONE, false};
-    g->w = v->weight[g->stack];
-    g->dw = v->divisor ? v->divisor[g->stack] : 0;
-    while (p > leaf) {
+    for (const osp_location_id *p = k.end; p > k.leaf;) {
         const uint32_t loc = (--p)->i, n = g->node[loc];
         if (n == LEFT_OUT)
             at.residual = true;
-        else if (n == SEVERAL ? !weigh_several(g, &at, loc, edges) : !weigh_node(g, &at, n, edges, false))
+        else if (n == SEVERAL ? !link_several(g, &k, &at, loc) : !link_node(g, &k, &at, n, false))
             return false;
     }
-    if (at.parent != OSP_NONE && !at.residual) {
-        osp_add(&g->m->t[at.parent].flat, g->w);
-        osp_add(&g->m->t[at.parent].flat_divisor, g->dw);
-    }
-    return true;
-}
-
-static bool weigh_stacks(weighing *g, bool edges)
-{
-    const osp_view *v = g->m->v;
-    for (g->stack = 0; g->stack < v->nstack; g->stack++) /* edges is a constant in each of the two */
-        if (v->live[g->stack] && !(edges ? weigh_stack(g, true) : weigh_stack(g, false)))
-            return false;
     return true;
 }
 
 /* Which nodes want edges: all, or those that were inlined somewhere. */
-static void want_edges(const osp_making *m, sums *sum)
+static void want_edges(const osp_making *m, reach *to)
 {
     for (uint32_t i = 0; i < m->n; i++)
-        sum[i].edges = !m->o->no_edges;
+        to[i].wanted = !m->o->no_edges;
     for (uint32_t l = 0; l < m->v->of->locations.n; l++)
         for (uint32_t k = m->first[l]; k + 1 < m->first[l + 1]; k++)
-            sum[m->whats[k]].edges = true;
+            to[m->whats[k]].wanted = true;
 }
 
-static bool weigh(osp_making *m, bool edges)
+/* The edges between the nodes that are kept. */
+static bool weigh_edges(osp_making *m)
 {
+    const osp_view *v = m->v;
     uint32_t *node = nodes_of_locations(m);
-    weighing g = {.m = m, .node = node, .sum = calloc(m->n ? m->n : 1, sizeof *g.sum)};
-    bool ok = (node && g.sum) || osp_making_no_memory(m);
+    linking g = {.m = m, .node = node, .to = calloc(m->n ? m->n : 1, sizeof *g.to)};
+    bool ok = (node && g.to) || osp_making_no_memory(m);
     osp_pairs_clear(&m->pairs);
     m->nlink = 0;
-    for (uint32_t i = 0; ok && i < m->n; i++) {
-        m->t[i] = (osp_tally){.stamp = OSP_NONE, .kept = m->t[i].kept};
-        g.sum[i].stamp = g.sum[i].caller = OSP_NONE;
-    }
-    if (ok && edges)
-        want_edges(m, g.sum);
-    ok = ok && weigh_stacks(&g, edges);
-    for (uint32_t i = 0; ok && i < m->n; i++) {
-        m->t[i].cum = g.sum[i].cum;
-        m->t[i].cum_divisor = g.sum[i].cum_divisor;
-    }
+    for (uint32_t i = 0; ok && i < m->n; i++)
+        g.to[i].caller = OSP_NONE;
+    if (ok)
+        want_edges(m, g.to);
+    for (uint32_t s = 0; ok && s < v->nstack; s++)
+        if (v->live[s])
+            ok = link_stack(&g, stack_of(v, s));
     free(node);
-    free(g.sum);
+    free(g.to);
     return ok;
 }
 
@@ -354,7 +389,7 @@ static bool weigh_all(osp_making *m)
         return osp_making_no_memory(m);
     for (uint32_t i = 0; i < m->n; i++)
         m->t[i].kept = true;
-    return weigh(m, false);
+    return weigh(m);
 }
 
 bool osp_is_shown(const osp_making *m, const osp_tally *t)
@@ -433,9 +468,9 @@ static bool choose_nodes(osp_making *m)
     if (m->o->visual && (!osp_tags_weigh(m, most) || !osp_tags_fit(m, most, &most)))
         return false;
     if (most == m->nrank)
-        return m->o->visual || m->o->call_tree || weigh(m, true);
+        return m->o->visual || m->o->call_tree || weigh_edges(m);
     keep_first(m, most);
-    return (m->o->call_tree ? osp_tree_contract(m) : weigh(m, true)) && osp_rank(m);
+    return (m->o->call_tree ? osp_tree_contract(m) : weigh_edges(m)) && osp_rank(m);
 }
 
 /* ---- the graph ------------------------------------------------------------------------------------------------ */
@@ -521,7 +556,7 @@ static bool make(osp_making *m)
         return false;
     choose_cutoffs(m);
     const bool cut = drop_small(m), edges = o->visual || o->node_count == 0;
-    if (o->call_tree ? cut && !osp_tree_contract(m) : (cut || edges) && !weigh(m, edges))
+    if (o->call_tree ? cut && !osp_tree_contract(m) : edges && !weigh_edges(m))
         return false;
     if (!osp_rank(m))
         return false;

@@ -19,7 +19,7 @@ typedef struct {
 
 typedef struct {
     int64_t flat, cum, flat_divisor, cum_divisor;
-    uint32_t stamp; /* the stack that last touched it */
+    uint32_t stamp; /* in a call tree: the link into it */
     bool kept;
 } osp_tally;
 
