@@ -4,6 +4,7 @@
 #include "cli/cli_internal.h"
 #include "format/format.h"
 #include "object/object.h"
+#include "pprof/pprof.h"
 #include "report/report.h"
 
 #include <stdio.h>
@@ -18,8 +19,13 @@ static const osp_option options[] = {
 };
 
 static const char *const examples[] = {
-    "convert a.folded a.pb",        "convert perf.data cpu.pb.gz",   "convert cpu.pb.gz stacks.folded",
-    "convert cpu.pb.gz flame.html", "convert -f folded cpu.pb.gz -", NULL,
+    "convert a.folded a.pb",
+    "convert perf.data cpu.pb.gz",
+    "convert cpu.pb.gz stacks.folded",
+    "convert cpu.pb.gz flame.html",
+    "convert cpu.pb.gz default.pgo",
+    "convert -f folded cpu.pb.gz -",
+    NULL,
 };
 
 /* What is not read again, but is asked for like a form. */
@@ -48,7 +54,54 @@ static bool write_callgrind(const osp_profile *p, const osp_report_opts *o, osp_
     return ok;
 }
 
+/* Has it what the Go compiler insists on: a sample type that it knows, and lines at which functions start? */
+static bool fit_for_pgo(const osp_profile *p, osp_err *err)
+{
+    bool type = false, line = p->samples.n == 0;
+    for (uint32_t t = 0; t < p->values.n; t++) {
+        osp_str name = osp_text(p, p->values.type[t].type), unit = osp_text(p, p->values.type[t].unit);
+        type = type || (osp_str_eq(name, S("samples")) && osp_str_eq(unit, S("count"))) ||
+               (osp_str_eq(name, S("cpu")) && osp_str_eq(unit, S("nanoseconds")));
+    }
+    for (uint32_t f = 0; f < p->functions.n; f++)
+        line = line || p->functions.row[f].start_line != 0;
+    if (!type)
+        return osp_fail(err, OSP_EUSAGE,
+                        "`go build -pgo` wants samples/count or cpu/nanoseconds, and neither is in this profile; "
+                        "take a CPU profile");
+    return line || osp_fail(err, OSP_EUSAGE,
+                            "`go build -pgo` wants the lines at which functions start, and this profile has none; "
+                            "Go 1.20 and later write them");
+}
+
+/* What `go build -pgo` reads: the profile without the labels of its samples, which the compiler does not look at. */
+static bool write_pgo(const osp_profile *p, const osp_report_opts *o, osp_buf *out, osp_err *err)
+{
+    (void)o;
+    if (!fit_for_pgo(p, err))
+        return false;
+    uint32_t labelled = 0, unnamed = 0;
+    for (uint32_t i = 0; i < p->samples.n; i++)
+        labelled += p->samples.labels[i].i != 0;
+    for (uint32_t i = 0; i < p->locations.n; i++)
+        unnamed += p->locations.first[i] == p->locations.first[i + 1];
+    osp_labelset_id *none = calloc((size_t)p->samples.n + 1, sizeof *none);
+    if (!none)
+        return osp_fail_memory(err, "writing a profile for the compiler");
+    osp_profile bare = *p;
+    bare.samples.labels = none;
+    bool ok = osp_pprof_encode_packed(&bare, OSP_PACK_GZIP, out, err);
+    free(none);
+    if (ok && (labelled || unnamed))
+        fprintf(stderr,
+                "osprey: for the compiler: labels of %u samples are left out; %u of %u places have no name and are "
+                "of no use to it\n",
+                labelled, unnamed, p->locations.n);
+    return ok;
+}
+
 static const picture pictures[] = {
+    {"pgo", ".pgo", write_pgo},
     {"svg", ".svg", write_svg},
     {"html", ".html", write_html},
     {"callgrind", ".callgrind", write_callgrind},
