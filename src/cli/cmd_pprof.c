@@ -29,6 +29,7 @@ static bool show(const osp_cli *cli, const osp_pprof_words *w, osp_err *err)
         .source = source,
         .unit_notes = osp_buf_str(&units.notes),
         .profile = osp_source_profile(source),
+        .difference = w->source.nbase > 0,
         .main_file = osp_str_from(w->source.binary),
         .config = w->config,
     };

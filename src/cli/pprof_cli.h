@@ -84,7 +84,8 @@ typedef struct osp_pprof_session {
     const osp_cli *cli;
     osp_source *source;
     const osp_profile *profile; /* the source's */
-    osp_str unit_notes; /* said before each report: labels with several units */
+    osp_str unit_notes;         /* said before each report: labels with several units */
+    bool difference;            /* a base was given */
     osp_str main_file;          /* the binary named on the command line */
     bool interactive;           /* in the shell */
     bool legend_shown;          /* of columns; once is enough */

@@ -273,6 +273,7 @@ bool osp_pprof_opts(const osp_pprof_session *s, const osp_config *c, osp_report_
 {
     if (!osp_report_opts_of(c, s->profile, out, err))
         return false;
+    out->difference = s->difference;
     out->main_file = s->main_file;
     osp_source_prepare(s->source, &out->query);
     out->object_of = object_of;

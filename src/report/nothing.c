@@ -234,6 +234,6 @@ void osp_explain_nothing(const osp_report *r, const osp_profile *p, const osp_re
         return;
     }
     explain_filters(p, o, out);
-    if (!r->ending && o->query.value < p->values.n && !has_values(p, o->query.value))
+    if (!r->ending && !o->difference && o->query.value < p->values.n && !has_values(p, o->query.value))
         explain_emptiness(p, o->query.value, &out->notes);
 }

@@ -19,6 +19,7 @@ typedef struct osp_report_opts {
     double divide_by;   /* values are divided by it when printed */
     osp_str unit;       /* "minimum" (one for all), "auto" (each its own), or a unit */
     osp_str trim_path, source_path;
+    bool difference;   /* a base was subtracted: that nothing is left is an answer */
     osp_str main_file; /* shown as the main binary instead of the profile's; "" = the profile's */
     osp_str argument;  /* of a report that takes one: a regular expression, or an address */
     bool call_tree, intel_syntax;
