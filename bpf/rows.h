@@ -32,16 +32,17 @@ enum osp_rule_kind {
     OSP_RULE_R10 = 8,      /* CFA = r10 + cfa; in the leaf only */
     OSP_RULE_UNKNOWN = 9,  /* there is a rule but it cannot be expressed here */
     /* Go functions whose SP deltas are not the whole truth. */
-    OSP_RULE_GO_EXACT = 16,       /* as SP, and the return address is where execution was interrupted, not a call:
+    OSP_RULE_GO_EXACT = 16,   /* as SP, and the return address is where execution was interrupted, not a call:
                                      asyncPreempt, sigpanic */
-    OSP_RULE_GO_SPWRITE = 17,     /* assembly that writes SP (vDSO calls on g0): SP in the prologue, else CFA = fp + 16 */
+    OSP_RULE_GO_SPWRITE = 17, /* assembly that writes SP (vDSO calls on g0): SP in the prologue, else CFA = fp + 16 */
     OSP_RULE_GO_SYSTEMSTACK = 18, /* the caller is on the goroutine's stack, at curg.sched */
     OSP_RULE_GO_MORESTACK = 19,   /* likewise, at curg.sched, whose pc is the growing function's */
     OSP_RULE_GO_ASMCGOCALL = 20,  /* reached from C: g and depth are at sp; else as SP */
     OSP_RULE_GO_CGOCALLBACK = 21, /* C called Go: C's frames are on g0, at g0.sched.sp; cfa, fp as on that stack */
 };
 
-enum osp_root { /* what an outermost frame is; the cfa field of OSP_RULE_END, times 8 */
+/* What an outermost frame is; the cfa field of OSP_RULE_END, times 8. */
+enum osp_root {
     OSP_ROOT_THREAD = 1,    /* clone, _start: return address undefined by CFI */
     OSP_ROOT_GOEXIT = 2,    /* runtime.goexit: a goroutine's first frame */
     OSP_ROOT_MSTART = 3,    /* runtime.mstart, rt0_go: a thread of the Go runtime */
@@ -71,7 +72,7 @@ typedef struct osp_unwind_go {
     unsigned int g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp;
     unsigned int m_g0, m_curg;
     unsigned int asmcgocall_g; /* where asmcgocall stores g, from sp after its call; the depth stands 8 bytes below */
-    int g_goid, g_labels; /* not used by the unwinder */
+    int g_goid, g_labels;      /* not used by the unwinder */
     unsigned int labels_are_slice;
     long long tls_g; /* from the thread pointer to the slot that holds g */
 } osp_unwind_go;

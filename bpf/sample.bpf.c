@@ -6,8 +6,8 @@
  * loop is one bpf_loop callback, verified once; the binary searches take no branches. */
 #include "kernel.h"
 
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
 
 static bool osp_unwind_read(void *env, __u64 addr, __u64 *word);
 

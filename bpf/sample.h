@@ -14,7 +14,7 @@ enum {
     OSP_MAX_OBJECTS = 4096,    /* unwind tables */
     OSP_MAX_MAPPINGS = 65536,  /* of all processes */
     OSP_MAX_PROCESSES = 1024,
-    OSP_STACK_COPY = 12288,    /* bytes of stack sent up where code is not known yet */
+    OSP_STACK_COPY = 12288, /* bytes of stack sent up where code is not known yet */
 };
 
 /* What the kernel side hands up: this header, then words: kernel pcs, user pcs (each leaf first; return addresses are
@@ -26,7 +26,7 @@ typedef struct osp_raw_sample {
     __u64 m, curg;  /* addresses in the target; 0 if there is none */
     __u32 pid, tid, cpu;
     __u16 nkernel, nuser;
-    __u16 end;      /* osp_unwind_status: why the user walk stopped */
+    __u16 end; /* osp_unwind_status: why the user walk stopped */
     __u16 nlabels;
     __u32 fp_steps;
     __u32 stack_bytes; /* != 0: instead of user pcs and labels come the words pc, sp, fp, r10 and this much of the

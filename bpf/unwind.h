@@ -32,22 +32,19 @@
 /* A thread between two frames. */
 typedef struct osp_unwind {
     __u64 pc, sp, fp, r10;
-    __u64 curg;            /* the thread's goroutine; 0 = none */
+    __u64 curg;               /* the thread's goroutine; 0 = none */
     __u64 stack_lo, stack_hi; /* its stack */
-    __u64 callback_sp;     /* g0.sched.sp: where the next cgocallback stands on g0 */
-    __u32 leaf;            /* all registers are valid: nothing was unwound yet, or a signal frame was just crossed */
-    __u32 exact;           /* pc is where execution stood, not a return address */
-    __u32 fp_steps;        /* frames crossed by frame pointer because no row was known */
-    __u32 root;            /* osp_root of the last frame, once ended with OSP_UNWIND_ROOT */
+    __u64 callback_sp;        /* g0.sched.sp: where the next cgocallback stands on g0 */
+    __u32 leaf;     /* all registers are valid: nothing was unwound yet, or a signal frame was just crossed */
+    __u32 exact;    /* pc is where execution stood, not a return address */
+    __u32 fp_steps; /* frames crossed by frame pointer because no row was known */
+    __u32 root;     /* osp_root of the last frame, once ended with OSP_UNWIND_ROOT */
 } osp_unwind;
 
 /* The address to look rows and names up with: a return address may belong to the next function already. */
 static inline __u64 osp_unwind_lookup(const osp_unwind *u) { return u->exact ? u->pc : u->pc - 1; }
 
-static inline bool osp_on_goroutine(const osp_unwind *u)
-{
-    return u->sp >= u->stack_lo && u->sp < u->stack_hi;
-}
+static inline bool osp_on_goroutine(const osp_unwind *u) { return u->sp >= u->stack_lo && u->sp < u->stack_hi; }
 
 /* Fill what the walk needs to know of the thread's goroutine. g is what the TLS slot holds. */
 static inline void osp_unwind_goroutine(void *env, osp_unwind *u, const osp_unwind_go *go, __u64 g, __u64 *m_out)

@@ -11,7 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POOL = 40000 /* stacks of samples with labels */, DEEPEST = 128, ROUTES = 7, TENANTS = 40, THREADS = 16, GOROUTINES = 3000, LABELS = 6 };
+enum {
+    POOL = 40000, /* stacks of samples with labels */
+    DEEPEST = 128,
+    ROUTES = 7,
+    TENANTS = 40,
+    THREADS = 16,
+    GOROUTINES = 3000,
+    LABELS = 6
+};
 
 static uint64_t state = 88172645463325252u;
 

@@ -119,8 +119,8 @@ bool osp_write_fd(int fd, osp_str bytes, const char *name, osp_err *err)
 /* Names that lead to what a process has open already. That may be a regular file, and still must not be replaced. */
 static bool is_open_already(const char *path)
 {
-    return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0 || strncmp(path, "/dev/fd/", 8) == 0 ||
-           strncmp(path, "/proc/", 6) == 0;
+    return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0 ||
+           strncmp(path, "/dev/fd/", 8) == 0 || strncmp(path, "/proc/", 6) == 0;
 }
 
 static bool replace(const char *path, osp_str bytes, osp_err *err)

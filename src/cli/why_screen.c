@@ -117,9 +117,9 @@ static void head(screen *s, const osp_facts *f, double uptime_s)
 static osp_colour domain_colour(osp_domain d)
 {
     static const osp_colour colour[OSP_IN_DOMAINS] = {
-        [OSP_IN_GO_USER] = OSP_BLUE, [OSP_IN_GO_SCHEDULER] = OSP_CYAN, [OSP_IN_GO_GC] = OSP_CYAN,
-        [OSP_IN_GO_ALLOC] = OSP_CYAN, [OSP_IN_GO_OTHER] = OSP_CYAN,    [OSP_IN_CGO_C] = OSP_YELLOW,
-        [OSP_IN_C] = OSP_YELLOW,      [OSP_IN_VDSO] = OSP_MAGENTA,     [OSP_IN_KERNEL] = OSP_GREEN,
+        [OSP_IN_GO_USER] = OSP_BLUE,  [OSP_IN_GO_SCHEDULER] = OSP_CYAN, [OSP_IN_GO_GC] = OSP_CYAN,
+        [OSP_IN_GO_ALLOC] = OSP_CYAN, [OSP_IN_GO_OTHER] = OSP_CYAN,     [OSP_IN_CGO_C] = OSP_YELLOW,
+        [OSP_IN_C] = OSP_YELLOW,      [OSP_IN_VDSO] = OSP_MAGENTA,      [OSP_IN_KERNEL] = OSP_GREEN,
         [OSP_IN_UNKNOWN] = OSP_DIM,
     };
     return colour[d];
@@ -326,7 +326,8 @@ static void more(screen *s, const osp_facts *f)
     char name[16];
     osp_str_z(f->process.name, name, sizeof name);
     for (char *c = name; *c; c++)
-        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' || *c == '_'))
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' ||
+              *c == '_'))
             *c = '-';
     label(s, "more");
     osp_buf_fmt(s->out, "osprey record %d -d 30 -o %s.pb.gz\n", f->pid, name);
@@ -349,8 +350,7 @@ static osp_str ruled_out(const osp_facts *f, const osp_findings *found)
             text = osp_arena_fmt(a, "%.*s%s%s", STRF(text), text.n ? " · " : "", (*r)->topic);
     }
     if (f->is_go && f->in[OSP_IN_GO_GC] < 0.25)
-        text = osp_arena_fmt(a, "%.*s%sGC %.1f %%", STRF(text), text.n ? " · " : "",
-                             100 * f->in[OSP_IN_GO_GC]);
+        text = osp_arena_fmt(a, "%.*s%sGC %.1f %%", STRF(text), text.n ? " · " : "", 100 * f->in[OSP_IN_GO_GC]);
     return text;
 }
 
@@ -375,8 +375,9 @@ static void completeness(screen *s, const osp_facts *f)
     text = osp_arena_fmt(a, "%.*s, %llu lost, paused 0 ms", STRF(text), (unsigned long long)t->lost);
     foot(s, "complete", text);
     if (f->disagree.n)
-        foot(s, "differs", osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used,
-                                             f->sampled_cores, STRF(f->disagree)));
+        foot(s, "differs",
+             osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used, f->sampled_cores,
+                           STRF(f->disagree)));
     if (t->gave_up[0])
         foot(s, "given up", osp_str_from(t->gave_up));
     if (f->go_unreadable.n)
@@ -434,8 +435,8 @@ static void nothing(screen *s, const osp_facts *f)
     double own = f->in[OSP_IN_GO_USER] + f->in[OSP_IN_CGO_C] + f->in[OSP_IN_C];
     osp_str top = busiest(f);
     if (f->samples)
-        text = osp_arena_fmt(a, "%.*s, %.0f %% of it in the program's own code%s%.*s%s", STRF(text), 100 * own, top.n ? " (by caller: " : "",
-                             STRF(top), top.n ? ")" : "");
+        text = osp_arena_fmt(a, "%.*s, %.0f %% of it in the program's own code%s%.*s%s", STRF(text), 100 * own,
+                             top.n ? " (by caller: " : "", STRF(top), top.n ? ")" : "");
     if (f->is_go)
         text = osp_arena_fmt(a, "%.*s, collector %.0f %%", STRF(text), 100 * f->in[OSP_IN_GO_GC]);
     osp_buf_add(s->out, S("\n  "));
@@ -470,8 +471,9 @@ void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *
             more(&s, f);
     }
     for (uint32_t i = n; i < found->n; i++)
-        foot(&s, "perhaps", osp_arena_fmt(f->arena, "%s (confidence %.2f): %.*s", found->row[i].verdict, found->row[i].confidence,
-                                          STRF(found->row[i].summary)));
+        foot(&s, "perhaps",
+             osp_arena_fmt(f->arena, "%s (confidence %.2f): %.*s", found->row[i].verdict, found->row[i].confidence,
+                           STRF(found->row[i].summary)));
     osp_buf_byte(out, '\n');
     foot(&s, "ruled out", ruled_out(f, found));
     completeness(&s, f);

@@ -24,7 +24,7 @@ typedef enum {
     OSP_IN_C,            /* other native code */
     OSP_IN_VDSO,
     OSP_IN_KERNEL,
-    OSP_IN_UNKNOWN,      /* anonymous code (JIT), or no code known at the address */
+    OSP_IN_UNKNOWN, /* anonymous code (JIT), or no code known at the address */
     OSP_IN_DOMAINS,
 } osp_domain;
 
@@ -47,7 +47,7 @@ typedef struct {
     osp_str func, file, module; /* module: the file's base name; "[vdso]", "[kernel]" */
     int32_t line;               /* 0 if unknown */
     osp_call_kind kind;
-    bool named;                 /* func is a name, not "libx.so+0x1139" */
+    bool named; /* func is a name, not "libx.so+0x1139" */
 } osp_call;
 
 /* What kind of code this is. A pure function of the names. */
@@ -72,17 +72,17 @@ osp_domain osp_domain_of(const osp_call *call, uint32_t ncall, bool on_m);
 typedef struct {
     int tid;
     char name[16];
-    double demand;  /* cores: (running + waiting for a CPU after being preempted) / window, /proc schedstat */
-    double running; /* cores */
-    double sampled; /* cores, by the samples */
+    double demand;          /* cores: (running + waiting for a CPU after being preempted) / window, /proc schedstat */
+    double running;         /* cores */
+    double sampled;         /* cores, by the samples */
     double voluntary_per_s; /* context switches */
     double involuntary_per_s;
     uint64_t samples;
-    bool has_m;      /* an M of the Go runtime owns it */
-    bool m_is_known; /* has_m was read from the runtime, not guessed from the stacks */
+    bool has_m;             /* an M of the Go runtime owns it */
+    bool m_is_known;        /* has_m was read from the runtime, not guessed from the stacks */
     double cgo_calls_per_s; /* of its M; -1 if unknown */
-    bool same_call;  /* it sat in one and the same cgo call for the whole window */
-    uint64_t goid;   /* the goroutine that does so */
+    bool same_call;         /* it sat in one and the same cgo call for the whole window */
+    uint64_t goid;          /* the goroutine that does so */
 } osp_thread_fact;
 
 /* The innermost loop around the hottest address of a function that is the leaf of many samples, by disassembly. */
@@ -90,16 +90,16 @@ typedef struct {
     osp_str func, file, module;
     int32_t line;
     osp_call_kind kind;
-    double share;         /* of the process's samples: those in the loop */
+    double share;          /* of the process's samples: those in the loop */
     double of_its_threads; /* share of the loop in the threads that are mostly in this function */
-    double demand;        /* cores, of those threads */
-    double entropy_bits;  /* of the addresses of the samples that end in the function */
-    uint32_t addresses;   /* how many distinct ones */
+    double demand;         /* cores, of those threads */
+    double entropy_bits;   /* of the addresses of the samples that end in the function */
+    uint32_t addresses;    /* how many distinct ones */
     uint32_t threads;
     osp_loop loop;
-    osp_str load_symbol;  /* name of the variable at the one address it reads; "" if unknown */
-    osp_str load_mapping; /* what is mapped there: a file's name, "[heap]" … */
-    uint64_t load_addr;   /* run address; 0 if it is not fixed */
+    osp_str load_symbol;         /* name of the variable at the one address it reads; "" if unknown */
+    osp_str load_mapping;        /* what is mapped there: a file's name, "[heap]" … */
+    uint64_t load_addr;          /* run address; 0 if it is not fixed */
     const osp_stack_fact *stack; /* the heaviest stack that ends in the loop */
 } osp_loop_fact;
 
@@ -117,21 +117,21 @@ typedef struct osp_facts {
     osp_str go_unreadable; /* why the runtime could not be read; "" if it was */
     int64_t goroutines;    /* -1 if unknown */
     osp_sample_stats sampling;
-    uint64_t samples;      /* in the stacks below */
+    uint64_t samples; /* in the stacks below */
     const osp_stack_fact *stack;
     uint32_t nstack;
-    double in[OSP_IN_DOMAINS]; /* shares */
+    double in[OSP_IN_DOMAINS];   /* shares */
     const osp_stack_fact *yield; /* goroutines seen waiting in runtime.Gosched: stack, goid, samples = times seen */
     uint32_t nyield;
     const osp_thread_fact *thread;
     uint32_t nthread;
     const osp_loop_fact *loop; /* of the hottest functions */
     uint32_t nloop;
-    double cgo_calls_per_s;     /* from m.ncgocall; -1 if unknown */
-    double sched_ticks_per_s;   /* goroutine switches, from p.schedtick; -1 if unknown */
-    double unsymbolised;        /* share of frames without a name */
-    double sampled_cores;       /* by the samples, to be held against cores_used */
-    osp_str disagree;           /* why samples and /proc differ; "" if they agree */
+    double cgo_calls_per_s;   /* from m.ncgocall; -1 if unknown */
+    double sched_ticks_per_s; /* goroutine switches, from p.schedtick; -1 if unknown */
+    double unsymbolised;      /* share of frames without a name */
+    double sampled_cores;     /* by the samples, to be held against cores_used */
+    osp_str disagree;         /* why samples and /proc differ; "" if they agree */
 } osp_facts;
 
 typedef struct {
@@ -167,12 +167,12 @@ typedef struct osp_findings {
 
 /* A rule is one file in rules/, a pure function: it adds at most a few findings and never looks outside the facts. */
 typedef struct osp_rule {
-    const char *name; /* the verdict id */
-    const char *asks; /* the question it answers, one sentence */
+    const char *name;  /* the verdict id */
+    const char *asks;  /* the question it answers, one sentence */
     const char *topic; /* what is ruled out when it finds nothing: "clock reads" */
     bool only_go;      /* the question makes no sense of a process without Go */
     const char *title; /* of a finding: "CPU burnt in C called through cgo" */
-    int order; /* among findings of about the same share: causes (low) before consequences (high) */
+    int order;         /* among findings of about the same share: causes (low) before consequences (high) */
     void (*check)(const osp_facts *f, osp_findings *out);
 } osp_rule;
 
@@ -195,6 +195,7 @@ void osp_observed_drop(osp_observed *o);
 
 /* Observe a live process for opts->seconds: /proc before, samples and snapshots, /proc after. Fills *facts, in the
  * arena. opts->objects must be set and outlive *keep. */
-bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, osp_facts *facts, osp_err *err) OSP_CHECKED;
+bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, osp_facts *facts,
+                 osp_err *err) OSP_CHECKED;
 
 #endif

@@ -40,21 +40,22 @@ typedef struct {
  * process is judged by its tasks, so that one sick goroutine is seen beside many healthy ones; and as a whole, so that
  * many short-lived ones are seen too. */
 typedef struct {
-    double sign, with;    /* shares of the process: of the chosen tasks */
-    double of_tasks;      /* (sign + with) / all samples of the chosen tasks */
-    double demand;        /* cores: of the chosen tasks, their marked part */
-    uint64_t samples;     /* with a sign, in the chosen tasks */
-    uint32_t tasks;       /* how many were chosen; 0 if the process was judged as a whole */
-    uint64_t goid;        /* of the heaviest chosen task; 0 if it is a thread */
-    int tid;              /* of the heaviest chosen task */
-    const bool *chosen;   /* by stack */
+    double sign, with;  /* shares of the process: of the chosen tasks */
+    double of_tasks;    /* (sign + with) / all samples of the chosen tasks */
+    double demand;      /* cores: of the chosen tasks, their marked part */
+    uint64_t samples;   /* with a sign, in the chosen tasks */
+    uint32_t tasks;     /* how many were chosen; 0 if the process was judged as a whole */
+    uint64_t goid;      /* of the heaviest chosen task; 0 if it is a thread */
+    int tid;            /* of the heaviest chosen task */
+    const bool *chosen; /* by stack */
 } osp_marked;
 
 typedef struct {
-    double task_fraction;    /* chosen from: (sign + with) of the task's samples */
-    double task_sign;        /* and sign alone */
-    double process_fraction; /* the process as a whole is chosen from, with task_sign of its marked part; > 1 = never */
-    bool by_thread;          /* tasks are threads */
+    double task_fraction; /* chosen from: (sign + with) of the task's samples */
+    double task_sign;     /* and sign alone */
+    double
+        process_fraction; /* the process as a whole is chosen from, with task_sign of its marked part; > 1 = never */
+    bool by_thread;       /* tasks are threads */
 } osp_mark_limits;
 
 /* Mark as "with" the samples that end in a function which signs blame: the body of the loop around the sign. */
@@ -101,8 +102,8 @@ bool osp_is_cgo_native_stack(const osp_stack_fact *s);
 /* ---- findings ------------------------------------------------------------------------------------------------ */
 
 /* A new finding; NULL without memory. At most eight a run are kept. */
-osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind, double confidence,
-                      double share);
+osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind,
+                      double confidence, double share);
 void osp_finding_evidence(osp_finding *x, osp_str what, double value, const char *unit, const char *source);
 void osp_finding_blame(const osp_facts *f, osp_finding *x, const osp_blamed *b);
 

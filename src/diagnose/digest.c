@@ -26,8 +26,8 @@ static bool file_addr_of(const osp_profile *p, osp_object *const *object, uint32
 /* What compilers add to a function's name where they made a copy of it. */
 static osp_str without_suffix(osp_str func)
 {
-    static const char *const tail[] = {".constprop.", ".isra.", ".part.", ".cold", ".lto_priv.", ".llvm.", ".abi0",
-                                       ".abiinternal"};
+    static const char *const tail[] = {".constprop.", ".isra.", ".part.", ".cold",
+                                       ".lto_priv.",  ".llvm.", ".abi0",  ".abiinternal"};
     size_t end = func.n;
     for (size_t i = 0; i < sizeof tail / sizeof *tail; i++) {
         size_t at = osp_str_find(func, osp_str_from(tail[i]));
@@ -74,8 +74,11 @@ static bool frames(const osp_profile *p, osp_object *const *object, uint32_t nob
             const osp_function *fn = &p->functions.row[p->locations.line[k].fn.i];
             osp_str name = osp_text(p, fn->name);
             osp_call *c = &(*call)[n++];
-            *c = (osp_call){.func = without_suffix(name), .file = osp_text(p, fn->file), .module = module,
-                            .line = (int32_t)p->locations.line[k].line, .named = is_name(name, module)};
+            *c = (osp_call){.func = without_suffix(name),
+                            .file = osp_text(p, fn->file),
+                            .module = module,
+                            .line = (int32_t)p->locations.line[k].line,
+                            .named = is_name(name, module)};
             c->kind = osp_call_kind_of(is_go, c->func, c->file, module);
         }
         if (n == (*at)[i].first) {
@@ -109,9 +112,9 @@ static uint32_t value_of(const osp_profile *p, osp_str type)
 
 static bool is_root(const osp_call *c)
 {
-    static const char *const name[] = {"runtime.goexit", "runtime.mstart", "runtime.rt0_go", "runtime.mcall",
-                                       "runtime.gogo",   "clone",          "clone3",         "__clone",
-                                       "__clone3",       "_start",         "runtime.systemstack"};
+    static const char *const name[] = {
+        "runtime.goexit", "runtime.mstart", "runtime.rt0_go", "runtime.mcall", "runtime.gogo",       "clone",
+        "clone3",         "__clone",        "__clone3",       "_start",        "runtime.systemstack"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)
         if (osp_str_eq(c->func, osp_str_from(name[i])))
             return true;

@@ -8,8 +8,8 @@
 
 enum { MAX_FINDINGS = 8, MAX_EVIDENCE = 6 };
 
-osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind, double confidence,
-                      double share)
+osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind,
+                      double confidence, double share)
 {
     if (!out->row)
         out->row = osp_new(f->arena, osp_finding, MAX_FINDINGS);
@@ -20,8 +20,12 @@ osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rul
     if (!e)
         return NULL;
     out->n++;
-    *x = (osp_finding){
-        .verdict = rule->name, .kind = kind, .confidence = confidence, .share = share, .order = rule->order, .evidence = e};
+    *x = (osp_finding){.verdict = rule->name,
+                       .kind = kind,
+                       .confidence = confidence,
+                       .share = share,
+                       .order = rule->order,
+                       .evidence = e};
     return x;
 }
 

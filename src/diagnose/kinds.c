@@ -7,11 +7,16 @@
 const char *osp_domain_text(osp_domain d)
 {
     static const char *const text[OSP_IN_DOMAINS] = {
-        [OSP_IN_GO_USER] = "Go user",     [OSP_IN_GO_SCHEDULER] = "Go scheduler",
-        [OSP_IN_GO_GC] = "Go collector",  [OSP_IN_GO_ALLOC] = "Go allocation",
-        [OSP_IN_GO_OTHER] = "Go runtime", [OSP_IN_CGO_C] = "C under cgo",
-        [OSP_IN_C] = "C",                 [OSP_IN_VDSO] = "vDSO",
-        [OSP_IN_KERNEL] = "kernel",       [OSP_IN_UNKNOWN] = "unknown code",
+        [OSP_IN_GO_USER] = "Go user",
+        [OSP_IN_GO_SCHEDULER] = "Go scheduler",
+        [OSP_IN_GO_GC] = "Go collector",
+        [OSP_IN_GO_ALLOC] = "Go allocation",
+        [OSP_IN_GO_OTHER] = "Go runtime",
+        [OSP_IN_CGO_C] = "C under cgo",
+        [OSP_IN_C] = "C",
+        [OSP_IN_VDSO] = "vDSO",
+        [OSP_IN_KERNEL] = "kernel",
+        [OSP_IN_UNKNOWN] = "unknown code",
     };
     return text[d];
 }
@@ -20,12 +25,12 @@ const char *osp_domain_text(osp_domain d)
 static bool is_std_path(osp_str func)
 {
     static const char *const std[] = {
-        "archive", "bufio",   "bytes",  "cmp",    "compress", "container", "context", "crypto",   "database",
-        "debug",   "embed",   "encoding", "errors", "expvar", "flag",      "fmt",     "go",       "hash",
-        "html",    "image",   "index",  "internal", "io",     "iter",      "log",     "maps",     "math",
-        "mime",    "net",     "os",     "path",   "plugin",   "reflect",   "regexp",  "runtime",  "slices",
-        "sort",    "strconv", "strings", "structs", "sync",   "syscall",   "testing", "text",     "time",
-        "unicode", "unique",  "unsafe", "vendor", "weak",
+        "archive", "bufio",   "bytes",    "cmp",      "compress", "container", "context", "crypto",  "database",
+        "debug",   "embed",   "encoding", "errors",   "expvar",   "flag",      "fmt",     "go",      "hash",
+        "html",    "image",   "index",    "internal", "io",       "iter",      "log",     "maps",    "math",
+        "mime",    "net",     "os",       "path",     "plugin",   "reflect",   "regexp",  "runtime", "slices",
+        "sort",    "strconv", "strings",  "structs",  "sync",     "syscall",   "testing", "text",    "time",
+        "unicode", "unique",  "unsafe",   "vendor",   "weak",
     };
     size_t n = 0;
     while (n < func.n && func.p[n] != '/' && func.p[n] != '.')
@@ -45,8 +50,8 @@ static osp_str dir_of(osp_str file)
 /* Names that cgo makes on either side, and the thread starts of runtime/cgo. */
 static bool is_cgo_glue(osp_str func)
 {
-    static const char *const head[] = {"_cgo_", "x_cgo_", "_cgoexp_", "crosscall", "threadentry", "_Cfunc_", "_C2func_",
-                                       "_cgo_export"};
+    static const char *const head[] = {"_cgo_",       "x_cgo_",  "_cgoexp_", "crosscall",
+                                       "threadentry", "_Cfunc_", "_C2func_", "_cgo_export"};
     size_t dot = osp_str_rfind(func, '.');
     osp_str last = dot < func.n ? osp_str_skip(func, dot + 1) : func;
     for (size_t i = 0; i < sizeof head / sizeof *head; i++)
@@ -58,9 +63,10 @@ static bool is_cgo_glue(osp_str func)
 
 static bool is_system_library(osp_str module)
 {
-    static const char *const head[] = {"libc.so",     "libc-",  "libm.so",   "libm-",     "libmvec",    "libpthread", "ld-linux",
-                                       "ld-musl",     "ld.so",  "libdl",     "librt",     "libstdc++",  "libc++",     "libgcc_s",
-                                       "libresolv", "ld-2.",  "libasan", "libtsan", "libubsan"};
+    static const char *const head[] = {"libc.so",    "libc-",     "libm.so", "libm-",    "libmvec",
+                                       "libpthread", "ld-linux",  "ld-musl", "ld.so",    "libdl",
+                                       "librt",      "libstdc++", "libc++",  "libgcc_s", "libresolv",
+                                       "ld-2.",      "libasan",   "libtsan", "libubsan"};
     for (size_t i = 0; i < sizeof head / sizeof *head; i++)
         if (osp_str_starts(module, osp_str_from(head[i])))
             return true;
@@ -70,12 +76,24 @@ static bool is_system_library(osp_str module)
 /* Of libc wherever it is linked in: the starts of threads and programs, and the clock. */
 static bool is_system_function(osp_str func)
 {
-    static const char *const name[] = {"clone",     "clone3",     "__clone", "__clone3", "start_thread", "thread_start",
-                                       "_start",    "__libc_start_main", "__libc_start_call_main", "_dl_start_user",
-                                       "clock_gettime", "__clock_gettime", "gettimeofday", "__gettimeofday"};
+    static const char *const name[] = {"clone",
+                                       "clone3",
+                                       "__clone",
+                                       "__clone3",
+                                       "start_thread",
+                                       "thread_start",
+                                       "_start",
+                                       "__libc_start_main",
+                                       "__libc_start_call_main",
+                                       "_dl_start_user",
+                                       "clock_gettime",
+                                       "__clock_gettime",
+                                       "gettimeofday",
+                                       "__gettimeofday"};
     if (osp_str_ends(func, S("@plt"))) /* on the way into another library */
         return true;
-    if (osp_str_starts(func, S("__GI_")) || osp_str_starts(func, S("__libc_")) || osp_str_starts(func, S("__pthread_")))
+    if (osp_str_starts(func, S("__GI_")) || osp_str_starts(func, S("__libc_")) ||
+        osp_str_starts(func, S("__pthread_")))
         return true;
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)
         if (osp_str_eq(func, osp_str_from(name[i])))
@@ -120,8 +138,8 @@ static bool file_starts(const osp_call *c, const char *head)
 
 static bool is_gc_file(const osp_call *c)
 {
-    return file_starts(c, "mgc") || file_starts(c, "mwbbuf") || file_starts(c, "mbarrier") || file_starts(c, "mbitmap") ||
-           osp_str_ends(dir_of(c->file), S("internal/runtime/gc")) ||
+    return file_starts(c, "mgc") || file_starts(c, "mwbbuf") || file_starts(c, "mbarrier") ||
+           file_starts(c, "mbitmap") || osp_str_ends(dir_of(c->file), S("internal/runtime/gc")) ||
            osp_str_find(c->file, S("internal/runtime/gc/")) < c->file.n;
 }
 
@@ -143,11 +161,11 @@ static osp_domain domain_of_runtime(const osp_call *call, uint32_t n)
         sched = sched || file_starts(&call[i], "proc.go") || file_starts(&call[i], "netpoll") ||
                 has(call[i].func, "mcall");
     }
-    return gc ? OSP_IN_GO_GC
-           : alloc            ? OSP_IN_GO_ALLOC
-           : crossing         ? OSP_IN_GO_OTHER
-           : sched            ? OSP_IN_GO_SCHEDULER
-                              : OSP_IN_GO_OTHER;
+    return gc         ? OSP_IN_GO_GC
+           : alloc    ? OSP_IN_GO_ALLOC
+           : crossing ? OSP_IN_GO_OTHER
+           : sched    ? OSP_IN_GO_SCHEDULER
+                      : OSP_IN_GO_OTHER;
 }
 
 osp_domain osp_domain_of(const osp_call *call, uint32_t n, bool on_m)

@@ -83,8 +83,8 @@ double osp_demand_of(const osp_facts *f, const osp_stack_fact *s)
 }
 
 /* Choose the tasks that show the sign, or all of them, and sum up. order: the stacks, those of a task together. */
-static void choose(const osp_facts *f, const osp_mark *mark, const osp_mark_limits *limits, const keyed *order, bool all_of_them,
-                   bool *chosen, osp_marked *out)
+static void choose(const osp_facts *f, const osp_mark *mark, const osp_mark_limits *limits, const keyed *order,
+                   bool all_of_them, bool *chosen, osp_marked *out)
 {
     double in_tasks = 0, heaviest = 0;
     *out = (osp_marked){.chosen = chosen};
@@ -141,7 +141,8 @@ bool osp_marks_weigh(const osp_facts *f, const osp_mark *mark, const osp_mark_li
     qsort(order, f->nstack, sizeof *order, by_key);
     choose(f, mark, limits, order, false, chosen, out);
     /* The whole process stands for its tasks where most of what is marked is in none of those that were chosen. */
-    if (marked >= limits->process_fraction && signs >= limits->task_sign * marked && out->sign + out->with < 0.7 * marked)
+    if (marked >= limits->process_fraction && signs >= limits->task_sign * marked &&
+        out->sign + out->with < 0.7 * marked)
         choose(f, mark, limits, order, true, chosen, out);
     return out->samples > 0;
 }
@@ -241,7 +242,8 @@ static bool is_c_clock(const osp_call *c)
 {
     if (c->kind != OSP_CALL_LIB && c->kind != OSP_CALL_C)
         return false;
-    if (osp_str_find(c->func, S("clock_gettime")) < c->func.n || osp_str_find(c->func, S("gettimeofday")) < c->func.n ||
+    if (osp_str_find(c->func, S("clock_gettime")) < c->func.n ||
+        osp_str_find(c->func, S("gettimeofday")) < c->func.n ||
         (osp_str_find(c->func, S("chrono")) < c->func.n && osp_str_ends(c->func, S("now"))) ||
         (osp_str_find(c->func, S("chrono")) < c->func.n && osp_str_find(c->func, S("::now(")) < c->func.n))
         return true;

@@ -141,7 +141,8 @@ static bool fill_threads(osp_facts *f, const reading *b, const reading *a, const
     osp_thread_fact *t = osp_new(f->arena, osp_thread_fact, (size_t)a->nthread + rec->nthread + 1);
     if (!t)
         return osp_fail_memory(err, "comparing threads");
-    double window_s = a->ns > b->ns ? (double)(a->ns - b->ns) / 1e9 : 0, sampled_s = (double)rec->stats.duration_ns / 1e9;
+    double window_s = a->ns > b->ns ? (double)(a->ns - b->ns) / 1e9 : 0,
+           sampled_s = (double)rec->stats.duration_ns / 1e9;
     for (uint32_t i = 0; i < a->nthread; i++)
         t[f->nthread++].tid = a->thread[i].tid;
     for (uint32_t i = 0; i < rec->nthread; i++)
@@ -262,8 +263,8 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
         !osp_process_maps(w.process, a, &map, &nmap, err))
         goto out;
     if (f->process.state == 'T' || f->process.state == 't') {
-        osp_fail(err, OSP_EABSENT, "pid %d is stopped (%s) and uses no CPU; let it go on with  kill -CONT %d", opts->pid,
-                 f->process.state == 't' ? "by a debugger" : "by a signal", opts->pid);
+        osp_fail(err, OSP_EABSENT, "pid %d is stopped (%s) and uses no CPU; let it go on with  kill -CONT %d",
+                 opts->pid, f->process.state == 't' ? "by a debugger" : "by a signal", opts->pid);
         goto out;
     }
     f->host_cpus = osp_host_cpus();

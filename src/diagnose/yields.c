@@ -159,7 +159,10 @@ void osp_yields_facts(osp_yields *y, osp_facts *f)
             osp_frame frame[MAX_FRAMES];
             size_t nframe = osp_object_frames(y->object, r->pc[k] - y->bias, frame, MAX_FRAMES);
             for (size_t c = 0; c < nframe; c++, n++) {
-                call[n] = (osp_call){.func = frame[c].name, .file = frame[c].file, .line = frame[c].line, .named = true,
+                call[n] = (osp_call){.func = frame[c].name,
+                                     .file = frame[c].file,
+                                     .line = frame[c].line,
+                                     .named = true,
                                      .module = osp_str_base(f->process.exe)};
                 call[n].kind = osp_call_kind_of(true, call[n].func, call[n].file, call[n].module);
             }

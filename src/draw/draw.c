@@ -9,8 +9,8 @@ bool osp_draw_plainly(osp_str dot, const char *form, osp_buf *out, osp_err *err)
 {
     osp_drawing d;
     if (strcmp(form, "svg") != 0 && strcmp(form, "pdf") != 0 && strcmp(form, "ps") != 0)
-        return osp_fail(err, OSP_EABSENT, "%s needs Graphviz's library (libgvc), which is not here; svg, pdf and ps do not",
-                        form);
+        return osp_fail(err, OSP_EABSENT,
+                        "%s needs Graphviz's library (libgvc), which is not here; svg, pdf and ps do not", form);
     osp_arena_init(&d.arena, (size_t)1 << 30);
     bool ok = osp_dot_read(dot, &d, err) && osp_lay_out(&d, err);
     if (ok && strcmp(form, "svg") == 0)

@@ -91,8 +91,8 @@ typedef struct {
     osp_drawing *d;
     osp_arena scratch;
     osp_err *err;
-    uint32_t *rank;  /* per box */
-    bool *reversed;  /* per arrow */
+    uint32_t *rank; /* per box */
+    bool *reversed; /* per arrow */
     uint32_t nrank;
     osp_vertex *vertex; /* boxes first, in their order, then bends */
     osp_step *step;
@@ -104,9 +104,9 @@ typedef struct {
     uint32_t *up, *down;             /* steps */
 } osp_layout;
 
-bool osp_lay_out(osp_drawing *d, osp_err *err);      /* place.c */
-bool osp_choose_ranks(osp_layout *l);                /* ranks.c: rank, and the vertices and steps that follow from it */
-bool osp_order_rows(osp_layout *l);                  /* order.c: few crossings */
+bool osp_lay_out(osp_drawing *d, osp_err *err); /* place.c */
+bool osp_choose_ranks(osp_layout *l);           /* ranks.c: rank, and the vertices and steps that follow from it */
+bool osp_order_rows(osp_layout *l);             /* order.c: few crossings */
 /* svg.c: where the arrow's line ends; head[0] is the tip of its head. */
 osp_point osp_arrow_head(const osp_arrow *e, osp_point head[3]);
 void osp_paint_svg(const osp_drawing *d, osp_buf *out);

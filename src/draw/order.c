@@ -103,8 +103,8 @@ static void sort_row(const ordering *o, uint32_t rank)
             const uint32_t mid = from + run < n ? from + run : n, to = mid + run < n ? mid + run : n;
             uint32_t a = from, b = mid;
             for (uint32_t k = from; k < to; k++)
-                o->tree[k] =
-                    a < mid && (b == to || o->median[movable[a]] <= o->median[movable[b]]) ? movable[a++] : movable[b++];
+                o->tree[k] = a < mid && (b == to || o->median[movable[a]] <= o->median[movable[b]]) ? movable[a++]
+                                                                                                    : movable[b++];
             memcpy(movable + from, o->tree + from, (size_t)(to - from) * sizeof *movable);
         }
     for (uint32_t i = 0, k = 0; i < width; i++) {

@@ -68,7 +68,9 @@ static void words(paper *p, const osp_words *w, osp_point at)
     for (uint32_t i = 0; i < w->n; i++, y += line) {
         const osp_line_of_text *l = &w->line[i];
         const double width = osp_text_width(l->text, w->font);
-        const double x = l->align == 'l' ? at.x - w->w / 2 : l->align == 'r' ? at.x + w->w / 2 - width : at.x - width / 2;
+        const double x = l->align == 'l'   ? at.x - w->w / 2
+                         : l->align == 'r' ? at.x + w->w / 2 - width
+                                           : at.x - width / 2;
         if (!l->text.n)
             continue;
         osp_buf_fmt(p->out, p->pdf ? "BT /F %.2f Tf %.2f %.2f Td " : "%.2f %.2f %.2f ", w->font, x, up(p, y));
@@ -85,8 +87,8 @@ static void box(paper *p, const osp_box *b)
     if (b->raised)
         osp_buf_fmt(p->out, "%.2f %.2f m %.2f %.2f l %.2f %.2f l %.2f %.2f l %.2f %.2f l b\n", x, top, x + 4, top + 4,
                     x + 4 + b->w, top + 4, x + 4 + b->w, bottom + 4, x + b->w, bottom);
-    osp_buf_fmt(p->out, "%.2f %.2f m %.2f %.2f l %.2f %.2f l %.2f %.2f l b\n", x, top, x + b->w, top, x + b->w, bottom, x,
-                bottom);
+    osp_buf_fmt(p->out, "%.2f %.2f m %.2f %.2f l %.2f %.2f l %.2f %.2f l b\n", x, top, x + b->w, top, x + b->w,
+                bottom, x, bottom);
     words(p, &b->label, b->at);
 }
 
@@ -102,8 +104,8 @@ static void arrow(paper *p, const osp_arrow *e)
     osp_buf_fmt(p->out, "%.2f %.2f m\n", e->point[0].x, up(p, e->point[0].y));
     for (uint32_t i = 1; i + 2 < e->npoint; i += 3) {
         const osp_point to = i + 3 == e->npoint ? end : e->point[i + 2];
-        osp_buf_fmt(p->out, "%.2f %.2f %.2f %.2f %.2f %.2f c\n", e->point[i].x, up(p, e->point[i].y), e->point[i + 1].x,
-                    up(p, e->point[i + 1].y), to.x, up(p, to.y));
+        osp_buf_fmt(p->out, "%.2f %.2f %.2f %.2f %.2f %.2f c\n", e->point[i].x, up(p, e->point[i].y),
+                    e->point[i + 1].x, up(p, e->point[i + 1].y), to.x, up(p, to.y));
     }
     osp_buf_add(p->out, e->dotted ? S("S\n[] 0 d\n") : S("S\n"));
     set_fill(p, e->colour);
@@ -158,19 +160,20 @@ static void paint_postscript(paper *p, double scale)
 {
     osp_buf_fmt(p->out, "%%!PS-Adobe-3.0\n%%%%BoundingBox: 0 0 %.0f %.0f\n%%%%Pages: 1\n%%%%EndComments\n",
                 ceil(p->d->w * scale), ceil(p->d->h * scale));
-    osp_buf_add(p->out,
-                S("/m /moveto load def /l /lineto load def /c /curveto load def /S /stroke load def /w /setlinewidth load def\n"
-                  "/d /setdash load def /F [0 0 0] def /K [0 0 0] def\n"
-                  "/rg { 3 array astore /F exch def } def /RG { 3 array astore /K exch def K aload pop setrgbcolor } def\n"
-                  "/f { closepath F aload pop setrgbcolor fill K aload pop setrgbcolor } def\n"
-                  "/b { closepath gsave F aload pop setrgbcolor fill grestore stroke } def\n"
-                  "/H /Helvetica findfont dup length dict begin { 1 index /FID ne { def } { pop pop } ifelse } forall\n"
-                  "/Encoding ISOLatin1Encoding def currentdict end definefont pop\n"
-                  "/T { 4 1 roll 3 -1 roll /H findfont exch scalefont setfont moveto F aload pop setrgbcolor show\n"
-                  "     K aload pop setrgbcolor } def\n"
-                  "%%Page: 1 1\n"));
-    osp_buf_fmt(p->out, "<< /PageSize [%.2f %.2f] >> setpagedevice\n%.5f dup scale\n", p->d->w * scale, p->d->h * scale,
-                scale);
+    osp_buf_add(
+        p->out,
+        S("/m /moveto load def /l /lineto load def /c /curveto load def /S /stroke load def\n"
+          "/w /setlinewidth load def /d /setdash load def /F [0 0 0] def /K [0 0 0] def\n"
+          "/rg { 3 array astore /F exch def } def /RG { 3 array astore /K exch def K aload pop setrgbcolor } def\n"
+          "/f { closepath F aload pop setrgbcolor fill K aload pop setrgbcolor } def\n"
+          "/b { closepath gsave F aload pop setrgbcolor fill grestore stroke } def\n"
+          "/H /Helvetica findfont dup length dict begin { 1 index /FID ne { def } { pop pop } ifelse } forall\n"
+          "/Encoding ISOLatin1Encoding def currentdict end definefont pop\n"
+          "/T { 4 1 roll 3 -1 roll /H findfont exch scalefont setfont moveto F aload pop setrgbcolor show\n"
+          "     K aload pop setrgbcolor } def\n"
+          "%%Page: 1 1\n"));
+    osp_buf_fmt(p->out, "<< /PageSize [%.2f %.2f] >> setpagedevice\n%.5f dup scale\n", p->d->w * scale,
+                p->d->h * scale, scale);
     paint(p);
     osp_buf_add(p->out, S("showpage\n%%EOF\n"));
 }

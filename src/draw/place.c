@@ -267,8 +267,8 @@ static void turn_round(osp_arrow *e)
     }
 }
 
-static bool draw_arrow(osp_layout *l, osp_arrow *e, const osp_route *r, uint32_t step, const band *b, const double *up_x,
-                       const double *down_x, knot *k)
+static bool draw_arrow(osp_layout *l, osp_arrow *e, const osp_route *r, uint32_t step, const band *b,
+                       const double *up_x, const double *down_x, knot *k)
 {
     e->point = osp_new(&l->d->arena, osp_point, 4 + 6 * (size_t)r->nstep);
     if (!e->point)

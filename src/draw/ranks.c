@@ -229,7 +229,8 @@ static bool make_vertices(osp_layout *l)
     if (!l->vertex || !l->step || !l->route)
         return no_memory(l);
     for (uint32_t i = 0; i < l->d->nbox; i++)
-        l->vertex[l->nvertex++] = (osp_vertex){.box = i, .rank = l->rank[i], .w = l->d->box[i].w, .h = l->d->box[i].h};
+        l->vertex[l->nvertex++] =
+            (osp_vertex){.box = i, .rank = l->rank[i], .w = l->d->box[i].w, .h = l->d->box[i].h};
     for (uint32_t i = 0; i < l->d->narrow; i++) {
         const osp_arrow *e = &l->d->arrow[i];
         if (!is_loop(e) && !l->d->box[e->from].apart && !l->d->box[e->to].apart)

@@ -63,10 +63,10 @@ static void box(osp_buf *out, const osp_box *b)
     osp_buf_add(out, S("\">"));
     title(out, b->tooltip.n ? b->tooltip : b->name);
     if (b->raised)
-        osp_buf_fmt(out, "<path d=\"M%.2f,%.2fl4,-4h%.2fv%.2fl-4,4z\" fill=\"#%06x\" stroke=\"#%06x\"/>\n", x, y, b->w,
-                    b->h, b->fill, b->colour);
-    osp_buf_fmt(out, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%06x\" stroke=\"#%06x\"/>\n", x, y,
-                b->w, b->h, b->fill, b->colour);
+        osp_buf_fmt(out, "<path d=\"M%.2f,%.2fl4,-4h%.2fv%.2fl-4,4z\" fill=\"#%06x\" stroke=\"#%06x\"/>\n", x, y,
+                    b->w, b->h, b->fill, b->colour);
+    osp_buf_fmt(out, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%06x\" stroke=\"#%06x\"/>\n",
+                x, y, b->w, b->h, b->fill, b->colour);
     words(out, &b->label, b->at);
     osp_buf_add(out, S("</g>\n"));
 }
@@ -86,8 +86,8 @@ static void arrow(osp_buf *out, const osp_arrow *e)
     }
     osp_buf_fmt(out, "\" fill=\"none\" stroke=\"#%06x\" stroke-width=\"%.2f\"%s/>\n", e->colour, e->width,
                 e->dotted ? " stroke-dasharray=\"1,4\"" : "");
-    osp_buf_fmt(out, "<polygon points=\"%.2f,%.2f %.2f,%.2f %.2f,%.2f\" fill=\"#%06x\" stroke=\"none\"/>\n", head[0].x,
-                head[0].y, head[1].x, head[1].y, head[2].x, head[2].y, e->colour);
+    osp_buf_fmt(out, "<polygon points=\"%.2f,%.2f %.2f,%.2f %.2f,%.2f\" fill=\"#%06x\" stroke=\"none\"/>\n",
+                head[0].x, head[0].y, head[1].x, head[1].y, head[2].x, head[2].y, e->colour);
     words(out, &e->label, e->label_at);
     osp_buf_add(out, S("</g>\n"));
 }
@@ -110,9 +110,10 @@ osp_point osp_arrow_head(const osp_arrow *e, osp_point head[3])
 void osp_paint_svg(const osp_drawing *d, osp_buf *out)
 {
     osp_buf_add(out, S("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"));
-    osp_buf_fmt(out,
-                "<svg width=\"%.0fpt\" height=\"%.0fpt\" viewBox=\"0 0 %.2f %.2f\" xmlns=\"http://www.w3.org/2000/svg\">\n",
-                ceil(d->w), ceil(d->h), d->w, d->h);
+    osp_buf_fmt(
+        out,
+        "<svg width=\"%.0fpt\" height=\"%.0fpt\" viewBox=\"0 0 %.2f %.2f\" xmlns=\"http://www.w3.org/2000/svg\">\n",
+        ceil(d->w), ceil(d->h), d->w, d->h);
     osp_buf_add(out, S("<g id=\"graph0\" class=\"graph\" font-family=\"Helvetica,Arial,Liberation Sans,sans-serif\" "
                        "text-anchor=\"middle\">\n"));
     title(out, d->name);

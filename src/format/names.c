@@ -66,12 +66,13 @@ bool osp_lines_judged(const osp_line_count *c, osp_input *in, osp_err *err)
     if (c->lines == 0)
         return osp_fail(err, OSP_EABSENT, "there is not one sample in it");
     if (c->bad * 2 >= c->lines)
-        return osp_fail(err, OSP_EABSENT, "%" PRIu64 " of %" PRIu64 " lines were not understood, the first is line %" PRIu64,
-                        c->bad, c->lines, c->first_bad);
+        return osp_fail(err, OSP_EABSENT,
+                        "%" PRIu64 " of %" PRIu64 " lines were not understood, the first is line %" PRIu64, c->bad,
+                        c->lines, c->first_bad);
     if (c->bad)
         snprintf(in->note, sizeof in->note,
-                 "%" PRIu64 " of %" PRIu64 " lines were not understood and left out, the first is line %" PRIu64, c->bad,
-                 c->lines, c->first_bad);
+                 "%" PRIu64 " of %" PRIu64 " lines were not understood and left out, the first is line %" PRIu64,
+                 c->bad, c->lines, c->first_bad);
     return true;
 }
 
@@ -123,10 +124,7 @@ void osp_tally_add(osp_event_tally *t, uint32_t event, osp_stack_id stack, osp_l
     *period = *period == 0 || *period == weight ? weight : -1;
 }
 
-static osp_str without_modifiers(osp_str event)
-{
-    return osp_str_cut(&event, ':');
-}
+static osp_str without_modifiers(osp_str event) { return osp_str_cut(&event, ':'); }
 
 /* Weights of the clocks are times. The second clock of a profile keeps its own name. */
 static void type_of(const osp_event_tally *t, uint32_t event, osp_str *name, osp_str *unit)

@@ -14,7 +14,8 @@ extern "C" osp_pattern *osp_pattern_new(const char *expression)
     try {
         RE2::Options options;
         options.set_log_errors(false);
-        options.set_encoding(RE2::Options::EncodingLatin1); /* Go takes a byte that is no UTF-8 for a character, too */
+        /* Go takes a byte that is no UTF-8 for a character, too. */
+        options.set_encoding(RE2::Options::EncodingLatin1);
         osp_pattern *p = new osp_pattern(expression, options);
         if (p->re.ok())
             return p;

@@ -117,7 +117,8 @@ static bool read_head_line(osp_str line, head_line *h)
     next_word(&rest);
     while (rest.n) {
         osp_str before = rest, word = next_word(&rest);
-        if (word.n == 0 || !(is_digit(word.p[0]) || word.p[0] == '-') || !read_ids(word, h) || !read_after_ids(rest, h, &timed))
+        if (word.n == 0 || !(is_digit(word.p[0]) || word.p[0] == '-') || !read_ids(word, h) ||
+            !read_after_ids(rest, h, &timed))
             continue;
         if (!timed && (indented || osp_str_trim(h->rest).n))
             continue;

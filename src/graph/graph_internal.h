@@ -94,7 +94,10 @@ bool osp_is_shown(const osp_making *m, const osp_tally *t);
 uint32_t osp_count_shown(const osp_making *m);
 
 /* order.c: what a node looks like and what comes first. */
-static inline uint32_t osp_what(const osp_making *m, uint32_t node) { return m->tree.what ? m->tree.what[node] : node; }
+static inline uint32_t osp_what(const osp_making *m, uint32_t node)
+{
+    return m->tree.what ? m->tree.what[node] : node;
+}
 bool osp_node_of(osp_making *m, uint32_t node, osp_node *out);
 bool osp_rank(osp_making *m);
 int osp_by_weight(const osp_edge *a, const osp_edge *b, osp_str from_a, osp_str from_b, osp_str to_a, osp_str to_b);

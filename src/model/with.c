@@ -2,7 +2,6 @@
 /* with.c: the same profile with other mappings, or with other names. All else is shared. */
 #include "model/model_internal.h"
 
-
 static const char doing[] = "changing a profile";
 
 static osp_profile *given_up(osp_profile *p, osp_err *err)

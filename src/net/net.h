@@ -24,11 +24,11 @@ typedef struct {
 } osp_http_ask;
 
 typedef struct {
-    int status;              /* 200 */
-    char status_line[96];    /* "404 Not Found" */
+    int status;           /* 200 */
+    char status_line[96]; /* "404 Not Found" */
     char content_type[96];
-    bool go_pprof;           /* has a header X-Go-Pprof */
-    osp_buf body;            /* malloc'ed: the caller's, also if the status is not 200 */
+    bool go_pprof; /* has a header X-Go-Pprof */
+    osp_buf body;  /* malloc'ed: the caller's, also if the status is not 200 */
 } osp_http_answer;
 
 /* Ask, and wait for the whole answer. False and *err (without the URL) if there is none; the body is empty then. */

@@ -52,7 +52,8 @@ static void stubs_of(const osp_elf *e, const osp_section *s, const osp_symbol_ta
         const filled *f = bsearch(&(filled){.slot = at}, slot, nslot, sizeof *slot, by_slot);
         osp_str name = f ? osp_symbol_table_name(names, f->symbol) : S("");
         if (name.n)
-            out[(*n)++] = (osp_stub){s->addr + i / entry * entry, entry, osp_arena_fmt(arena, "%.*s@plt", STRF(name))};
+            out[(*n)++] =
+                (osp_stub){s->addr + i / entry * entry, entry, osp_arena_fmt(arena, "%.*s@plt", STRF(name))};
         i += 5;
     }
 }

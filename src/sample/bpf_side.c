@@ -31,7 +31,7 @@ struct osp_bpf_side {
     int stats_fd;
     struct table *table; /* by index into the map of tables */
     size_t ntable, cap;
-    bool second_half; /* which half of the mappings array is in use */
+    bool second_half;         /* which half of the mappings array is in use */
     osp_collector *collector; /* while draining */
     osp_buf aside;            /* records with stack copies, one after the other */
     uint64_t no_room;         /* records that did not fit there */
@@ -236,7 +236,8 @@ void osp_bpf_side_settle(osp_bpf_side *b, osp_collector *c, osp_copied *with)
         with->stack = (osp_span){(const uint8_t *)word + fixed * 8, head.stack_bytes};
         if (with->go->has_go && head.m)
             g = head.curg;
-        else if (with->go->has_go && !with->mem.read(with->mem.ctx, head.tls + (uint64_t)with->go->tls_g, &g, 8, &err))
+        else if (with->go->has_go &&
+                 !with->mem.read(with->mem.ctx, head.tls + (uint64_t)with->go->tls_g, &g, 8, &err))
             g = 0;
         osp_copied_walk(with, &regs, g, &head, b->word + head.nkernel);
         osp_collector_add(c, &head, b->word);

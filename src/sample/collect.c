@@ -138,7 +138,8 @@ static struct cached *look_up(osp_collector *c, uint64_t addr)
         if (m)
             map = c->map_id[m - c->space->map];
     }
-    *e = (struct cached){.addr = addr, .location = osp_builder_location(c->builder, map, addr, NULL, 0), .used = true};
+    *e =
+        (struct cached){.addr = addr, .location = osp_builder_location(c->builder, map, addr, NULL, 0), .used = true};
     return e;
 }
 

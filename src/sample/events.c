@@ -39,8 +39,9 @@ bool osp_perf_explain(int error, osp_err *err)
 {
     osp_fail_errno(err, error, "perf_event_open");
     if (error == EACCES || error == EPERM)
-        osp_fail(err, OSP_EPERM, "perf_event_open was refused: needs CAP_PERFMON, or kernel.perf_event_paranoid <= 2 and a "
-                                 "process of your own");
+        osp_fail(err, OSP_EPERM,
+                 "perf_event_open was refused: needs CAP_PERFMON, or kernel.perf_event_paranoid <= 2 and a "
+                 "process of your own");
     else if (error == EMFILE)
         osp_fail(err, OSP_ELIMIT, "too many threads for the limit on open files: raise it with `ulimit -n`");
     return false;

@@ -308,8 +308,7 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
         return;
     copy.n = used < copy.n ? used : copy.n;
 
-    osp_copied from = {
-        .mem = s->mem, .space = s->space, .go = &s->offsets, .sp = reg[SP], .stack = copy};
+    osp_copied from = {.mem = s->mem, .space = s->space, .go = &s->offsets, .sp = reg[SP], .stack = copy};
     osp_unwind_regs regs = {.pc = reg[IP], .sp = reg[SP], .fp = reg[BP], .r10 = reg[R10]};
     uint64_t g = s->offsets.has_go ? find_g(s, reg, (int)head.tid) : 0;
     if (abi == PERF_SAMPLE_REGS_ABI_64) {

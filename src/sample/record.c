@@ -86,7 +86,8 @@ static uint32_t rate_for(double cores, double seconds)
 static double load_since(struct recording *r)
 {
     uint64_t now = osp_monotonic_ns(), cpu = process_cpu_ns(r->process);
-    double cores = now > r->cpu_at_ns && cpu > r->cpu_ns ? (double)(cpu - r->cpu_ns) / (double)(now - r->cpu_at_ns) : 0;
+    double cores =
+        now > r->cpu_at_ns && cpu > r->cpu_ns ? (double)(cpu - r->cpu_ns) / (double)(now - r->cpu_at_ns) : 0;
     r->cpu_ns = cpu;
     r->cpu_at_ns = now;
     return cores;

@@ -28,33 +28,33 @@ typedef enum {
 } osp_unwind_end;
 
 typedef struct osp_sample_stats {
-    uint64_t taken;                      /* samples in the profile */
-    uint64_t lost;                       /* no room in a buffer, the kernel's or ours */
-    uint64_t ended[OSP_END_REASONS];     /* by reason; ended[OSP_END_ROOT] = complete */
-    uint64_t frame_pointer_steps;        /* frames crossed by frame pointer where no row was known */
-    uint64_t duration_ns;                /* wall time sampled */
-    uint64_t bpf_run_ns, bpf_runs;       /* the kernel's own run-time statistics, if it keeps them */
-    uint32_t hz;                         /* at the end */
+    uint64_t taken;                  /* samples in the profile */
+    uint64_t lost;                   /* no room in a buffer, the kernel's or ours */
+    uint64_t ended[OSP_END_REASONS]; /* by reason; ended[OSP_END_ROOT] = complete */
+    uint64_t frame_pointer_steps;    /* frames crossed by frame pointer where no row was known */
+    uint64_t duration_ns;            /* wall time sampled */
+    uint64_t bpf_run_ns, bpf_runs;   /* the kernel's own run-time statistics, if it keeps them */
+    uint32_t hz;                     /* at the end */
     bool by_bpf;
-    char state; /* of the process at the end: R S D T …; 0 = it has ended */
-    char gave_up[160];                   /* one line: what the fallback could not do and why; "" if nothing */
+    char state;        /* of the process at the end: R S D T …; 0 = it has ended */
+    char gave_up[160]; /* one line: what the fallback could not do and why; "" if nothing */
 } osp_sample_stats;
 
 typedef struct osp_sample_opts {
-    int pid;                   /* the process to sample */
+    int pid; /* the process to sample */
     /* The same process and its Go runtime, where the caller has them open already: borrowed for the recording. NULL =
      * osp_record opens them. */
     osp_process *process;
     osp_go *go;
-    double seconds;            /* 0 = until stop or the process ends */
-    uint32_t hz;               /* samples per second of CPU time; 0 = 99, raised for light loads */
-    bool no_bpf;               /* use the fallback even where BPF works */
+    double seconds; /* 0 = until stop or the process ends */
+    uint32_t hz;    /* samples per second of CPU time; 0 = 99, raised for light loads */
+    bool no_bpf;    /* use the fallback even where BPF works */
     /* pid is a child that waits before its exec: release() lets it go and returns once it has exec'ed (or false and
      * *err if it could not). Sampling starts with the new program. NULL = an ordinary process. */
     bool (*release)(void *ctx, osp_err *err);
     void *release_ctx;
     const volatile sig_atomic_t *stop; /* set by a signal handler to end early; NULL = never */
-    osp_objects *objects;      /* where opened files are kept; outlives the recording */
+    osp_objects *objects;              /* where opened files are kept; outlives the recording */
     /* Called about four times a second; NULL = never. */
     void (*progress)(void *ctx, const struct osp_sample_stats *so_far, double elapsed_s);
     void *progress_ctx;
@@ -74,9 +74,9 @@ typedef struct {
 } osp_sampled_thread;
 
 typedef struct osp_recording {
-    char name[16];          /* of the process when it began (comm) */
-    osp_profile *profile;   /* address-only; sample types samples/count, cpu/nanoseconds; labels below */
-    osp_object **object;    /* by mapping id; NULL where unknown. Owned by opts.objects, the array by us */
+    char name[16];        /* of the process when it began (comm) */
+    osp_profile *profile; /* address-only; sample types samples/count, cpu/nanoseconds; labels below */
+    osp_object **object;  /* by mapping id; NULL where unknown. Owned by opts.objects, the array by us */
     uint32_t nobject;
     osp_sample_stats stats;
     osp_sampled_thread *thread;

@@ -21,12 +21,12 @@
 
 typedef struct osp_space_map {
     uint64_t start, end, offset;
-    uint64_t bias;       /* run address - bias = file address; 0 without object */
-    uint64_t base;       /* run address - base = a row's pc */
-    osp_object *object;  /* NULL: anonymous, or its file cannot be read */
+    uint64_t bias;      /* run address - bias = file address; 0 without object */
+    uint64_t base;      /* run address - base = a row's pc */
+    osp_object *object; /* NULL: anonymous, or its file cannot be read */
     const osp_row *row;
     uint32_t nrow;
-    osp_str path;        /* "" if anonymous */
+    osp_str path; /* "" if anonymous */
     bool vdso;
 } osp_space_map;
 
@@ -59,7 +59,8 @@ void osp_collector_space(osp_collector *c, const osp_space *s, osp_str main_bina
 void osp_collector_add(osp_collector *c, const osp_raw_sample *head, const uint64_t *word);
 uint64_t osp_collector_taken(const osp_collector *c);
 /* The profile and its threads; the collector is empty afterwards. */
-bool osp_collector_finish(osp_collector *c, const osp_profile_head *head, osp_recording *out, osp_err *err) OSP_CHECKED;
+bool osp_collector_finish(osp_collector *c, const osp_profile_head *head, osp_recording *out,
+                          osp_err *err) OSP_CHECKED;
 const uint64_t *osp_collector_ended(const osp_collector *c, uint64_t *frame_pointer_steps);
 
 /* ---- events.c ---------------------------------------------------------------------------------------------- */
@@ -88,7 +89,7 @@ typedef struct osp_copied {
     osp_mem mem;
     const osp_space *space;
     const osp_unwind_go *go;
-    uint64_t sp;      /* run address of stack.p */
+    uint64_t sp; /* run address of stack.p */
     osp_span stack;
     /* The walk's own: what it read of the live process. */
     bool read_live, page_known;
@@ -109,7 +110,8 @@ osp_bpf_side *osp_bpf_side_open(osp_err *err);
 void osp_bpf_side_close(osp_bpf_side *b);
 int osp_bpf_side_program(const osp_bpf_side *b);
 /* Hand over the process's mappings, rows and Go offsets; replaces what was there. */
-bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_unwind_go *go, osp_err *err) OSP_CHECKED;
+bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_unwind_go *go,
+                        osp_err *err) OSP_CHECKED;
 /* Give all waiting samples to the collector. Those that met code without a table are kept aside: *pending says
  * how many there are. */
 void osp_bpf_side_drain(osp_bpf_side *b, osp_collector *c, size_t *pending);

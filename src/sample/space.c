@@ -95,8 +95,7 @@ bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool 
         if (!all[i].exec || osp_str_eq(all[i].path, S("[vsyscall]")))
             continue;
         osp_space_map *m = &map[k++];
-        *m = (osp_space_map){
-            .start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = all[i].path};
+        *m = (osp_space_map){.start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = all[i].path};
         open_map(p, &all[i], objects, m);
     }
     osp_arena_drop(&s->arena);

@@ -23,7 +23,7 @@ typedef struct {
     const osp_profile *p;
     const osp_symbol_sources *from;
     osp_symbol_stats stats;
-    placed *placed; /* by mapping id */
+    placed *placed;         /* by mapping id */
     osp_kallsyms *kallsyms; /* read when the first kernel address comes: reading it costs more than all else here */
     bool kallsyms_tried;
     osp_frame frame[MOST_FRAMES];

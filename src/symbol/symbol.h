@@ -12,9 +12,9 @@ typedef struct {
     osp_object *const *object;
     uint32_t nobject;
     bool this_kernel; /* the mapping "[kernel.kallsyms]" is this host's kernel: ask it for its names */
-    bool pprof_way;   /* names as the linker has them, for a query to make readable; what nobody knows stays as it is */
-    bool again;       /* frames that the profile brought give way to ours */
-    bool names_only;  /* no files, lines and inlines */
+    bool pprof_way; /* names as the linker has them, for a query to make readable; what nobody knows stays as it is */
+    bool again;     /* frames that the profile brought give way to ours */
+    bool names_only; /* no files, lines and inlines */
 } osp_symbol_sources;
 
 typedef struct {

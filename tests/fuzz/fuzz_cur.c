@@ -26,20 +26,38 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         bool was_bad = c.bad;
         size_t amount = order[i] >> 4;
         switch (order[i] & 15) {
-        case 0: osp_cur_u8(&c); break;
-        case 1: osp_cur_u16(&c); break;
-        case 2: osp_cur_u32(&c); break;
-        case 3: osp_cur_u64(&c); break;
-        case 4: osp_cur_uvarint(&c); break;
-        case 5: osp_cur_sleb(&c); break;
+        case 0:
+            osp_cur_u8(&c);
+            break;
+        case 1:
+            osp_cur_u16(&c);
+            break;
+        case 2:
+            osp_cur_u32(&c);
+            break;
+        case 3:
+            osp_cur_u64(&c);
+            break;
+        case 4:
+            osp_cur_uvarint(&c);
+            break;
+        case 5:
+            osp_cur_sleb(&c);
+            break;
         case 6: {
             osp_str s = osp_cur_cstr(&c);
             check(s.n <= c.in.n);
             break;
         }
-        case 7: osp_cur_skip(&c, amount); break;
-        case 8: osp_cur_seek(&c, amount); break;
-        case 9: osp_cur_skip(&c, SIZE_MAX - amount); break;
+        case 7:
+            osp_cur_skip(&c, amount);
+            break;
+        case 8:
+            osp_cur_seek(&c, amount);
+            break;
+        case 9:
+            osp_cur_skip(&c, SIZE_MAX - amount);
+            break;
         default: {
             osp_cur sub = osp_cur_sub(&c, amount, "part");
             while (osp_cur_left(&sub))

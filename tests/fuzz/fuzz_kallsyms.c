@@ -14,8 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     size_t cut = osp_str_rfind(head, '\n');
     cut = cut == head.n ? 0 : cut + 1;
     osp_kallsyms *k = osp_kallsyms_new(&err);
-    if (k && osp_kallsyms_feed(k, osp_str_head(text, cut), &err) && osp_kallsyms_feed(k, osp_str_skip(text, cut), &err) &&
-        osp_kallsyms_finish(k, &err)) {
+    if (k && osp_kallsyms_feed(k, osp_str_head(text, cut), &err) &&
+        osp_kallsyms_feed(k, osp_str_skip(text, cut), &err) && osp_kallsyms_finish(k, &err)) {
         uint64_t addr = 0, start;
         osp_str name, module;
         for (unsigned i = 0; i < 64; i++, addr = addr * 31 + (n ? bytes[i % n] : 1) + (UINT64_MAX << 31))

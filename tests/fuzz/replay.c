@@ -65,8 +65,7 @@ int main(int argc, char **argv)
     LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
     for (struct dirent *e; (e = readdir(dir));) {
         char path[4096];
-        if (e->d_name[0] == '.' ||
-            (size_t)snprintf(path, sizeof path, "%s/%s", argv[1], e->d_name) >= sizeof path)
+        if (e->d_name[0] == '.' || (size_t)snprintf(path, sizeof path, "%s/%s", argv[1], e->d_name) >= sizeof path)
             continue;
         if (!replay(path)) {
             fprintf(stderr, "%s: cannot be read\n", path);

@@ -33,7 +33,10 @@ static uint32_t runtime_entry(const osp_stack_fact *s)
     return at;
 }
 
-static bool file_is(const osp_call *c, const char *name) { return osp_str_eq(osp_str_base(c->file), osp_str_from(name)); }
+static bool file_is(const osp_call *c, const char *name)
+{
+    return osp_str_eq(osp_str_base(c->file), osp_str_from(name));
+}
 
 /* ---- select -------------------------------------------------------------------------------------------------- */
 
@@ -41,9 +44,9 @@ static bool file_is(const osp_call *c, const char *name) { return osp_str_eq(osp
 static bool completes(const osp_stack_fact *s, uint32_t entry)
 {
     for (uint32_t i = 0; i < entry; i++)
-        if (is(&s->call[i], "runtime.send") || is(&s->call[i], "runtime.recv") || has(&s->call[i], "runtime.goready") ||
-            has(&s->call[i], "runtime.gopark") || has(&s->call[i], "runtime.typedmemmove") ||
-            has(&s->call[i], "runtime.acquireSudog"))
+        if (is(&s->call[i], "runtime.send") || is(&s->call[i], "runtime.recv") ||
+            has(&s->call[i], "runtime.goready") || has(&s->call[i], "runtime.gopark") ||
+            has(&s->call[i], "runtime.typedmemmove") || has(&s->call[i], "runtime.acquireSudog"))
             return true;
     return false;
 }
@@ -71,7 +74,8 @@ static void check_select(const osp_facts *f, osp_findings *out)
         return;
     osp_marks_add_bodies(f, mark);
     osp_marked m;
-    if (!osp_marks_weigh(f, mark, &(osp_mark_limits){.task_fraction = 0.7, .task_sign = 0.25, .process_fraction = 2}, &m))
+    if (!osp_marks_weigh(f, mark, &(osp_mark_limits){.task_fraction = 0.7, .task_sign = 0.25, .process_fraction = 2},
+                         &m))
         return;
     osp_blamed who;
     if (m.demand < demand_floor || m.sign + m.with < 0.06 || !osp_blame(f, mark, m.chosen, &who))
@@ -83,8 +87,9 @@ static void check_select(const osp_facts *f, osp_findings *out)
     osp_arena *a = f->arena;
     osp_finding_blame(f, x, &who);
     const osp_thread_fact *t = osp_thread_of(f, m.tid);
-    x->summary = osp_arena_fmt(a, "%.*s asks its channels again and again and next to never gets anything: %.0f %% of this process's CPU.",
-                               STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
+    x->summary = osp_arena_fmt(
+        a, "%.*s asks its channels again and again and next to never gets anything: %.0f %% of this process's CPU.",
+        STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
     osp_finding_evidence(
         x, osp_arena_fmt(a, "± %.0f of all samples in this loop", 200 * osp_share_error(m.sign + m.with, f->samples)),
         100 * (m.sign + m.with), "%", "samples");
@@ -99,7 +104,8 @@ static void check_select(const osp_facts *f, osp_findings *out)
     if (m.goid)
         osp_finding_evidence(x, m.tasks > 1 ? osp_arena_fmt(a, "is one of %u that do so", m.tasks) : S("does so"),
                              (double)m.goid, "goroutine id", "g.goid");
-    x->next = osp_arena_fmt(a, "remove the default branch in %.*s, or block on the channel or a timer", STRF(who.call->func));
+    x->next = osp_arena_fmt(a, "remove the default branch in %.*s, or block on the channel or a timer",
+                            STRF(who.call->func));
 }
 
 /* ---- Gosched ------------------------------------------------------------------------------------------------- */
@@ -176,10 +182,10 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
         return;
     osp_marks_add_bodies(f, mark);
     osp_marked m;
-    if (!osp_marks_weigh(f, mark,
-                         &(osp_mark_limits){
-                             .task_fraction = 0.6, .task_sign = 0.4, .process_fraction = 0.6, .by_thread = true},
-                         &m))
+    if (!osp_marks_weigh(
+            f, mark,
+            &(osp_mark_limits){.task_fraction = 0.6, .task_sign = 0.4, .process_fraction = 0.6, .by_thread = true},
+            &m))
         return;
     osp_blamed who;
     double low = m.of_tasks - 2 * osp_share_error(m.of_tasks, m.samples);
@@ -196,8 +202,9 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
     osp_arena *a = f->arena;
     osp_finding_blame(f, x, &who);
     uint32_t yielders = count_yielders(f, mark);
-    x->summary = osp_arena_fmt(a, "%.*s waits by calling runtime.Gosched in a loop: %.0f %% of this process's CPU is scheduling.",
-                               STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
+    x->summary = osp_arena_fmt(
+        a, "%.*s waits by calling runtime.Gosched in a loop: %.0f %% of this process's CPU is scheduling.",
+        STRF(osp_call_text(a, who.call)), 100 * (m.sign + m.with));
     osp_finding_evidence(x,
                          osp_arena_fmt(a, "± %.0f of all samples in the scheduler",
                                        200 * osp_share_error(m.sign + m.with, f->samples)),
@@ -213,7 +220,8 @@ static void check_gosched(const osp_facts *f, osp_findings *out)
     else
         osp_finding_evidence(x, S("of all samples below Gosched"), 100 * yielding, "%", "samples");
     osp_finding_evidence(x, S("of a core wanted by its threads"), 100 * m.demand, "%", "schedstat");
-    x->next = osp_arena_fmt(a, "let %.*s wait on a channel, a sync.Cond or a WaitGroup instead", STRF(who.call->func));
+    x->next =
+        osp_arena_fmt(a, "let %.*s wait on a channel, a sync.Cond or a WaitGroup instead", STRF(who.call->func));
 }
 
 /* ---- flag ---------------------------------------------------------------------------------------------------- */
@@ -245,17 +253,22 @@ static void check_flag(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_arena *a = f->arena;
-    osp_call call = {.func = best->func, .file = best->file, .module = best->module, .line = best->line, .kind = best->kind,
+    osp_call call = {.func = best->func,
+                     .file = best->file,
+                     .module = best->module,
+                     .line = best->line,
+                     .kind = best->kind,
                      .named = true};
     osp_finding_blame(f, x, &(osp_blamed){.call = &call, .stack = best->stack, .share = best->share});
-    osp_str what = best->load_symbol.n ? osp_arena_fmt(a, "variable %.*s", STRF(best->load_symbol))
+    osp_str what = best->load_symbol.n    ? osp_arena_fmt(a, "variable %.*s", STRF(best->load_symbol))
                    : best->load_mapping.n ? osp_arena_fmt(a, "a place in %.*s", STRF(best->load_mapping))
                                           : S("one place");
-    x->summary = best->loop.fixed_loads + best->loop.exchanges
-                     ? osp_arena_fmt(a, "%.*s waits for %.*s by reading it over and over: %.0f %% of this process's CPU.",
-                                     STRF(osp_call_text(a, &call)), STRF(what), 100 * best->share)
-                     : osp_arena_fmt(a, "%.*s is an empty loop without end: %.0f %% of this process's CPU.",
-                                     STRF(osp_call_text(a, &call)), 100 * best->share);
+    x->summary =
+        best->loop.fixed_loads + best->loop.exchanges
+            ? osp_arena_fmt(a, "%.*s waits for %.*s by reading it over and over: %.0f %% of this process's CPU.",
+                            STRF(osp_call_text(a, &call)), STRF(what), 100 * best->share)
+            : osp_arena_fmt(a, "%.*s is an empty loop without end: %.0f %% of this process's CPU.",
+                            STRF(osp_call_text(a, &call)), 100 * best->share);
     osp_finding_evidence(x, osp_arena_fmt(a, "of its samples in %u instructions", best->loop.instructions),
                          100 * best->of_its_threads, "%", "samples");
     osp_finding_evidence(x, osp_arena_fmt(a, "of entropy in %u sampled addresses", best->addresses),

@@ -28,8 +28,8 @@ static void check(const osp_facts *f, osp_findings *out)
             in_c += f->stack[i].share;
     }
     osp_marked m;
-    if (!osp_marks_weigh(f, mark, &(osp_mark_limits){.task_fraction = 0.3, .task_sign = 0.3, .process_fraction = 0.25},
-                         &m))
+    if (!osp_marks_weigh(f, mark,
+                         &(osp_mark_limits){.task_fraction = 0.3, .task_sign = 0.3, .process_fraction = 0.25}, &m))
         return;
     double low = m.of_tasks - 2 * osp_share_error(m.of_tasks, m.samples);
     osp_blamed who;
@@ -37,20 +37,21 @@ static void check(const osp_facts *f, osp_findings *out)
         return;
     /* Without the runtime's own counter the stacks alone are weaker proof. */
     double top = f->cgo_calls_per_s < 0 ? 0.75 : 0.97;
-    osp_finding *x = osp_find(f, out, &osp_rule_cgo_call_overhead, NULL, 0.65 + (top - 0.65) * osp_ramp(low, 0.2, 0.5),
-                              m.sign);
+    osp_finding *x =
+        osp_find(f, out, &osp_rule_cgo_call_overhead, NULL, 0.65 + (top - 0.65) * osp_ramp(low, 0.2, 0.5), m.sign);
     if (!x)
         return;
     osp_arena *a = f->arena;
     osp_finding_blame(f, x, &who);
-    x->summary = f->cgo_calls_per_s < 0
-                     ? osp_arena_fmt(a, "%.*s crosses into C so often that %.0f %% of this process's CPU is spent crossing.",
-                                     STRF(osp_call_text(a, who.call)), 100 * m.sign)
-                     : osp_arena_fmt(a,
-                                     "%.*s crosses into C so often (%.*s calls/s in all) that %.0f %% of this process's CPU "
-                                     "is spent crossing.",
-                                     STRF(osp_call_text(a, who.call)), STRF(osp_rate_text(a, f->cgo_calls_per_s)),
-                                     100 * m.sign);
+    x->summary =
+        f->cgo_calls_per_s < 0
+            ? osp_arena_fmt(a, "%.*s crosses into C so often that %.0f %% of this process's CPU is spent crossing.",
+                            STRF(osp_call_text(a, who.call)), 100 * m.sign)
+            : osp_arena_fmt(a,
+                            "%.*s crosses into C so often (%.*s calls/s in all) that %.0f %% of this process's CPU "
+                            "is spent crossing.",
+                            STRF(osp_call_text(a, who.call)), STRF(osp_rate_text(a, f->cgo_calls_per_s)),
+                            100 * m.sign);
     if (f->cgo_calls_per_s >= 0)
         osp_finding_evidence(x, S("cgo calls"), f->cgo_calls_per_s, "calls/s", "m.ncgocall");
     osp_finding_evidence(

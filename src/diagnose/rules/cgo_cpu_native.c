@@ -47,8 +47,8 @@ static void check(const osp_facts *f, osp_findings *out)
         crossing += osp_is_crossing_stack(s, &caller) ? s->share : 0;
     }
     osp_marked m;
-    if (!osp_marks_weigh(f, mark, &(osp_mark_limits){.task_fraction = 0.45, .task_sign = 0.45, .process_fraction = 0.4},
-                         &m))
+    if (!osp_marks_weigh(f, mark,
+                         &(osp_mark_limits){.task_fraction = 0.45, .task_sign = 0.45, .process_fraction = 0.4}, &m))
         return;
     double low = m.of_tasks - 2 * osp_share_error(m.of_tasks, m.samples);
     osp_blamed who;
@@ -75,8 +75,9 @@ static void check(const osp_facts *f, osp_findings *out)
                            STRF(osp_call_text(a, go)));
     else if (go)
         by = osp_arena_fmt(a, ", called from %.*s", STRF(osp_call_text(a, go)));
-    x->summary = osp_arena_fmt(a, "%.*s uses %.0f %% ± %.0f of this process's CPU%.*s.", STRF(osp_call_text(a, who.call)),
-                               100 * who.share, 200 * osp_share_error(who.share, f->samples), STRF(by));
+    x->summary =
+        osp_arena_fmt(a, "%.*s uses %.0f %% ± %.0f of this process's CPU%.*s.", STRF(osp_call_text(a, who.call)),
+                      100 * who.share, 200 * osp_share_error(who.share, f->samples), STRF(by));
     osp_finding_evidence(x,
                          osp_arena_fmt(a, "in C of %.*s, %.0f %% in %.*s", STRF(who.call->module), 100 * who.share,
                                        STRF(who.call->func)),

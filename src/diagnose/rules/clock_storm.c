@@ -25,8 +25,8 @@ static void check(const osp_facts *f, osp_findings *out)
         mark[i].sign = osp_is_clock_stack(&f->stack[i], &mark[i].call, &in_kernel);
     }
     osp_marked m;
-    if (!osp_marks_weigh(f, mark, &(osp_mark_limits){.task_fraction = 0.35, .task_sign = 0.35, .process_fraction = 0.3},
-                         &m))
+    if (!osp_marks_weigh(f, mark,
+                         &(osp_mark_limits){.task_fraction = 0.35, .task_sign = 0.35, .process_fraction = 0.3}, &m))
         return;
     double low = m.of_tasks - 2 * osp_share_error(m.of_tasks, m.samples);
     osp_blamed who;

@@ -8,7 +8,8 @@ static void check(const osp_facts *f, osp_findings *out);
 
 const osp_rule osp_rule_native_thread_cpu = {
     .name = "native-thread-cpu",
-    .asks = "do threads that a native library made burn the CPU of a Go process, where Go shows runtime._ExternalCode?",
+    .asks =
+        "do threads that a native library made burn the CPU of a Go process, where Go shows runtime._ExternalCode?",
     .topic = "native threads",
     .only_go = true,
     .title = "CPU burnt by threads that are not Go's",
@@ -47,7 +48,8 @@ static bool is_native(const osp_facts *f, const osp_thread_fact *t)
         go += has_go(s) ? s->samples : 0;
         native += begins_native(s) ? s->samples : 0;
     }
-    return (!t->has_m && go * 20 < t->samples) || (t->tid != f->pid && native * 20 >= t->samples * 19 && go * 2 < t->samples);
+    return (!t->has_m && go * 20 < t->samples) ||
+           (t->tid != f->pid && native * 20 >= t->samples * 19 && go * 2 < t->samples);
 }
 
 static void check(const osp_facts *f, osp_findings *out)
@@ -95,9 +97,10 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_arena *a = f->arena;
     osp_finding_blame(f, x, &who);
     const osp_call *start = osp_entry_of(who.stack);
-    x->summary = osp_arena_fmt(a, "%u thread%s of %.*s, not started by Go, use%s %.0f %% of this process's CPU in %.*s.",
-                               threads, threads == 1 ? "" : "s", STRF(who.call->module), threads == 1 ? "s" : "",
-                               100 * share, STRF(osp_call_text(a, who.call)));
+    x->summary =
+        osp_arena_fmt(a, "%u thread%s of %.*s, not started by Go, use%s %.0f %% of this process's CPU in %.*s.",
+                      threads, threads == 1 ? "" : "s", STRF(who.call->module), threads == 1 ? "s" : "", 100 * share,
+                      STRF(osp_call_text(a, who.call)));
     osp_finding_evidence(x, osp_arena_fmt(a, "not made by Go: %.*s (%s)", STRF(tids), named ? named->name : "?"),
                          threads, threads == 1 ? "thread" : "threads", known ? "runtime.allm" : "stacks");
     if (start)
@@ -109,7 +112,7 @@ static void check(const osp_facts *f, osp_findings *out)
         100 * share, "%", "samples");
     osp_finding_evidence(x, S("of a core wanted by them"), 100 * demand, "%", "schedstat");
     x->note = S("would show runtime._ExternalCode, without thread or caller");
-    x->next = start ? osp_arena_fmt(a, "configure or stop what starts %.*s in %.*s", STRF(start->func),
-                                    STRF(start->module))
-                    : osp_arena_fmt(a, "configure or stop the threads of %.*s", STRF(who.call->module));
+    x->next =
+        start ? osp_arena_fmt(a, "configure or stop what starts %.*s in %.*s", STRF(start->func), STRF(start->module))
+              : osp_arena_fmt(a, "configure or stop the threads of %.*s", STRF(who.call->module));
 }

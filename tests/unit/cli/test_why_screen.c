@@ -11,7 +11,9 @@
 #include <cmocka.h>
 
 #define GO "r:runtime.goexit@asm_amd64.s r:runtime.main@proc.go g:main.main@main.go "
-#define CGO "k:main._Cfunc_decode@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.asmcgocall@asm_amd64.s k:_cgo_1_Cfunc_decode "
+#define CGO                                                                                               \
+    "k:main._Cfunc_decode@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.asmcgocall@asm_amd64.s " \
+    "k:_cgo_1_Cfunc_decode "
 
 static void domains(made_up *m)
 {
@@ -30,8 +32,10 @@ static made_up *spinning_in_c(void)
     t->same_call = true;
     t->goid = 18;
     made_up_thread(m, 4711, 0.01, true);
-    made_up_stack(m, 4713, 18, 470, GO "g:github.com/acme/gateway/api.(*Server).loop@server.go g:main.(*Session).Transcode@session.go "
-                  CGO "c:decode@block.c c:decode_frame@block.c c:decode_block@block.c");
+    made_up_stack(m, 4713, 18, 470,
+                  GO
+                  "g:github.com/acme/gateway/api.(*Server).loop@server.go g:main.(*Session).Transcode@session.go " CGO
+                  "c:decode@block.c c:decode_frame@block.c c:decode_block@block.c");
     made_up_stack(m, 4711, 1, 20, GO "s:encoding/json.Marshal@encode.go");
     domains(m);
     return m;
@@ -113,8 +117,9 @@ static void no_width_overflows_and_long_chains_are_counted(void **state)
         size_t lines, widest;
         made_up *m = made_up_new(true);
         made_up_thread(m, 11, 1, true);
-        made_up_stack(m, 11, 18, 400, GO "g:a.A@a.go g:b.B@b.go g:c.C@c.go g:d.D@d.go g:e.E@e.go g:f.F@f.go g:g.G@g.go g:h.H@h.go "
-                      "g:i.I@i.go " CGO "c:x@x.c c:y@y.c c:z@z.c");
+        made_up_stack(m, 11, 18, 400,
+                      GO "g:a.A@a.go g:b.B@b.go g:c.C@c.go g:d.D@d.go g:e.E@e.go g:f.F@f.go g:g.G@g.go g:h.H@h.go "
+                         "g:i.I@i.go " CGO "c:x@x.c c:y@y.c c:z@z.c");
         domains(m);
         osp_buf b = screen(m, columns, false, &lines, &widest);
         assert_in_range(widest, 40, (size_t)(columns > 110 ? 110 : columns));

@@ -50,11 +50,10 @@ static inline osp_call made_up_call(osp_str word)
         char letter;
         osp_call_kind kind;
         const char *module;
-    } kinds[] = {{'g', OSP_CALL_GO, "gateway"},      {'s', OSP_CALL_STD, "gateway"},
-                 {'r', OSP_CALL_RUNTIME, "gateway"}, {'k', OSP_CALL_CGO, "gateway"},
-                 {'c', OSP_CALL_C, "libcodec.so"},   {'l', OSP_CALL_LIB, "libc.so.6"},
-                 {'v', OSP_CALL_VDSO, "[vdso]"},     {'n', OSP_CALL_KERNEL, "[kernel]"},
-                 {'u', OSP_CALL_UNKNOWN, ""}};
+    } kinds[] = {
+        {'g', OSP_CALL_GO, "gateway"},  {'s', OSP_CALL_STD, "gateway"},     {'r', OSP_CALL_RUNTIME, "gateway"},
+        {'k', OSP_CALL_CGO, "gateway"}, {'c', OSP_CALL_C, "libcodec.so"},   {'l', OSP_CALL_LIB, "libc.so.6"},
+        {'v', OSP_CALL_VDSO, "[vdso]"}, {'n', OSP_CALL_KERNEL, "[kernel]"}, {'u', OSP_CALL_UNKNOWN, ""}};
     osp_call c = {.line = 7, .named = true};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].letter == word.p[0]) {
@@ -83,8 +82,13 @@ static inline void made_up_stack(made_up *m, int tid, uint64_t goid, uint64_t sa
             t = &m->thread[i];
     if (t)
         t->samples += samples;
-    m->stack[m->facts.nstack++] = (osp_stack_fact){.call = call, .ncall = n, .tid = tid, .goid = goid, .samples = samples,
-                                                   .in = osp_domain_of(call, n, false), .complete = true};
+    m->stack[m->facts.nstack++] = (osp_stack_fact){.call = call,
+                                                   .ncall = n,
+                                                   .tid = tid,
+                                                   .goid = goid,
+                                                   .samples = samples,
+                                                   .in = osp_domain_of(call, n, false),
+                                                   .complete = true};
     m->facts.samples += samples;
     for (uint32_t i = 0; i < m->facts.nstack; i++)
         m->stack[i].share = (double)m->stack[i].samples / (double)m->facts.samples;
@@ -93,8 +97,13 @@ static inline void made_up_stack(made_up *m, int tid, uint64_t goid, uint64_t sa
 static inline osp_thread_fact *made_up_thread(made_up *m, int tid, double demand, bool has_m)
 {
     osp_thread_fact *t = &m->thread[m->facts.nthread++];
-    *t = (osp_thread_fact){.tid = tid, .name = "thread", .demand = demand, .running = demand, .has_m = has_m,
-                           .m_is_known = true, .cgo_calls_per_s = has_m ? 0 : -1};
+    *t = (osp_thread_fact){.tid = tid,
+                           .name = "thread",
+                           .demand = demand,
+                           .running = demand,
+                           .has_m = has_m,
+                           .m_is_known = true,
+                           .cgo_calls_per_s = has_m ? 0 : -1};
     return t;
 }
 

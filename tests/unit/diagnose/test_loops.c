@@ -12,32 +12,33 @@
 #ifdef __x86_64__
 
 /* Never run: only looked at. Each label is the first instruction of its loop unless it says otherwise. */
-__asm__(".text\n"
-        "test_flag: mov test_place(%rip), %eax; test %eax, %eax; je test_flag; ret\n"
-        "test_flag_middle: 1: mov test_place(%rip), %eax\n"
-        "test_flag_at: test %eax, %eax; je 1b; ret\n"
-        "test_pointer: mov (%rdi), %rax; movzbl 8(%rax), %eax; xor $1, %eax; test %al, %al; jne test_pointer; ret\n"
-        "test_pause: pause; cmpl $0, 16(%rbx); je test_pause; ret\n"
-        "test_lock: xor %eax, %eax; lock cmpxchg %ecx, (%rdx); jne test_lock; ret\n"
-        "test_frame: mov -8(%rsp), %rax; add $8, %rax; mov %rax, -16(%rsp); mov -16(%rsp), %rax; mov (%rax), %eax;"
-        " mov %eax, -20(%rsp); cmpl $0, -20(%rsp); je test_frame; ret\n"
-        "test_frame_count: addl $1, -4(%rsp); mov -4(%rsp), %eax; cmp test_place(%rip), %eax; jb test_frame_count; ret\n"
-        "test_count: inc %rcx; mov (%rdi), %eax; test %eax, %eax; je test_count; ret\n"
-        "test_budget: mov (%rdi), %eax; test %eax, %eax; jne 1f; dec %rcx; jne test_budget; 1: ret\n"
-        "test_scan: movzbl (%rdi), %eax; add $1, %rdi; test %al, %al; jne test_scan; ret\n"
-        "test_list: mov (%rdi), %rdi; test %rdi, %rdi; jne test_list; ret\n"
-        "test_update: mov (%rdi), %rax; 1: cmp %rdx, %rax; jge 2f\n"
-        "test_update_at: lock cmpxchg %rdx, (%rdi); jne 1b; 2: sub $1, %rdx; jae test_update; ret\n"
-        "test_retry: mov (%rdi), %rax; lea 1(%rax), %rdx; lock cmpxchg %rdx, (%rdi); jne test_retry; ret\n"
-        "test_take: lock decl (%rdi); je 2f; 1: pause\n"
-        "test_take_at: cmpl $0, (%rdi); jg test_take; jmp 1b; 2: ret\n"
-        "test_store: incl test_place(%rip); jmp test_store\n"
-        "test_multiply: imul %rdx, %rax; dec %rcx; jne test_multiply; ret\n"
-        "test_float: mulsd (%rdi,%rcx,8), %xmm0; add $1, %rcx; cmp %rsi, %rcx; jne test_float; ret\n"
-        "test_call: call test_flag; test %eax, %eax; je test_call; ret\n"
-        "test_empty: jmp test_empty\n"
-        "test_straight: mov (%rdi), %eax; ret\n"
-        ".data\n.balign 4\n.type test_place, @object\n.size test_place, 4\ntest_place: .long 0\n.text\n");
+__asm__(
+    ".text\n"
+    "test_flag: mov test_place(%rip), %eax; test %eax, %eax; je test_flag; ret\n"
+    "test_flag_middle: 1: mov test_place(%rip), %eax\n"
+    "test_flag_at: test %eax, %eax; je 1b; ret\n"
+    "test_pointer: mov (%rdi), %rax; movzbl 8(%rax), %eax; xor $1, %eax; test %al, %al; jne test_pointer; ret\n"
+    "test_pause: pause; cmpl $0, 16(%rbx); je test_pause; ret\n"
+    "test_lock: xor %eax, %eax; lock cmpxchg %ecx, (%rdx); jne test_lock; ret\n"
+    "test_frame: mov -8(%rsp), %rax; add $8, %rax; mov %rax, -16(%rsp); mov -16(%rsp), %rax; mov (%rax), %eax;"
+    " mov %eax, -20(%rsp); cmpl $0, -20(%rsp); je test_frame; ret\n"
+    "test_frame_count: addl $1, -4(%rsp); mov -4(%rsp), %eax; cmp test_place(%rip), %eax; jb test_frame_count; ret\n"
+    "test_count: inc %rcx; mov (%rdi), %eax; test %eax, %eax; je test_count; ret\n"
+    "test_budget: mov (%rdi), %eax; test %eax, %eax; jne 1f; dec %rcx; jne test_budget; 1: ret\n"
+    "test_scan: movzbl (%rdi), %eax; add $1, %rdi; test %al, %al; jne test_scan; ret\n"
+    "test_list: mov (%rdi), %rdi; test %rdi, %rdi; jne test_list; ret\n"
+    "test_update: mov (%rdi), %rax; 1: cmp %rdx, %rax; jge 2f\n"
+    "test_update_at: lock cmpxchg %rdx, (%rdi); jne 1b; 2: sub $1, %rdx; jae test_update; ret\n"
+    "test_retry: mov (%rdi), %rax; lea 1(%rax), %rdx; lock cmpxchg %rdx, (%rdi); jne test_retry; ret\n"
+    "test_take: lock decl (%rdi); je 2f; 1: pause\n"
+    "test_take_at: cmpl $0, (%rdi); jg test_take; jmp 1b; 2: ret\n"
+    "test_store: incl test_place(%rip); jmp test_store\n"
+    "test_multiply: imul %rdx, %rax; dec %rcx; jne test_multiply; ret\n"
+    "test_float: mulsd (%rdi,%rcx,8), %xmm0; add $1, %rcx; cmp %rsi, %rcx; jne test_float; ret\n"
+    "test_call: call test_flag; test %eax, %eax; je test_call; ret\n"
+    "test_empty: jmp test_empty\n"
+    "test_straight: mov (%rdi), %eax; ret\n"
+    ".data\n.balign 4\n.type test_place, @object\n.size test_place, 4\ntest_place: .long 0\n.text\n");
 
 static osp_object *self;
 
@@ -115,9 +116,9 @@ static void waits_through_pointers_with_pauses_locks_and_counters_are_seen(void 
 static void loops_that_get_somewhere_are_not_waits(void **state)
 {
     (void)state;
-    static const char *const name[] = {"test_budget",   "test_scan",  "test_list", "test_store",
-                                       "test_multiply", "test_float", "test_call", "test_update_at", "test_retry",
-                                       "test_frame_count"};
+    static const char *const name[] = {"test_budget",   "test_scan",       "test_list", "test_store",
+                                       "test_multiply", "test_float",      "test_call", "test_update_at",
+                                       "test_retry",    "test_frame_count"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)
         assert_false(waits(at(name[i])));
     assert_int_equal(at("test_scan").other_loads, 1);

@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #define GO "r:runtime.goexit@asm_amd64.s r:runtime.main@proc.go g:main.main@main.go "
-#define CGO "k:main._Cfunc_decode@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.asmcgocall@asm_amd64.s k:_cgo_1_Cfunc_decode "
+#define CGO                                                                                               \
+    "k:main._Cfunc_decode@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.asmcgocall@asm_amd64.s " \
+    "k:_cgo_1_Cfunc_decode "
 #define M0 "r:runtime.mstart@asm_amd64.s r:runtime.mstart1@proc.go "
 
 static void is_first(const osp_findings *f, const char *verdict, const char *kind, const char *culprit)
@@ -43,7 +45,8 @@ static void a_long_c_call_is_found_with_its_leaf_and_go_caller(void **state)
     t->same_call = true;
     t->goid = 18;
     made_up_thread(m, 12, 0.01, true);
-    made_up_stack(m, 11, 18, 480, GO "g:main.(*Session).Transcode@session.go " CGO "c:decode@block.c c:decode_block@block.c");
+    made_up_stack(m, 11, 18, 480,
+                  GO "g:main.(*Session).Transcode@session.go " CGO "c:decode@block.c c:decode_block@block.c");
     made_up_stack(m, 11, 18, 10, GO "g:main.(*Session).Transcode@session.go " CGO "c:decode@block.c l:memcpy");
     made_up_stack(m, 12, 1, 5, GO "s:time.Sleep@sleep.go r:runtime.timeSleep@time.go");
     osp_findings f = made_up_diagnose(m);
@@ -113,7 +116,8 @@ static void go_called_back_from_c_is_go(void **state)
     (void)state;
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
-    made_up_stack(m, 11, 1, 400, GO CGO "c:visit k:_cgoexp_1_cb r:runtime.cgocallback@asm_amd64.s g:main.score@score.go");
+    made_up_stack(m, 11, 1, 400,
+                  GO CGO "c:visit k:_cgoexp_1_cb r:runtime.cgocallback@asm_amd64.s g:main.score@score.go");
     nothing_is_found(m);
 }
 
@@ -178,7 +182,9 @@ static void a_native_thread_that_calls_back_into_go_is_still_native(void **state
     made_up *m = made_up_new(true);
     made_up_thread(m, 12, 1, true);
     made_up_stack(m, 12, 0, 300, "l:clone3 l:start_thread c:feeder c:hash_chunk");
-    made_up_stack(m, 12, 0, 60, "l:clone3 l:start_thread c:feeder k:_cgoexp_1_cb r:runtime.cgocallback@asm_amd64.s g:main.got@m.go");
+    made_up_stack(
+        m, 12, 0, 60,
+        "l:clone3 l:start_thread c:feeder k:_cgoexp_1_cb r:runtime.cgocallback@asm_amd64.s g:main.got@m.go");
     osp_findings f = made_up_diagnose(m);
     is_first(&f, "native-thread-cpu", NULL, "hash_chunk");
     assert_int_equal(f.n, 1);
@@ -201,9 +207,15 @@ static void call_storm(made_up *m, uint64_t in_c)
 {
     made_up_thread(m, 11, 1, true);
     m->facts.cgo_calls_per_s = 18e6;
-    made_up_stack(m, 11, 1, 150, GO "g:main.checksum@sum.go k:main._Cfunc_step@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.exitsyscall@proc.go");
-    made_up_stack(m, 11, 1, 150, GO "g:main.checksum@sum.go k:main._Cfunc_step@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.entersyscall@proc.go r:runtime.reentersyscall@proc.go");
-    made_up_stack(m, 11, 1, 40, GO "g:main.checksum@sum.go k:main._Cfunc_step@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.asmcgocall@asm_amd64.s");
+    made_up_stack(m, 11, 1, 150,
+                  GO "g:main.checksum@sum.go k:main._Cfunc_step@_cgo_gotypes.go r:runtime.cgocall@cgocall.go "
+                     "r:runtime.exitsyscall@proc.go");
+    made_up_stack(m, 11, 1, 150,
+                  GO "g:main.checksum@sum.go k:main._Cfunc_step@_cgo_gotypes.go r:runtime.cgocall@cgocall.go "
+                     "r:runtime.entersyscall@proc.go r:runtime.reentersyscall@proc.go");
+    made_up_stack(m, 11, 1, 40,
+                  GO "g:main.checksum@sum.go k:main._Cfunc_step@_cgo_gotypes.go r:runtime.cgocall@cgocall.go "
+                     "r:runtime.asmcgocall@asm_amd64.s");
     made_up_stack(m, 11, 1, 10, GO "g:main.checksum@sum.go");
     if (in_c)
         made_up_stack(m, 11, 1, in_c, GO "g:main.checksum@sum.go " CGO "c:step");
@@ -255,7 +267,8 @@ static void a_go_loop_over_the_clock_is_found_with_its_caller(void **state)
     (void)state;
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
-    made_up_stack(m, 11, 1, 400, GO "g:main.waitUntil@wait.go s:time.Now@time.go s:time.now@timestub.go v:__vdso_clock_gettime");
+    made_up_stack(m, 11, 1, 400,
+                  GO "g:main.waitUntil@wait.go s:time.Now@time.go s:time.now@timestub.go v:__vdso_clock_gettime");
     made_up_stack(m, 11, 1, 40, GO "g:main.waitUntil@wait.go s:time.Time.After@time.go");
     made_up_stack(m, 11, 1, 20, GO "g:main.waitUntil@wait.go");
     osp_findings f = made_up_diagnose(m);
@@ -268,7 +281,8 @@ static void a_c_loop_over_the_clock_is_found(void **state)
     (void)state;
     made_up *m = made_up_new(false);
     made_up_thread(m, 11, 1, false);
-    made_up_stack(m, 11, 0, 300, "l:_start l:__libc_start_main c:main c:await_deadline l:clock_gettime v:__vdso_clock_gettime");
+    made_up_stack(m, 11, 0, 300,
+                  "l:_start l:__libc_start_main c:main c:await_deadline l:clock_gettime v:__vdso_clock_gettime");
     made_up_stack(m, 11, 0, 100, "l:_start l:__libc_start_main c:main c:await_deadline");
     osp_findings f = made_up_diagnose(m);
     is_first(&f, "clock-storm", NULL, "await_deadline");
@@ -279,7 +293,9 @@ static void a_clock_that_falls_through_to_the_kernel_is_found_and_said(void **st
     (void)state;
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
-    made_up_stack(m, 11, 1, 400, GO "g:main.poll@p.go s:time.Since@time.go r:runtime.nanotime@time_nofake.go v:__vdso_clock_gettime n:entry_SYSCALL_64 n:do_syscall_64 n:__x64_sys_clock_gettime n:read_hpet");
+    made_up_stack(m, 11, 1, 400,
+                  GO "g:main.poll@p.go s:time.Since@time.go r:runtime.nanotime@time_nofake.go v:__vdso_clock_gettime "
+                     "n:entry_SYSCALL_64 n:do_syscall_64 n:__x64_sys_clock_gettime n:read_hpet");
     osp_findings f = made_up_diagnose(m);
     is_first(&f, "clock-storm", NULL, "main.poll");
     assert_true(osp_str_find(f.row[0].summary, S("real system call")) < f.row[0].summary.n);
@@ -326,7 +342,9 @@ static void the_schedulers_own_clock_reads_are_not_the_programs(void **state)
     (void)state;
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
-    made_up_stack(m, 11, 0, 400, M0 "r:runtime.schedule@proc.go r:runtime.findRunnable@proc.go r:runtime.nanotime@time_nofake.go v:__vdso_clock_gettime");
+    made_up_stack(m, 11, 0, 400,
+                  M0 "r:runtime.schedule@proc.go r:runtime.findRunnable@proc.go r:runtime.nanotime@time_nofake.go "
+                     "v:__vdso_clock_gettime");
     nothing_is_found(m);
 }
 
@@ -346,8 +364,11 @@ static void select_with_empty_default_is_found(void **state)
     (void)state;
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
-    made_up_stack(m, 11, 18, 160, GO "g:main.(*hub).dispatch@hub.go r:runtime.selectnbrecv@chan.go r:runtime.chanrecv@chan.go");
-    made_up_stack(m, 11, 18, 140, GO "g:main.(*hub).dispatch@hub.go r:runtime.selectnbrecv@chan.go r:runtime.chanrecv@chan.go r:runtime.empty@chan.go");
+    made_up_stack(m, 11, 18, 160,
+                  GO "g:main.(*hub).dispatch@hub.go r:runtime.selectnbrecv@chan.go r:runtime.chanrecv@chan.go");
+    made_up_stack(m, 11, 18, 140,
+                  GO "g:main.(*hub).dispatch@hub.go r:runtime.selectnbrecv@chan.go r:runtime.chanrecv@chan.go "
+                     "r:runtime.empty@chan.go");
     made_up_stack(m, 11, 18, 60, GO "g:main.(*hub).dispatch@hub.go");
     osp_findings f = made_up_diagnose(m);
     is_first(&f, "busy-spin", "select", "main.(*hub).dispatch");
@@ -359,7 +380,10 @@ static void select_of_several_channels_is_found(void **state)
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
     made_up_stack(m, 11, 18, 160, GO "g:main.run@hub.go r:runtime.selectgo@select.go");
-    made_up_stack(m, 11, 18, 140, GO "g:main.run@hub.go r:runtime.selectgo@select.go r:runtime.sellock@select.go r:runtime.lock2@lock_spinbit.go");
+    made_up_stack(
+        m, 11, 18, 140,
+        GO
+        "g:main.run@hub.go r:runtime.selectgo@select.go r:runtime.sellock@select.go r:runtime.lock2@lock_spinbit.go");
     osp_findings f = made_up_diagnose(m);
     is_first(&f, "busy-spin", "select", "main.run");
 }
@@ -370,7 +394,9 @@ static void a_select_that_receives_is_work(void **state)
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
     made_up_stack(m, 11, 18, 160, GO "g:main.run@hub.go r:runtime.selectgo@select.go");
-    made_up_stack(m, 11, 18, 40, GO "g:main.run@hub.go r:runtime.selectgo@select.go r:runtime.recv@chan.go r:runtime.goready@proc.go");
+    made_up_stack(m, 11, 18, 40,
+                  GO
+                  "g:main.run@hub.go r:runtime.selectgo@select.go r:runtime.recv@chan.go r:runtime.goready@proc.go");
     nothing_is_found(m);
 }
 
@@ -391,9 +417,15 @@ static void gosched_spin(made_up *m)
     made_up_thread(m, 11, 1, true);
     made_up_thread(m, 12, 1, true);
     for (int tid = 11; tid <= 12; tid++) {
-        made_up_stack(m, tid, 0, 120, M0 "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.goschedImpl@proc.go r:runtime.schedule@proc.go");
-        made_up_stack(m, tid, 0, 60, "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.schedule@proc.go r:runtime.findRunnable@proc.go r:runtime.lock2@lock_spinbit.go");
-        made_up_stack(m, tid, 0, 20, "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.schedule@proc.go r:runtime.nanotime@time_nofake.go v:__vdso_clock_gettime");
+        made_up_stack(m, tid, 0, 120,
+                      M0 "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.goschedImpl@proc.go "
+                         "r:runtime.schedule@proc.go");
+        made_up_stack(m, tid, 0, 60,
+                      "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.schedule@proc.go "
+                      "r:runtime.findRunnable@proc.go r:runtime.lock2@lock_spinbit.go");
+        made_up_stack(m, tid, 0, 20,
+                      "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.schedule@proc.go "
+                      "r:runtime.nanotime@time_nofake.go v:__vdso_clock_gettime");
         made_up_stack(m, tid, (uint64_t)tid, 30, GO "g:main.awaitReady@w.go r:runtime.Gosched@proc.go");
     }
 }
@@ -415,7 +447,8 @@ static void yielding_goroutines_are_named_where_samples_show_only_the_scheduler(
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
     m->facts.sched_ticks_per_s = 6e6;
-    made_up_stack(m, 11, 0, 300, "r:runtime.mcall@asm_amd64.s r:runtime.later_name@proc.go r:runtime.schedule@proc.go");
+    made_up_stack(m, 11, 0, 300,
+                  "r:runtime.mcall@asm_amd64.s r:runtime.later_name@proc.go r:runtime.schedule@proc.go");
     nothing_is_found(m);
     made_up_stack(m, 11, 0, 1, "r:runtime.mcall@asm_amd64.s r:runtime.schedule@proc.go");
     osp_stack_fact waits[2];
@@ -452,7 +485,8 @@ static void work_in_the_function_that_yields_is_no_wait(void **state)
         made_up_thread(m, tid, 1, true);
         made_up_stack(m, tid, (uint64_t)tid, 180, GO "g:main.step@w.go");
         made_up_stack(m, tid, (uint64_t)tid, 4, GO "g:main.step@w.go r:runtime.Gosched@proc.go");
-        made_up_stack(m, tid, 0, 16, M0 "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.schedule@proc.go");
+        made_up_stack(m, tid, 0, 16,
+                      M0 "r:runtime.mcall@asm_amd64.s r:runtime.gosched_m@proc.go r:runtime.schedule@proc.go");
     }
     nothing_is_found(m);
 }
@@ -464,7 +498,8 @@ static void few_samples_of_a_c_bound_goroutine_beside_as_much_go_are_enough(void
     made_up *m = made_up_new(true);
     made_up_thread(m, 11, 1, true);
     made_up_thread(m, 12, 1, true);
-    made_up_stack(m, 11, 5, 32, GO "g:main.(*Session).Run@session.go g:main.Decode@codec.go " CGO "c:decode_block@block.c");
+    made_up_stack(m, 11, 5, 32,
+                  GO "g:main.(*Session).Run@session.go g:main.Decode@codec.go " CGO "c:decode_block@block.c");
     made_up_stack(m, 12, 6, 36, GO "g:main.serve@serve.go s:crypto/sha256.block@sha256block.go");
     osp_findings f = made_up_diagnose(m);
     is_first(&f, "cgo-cpu-native", NULL, "decode_block");
@@ -489,10 +524,20 @@ static osp_loop_fact *flag_loop(made_up *m)
     made_up_thread(m, 12, 1, false);
     made_up_stack(m, 12, 0, 400, "l:clone3 l:start_thread c:waiter@w.c c:await_flag@w.c");
     m->facts.nloop = 1;
-    m->loop[0] = (osp_loop_fact){.func = S("await_flag"), .file = S("w.c"), .module = S("worker"), .line = 12,
-                                 .kind = OSP_CALL_C, .share = 1, .of_its_threads = 1, .demand = 1, .entropy_bits = 0.6,
-                                 .addresses = 2, .threads = 1, .stack = &m->stack[0],
-                                 .loop = {.instructions = 3, .fixed_loads = 1}, .load_symbol = S("stop_flag")};
+    m->loop[0] = (osp_loop_fact){.func = S("await_flag"),
+                                 .file = S("w.c"),
+                                 .module = S("worker"),
+                                 .line = 12,
+                                 .kind = OSP_CALL_C,
+                                 .share = 1,
+                                 .of_its_threads = 1,
+                                 .demand = 1,
+                                 .entropy_bits = 0.6,
+                                 .addresses = 2,
+                                 .threads = 1,
+                                 .stack = &m->stack[0],
+                                 .loop = {.instructions = 3, .fixed_loads = 1},
+                                 .load_symbol = S("stop_flag")};
     return &m->loop[0];
 }
 
@@ -512,7 +557,10 @@ static void a_loop_that_computes_stores_calls_or_walks_memory_is_work(void **sta
     for (int i = 0; i < 4; i++) {
         made_up *m = made_up_new(false);
         osp_loop_fact *l = flag_loop(m);
-        *(i == 0 ? &l->loop.arithmetic : i == 1 ? &l->loop.stores : i == 2 ? &l->loop.calls : &l->loop.other_loads) = 1;
+        *(i == 0   ? &l->loop.arithmetic
+          : i == 1 ? &l->loop.stores
+          : i == 2 ? &l->loop.calls
+                   : &l->loop.other_loads) = 1;
         nothing_is_found(m);
     }
 }
@@ -591,10 +639,10 @@ static void json_has_exactly_the_agreed_fields(void **state)
     osp_buf out = osp_buf_of(1 << 16);
     osp_findings_json(&m->facts, &f, &out);
     assert_false(out.failed);
-    static const char *const key[] = {"\"schema\"", "\"process\"", "\"window_ns\"", "\"findings\"", "\"verdict\"",
-                                      "\"confidence\"", "\"summary\"", "\"evidence\"", "\"what\"", "\"value\"", "\"unit\"",
-                                      "\"source\"", "\"culprit\"", "\"func\"", "\"file\"", "\"line\"", "\"module\"",
-                                      "\"stack\"", "\"next\""};
+    static const char *const key[] = {"\"schema\"",     "\"process\"", "\"window_ns\"", "\"findings\"", "\"verdict\"",
+                                      "\"confidence\"", "\"summary\"", "\"evidence\"",  "\"what\"",     "\"value\"",
+                                      "\"unit\"",       "\"source\"",  "\"culprit\"",   "\"func\"",     "\"file\"",
+                                      "\"line\"",       "\"module\"",  "\"stack\"",     "\"next\""};
     for (size_t i = 0; i < sizeof key / sizeof *key; i++)
         assert_true(osp_str_find(osp_buf_str(&out), osp_str_from(key[i])) < out.n);
     assert_true(osp_str_find(osp_buf_str(&out), S("\"kind\"")) == out.n);
@@ -628,10 +676,11 @@ static void kinds_follow_from_names(void **state)
         {false, "decode_block", "block.c", "libcodec.so.2", OSP_CALL_C},
         {false, "main", "m.c", "app", OSP_CALL_C},
         {false, "memcpy", "", "libc.so.6", OSP_CALL_LIB},
-        {false, "std::atomic<bool>::load(std::memory_order) const", "/usr/include/c++/12/atomic", "app", OSP_CALL_LIB},
+        {false, "std::atomic<bool>::load(std::memory_order) const", "/usr/include/c++/12/atomic", "app",
+         OSP_CALL_LIB},
         {false, "stdlike::load()", "load.cc", "app", OSP_CALL_C},
-        {false, "std::thread::_State_impl<std::thread::_Invoker<std::tuple<run::{lambda()#1}> > >::_M_run()", "", "app",
-         OSP_CALL_C},
+        {false, "std::thread::_State_impl<std::thread::_Invoker<std::tuple<run::{lambda()#1}> > >::_M_run()", "",
+         "app", OSP_CALL_C},
         {false, "start_thread", "", "app-static", OSP_CALL_LIB},
         {false, "__vdso_clock_gettime", "", "[vdso]", OSP_CALL_VDSO},
         {false, "do_syscall_64", "", "[kernel.kallsyms]", OSP_CALL_KERNEL},
@@ -655,7 +704,8 @@ static void domains_follow_from_the_leaf_and_its_callers(void **state)
     } row[] = {
         {GO "g:main.work", OSP_IN_GO_USER},
         {GO "g:main.work s:encoding/json.Marshal", OSP_IN_GO_USER},
-        {GO "g:main.work r:runtime.mallocgc@malloc.go r:runtime.memclrNoHeapPointers@memclr_amd64.s", OSP_IN_GO_ALLOC},
+        {GO "g:main.work r:runtime.mallocgc@malloc.go r:runtime.memclrNoHeapPointers@memclr_amd64.s",
+         OSP_IN_GO_ALLOC},
         {GO "g:main.work r:runtime.mallocgc@malloc.go r:runtime.gcAssistAlloc@mgcmark.go", OSP_IN_GO_GC},
         {M0 "r:runtime.schedule@proc.go r:runtime.lock2@lock_futex.go", OSP_IN_GO_SCHEDULER},
         {GO "g:main.work r:runtime.mapaccess1@map.go", OSP_IN_GO_OTHER},

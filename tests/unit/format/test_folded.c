@@ -4,7 +4,8 @@
 static void stacks_come_back_sorted_and_summed(void **state)
 {
     (void)state;
-    check_stacks(S("main;b;c 3\nmain;a 1\r\n# a comment\n\nmain;b;c 4"), "folded", "samples", "main;a 1\nmain;b;c 7\n");
+    check_stacks(S("main;b;c 3\nmain;a 1\r\n# a comment\n\nmain;b;c 4"), "folded", "samples",
+                 "main;a 1\nmain;b;c 7\n");
 }
 
 static void annotations_become_inlines_and_mappings(void **state)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats.h"
 
-#define CHAIN                                                      \
-    "\t           3fbc0 msort+0x260 (inlined)\n"                   \
-    "\t           3fd35 qsort_r+0xb5 (/usr/lib/libc.so.6)\n"       \
-    "\t            1471 thr+0x61 (/tmp/my prog)\n"                 \
+#define CHAIN                                                \
+    "\t           3fbc0 msort+0x260 (inlined)\n"             \
+    "\t           3fd35 qsort_r+0xb5 (/usr/lib/libc.so.6)\n" \
+    "\t            1471 thr+0x61 (/tmp/my prog)\n"           \
     "\tffffffff821f3036 exc_page_fault+0x166 ([kernel.kallsyms])\n"
 
 static void call_chains_have_inlined_frames_and_kernel(void **state)
@@ -19,8 +19,9 @@ static void fields_may_be_many_or_few(void **state)
     (void)state;
     static const char frame[] = "\t  10 f (/bin/x)\n\n";
     static const char *const head[] = {
-        "x 1/2 [003] 5.000001: 7 cycles:u: ", "x 2 5.000001: 7 cycles:u:", "x 1/2 5.000001: 7 cycles:u:",
-        "x 2 7 cycles:u:", ":-1    -1 [001] 5.000001: 7 cycles:u:", "x 2 [003] 5.000001:       7 cycles:u:",
+        "x 1/2 [003] 5.000001: 7 cycles:u: ",    "x 2 5.000001: 7 cycles:u:",
+        "x 1/2 5.000001: 7 cycles:u:",           "x 2 7 cycles:u:",
+        ":-1    -1 [001] 5.000001: 7 cycles:u:", "x 2 [003] 5.000001:       7 cycles:u:",
     };
     for (size_t i = 0; i < sizeof head / sizeof *head; i++) {
         char text[200];
@@ -29,15 +30,18 @@ static void fields_may_be_many_or_few(void **state)
     }
     check_stacks(S("x 2 5.000001: cycles:u:\n\t  10 f (/bin/x)\n\n"), "perf-script", "samples", "f 1\n");
     check_stacks(S("x 2 5.000001: \n\t  10 f (/bin/x)\n\n"), "perf-script", "samples", "f 1\n");
-    check_stacks(S("  10 f (/bin/x)\n  20 g (/bin/x)\n\n  10 f (/bin/x)\n\n"), "perf-script", "samples", "f 1\ng;f 1\n");
+    check_stacks(S("  10 f (/bin/x)\n  20 g (/bin/x)\n\n  10 f (/bin/x)\n\n"), "perf-script", "samples",
+                 "f 1\ng;f 1\n");
 }
 
 static void without_chains_the_frame_is_on_the_line(void **state)
 {
     (void)state;
-    check_stacks(S("        beta two 25323 13166.471362:    2004008 cpu-clock:      5613e0a722c7 cmp+0x7 (/tmp/burn)\n"
-                   "           alpha 25322 13166.485778:    2004008 cpu-clock:      7f41a78febc0 [unknown] (/lib/libc.so (deleted))\n"),
-                 "perf-script", "cpu", "[libc.so] 2004008\ncmp 2004008\n");
+    check_stacks(
+        S("        beta two 25323 13166.471362:    2004008 cpu-clock:      5613e0a722c7 cmp+0x7 (/tmp/burn)\n"
+          "           alpha 25322 13166.485778:    2004008 cpu-clock:      7f41a78febc0 [unknown] (/lib/libc.so "
+          "(deleted))\n"),
+        "perf-script", "cpu", "[libc.so] 2004008\ncmp 2004008\n");
 }
 
 static void several_events_are_several_types(void **state)
@@ -53,9 +57,10 @@ static void source_lines_and_headers_are_read(void **state)
 {
     (void)state;
     osp_err err;
-    osp_profile *p = read_as(S("# ========\n# captured on    : Thu Nov 19 10:00:00 2026\n# cmdline : /usr/bin/perf record x\n"
-                               "# ========\n#\nx 2 5.0: 9 cycles:\n\t 10 f+0x1 (/x)\n  dir/file.c:12\n\t 20 g (/x)\n  x[20]\n\n"),
-                             "", NULL, &err);
+    osp_profile *p =
+        read_as(S("# ========\n# captured on    : Thu Nov 19 10:00:00 2026\n# cmdline : /usr/bin/perf record x\n"
+                  "# ========\n#\nx 2 5.0: 9 cycles:\n\t 10 f+0x1 (/x)\n  dir/file.c:12\n\t 20 g (/x)\n  x[20]\n\n"),
+                "", NULL, &err);
     assert_non_null(p);
     assert_int_equal(p->comments.n, 2);
     assert_int_equal(p->stacks.first[1], 2);

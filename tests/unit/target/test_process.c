@@ -100,8 +100,9 @@ static void refuse_behind(const char *type, const char *options, bool as_user, p
     if (child == 0) {
         osp_err err;
         if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-            mount(type, "/proc", type, 0, options) != 0 || (as_user && (setgroups(0, NULL) != 0 || setresgid(65534, 65534, 65534) != 0 ||
-                         setresuid(65534, 65534, 65534) != 0)))
+            mount(type, "/proc", type, 0, options) != 0 ||
+            (as_user &&
+             (setgroups(0, NULL) != 0 || setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)))
             _exit(2);
         osp_process *p = osp_process_open(pid, &err);
         _exit(p || !strstr(err.msg, words));

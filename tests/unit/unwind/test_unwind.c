@@ -52,8 +52,18 @@ static void code(struct world *w, uint64_t from, uint32_t rule)
 
 /* Layout of a Go runtime as small as a test can have it. */
 static const osp_unwind_go GO = {
-    .has_go = 1, .g_stack_lo = 0, .g_stack_hi = 8, .g_m = 16, .g_sched_sp = 24, .g_sched_pc = 32, .g_sched_bp = 40,
-    .m_g0 = 0, .m_curg = 8, .asmcgocall_g = 8, .g_goid = -1, .g_labels = -1,
+    .has_go = 1,
+    .g_stack_lo = 0,
+    .g_stack_hi = 8,
+    .g_m = 16,
+    .g_sched_sp = 24,
+    .g_sched_pc = 32,
+    .g_sched_bp = 40,
+    .m_g0 = 0,
+    .m_curg = 8,
+    .asmcgocall_g = 8,
+    .g_goid = -1,
+    .g_labels = -1,
 };
 static const osp_unwind_go NO_GO;
 
@@ -103,8 +113,8 @@ static void a_frameless_leaf_keeps_its_caller(void **state)
 {
     (void)state;
     struct world w = {0};
-    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));      /* leaf: nothing pushed */
-    code(&w, 0x2000, osp_rule_make(OSP_RULE_SP, 32, -16));   /* caller: 16 bytes and rbp */
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));    /* leaf: nothing pushed */
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_SP, 32, -16)); /* caller: 16 bytes and rbp */
     code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
     poke(&w, STACK, 0x2010);
     poke(&w, STACK + 8 + 16, 0x1234); /* saved rbp */
@@ -163,9 +173,9 @@ static void a_signal_frame_gives_all_registers_back(void **state)
 {
     (void)state;
     struct world w = {0};
-    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));     /* handler */
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));       /* handler */
     code(&w, 0x2000, osp_rule_make(OSP_RULE_SIGFRAME, 0, 0)); /* restorer */
-    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 8, 0));     /* interrupted at its first byte */
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 8, 0));       /* interrupted at its first byte */
     code(&w, 0x4000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
     poke(&w, STACK, 0x2001);
     poke(&w, STACK + 8 + 168, 0x3000);
@@ -204,9 +214,9 @@ static void nested_cgo_is_one_stack(void **state)
     (void)state;
     struct world w = {0};
     add_go(&w);
-    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 16, 0));                  /* C functions */
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 16, 0)); /* C functions */
     code(&w, 0x2000, osp_rule_make(OSP_RULE_GO_ASMCGOCALL, 16, -16));
-    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 32, -16));                /* Go functions */
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 32, -16)); /* Go functions */
     code(&w, 0x4000, osp_rule_make(OSP_RULE_GO_CGOCALLBACK, 40, -16));
     code(&w, 0x5000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
     /* the inner C frame on g0, called by asmcgocall, which stored g and the depth */
@@ -243,8 +253,8 @@ static void an_assembly_function_that_moved_sp_is_left_by_rbp(void **state)
     (void)state;
     struct world w = {0};
     add_go(&w);
-    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));             /* the vDSO, on g0 */
-    code(&w, 0x2000, osp_rule_make(OSP_RULE_GO_SPWRITE, 32, -16));  /* nanotime1 */
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));            /* the vDSO, on g0 */
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_GO_SPWRITE, 32, -16)); /* nanotime1 */
     code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
     poke(&w, STACK, 0x2010);
     poke(&w, GOSTACK + 0x100, 0x55);
@@ -262,7 +272,8 @@ static void a_wild_jump_keeps_its_address(void **state)
     struct world w = {0};
     uint64_t pc[WORDS];
     size_t n;
-    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x9999, .sp = STACK}, 0, pc, &n), OSP_UNWIND_NO_MAPPING);
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x9999, .sp = STACK}, 0, pc, &n),
+                     OSP_UNWIND_NO_MAPPING);
     assert_int_equal(n, 1);
     assert_int_equal(pc[0], 0x9999);
 }
