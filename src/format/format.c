@@ -130,6 +130,8 @@ static osp_profile *read_as(const candidates *c, osp_input *in, osp_found *found
             osp_str_z(osp_str_from(in->note), found->note, sizeof found->note);
             return p;
         }
+        if (in->details)
+            osp_details_drop(in->details); /* of what it is not */
         osp_fail_in(&why, "%s", c->format[i]->summary);
         if (why.code != OSP_EABSENT || !in->file.bytes.p) {
             *err = why;
@@ -179,7 +181,7 @@ osp_profile *osp_format_read(osp_file *file, const osp_read_opts *opts, osp_foun
     *found = (osp_found){0};
     if (!opts)
         opts = &none;
-    osp_input in = {.file = *file, .name = opts->name};
+    osp_input in = {.file = *file, .name = opts->name, .details = opts->details};
     *file = (osp_file){0};
     osp_profile *p = read_any(&in, opts, found, err);
     osp_file_close(&in.file);

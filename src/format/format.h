@@ -19,11 +19,44 @@ typedef enum {
 
 enum { OSP_SNIFF_BYTES = 65536 }; /* a head is so long, or the whole input */
 
+/* What a file tells beside its profile: how it was recorded, Go's MemStats. */
+typedef enum {
+    OSP_DETAIL_TEXT,
+    OSP_DETAIL_COUNT,
+    OSP_DETAIL_BYTES,
+    OSP_DETAIL_NS,    /* a duration */
+    OSP_DETAIL_TIME,  /* CLOCK_REALTIME in nanoseconds; 0 = never */
+    OSP_DETAIL_SHARE, /* of 1 */
+    OSP_DETAIL_FLAG,
+} osp_detail_kind;
+
+typedef struct osp_detail {
+    osp_detail_kind kind;
+    const char *group; /* "memstats", "recording"; rows of a group stand together */
+    osp_str name;      /* as the file's maker calls it: "HeapAlloc" */
+    osp_str text;
+    int64_t value;
+    double share;
+    const int64_t *list; /* in the place of value; NULL = there is but one */
+    size_t nlist;
+    const char *gloss; /* what it means, in a few words; "" = that is clear */
+} osp_detail;
+
+typedef struct osp_details {
+    osp_arena arena;
+    osp_detail *row;
+    size_t n, cap;
+    bool commented; /* the profile's comments say the same in fewer words */
+} osp_details;
+
+void osp_details_drop(osp_details *d);
+
 /* Bytes to be read. */
 typedef struct osp_input {
-    osp_file file;  /* unpacked. A reader that keeps views into it takes it over and leaves {0} here */
-    osp_str name;   /* path or address it came from, for guesses; may be empty */
-    size_t limit;   /* bytes that the profile may take: for osp_builder_new */
+    osp_file file;        /* unpacked. A reader that keeps views into it takes it over and leaves {0} here */
+    osp_str name;         /* path or address it came from, for guesses; may be empty */
+    size_t limit;         /* bytes that the profile may take: for osp_builder_new */
+    osp_details *details; /* for what the reader can tell beside the profile; NULL = nobody asks */
     char note[200]; /* what the reader wants to have said: "3 of 1200 lines were not understood"; "" = nothing */
 } osp_input;
 
@@ -54,6 +87,8 @@ typedef struct osp_read_opts {
     const osp_format *as; /* read in this form whatever the bytes look like; NULL: by content */
     size_t unpack_limit;  /* bytes; 0 = osp_unpack_limit() of the size */
     osp_str name;         /* path or address, see osp_input */
+    osp_details
+        *details; /* to be filled; {0} before, osp_details_drop() afterwards, also on failure. NULL = not wanted */
 } osp_read_opts;
 
 /* What was found. */

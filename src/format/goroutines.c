@@ -21,7 +21,7 @@
  * A goroutine is a sample of 1, labelled with its state, its wait in minutes, what created it, and its own labels. Not read:
  * goroutine 0, which is a thread's scheduler and no goroutine, and `runtime stack:`. */
 #include "base/buf.h"
-#include "format/format.h"
+#include "format/details.h"
 
 #include <stdlib.h>
 
@@ -48,6 +48,9 @@ typedef struct {
     size_t nline, nstack, nlabel, nall;
     size_t line_cap, stack_cap, label_cap, all_cap;
     uint64_t schedulers, odd; /* stacks of goroutine 0; lines that were not understood */
+    osp_str reason;           /* "panic: …", "fatal error: …", "SIGQUIT: quit": the first, before any stack */
+    int64_t longest_wait;     /* minutes */
+    uint64_t locked;          /* to threads */
     bool failed;
 } dump;
 
@@ -190,12 +193,15 @@ static void state_labels(dump *d, osp_str inside)
     while (words.n) {
         uint64_t n;
         osp_str word = osp_str_trim(osp_str_cut(&words, ',')), rest = word;
-        if (cut_number(&rest, &n) && osp_str_eq(rest, S(" minutes")) && n <= INT64_MAX)
+        if (cut_number(&rest, &n) && osp_str_eq(rest, S(" minutes")) && n <= INT64_MAX) {
+            d->longest_wait = d->longest_wait > (int64_t)n ? d->longest_wait : (int64_t)n;
             add_label(d, S("wait"), S(""), S("minutes"), (int64_t)n);
-        else if (osp_str_eq(word, S("locked to thread")))
+        } else if (osp_str_eq(word, S("locked to thread"))) {
+            d->locked++;
             add_label(d, S("locked"), S("to thread"), S(""), 0);
-        else if (osp_str_starts(word, S("synctest bubble ")))
+        } else if (osp_str_starts(word, S("synctest bubble "))) {
             add_label(d, S("synctest bubble"), osp_str_skip(word, 16), S(""), 0);
+        }
     }
     if (at < inside.n)
         own_labels(d, osp_str_skip(inside, at + mark.n));
@@ -334,6 +340,17 @@ static void one_line(dump *d, osp_str line)
     }
 }
 
+/* Why Go printed all this: "panic: …", "fatal error: …", "SIGQUIT: quit". */
+static bool is_reason(osp_str line)
+{
+    size_t n = 3;
+    if (osp_str_starts(line, S("panic: ")) || osp_str_starts(line, S("fatal error: ")))
+        return true;
+    while (n < line.n && line.p[n] >= 'A' && line.p[n] <= 'Z')
+        n++;
+    return osp_str_starts(line, S("SIG")) && n > 3 && osp_str_starts(osp_str_skip(line, n), S(": "));
+}
+
 static void read_text(dump *d, osp_str text)
 {
     while (text.n && !d->failed) {
@@ -352,8 +369,11 @@ static void read_text(dump *d, osp_str text)
                 state_labels(d, inside);
             continue;
         }
-        if (d->where == OUTSIDE)
+        if (d->where == OUTSIDE) {
+            if (!d->reason.n && !d->nall && is_reason(line))
+                d->reason = osp_str_head(line, 300);
             continue;
+        }
         line = osp_str_skip(line, d->column);
         if (line.n == 0)
             end_goroutine(d);
@@ -400,6 +420,17 @@ static void say_note(const dump *d, osp_input *in)
     osp_buf_drop(&note);
 }
 
+static void say_details(const dump *d, osp_details *to)
+{
+    static const char group[] = "dump";
+    osp_detail_text(to, group, S("reason"), d->reason);
+    int64_t ns;
+    if (d->longest_wait && !__builtin_mul_overflow(d->longest_wait, (int64_t)60 * 1000000000, &ns))
+        osp_detail_number(to, group, S("longest_wait"), OSP_DETAIL_NS, ns, "");
+    if (d->locked)
+        osp_detail_number(to, group, S("locked_to_thread"), OSP_DETAIL_COUNT, (int64_t)d->locked, "");
+}
+
 static osp_profile *read_goroutines(osp_input *in, osp_err *err)
 {
     dump d = {.b = osp_builder_new(in->limit, err)};
@@ -415,6 +446,7 @@ static osp_profile *read_goroutines(osp_input *in, osp_err *err)
     osp_profile_head head = {.period = 1, .period_type = S("goroutine"), .period_unit = S("count")};
     osp_builder_head(d.b, &head);
     say_note(&d, in);
+    say_details(&d, in->details);
     if (d.failed)
         osp_fail_memory(err, "reading goroutines");
     else if (d.nall == 0)

@@ -8,8 +8,10 @@
  *
  * By kind: heapprofile counts everything; heapz_v2 and heap_v2 are samples at a mean distance of `rate` bytes, heap the same
  * at rate / 2; growthz and fragmentationz count. What was allocated is only shown where it differs from what is in use.
- * Lines that begin with # are comments: Go's names of the frames, its MemStats. */
+ * Lines that begin with # are comments: Go's names of the frames, its MemStats (memstats.c), of which the profile has nothing. */
+#include "format/details.h"
 #include "format/legacy.h"
+#include "format/memstats.h"
 #include "format/pattern.h"
 
 typedef struct {
@@ -168,7 +170,7 @@ static bool sample(heap *h, osp_str line, osp_err *err)
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
-static bool read_text(heap *h, osp_go_lines *s, osp_err *err)
+static bool read_text(heap *h, osp_go_lines *s, osp_memstats *stats, osp_err *err)
 {
     if (!osp_go_next_line(s))
         return osp_go_lines_ended(s, err) && osp_fail(err, OSP_EABSENT, "it is empty");
@@ -182,8 +184,10 @@ static bool read_text(heap *h, osp_go_lines *s, osp_err *err)
     osp_bare_type(&h->b, h->allocated ? S("inuse_space") : S("space"), S("bytes"));
     while (osp_go_next_line(s)) {
         osp_str line = osp_go_trim(s->line);
-        if (osp_go_is_comment(line))
+        if (osp_go_is_comment(line)) {
+            osp_memstats_line(stats, line);
             continue;
+        }
         if (osp_is_map_head(line))
             break;
         if (!sample(h, line, err))
@@ -197,10 +201,11 @@ static osp_profile *read_heap(osp_input *in, osp_err *err)
     osp_go_lines s = osp_go_lines_of(osp_span_text(in->file.bytes));
     osp_profile *p = NULL;
     heap h = {0};
+    osp_memstats stats = {.details = in->details};
     osp_bare_init(&h.b, in);
     h.b.sized = true;
     h.b.head = (osp_profile_head){.period_type = S("space"), .period_unit = S("bytes")};
-    if (read_text(&h, &s, err) && osp_bare_locate(&h.b, err))
+    if (read_text(&h, &s, &stats, err) && osp_bare_locate(&h.b, err))
         p = osp_bare_finish(&h.b, NULL, err);
     osp_bare_drop(&h.b);
     return p;

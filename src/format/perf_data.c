@@ -11,6 +11,7 @@
  *
  * Not read: branch stacks (lbr), guests, AUX area traces, /tmp/perf-PID.map. */
 #include "format/perf_data.h"
+#include "format/details.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -301,6 +302,33 @@ static void add_comments(reader *r)
     osp_buf_drop(&text);
 }
 
+static void say_details(const reader *r, osp_details *to)
+{
+    static const char recording[] = "recording", events[] = "events";
+    const osp_perf_file *f = &r->file;
+    uint64_t *n = calloc((size_t)r->tally.names.n + 1, sizeof *n);
+    if (!to || !n) {
+        free(n);
+        return;
+    }
+    to->commented = true;
+    osp_detail_text(to, recording, S("command"), f->cmdline);
+    osp_detail_text(to, recording, S("host"), f->hostname);
+    osp_detail_text(to, recording, S("kernel"), f->os_release);
+    osp_detail_text(to, recording, S("arch"), f->arch);
+    osp_detail_text(to, recording, S("cpu"), f->cpu);
+    osp_detail_number(to, recording, S("lost"), OSP_DETAIL_COUNT, (int64_t)(r->lost & INT64_MAX),
+                      "samples, while recording");
+    if (r->cut_stacks)
+        osp_detail_number(to, recording, S("stacks_cut_short"), OSP_DETAIL_COUNT, (int64_t)r->cut_stacks,
+                          "copied stacks that could not be walked to their root");
+    for (size_t i = 0; i < r->tally.n; i++)
+        n[r->tally.sample[i].event]++;
+    for (uint32_t i = 0; i < r->tally.names.n; i++)
+        osp_detail_number(to, events, r->tally.names.text[i], OSP_DETAIL_COUNT, (int64_t)n[i], "samples");
+    free(n);
+}
+
 static void add_note(const reader *r, osp_input *in)
 {
     uint32_t files, missing;
@@ -335,6 +363,7 @@ static bool read_all(reader *r, osp_input *in, osp_err *err)
     if (r->samples == 0)
         return osp_fail(err, OSP_EFORMAT, "there is not one sample in it");
     osp_profile_head head = {.duration_ns = (int64_t)((r->last_ns - r->first_ns) & INT64_MAX)};
+    say_details(r, in->details);
     if (!osp_tally_finish(&r->tally, &head, err))
         return false;
     osp_builder_head(r->names.b, &head);

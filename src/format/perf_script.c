@@ -11,6 +11,7 @@
  * Without call chains the frame stands behind the event on its line. An (inlined) frame stands before the one it was
  * inlined into. Addresses are the file's, or the process's where there is no call chain: they are kept as they are.
  * Not read: branch stacks, registers, the arguments that tracepoints print. */
+#include "format/details.h"
 #include "format/names.h"
 
 #include <stdlib.h>
@@ -223,6 +224,8 @@ typedef struct {
     int64_t period;
     osp_str group; /* the lines of the location under construction */
     uint64_t first_ns, last_ns;
+    osp_details *details;
+    unsigned told; /* a bit for each comment that was taken */
 } reader;
 
 static void end_group(reader *r)
@@ -284,10 +287,24 @@ static void add_frame(reader *r, osp_str line)
 
 static void add_comment(reader *r, osp_str line)
 {
-    static const char *const worth[] = {"# cmdline :", "# hostname :", "# os release :", "# captured on "};
-    for (size_t i = 0; i < sizeof worth / sizeof *worth; i++)
-        if (osp_str_starts(line, osp_str_from(worth[i])))
-            osp_builder_comment(r->names.b, osp_str_trim(osp_str_skip(line, 1)));
+    static const struct {
+        const char *begin, *name;
+    } worth[] = {{"# cmdline :", "command"},
+                 {"# hostname :", "host"},
+                 {"# os release :", "kernel"},
+                 {"# cpudesc :", "cpu"},
+                 {"# captured on ", "captured_on"}};
+    for (unsigned i = 0; i < sizeof worth / sizeof *worth; i++) {
+        osp_str value = line;
+        if (!osp_str_starts(line, osp_str_from(worth[i].begin)) || r->told >> i & 1)
+            continue;
+        r->told |= 1u << i;
+        osp_str_cut(&value, ':');
+        osp_builder_comment(r->names.b, osp_str_trim(osp_str_skip(line, 1)));
+        osp_detail_text(r->details, "recording", osp_str_from(worth[i].name), osp_str_trim(value));
+        if (r->details)
+            r->details->commented = true;
+    }
 }
 
 static void read_line(reader *r, osp_str line, uint64_t number)
@@ -332,7 +349,7 @@ static bool read_lines(reader *r, osp_input *in, osp_err *err)
 
 static osp_profile *read_script(osp_input *in, osp_err *err)
 {
-    reader r = {0};
+    reader r = {.details = in->details};
     osp_builder *b = osp_builder_new(in->limit, err);
     if (!b)
         return NULL;

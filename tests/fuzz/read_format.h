@@ -16,11 +16,14 @@ static inline osp_profile *fuzz_read(osp_span bytes, const char *form, osp_err *
     if (bytes.n)
         memcpy(copy, bytes.p, bytes.n);
     osp_file file = {{copy, bytes.n}, false};
-    osp_read_opts opts = {.as = osp_format_named(osp_str_from(form)), .unpack_limit = 1 << 22};
+    osp_details details = {0};
+    osp_read_opts opts = {.as = osp_format_named(osp_str_from(form)), .unpack_limit = 1 << 22, .details = &details};
     if (!opts.as)
         abort();
     osp_found found;
-    return osp_format_read(&file, &opts, &found, err);
+    osp_profile *p = osp_format_read(&file, &opts, &found, err);
+    osp_details_drop(&details);
+    return p;
 }
 
 static inline int fuzz_format(const uint8_t *bytes, size_t n, const char *form)
