@@ -89,6 +89,37 @@ static osp_stack_id read_stack(osp_names *n, osp_str stack)
     return osp_names_stack(n, true);
 }
 
+/* "1000-2000", the range of a mapping. */
+static bool is_range(osp_str word)
+{
+    uint64_t start, end;
+    osp_str limit = word, first = osp_str_cut(&limit, '-');
+    return osp_str_u64(first, 16, &start) && osp_str_u64(limit, 16, &end) && start < end;
+}
+
+static bool has_name(osp_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (unsigned char)c >= 0x80)
+            return true;
+    }
+    return false;
+}
+
+/* A line of a legacy form that happens to end in a number: rows `… @ addresses`, heads `NAME profile: total N` and `--- …`,
+ * attributes `key = N`, mappings `1000-2000 r-xp …`, columns of numbers. Without their first line the peer refuses those
+ * texts, and nobody is helped by a picture of them. */
+static bool is_legacy(osp_str stack)
+{
+    size_t at = osp_str_find(stack, S(" @"));
+    osp_str rest = stack;
+    if (at < stack.n && at && (stack.p[at - 1] == ']' || (stack.p[at - 1] >= '0' && stack.p[at - 1] <= '9')))
+        return true;
+    return osp_str_ends(stack, S(" =")) || osp_str_ends(stack, S(" profile: total")) ||
+           osp_str_starts(stack, S("--- ")) || is_range(osp_str_cut(&rest, ' ')) || !has_name(stack);
+}
+
 static osp_sniffed sniff(osp_str head, size_t size)
 {
     size_t good = 0, deep = 0;
@@ -103,8 +134,11 @@ static osp_sniffed sniff(osp_str head, size_t size)
             continue;
         if (!split_count(line, &stack, &count) || memchr(stack.p, 0, stack.n))
             return OSP_NOT_MINE;
+        bool has_callers = memchr(stack.p, ';', stack.n);
+        if (!has_callers && is_legacy(stack))
+            return OSP_NOT_MINE;
         good++;
-        deep += memchr(stack.p, ';', stack.n) != NULL;
+        deep += has_callers;
     }
     return deep * 2 >= good && good ? OSP_MINE : good ? OSP_MAYBE_MINE : OSP_NOT_MINE;
 }

@@ -69,6 +69,35 @@ static void what_is_not_folded_is_refused(void **state)
     osp_profile_drop(p);
 }
 
+/* Texts whose lines end in numbers, too. */
+static void legacy_texts_without_their_head_are_not_taken_for_folded(void **state)
+{
+    (void)state;
+    static const char *const others[] = {
+        "1: 8 [1: 8] @ 10 20\n2: 16 [2: 16] @ 30 40\n", /* heap, addresses that look decimal */
+        "heap profile: 1: 8 [1: 8] @ nokind 5\n",
+        "    13: 90800 [2749: 531902640] @ 401000\n",
+        "7 @ 401000\n3 @ 402000\n", /* counts of Go */
+        "100 2 @ 10 20\n",          /* contention */
+        "cycles/second = 2494255279\nsampling period = 3\n",
+        "--- threadz 1\n",
+        "goroutine profile: total 5\n# nothing\nx",
+        "00400000-00fcb000 r-xp 00000000 fd:00 1234\n7f0000000000-7f0000001000 rw-p 00000000 00:00 0\n",
+        "1: 64\n2: 128\n",
+        "1 2\n3 4\n",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        osp_err err = {0};
+        osp_found found;
+        osp_profile *p = read_as(osp_str_from(others[i]), "", &found, &err);
+        if (p)
+            fail_msg("read as %s: %s", found.format->name, others[i]);
+    }
+    check_stacks(S("main 3\n0x401000 4\n"), "folded", "samples", "0x401000 4\nmain 3\n");
+    check_stacks(S("f@plt 3\nmail @ home 4\n"), "folded", "samples", "f@plt 3\nmail @ home 4\n");
+    check_stacks(S("1;2 3\n"), "folded", "samples", "1;2 3\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +106,7 @@ int main(void)
         cmocka_unit_test(blanks_in_names_and_odd_counts_are_read),
         cmocka_unit_test(names_cannot_break_the_form),
         cmocka_unit_test(what_is_not_folded_is_refused),
+        cmocka_unit_test(legacy_texts_without_their_head_are_not_taken_for_folded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
