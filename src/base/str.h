@@ -78,6 +78,9 @@ size_t osp_str_rfind(osp_str s, char c);
 /* Index of the first needle in s, or s.n if there is none. */
 size_t osp_str_find(osp_str s, osp_str needle);
 
+/* Is the needle, which is not empty, in s? */
+static inline bool osp_str_has(osp_str s, osp_str needle) { return osp_str_find(s, needle) < s.n; }
+
 /* What stands after the last '/': the base name of a path. */
 osp_str osp_str_base(osp_str path);
 

@@ -24,8 +24,8 @@ static size_t common_head(osp_str a, osp_str b)
 static void offer(search *s, osp_str candidate)
 {
     osp_completion_list *l = s->list;
-    bool fits = s->anywhere ? s->typed.n == 0 || osp_str_find(candidate, s->typed) < candidate.n
-                            : osp_str_starts(candidate, s->typed);
+    bool fits =
+        s->anywhere ? s->typed.n == 0 || osp_str_has(candidate, s->typed) : osp_str_starts(candidate, s->typed);
     if (!fits || candidate.n == 0)
         return;
     enum { MOST = sizeof l->few / sizeof *l->few };

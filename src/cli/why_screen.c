@@ -262,10 +262,9 @@ static void chain(screen *s, const osp_facts *f, const osp_finding *x)
     uint32_t n = 0;
     for (uint32_t i = 0; i < x->nstack; i++) {
         const osp_call *c = &x->stack[i];
-        bool hidden = c->kind == OSP_CALL_RUNTIME ||
-                      (c->kind == OSP_CALL_CGO && osp_str_find(c->func, S("_Cfunc_")) == c->func.n) ||
-                      (c->kind == OSP_CALL_CGO && osp_str_starts(c->func, S("_cgo_"))) ||
-                      (c->kind == OSP_CALL_LIB && i < 3);
+        bool hidden =
+            c->kind == OSP_CALL_RUNTIME || (c->kind == OSP_CALL_CGO && !osp_str_has(c->func, S("_Cfunc_"))) ||
+            (c->kind == OSP_CALL_CGO && osp_str_starts(c->func, S("_cgo_"))) || (c->kind == OSP_CALL_LIB && i < 3);
         if (!hidden && n < 256)
             keep[n++] = c;
     }

@@ -332,7 +332,7 @@ static int open_versioned(osp_places *p, osp_str name, osp_str *place)
 {
     osp_str in_cache = after_last(name, S("/pkg/mod/"));
     osp_str file = in_cache.p ? in_cache : name;
-    if (osp_str_find(file, S("@")) == file.n)
+    if (!osp_str_has(file, S("@")))
         return -1;
     for (;;) {
         int fd = open_in_modcache(p, file, place);
@@ -346,7 +346,7 @@ static int open_versioned(osp_places *p, osp_str name, osp_str *place)
             return fd;
         /* Somebody's module cache may be called by any name: begin further on. */
         (void)osp_str_cut(&file, '/');
-        if (osp_str_find(file, S("@")) == file.n)
+        if (!osp_str_has(file, S("@")))
             return -1;
     }
 }
@@ -373,7 +373,7 @@ static int open_below_src(osp_places *p, osp_str name, osp_str *place, osp_str *
  * says too little. */
 static int open_by_end(osp_places *p, osp_str name, osp_str *place, osp_str *note)
 {
-    for (osp_str rest = name; osp_str_find(rest, S("/")) < rest.n; (void)osp_str_cut(&rest, '/')) {
+    for (osp_str rest = name; osp_str_has(rest, S("/")); (void)osp_str_cut(&rest, '/')) {
         if (rest.p[0] == '/')
             continue;
         for (size_t i = 0; i < p->base.n; i++) {

@@ -14,8 +14,8 @@ static inline bool osp_is_go_call(const osp_call *c)
 static inline bool osp_is_crossing_frame(const osp_call *c)
 {
     return c->kind == OSP_CALL_CGO ||
-           (c->kind == OSP_CALL_RUNTIME && (osp_str_starts(osp_str_base(c->file), S("cgocall.go")) ||
-                                            osp_str_find(c->func, S("cgocall")) < c->func.n));
+           (c->kind == OSP_CALL_RUNTIME &&
+            (osp_str_starts(osp_str_base(c->file), S("cgocall.go")) || osp_str_has(c->func, S("cgocall"))));
 }
 
 /* 0 at lo and below, 1 at hi and above. */

@@ -58,7 +58,7 @@ static bool is_cgo_glue(osp_str func)
         if (osp_str_starts(func, osp_str_from(head[i])) || osp_str_starts(last, osp_str_from(head[i])))
             return true;
     /* main._Cfunc_step.abi0 */
-    return osp_str_find(func, S("._Cfunc_")) < func.n || osp_str_find(func, S("._C2func_")) < func.n;
+    return osp_str_has(func, S("._Cfunc_")) || osp_str_has(func, S("._C2func_"));
 }
 
 static bool is_system_library(osp_str module)
@@ -140,7 +140,7 @@ static bool is_gc_file(const osp_call *c)
 {
     return file_starts(c, "mgc") || file_starts(c, "mwbbuf") || file_starts(c, "mbarrier") ||
            file_starts(c, "mbitmap") || osp_str_ends(dir_of(c->file), S("internal/runtime/gc")) ||
-           osp_str_find(c->file, S("internal/runtime/gc/")) < c->file.n;
+           osp_str_has(c->file, S("internal/runtime/gc/"));
 }
 
 static bool is_alloc_file(const osp_call *c)
@@ -157,9 +157,9 @@ static osp_domain domain_of_runtime(const osp_call *call, uint32_t n)
     for (uint32_t i = 0; i < n && (call[i].kind == OSP_CALL_RUNTIME || call[i].kind == OSP_CALL_CGO); i++) {
         gc = gc || is_gc_file(&call[i]);
         alloc = alloc || is_alloc_file(&call[i]);
-        crossing = crossing || osp_is_crossing_frame(&call[i]) || has(call[i].func, "syscall");
+        crossing = crossing || osp_is_crossing_frame(&call[i]) || osp_str_has(call[i].func, S("syscall"));
         sched = sched || file_starts(&call[i], "proc.go") || file_starts(&call[i], "netpoll") ||
-                has(call[i].func, "mcall");
+                osp_str_has(call[i].func, S("mcall"));
     }
     return gc         ? OSP_IN_GO_GC
            : alloc    ? OSP_IN_GO_ALLOC

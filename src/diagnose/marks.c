@@ -221,8 +221,8 @@ static bool is_go_clock(const osp_call *c)
     if (c->kind == OSP_CALL_STD)
         return osp_str_starts(c->func, S("time."));
     return c->kind == OSP_CALL_RUNTIME &&
-           (osp_str_find(c->func, S("nanotime")) < c->func.n || osp_str_find(c->func, S("walltime")) < c->func.n ||
-            osp_str_find(c->func, S("time_now")) < c->func.n || osp_str_starts(base, S("timestub")) ||
+           (osp_str_has(c->func, S("nanotime")) || osp_str_has(c->func, S("walltime")) ||
+            osp_str_has(c->func, S("time_now")) || osp_str_starts(base, S("timestub")) ||
             osp_str_starts(base, S("time_nofake")) || osp_str_starts(base, S("time_linux")) ||
             osp_str_starts(base, S("vdso_")));
 }
@@ -242,10 +242,9 @@ static bool is_c_clock(const osp_call *c)
 {
     if (c->kind != OSP_CALL_LIB && c->kind != OSP_CALL_C)
         return false;
-    if (osp_str_find(c->func, S("clock_gettime")) < c->func.n ||
-        osp_str_find(c->func, S("gettimeofday")) < c->func.n ||
-        (osp_str_find(c->func, S("chrono")) < c->func.n && osp_str_ends(c->func, S("now"))) ||
-        (osp_str_find(c->func, S("chrono")) < c->func.n && osp_str_find(c->func, S("::now(")) < c->func.n))
+    if (osp_str_has(c->func, S("clock_gettime")) || osp_str_has(c->func, S("gettimeofday")) ||
+        (osp_str_has(c->func, S("chrono")) && osp_str_ends(c->func, S("now"))) ||
+        (osp_str_has(c->func, S("chrono")) && osp_str_has(c->func, S("::now("))))
         return true;
     return c->kind == OSP_CALL_LIB && (osp_str_eq(c->func, S("time")) || osp_str_eq(c->func, S("clock")) ||
                                        osp_str_eq(c->func, S("time@plt")) || osp_str_eq(c->func, S("clock@plt")));
@@ -253,9 +252,9 @@ static bool is_c_clock(const osp_call *c)
 
 static bool is_kernel_clock(const osp_call *c)
 {
-    return c->kind == OSP_CALL_KERNEL && osp_str_find(c->func, S("sys_")) < c->func.n &&
-           (osp_str_find(c->func, S("clock_gettime")) < c->func.n ||
-            osp_str_find(c->func, S("gettimeofday")) < c->func.n || osp_str_ends(c->func, S("sys_time")));
+    return c->kind == OSP_CALL_KERNEL && osp_str_has(c->func, S("sys_")) &&
+           (osp_str_has(c->func, S("clock_gettime")) || osp_str_has(c->func, S("gettimeofday")) ||
+            osp_str_ends(c->func, S("sys_time")));
 }
 
 bool osp_is_clock_stack(const osp_stack_fact *s, uint32_t *caller, bool *in_kernel)
@@ -274,7 +273,7 @@ bool osp_is_clock_stack(const osp_stack_fact *s, uint32_t *caller, bool *in_kern
             read = read || reads_go_clock(c);
         else if (is_c_clock(c))
             read = true;
-        else if (c->kind != OSP_CALL_RUNTIME || osp_str_find(c->func, S("systemstack")) >= c->func.n)
+        else if (c->kind != OSP_CALL_RUNTIME || !osp_str_has(c->func, S("systemstack")))
             break;
     }
     if (!read && !*in_kernel)

@@ -440,11 +440,10 @@ static osp_sniffed sniff(osp_str head, size_t size)
     (void)size;
     osp_str s = osp_str_trim(head);
     if (osp_str_starts(s, S("{")))
-        return osp_str_find(head, S("\"traceEvents\"")) < head.n ? OSP_MINE : OSP_NOT_MINE;
+        return osp_str_has(head, S("\"traceEvents\"")) ? OSP_MINE : OSP_NOT_MINE;
     if (!osp_str_starts(s, S("[")))
         return OSP_NOT_MINE;
-    return osp_str_find(head, S("\"ph\"")) < head.n && osp_str_find(head, S("\"ts\"")) < head.n ? OSP_MINE
-                                                                                                : OSP_NOT_MINE;
+    return osp_str_has(head, S("\"ph\"")) && osp_str_has(head, S("\"ts\"")) ? OSP_MINE : OSP_NOT_MINE;
 }
 
 const osp_format osp_format_chrome = {

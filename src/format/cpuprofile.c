@@ -165,8 +165,7 @@ static osp_sniffed sniff(osp_str head, size_t size)
     (void)size;
     if (!osp_str_starts(osp_str_trim(head), S("{")))
         return OSP_NOT_MINE;
-    bool nodes = osp_str_find(head, S("\"nodes\"")) < head.n,
-         frames = osp_str_find(head, S("\"callFrame\"")) < head.n;
+    bool nodes = osp_str_has(head, S("\"nodes\"")), frames = osp_str_has(head, S("\"callFrame\""));
     return nodes && frames ? OSP_MINE : nodes ? OSP_MAYBE_MINE : OSP_NOT_MINE;
 }
 

@@ -305,11 +305,10 @@ static osp_sniffed sniff(osp_str head, size_t size)
     (void)size;
     if (!osp_str_starts(osp_str_trim(head), S("{")))
         return OSP_NOT_MINE;
-    if (osp_str_find(head, S("\"preprocessedProfileVersion\"")) < head.n)
+    if (osp_str_has(head, S("\"preprocessedProfileVersion\"")))
         return OSP_MINE;
-    return osp_str_find(head, S("\"stackTable\"")) < head.n || osp_str_find(head, S("\"threads\"")) < head.n
-               ? OSP_MAYBE_MINE
-               : OSP_NOT_MINE;
+    return osp_str_has(head, S("\"stackTable\"")) || osp_str_has(head, S("\"threads\"")) ? OSP_MAYBE_MINE
+                                                                                         : OSP_NOT_MINE;
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */

@@ -269,7 +269,7 @@ static void end_goroutine(dump *d)
 static void frame(dump *d, osp_str name, osp_str place)
 {
     uint64_t pc = number_after(place, S(" pc=0x")), number = 0;
-    bool foreign = pc && !has(place, S(" fp=0x")), offset = has(place, S(" +0x")), inlined = false;
+    bool foreign = pc && !osp_str_has(place, S(" fp=0x")), offset = osp_str_has(place, S(" +0x")), inlined = false;
     if (!foreign && osp_str_ends(name, S(")"))) {
         size_t open = osp_str_rfind(name, '(');
         inlined = !offset && osp_str_eq(osp_str_skip(name, open), S("(...)"));
@@ -306,7 +306,7 @@ static void one_place(dump *d, osp_str line)
     if (d->name.n) {
         frame(d, d->name, line);
         d->name = (osp_str){0};
-    } else if (has(line, S("stack unavailable"))) {
+    } else if (osp_str_has(line, S("stack unavailable"))) {
         d->now.hidden = true;
         add_gap(d, S("[stack unavailable]"));
     } else {

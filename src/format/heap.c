@@ -215,7 +215,7 @@ static osp_sniffed sniff(osp_str head, size_t size)
 {
     (void)size;
     osp_str line = osp_str_cut(&head, '\n');
-    return osp_str_find(line, S("heap profile:")) < line.n ? OSP_MINE : OSP_NOT_MINE;
+    return osp_str_has(line, S("heap profile:")) ? OSP_MINE : OSP_NOT_MINE;
 }
 
 const osp_format osp_format_heap = {

@@ -51,7 +51,7 @@ static osp_place_name parse_name(const names *t, osp_str text)
             name.line = 0;
     } else if (osp_pattern_find(t->path, text.p, text.n, g, 2)) {
         name.function = text_of(g[0]), name.file = base_of(text_of(g[1]));
-    } else if (osp_str_find(text, S("generated stub/JIT")) < text.n) {
+    } else if (osp_str_has(text, S("generated stub/JIT"))) {
         name.function = S("STUB");
     } else {
         name.function = text;

@@ -23,8 +23,7 @@ static const char brief_line[] = "^" HEX_RANGE PERMS "(?:\\s+(\\S+))?(?:\\s+\\(@
 
 bool osp_is_map_head(osp_str line)
 {
-    return osp_str_find(line, S("--- Memory map: ---")) < line.n ||
-           osp_str_find(line, S("MAPPED_LIBRARIES:")) < line.n;
+    return osp_str_has(line, S("--- Memory map: ---")) || osp_str_has(line, S("MAPPED_LIBRARIES:"));
 }
 
 /* ---- assignments ---------------------------------------------------------------------------------------------- */
@@ -125,7 +124,7 @@ static uint32_t first_name(names *t, osp_str s, size_t *length)
 static bool replace(names *t, osp_str line, osp_str *out, osp_err *err)
 {
     *out = line;
-    if (t->nvalue == 0 || osp_str_find(line, S("$")) == line.n)
+    if (t->nvalue == 0 || !osp_str_has(line, S("$")))
         return true;
     t->line.n = 0;
     while (line.n) {
@@ -270,7 +269,7 @@ static bool is_library(osp_str file)
 static bool is_program(osp_bare *b, osp_str file)
 {
     const osp_str gone = S("(deleted)");
-    if (osp_str_find(file, gone) < file.n) {
+    if (osp_str_has(file, gone)) {
         osp_buf rest = osp_buf_of(file.n);
         while (file.n) {
             size_t at = osp_str_find(file, gone);

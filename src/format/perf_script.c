@@ -139,7 +139,7 @@ typedef struct {
 static bool looks_like_file(osp_str s)
 {
     return s.n && (s.p[0] == '/' || s.p[0] == '[' || osp_str_eq(s, S("inlined")) || memchr(s.p, '/', s.n) ||
-                   osp_str_find(s, S(".so")) < s.n || osp_str_starts(s, S("anon")) || osp_str_starts(s, S("memfd:")));
+                   osp_str_has(s, S(".so")) || osp_str_starts(s, S("anon")) || osp_str_starts(s, S("memfd:")));
 }
 
 /* "addr symbol+0x12 (file)"; the file may be missing, or be "/x (deleted)". */

@@ -200,11 +200,9 @@ static osp_sniffed sniff(osp_str head, size_t size)
     osp_str s = osp_str_trim(head);
     if (!osp_str_starts(s, S("{")))
         return OSP_NOT_MINE;
-    if (osp_str_find(head, S("speedscope.app/file-format-schema")) < head.n)
+    if (osp_str_has(head, S("speedscope.app/file-format-schema")))
         return OSP_MINE;
-    return osp_str_find(head, S("\"shared\"")) < head.n || osp_str_find(head, S("\"profiles\"")) < head.n
-               ? OSP_MAYBE_MINE
-               : OSP_NOT_MINE;
+    return osp_str_has(head, S("\"shared\"")) || osp_str_has(head, S("\"profiles\"")) ? OSP_MAYBE_MINE : OSP_NOT_MINE;
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */

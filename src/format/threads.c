@@ -34,7 +34,7 @@ static bool one_stack(threads *t, bool *same, osp_err *err)
             continue;
         if (osp_str_starts(t->line, S("---")))
             break;
-        if (osp_str_find(t->line, S("same as previous thread")) < t->line.n)
+        if (osp_str_has(t->line, S("same as previous thread")))
             *same = true;
         else if (!osp_bare_frames(&t->b, t->line, 0))
             return osp_fail(err, OSP_EFORMAT, "line %zu: an address does not fit 64 bits", t->s.number);
@@ -111,8 +111,7 @@ static osp_sniffed sniff(osp_str head, size_t size)
         ;
     if (s.rest.n == 0 && size != head.n)
         return OSP_MAYBE_MINE; /* nothing but comments so far */
-    bool mine =
-        osp_str_find(s.line, S("--- threadz ")) < s.line.n || osp_str_find(s.line, S("--- Thread ")) < s.line.n;
+    bool mine = osp_str_has(s.line, S("--- threadz ")) || osp_str_has(s.line, S("--- Thread "));
     return mine ? OSP_MINE : OSP_NOT_MINE;
 }
 

@@ -3,8 +3,6 @@
  * name that only looks like demangled C++ loses its arguments, "(…)" and "<…>". */
 #include "model/names.h"
 
-static bool contains(osp_str s, osp_str needle) { return osp_str_find(s, needle) < s.n; }
-
 static bool contains_any(osp_str s, const char *set)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -15,9 +13,9 @@ static bool contains_any(osp_str s, const char *set)
 
 static bool looks_like_cpp(osp_str s)
 {
-    if (contains(s, S(".<")) || contains(s, S("])."))) /* Java's class.<init>; Go's (*Bar[...]).Method */
+    if (osp_str_has(s, S(".<")) || osp_str_has(s, S("])."))) /* Java's class.<init>; Go's (*Bar[...]).Method */
         return false;
-    return contains_any(s, "<>[]") || contains(s, S("::"));
+    return contains_any(s, "<>[]") || osp_str_has(s, S("::"));
 }
 
 /* s without its outermost open…close pairs and what they hold. A pair that is never closed stays with all that

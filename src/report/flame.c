@@ -76,7 +76,7 @@ static uint32_t origin_of(const flame *f, uint32_t what, osp_mapping_id mapping)
         return VDSO;
     if (what >= p->functions.n)
         return NO_NAME;
-    if (osp_str_find(name, S("cgo")) < name.n || osp_str_starts(name, S("crosscall")))
+    if (osp_str_has(name, S("cgo")) || osp_str_starts(name, S("crosscall")))
         return CGO;
     if (osp_str_starts(name, S("runtime.")) || osp_str_starts(name, S("runtime/")) ||
         osp_str_starts(name, S("internal/runtime/")))

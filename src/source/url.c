@@ -161,7 +161,7 @@ static bool read_url(osp_str s, url *u)
         u->opaque = u->scheme.n > 0;
         osp_str head = rest;
         head = osp_str_cut(&head, '/');
-        return u->opaque || osp_str_find(head, S(":")) == head.n;
+        return u->opaque || !osp_str_has(head, S(":"));
     }
     if (osp_str_starts(rest, S("//")) && (u->scheme.n || !osp_str_starts(rest, S("///")))) {
         osp_str tail = osp_str_skip(rest, 2);
@@ -198,7 +198,7 @@ static pair *read_query(osp_arena *a, osp_str query, size_t *n)
     *n = 0;
     while (all && query.n) {
         osp_str value = osp_str_cut(&query, '&');
-        bool odd = value.n == 0 || osp_str_find(value, S(";")) < value.n;
+        bool odd = value.n == 0 || osp_str_has(value, S(";"));
         osp_str key = osp_str_cut(&value, '=');
         key = unescape(a, key, true);
         value = unescape(a, value, true);
@@ -340,7 +340,7 @@ static bool has_symbol_beside(osp_str path)
 {
     static const char *const gperftools[] = {"/pprof/heap", "/pprof/growth", "/pprof/profile", "/pprof/pmuprofile",
                                              "/pprof/contention"};
-    bool known = osp_str_find(path, S("/debug/pprof/")) < path.n;
+    bool known = osp_str_has(path, S("/debug/pprof/"));
     for (size_t i = 0; i < sizeof gperftools / sizeof *gperftools; i++)
         known = known || osp_str_ends(path, osp_str_from(gperftools[i]));
     return known;

@@ -83,7 +83,7 @@ static bool locked_down_for_confidentiality(void)
     osp_str text;
     osp_err ignored; /* without the file there is no lockdown to be seen */
     return osp_read_small("/sys/kernel/security/lockdown", buf, sizeof buf, &text, &ignored) &&
-           osp_str_find(text, S("[confidentiality]")) < text.n;
+           osp_str_has(text, S("[confidentiality]"));
 }
 
 /* /sys/kernel/notes: notes of {u32 name size, u32 size, u32 type}, the name and the bytes, each padded to 4. */

@@ -28,7 +28,7 @@ enum {
 static osp_str unescaped(osp_str path, osp_arena *a)
 {
     osp_str code = S("\\012");
-    if (osp_str_find(path, code) == path.n)
+    if (!osp_str_has(path, code))
         return path;
     char *out = osp_new(a, char, path.n);
     size_t n = 0;

@@ -20,7 +20,7 @@ const osp_rule osp_rule_busy_spin = {
 
 static bool is(const osp_call *c, const char *name) { return osp_str_eq(c->func, osp_str_from(name)); }
 
-static bool has(const osp_call *c, const char *part) { return osp_str_find(c->func, osp_str_from(part)) < c->func.n; }
+static bool has(const osp_call *c, const char *part) { return osp_str_has(c->func, osp_str_from(part)); }
 
 /* The outermost of the runtime frames at the leaf (the one the program called); UINT32_MAX if the leaf is no runtime. */
 static uint32_t runtime_entry(const osp_stack_fact *s)
