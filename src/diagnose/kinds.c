@@ -149,8 +149,6 @@ static bool is_alloc_file(const osp_call *c)
            file_starts(c, "mheap") || file_starts(c, "mpage") || file_starts(c, "mfixalloc");
 }
 
-static bool has(osp_str text, const char *part) { return osp_str_find(text, osp_str_from(part)) < text.n; }
-
 static osp_domain domain_of_runtime(const osp_call *call, uint32_t n)
 {
     bool gc = false, alloc = false, sched = false, crossing = false;

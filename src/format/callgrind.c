@@ -500,7 +500,6 @@ static void add_stacks(reader *r, osp_input *in)
 
 static void drop(reader *r)
 {
-    osp_names_drop(&r->names);
     osp_arena_drop(&r->arena);
     osp_intern *const set[] = {&r->texts,           &r->functions,     &r->places,
                                &r->objects.numbers, &r->files.numbers, &r->fns.numbers};
@@ -515,8 +514,8 @@ static void drop(reader *r)
 static osp_profile *read_callgrind(osp_input *in, osp_err *err)
 {
     reader r = {.ncolumn = 1, .line_column = {true}};
-    osp_builder *b = r.names.b = osp_builder_new(in->limit, err);
-    if (!b)
+    r.names.b = osp_builder_new(in->limit, err);
+    if (!r.names.b)
         return NULL;
     osp_arena_init(&r.arena, in->limit + ((size_t)1 << 30));
     put(&r, &r.texts, S(""));
@@ -528,13 +527,10 @@ static osp_profile *read_callgrind(osp_input *in, osp_err *err)
     } else if (ok) {
         r.failed = true;
     }
-    if (ok && (r.failed || r.names.failed))
+    if (ok && r.failed)
         ok = osp_fail_memory(err, "putting stacks together");
     drop(&r);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return osp_names_finish(&r.names, ok, err);
 }
 
 /* A line `events:`, and before it only headers. */

@@ -400,14 +400,13 @@ static bool read_events(reader *r, osp_input *in, osp_err *err)
     if (r->left_out)
         snprintf(in->note, sizeof in->note, "a CPU profile; %llu events with durations beside it were left out",
                  (unsigned long long)r->left_out);
-    return !(r->failed || r->names.failed) || osp_fail_memory(err, "reading trace events");
+    return !r->failed || osp_fail_memory(err, "reading trace events");
 }
 
 static void drop(reader *r)
 {
     for (size_t i = 0; i < r->thread_cap; i++)
         free(r->thread[i].frame);
-    osp_names_drop(&r->names);
     osp_doc_drop(&r->doc);
     osp_arena_drop(&r->arena);
     osp_intern *const set[] = {&r->thread_names, &r->threads, &r->profiles, &r->nodes};
@@ -426,13 +425,10 @@ static osp_profile *read_chrome(osp_input *in, osp_err *err)
     if (!osp_doc_read(osp_span_text(in->file.bytes), &r.doc, err))
         return NULL;
     osp_arena_init(&r.arena, in->limit);
-    osp_builder *b = r.b = r.names.b = osp_builder_new(in->limit, err);
-    bool ok = b && read_events(&r, in, err);
+    r.b = r.names.b = osp_builder_new(in->limit, err);
+    bool ok = r.b && read_events(&r, in, err);
     drop(&r);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return osp_names_finish(&r.names, ok, err);
 }
 
 static osp_sniffed sniff(osp_str head, size_t size)

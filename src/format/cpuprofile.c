@@ -142,22 +142,17 @@ static osp_profile *read_cpuprofile(osp_input *in, osp_err *err)
     reader r = {0};
     if (!osp_doc_read(osp_span_text(in->file.bytes), &r.doc, err))
         return NULL;
-    osp_builder *b = r.names.b = osp_builder_new(in->limit, err);
-    bool ok = b != NULL;
+    r.names.b = osp_builder_new(in->limit, err);
+    bool ok = r.names.b != NULL;
     if (ok) {
-        osp_builder_value(b, S("samples"), S("count"));
-        osp_builder_value(b, S("cpu"), S("nanoseconds"));
-        ok = read_nodes(&r, err) && read_samples(&r, err) &&
-             (!r.names.failed || osp_fail_memory(err, "reading stacks"));
+        osp_builder_value(r.names.b, S("samples"), S("count"));
+        osp_builder_value(r.names.b, S("cpu"), S("nanoseconds"));
+        ok = read_nodes(&r, err) && read_samples(&r, err);
     }
     osp_doc_drop(&r.doc);
-    osp_names_drop(&r.names);
     free(r.node);
     free(r.id);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return osp_names_finish(&r.names, ok, err);
 }
 
 static osp_sniffed sniff(osp_str head, size_t size)

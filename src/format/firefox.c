@@ -286,18 +286,14 @@ static osp_profile *read_firefox(osp_input *in, osp_err *err)
     if (!osp_doc_read(osp_span_text(in->file.bytes), &r.doc, err))
         return NULL;
     osp_arena_init(&r.arena, in->limit);
-    osp_builder *b = r.b = r.names.b = osp_builder_new(in->limit, err);
-    bool ok = b && read_threads(&r, err) && (!r.names.failed || osp_fail_memory(err, "reading stacks"));
+    r.b = r.names.b = osp_builder_new(in->limit, err);
+    bool ok = r.b && read_threads(&r, err);
     if (ok && r.skipped)
         snprintf(in->note, sizeof in->note, "%llu threads that count something else than the first were left out",
                  (unsigned long long)r.skipped);
-    osp_names_drop(&r.names);
     osp_doc_drop(&r.doc);
     osp_arena_drop(&r.arena);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return osp_names_finish(&r.names, ok, err);
 }
 
 static osp_sniffed sniff(osp_str head, size_t size)

@@ -164,13 +164,7 @@ static osp_profile *read_folded(osp_input *in, osp_err *err)
             lines.first_bad = number;
     }
     osp_builder_head(n.b, &(osp_profile_head){.period_type = S("samples"), .period_unit = S("count"), .period = 1});
-    bool ok = !n.failed ? osp_lines_judged(&lines, in, err) : osp_fail_memory(err, "reading folded stacks");
-    osp_builder *b = n.b;
-    osp_names_drop(&n);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return osp_names_finish(&n, n.failed || osp_lines_judged(&lines, in, err), err);
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */

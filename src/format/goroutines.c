@@ -56,8 +56,6 @@ typedef struct {
 
 /* ---- words ---------------------------------------------------------------------------------------------------- */
 
-static bool has(osp_str s, osp_str needle) { return osp_str_find(s, needle) < s.n; }
-
 /* Cut the decimal number that *s begins with. */
 static bool cut_number(osp_str *s, uint64_t *out)
 {

@@ -7,12 +7,19 @@
 
 /* ---- frames --------------------------------------------------------------------------------------------------- */
 
-void osp_names_drop(osp_names *n)
+osp_profile *osp_names_finish(osp_names *n, bool ok, osp_err *err)
 {
+    osp_builder *b = n->b;
+    if (ok && n->failed)
+        ok = osp_fail_memory(err, "reading stacks");
     osp_intern_drop(&n->known);
     free(n->at);
     free(n->stack);
     *n = (osp_names){0};
+    if (ok)
+        return osp_builder_finish(b, err);
+    osp_builder_drop(b);
+    return NULL;
 }
 
 osp_location_id *osp_names_at(osp_names *n, osp_str text, bool *fresh)
@@ -20,10 +27,9 @@ osp_location_id *osp_names_at(osp_names *n, osp_str text, bool *fresh)
     void *all = n->at;
     uint32_t id = n->failed ? UINT32_MAX : osp_intern_put(&n->known, text, fresh);
     if (id == UINT32_MAX || !osp_grow(&all, &n->cap, (size_t)id + 1, sizeof *n->at)) {
-        static osp_location_id nowhere; /* never read: failed is set */
         n->failed = true;
         *fresh = false;
-        return &nowhere;
+        return &n->nowhere;
     }
     n->at = all;
     return &n->at[id];

@@ -20,10 +20,13 @@ typedef struct osp_names {
     size_t cap;
     osp_location_id *stack;
     size_t n, stack_cap;
-    bool failed; /* no memory */
+    osp_location_id nowhere; /* what is set after a failure; never read */
+    bool failed;             /* no memory */
 } osp_names;
 
-void osp_names_drop(osp_names *n);
+/* The end of reading: drops n, and gives the builder's profile if all went well, else NULL. *err says that there was no
+ * memory for stacks; what else was not ok the caller has said. The builder, which may be NULL then, is gone either way. */
+osp_profile *osp_names_finish(osp_names *n, bool ok, osp_err *err);
 
 /* The place for the location with that text (borrowed: part of the input); *fresh: it is not set yet. Never NULL. */
 osp_location_id *osp_names_at(osp_names *n, osp_str text, bool *fresh);

@@ -491,34 +491,29 @@ static bool read_all(reader *r, osp_span all, osp_err *err)
     if (!read_tables(r, err) || !each_profile(r, all, read_samples, err))
         return false;
     osp_builder_head(r->b, &r->head);
-    return !r->names.failed || osp_fail_memory(err, "reading stacks");
+    return true;
 }
 
 static osp_profile *read_otlp(osp_input *in, osp_err *err)
 {
     reader *r = calloc(1, sizeof *r);
-    osp_builder *b = r ? osp_builder_new(in->limit, err) : NULL;
-    bool ok = b != NULL;
-    if (!r)
+    if (!r) {
         osp_fail_memory(err, "reading OpenTelemetry's profiles");
-    if (ok) {
-        r->b = r->names.b = b;
-        ok = read_all(r, in->file.bytes, err);
-        if (ok && r->why)
-            ok = osp_fail(err, OSP_EFORMAT, "%s", r->why);
-        osp_names_drop(&r->names);
-        for (int t = 0; t < TABLES; t++)
-            free(r->entry[t]);
-        free(r->mapping);
-        free(r->function);
-        free(r->location);
-        free(r->stack);
+        return NULL;
     }
+    r->b = r->names.b = osp_builder_new(in->limit, err);
+    bool ok = r->b && read_all(r, in->file.bytes, err);
+    if (ok && r->why)
+        ok = osp_fail(err, OSP_EFORMAT, "%s", r->why);
+    for (int t = 0; t < TABLES; t++)
+        free(r->entry[t]);
+    free(r->mapping);
+    free(r->function);
+    free(r->location);
+    free(r->stack);
+    osp_profile *p = osp_names_finish(&r->names, ok, err);
     free(r);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return p;
 }
 
 /* The first field holds a message whose own first field is one. In pprof's, the first is a sample type: two numbers. */

@@ -381,19 +381,15 @@ static osp_profile *read_perf(osp_input *in, osp_err *err)
     }
     osp_arena_init(&r->arena, in->limit);
     bool ok = read_all(r, in, err);
-    osp_builder *b = r->names.b;
     osp_tally_drop(&r->tally);
     osp_perf_space_drop(r->space);
-    osp_names_drop(&r->names);
     osp_intern_drop(&r->chains);
     free(r->stack);
     osp_arena_drop(&r->arena);
     osp_perf_file_close(&r->file);
+    osp_profile *p = osp_names_finish(&r->names, ok, err);
     free(r);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return p;
 }
 
 static osp_sniffed sniff(osp_str head, size_t size)

@@ -363,11 +363,7 @@ static osp_profile *read_script(osp_input *in, osp_err *err)
     if (ok)
         osp_builder_head(b, &head);
     osp_tally_drop(&r.tally);
-    osp_names_drop(&r.names);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return osp_names_finish(&r.names, ok, err);
 }
 
 static osp_sniffed sniff(osp_str head, size_t size)

@@ -172,26 +172,23 @@ static bool read_profiles(reader *r, osp_err *err)
 static osp_profile *read_speedscope(osp_input *in, osp_err *err)
 {
     reader *r = calloc(1, sizeof *r);
-    osp_builder *b = r ? osp_builder_new(in->limit, err) : NULL;
-    bool ok = b && osp_doc_read(osp_span_text(in->file.bytes), &r->doc, err);
-    if (!r)
+    if (!r) {
         osp_fail_memory(err, "reading speedscope's JSON");
+        return NULL;
+    }
+    r->names.b = osp_builder_new(in->limit, err);
+    bool ok = r->names.b && osp_doc_read(osp_span_text(in->file.bytes), &r->doc, err);
     if (ok) {
-        r->names.b = b;
-        ok = read_frames(r, err) && read_profiles(r, err) &&
-             (!r->names.failed || osp_fail_memory(err, "reading stacks"));
+        ok = read_frames(r, err) && read_profiles(r, err);
         if (ok && r->skipped)
             snprintf(in->note, sizeof in->note, "%llu profiles in another unit than the first were left out",
                      (unsigned long long)r->skipped);
         osp_doc_drop(&r->doc);
-        osp_names_drop(&r->names);
         free(r->frame);
     }
+    osp_profile *p = osp_names_finish(&r->names, ok, err);
     free(r);
-    if (ok)
-        return osp_builder_finish(b, err);
-    osp_builder_drop(b);
-    return NULL;
+    return p;
 }
 
 static osp_sniffed sniff(osp_str head, size_t size)
