@@ -297,8 +297,9 @@ bool osp_rewriting_tag_frames(osp_rewriting *r, osp_view *v)
         v->of = f.own;
         v->nstack = f.stacks.n;
         r->p = f.own;
-        r->line = NULL; /* what was cut so far, the new profile has no more */
+        r->line = NULL; /* what was cut so far, the new profile has no more; its stacks have other ids */
         r->loc = NULL;
+        r->gone = NULL;
     }
     r->unmatched |= r->q->tag_root.n && !f.root_matched ? OSP_TAG_ROOT : 0;
     r->unmatched |= r->q->tag_leaf.n && !f.leaf_matched ? OSP_TAG_LEAF : 0;

@@ -149,7 +149,8 @@ static void too_little_memory_is_an_error_at_every_step(void **state)
 
 /* ---- labels --------------------------------------------------------------------------------------------------- */
 
-/* One stack, a sample each for tenant=acme, size=1 kb; tenant=umbrella; tenant=acme, size=4096 (no unit); nothing. */
+/* One stack, a sample each for tenant=acme, size=1 kb; tenant=umbrella; tenant=acme, size=4096 (no unit); nothing. It says which
+ * frames to drop, and has none of them. */
 static osp_profile *build_labels(void)
 {
     osp_err err;
@@ -166,6 +167,7 @@ static osp_profile *build_labels(void)
     osp_builder_sample(b, stack, osp_builder_labels(b, (osp_label[]){umbrella}, 1), (int64_t[]){20}, 0);
     osp_builder_sample(b, stack, osp_builder_labels(b, (osp_label[]){plain, acme}, 2), (int64_t[]){300}, 0);
     osp_builder_sample(b, stack, (osp_labelset_id){0}, (int64_t[]){4000}, 0);
+    osp_builder_head(b, &(osp_profile_head){.drop_frames = S("malloc")});
     return osp_builder_finish(b, &err);
 }
 
