@@ -10,6 +10,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* AddressSanitizer sees blocks, not chunks: what lies between two of them, or was not handed out, may not be touched. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define WATCHED
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define WATCHED
+#endif
+#ifdef WATCHED
+#include <sanitizer/asan_interface.h>
+enum { GAP = 16 };
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+enum { GAP = 0 };
+#endif
+
 struct osp_chunk {
     struct osp_chunk *below;
     size_t at, size; /* bytes of data[] used, and in all */
@@ -54,7 +72,18 @@ static struct osp_chunk *add_chunk(osp_arena *a, size_t size)
     osp_large_pages(c, sizeof *c + size);
     c->size = size;
     a->used += size;
+    ASAN_POISON_MEMORY_REGION(c->data, size);
     return c;
+}
+
+/* The block `want` bytes long behind `pad` bytes of padding; there is room for it. */
+static void *block_in(struct osp_chunk *c, size_t pad, size_t want)
+{
+    uint8_t *block = c->data + c->at + pad;
+    c->at += pad + want;
+    c->at += c->size - c->at < GAP ? c->size - c->at : GAP;
+    ASAN_UNPOISON_MEMORY_REGION(block, want);
+    return block;
 }
 
 void *osp_arena_take(osp_arena *a, size_t count, size_t size, size_t align)
@@ -67,10 +96,8 @@ void *osp_arena_take(osp_arena *a, size_t count, size_t size, size_t align)
     if (top) {
         uintptr_t base = (uintptr_t)top->data + top->at;
         size_t pad = (size_t)(-base & (align - 1));
-        if (pad <= top->size - top->at && want <= top->size - top->at - pad) {
-            top->at += pad + want;
-            return (void *)(base + pad);
-        }
+        if (pad <= top->size - top->at && want <= top->size - top->at - pad)
+            return block_in(top, pad, want);
     }
     size_t next = top ? top->size * 2 : FIRST_CHUNK;
     if (next > LARGEST_CHUNK || next < FIRST_CHUNK)
@@ -88,10 +115,7 @@ void *osp_arena_take(osp_arena *a, size_t count, size_t size, size_t align)
         c->below = top;
         a->top = c;
     }
-    uintptr_t base = (uintptr_t)c->data;
-    size_t pad = (size_t)(-base & (align - 1));
-    c->at = pad + want;
-    return (void *)(base + pad);
+    return block_in(c, (size_t)(-(uintptr_t)c->data & (align - 1)), want);
 }
 
 osp_str osp_arena_str(osp_arena *a, osp_str s)
