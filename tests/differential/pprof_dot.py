@@ -112,7 +112,7 @@ def main(words):
         print("1..0 # SKIP no Go here")
         return 0
     peer = ["go", "tool", "pprof"]
-    seed = int(words[2]) if len(words) > 2 else 77
+    seed = int(words[2]) if len(words) > 2 else random.randrange(1 << 30)
     print(f"# seed {seed}")
     asked = [] if len(words) > 1 else [[*f, p] for p in profiles + others for f in (["-dot"], ["-dot", "-call_tree"])]
     asked += questions(profiles + others, int(words[1]) if len(words) > 1 else 40, seed)

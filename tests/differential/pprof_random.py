@@ -202,7 +202,7 @@ def main(words):
     option = dict(w[2:].split("=", 1) for w in words if w.startswith("--"))
     words = [w for w in words if not w.startswith("--")]
     count = int(words[1]) if len(words) > 1 else 60
-    seed = int(option.get("seed", 32))
+    seed = int(option.get("seed", random.randrange(1 << 32)))
     peer = Peer().command
     if not peer:
         print("1..0 # SKIP no Go here")

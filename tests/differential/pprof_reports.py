@@ -215,7 +215,7 @@ def main(words):
         direct = subprocess.run([*peer[:2], "-n", "pprof"], capture_output=True, text=True).stdout.split()
         peer = direct if direct and os.path.exists(direct[0]) else peer
     others = sorted(glob.glob(os.path.join(OTHERS, "*.pb.gz")))
-    seed = int(words[3]) if len(words) > 3 else 7
+    seed = int(words[3]) if len(words) > 3 else random.randrange(1 << 31)
     if "--random" in words:
         asked = made_up(own + others, int(words[2]), random.Random(seed))
     else:
