@@ -51,7 +51,7 @@ static void equal_samples_become_one_in_the_finest_unit(void **state)
     assert_int_equal(p->samples.value[1][0], 3001);
     assert_int_equal(p->samples.value[1][1], 2007);
     assert_int_equal(p->samples.value[0][1], 2);
-    assert_string_equal(osp_text(p, p->values.type[1].unit).p, "nanoseconds");
+    assert_true(osp_str_eq(osp_text(p, p->values.type[1].unit), S("nanoseconds")));
     assert_int_equal(p->locations.n, 2);
     assert_int_equal(p->locations.addr[1], 0x400020);
     assert_int_equal(p->mappings.n, 2);
@@ -117,8 +117,8 @@ static void a_label_takes_the_place_of_its_other_values(void **state)
     uint32_t set = p->samples.labels[0].i, from = p->labelsets.first[set];
     assert_int_not_equal(set, 0);
     assert_int_equal(p->labelsets.first[set + 1] - from, 2);
-    assert_string_equal(osp_text(p, p->labelsets.label[from].key).p, "b");
-    assert_string_equal(osp_text(p, p->labelsets.label[from + 1].str).p, "new");
+    assert_true(osp_str_eq(osp_text(p, p->labelsets.label[from].key), S("b")));
+    assert_true(osp_str_eq(osp_text(p, p->labelsets.label[from + 1].str), S("new")));
     osp_profile_drop(p);
     osp_profile_drop(a);
 }

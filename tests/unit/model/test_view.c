@@ -254,7 +254,7 @@ static void a_view_is_a_profile_of_its_own(void **state)
     assert_int_equal(seen->locations.n, 4); /* main, acme, umbrella, the nameless one */
     uint32_t set = seen->samples.labels[1].i, from = seen->labelsets.first[set];
     assert_int_equal(seen->labelsets.first[set + 1] - from, 1);
-    assert_string_equal(osp_text(seen, seen->labelsets.label[from].key).p, "size");
+    assert_true(osp_str_eq(osp_text(seen, seen->labelsets.label[from].key), S("size")));
     osp_profile_drop(seen);
     osp_view_drop(&v);
     osp_profile_drop(p);
