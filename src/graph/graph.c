@@ -21,6 +21,13 @@ bool osp_making_no_memory(osp_making *m) { return osp_fail_memory(m->err, "makin
 
 static uint32_t text_id(osp_making *m, osp_str s) { return osp_intern_put(&m->texts, s, NULL); }
 
+static osp_str file_name(osp_making *m, osp_str file)
+{
+    if (!m->o->whole_paths)
+        return osp_clean_path(&m->g->arena, file, m->o->trim_path, m->o->source_path);
+    return file.n ? osp_path_clean(&m->g->arena, file) : file;
+}
+
 static bool number_texts(osp_making *m)
 {
     const osp_profile *p = m->v->of;
@@ -35,8 +42,7 @@ static bool number_texts(osp_making *m)
         if (by != OSP_BY_FILE)
             m->name_of[i] = text_id(m, m->v->name[i]);
         if (by != OSP_BY_FUNCTION) {
-            osp_str file = osp_text(p, p->functions.row[i].file);
-            m->file_of[i] = text_id(m, osp_clean_path(&m->g->arena, file, m->o->trim_path, m->o->source_path));
+            m->file_of[i] = text_id(m, file_name(m, osp_text(p, p->functions.row[i].file)));
         }
         ok &= m->name_of[i] != UINT32_MAX && m->file_of[i] != UINT32_MAX;
     }

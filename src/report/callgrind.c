@@ -53,8 +53,15 @@ static bool tell_apart(printing *t, const osp_edge_list *in)
     for (uint32_t i = 0; ok && i < n; i++) {
         const osp_node *node = &t->g->node[i];
         const uint32_t caller = t->in_tree && in->first[i] < in->first[i + 1] ? in->list[in->first[i]] : UINT32_MAX;
-        const osp_function_key key = {node->name, node->file, node->object, node->start_line,
-                                      caller == UINT32_MAX ? 0 : (uint64_t)t->g->edge[caller].from + 1};
+        const osp_function_key key = {
+            .name = node->name,
+            .file = node->file,
+            .object = node->object,
+            .start_line = node->start_line,
+            .column =
+                node->addr || node->line ? 0 : node->column, /* to the peer such a node is a function of its own */
+            .caller = caller == UINT32_MAX ? 0 : (uint64_t)t->g->edge[caller].from + 1,
+        };
         bool fresh;
         name[i] = key_id(a, &names, (osp_function_key){.name = node->name, .file = node->file}, &fresh);
         function[i] = key_id(a, &functions, key, &fresh);

@@ -71,7 +71,7 @@ bool osp_write_profile(const osp_profile *p, osp_buf *out, osp_err *err) OSP_CHE
 /* What makes two functions different. Texts of one graph are equal if they stand at the same place. */
 typedef struct osp_function_key {
     osp_str name, file, object;
-    int64_t start_line;
+    int64_t start_line, column;
     uint64_t caller; /* in a call tree: 1 + index of the node */
 } osp_function_key;
 

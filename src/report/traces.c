@@ -26,7 +26,7 @@ static const osp_str rule = S("-----------+-------------------------------------
 static bool label_frames(const printing *t, osp_arena *a, osp_frame_labels *out, osp_err *err)
 {
     osp_graph_opts graph = osp_graph_opts_of(t->o);
-    graph.trim_path = graph.source_path = S(""); /* the peer trims paths for graphs only */
+    graph.whole_paths = true; /* the peer trims paths for graphs only */
     return osp_frame_labels_make(t->v, &graph, a, out, err);
 }
 

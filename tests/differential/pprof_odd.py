@@ -4,8 +4,7 @@
 
     pprof_odd.py OSPREY [SEED [COUNT]]
 
-Odd: negative and extreme values, samples without frames, locations without lines, functions without names, C++ names,
-paths with dots, sparse ids, all ways to encode repeated numbers, labels of both kinds, drop_frames. TAP on stdout.
+How they are odd: odd_profiles.py. TAP on stdout.
 """
 import os
 import random
@@ -15,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+from odd_profiles import profile
+
 OPTIONS = [
     [], ["-cum"], ["-lines"], ["-addresses"], ["-filefunctions"], ["-noinlines", "-lines"], ["-trim=false"], ["-mean"],
     ["-sample_index=0"], ["-nodecount=3"], ["-nodefraction=0.1", "-cum"], ["-edgefraction=0.2"], ["-focus=ma"],
@@ -22,98 +23,6 @@ OPTIONS = [
     ["-unit=auto"], ["-drop_negative"], ["-relative_percentages", "-focus=a"], ["-divide_by=7"], ["-showcolumns", "-lines"],
     ["-symbolize=none"], ["-compact_labels"], ["-trim_path=/src:/go", "-lines"], ["-source_path=/srv/x/proj", "-lines"],
 ]
-NAMES = ["main.main", "main.work", "runtime.mallocgc", "leaf", "a.(*T).run", "x.F[go.shape.int].func1", "std::sort<int>(int*)",
-         "ns::(anonymous namespace)::go(int, char)", "operator()", "f(g(h))", "x<y", "a)b(c)::d", ".dotted", "b.<init>", "é.ü",
-         "main.work.func1", "g[...](x)", "runtime.goexit", "_ZNSt6vectorIiSaIiEE9push_backERKi", "_ZlsRSoRK3Foo", "_Znwm",
-         "_ZZN3foo3barEiE5local", "_ZN12_GLOBAL__N_13runEi", "_ZN3fooD0Ev", "_Z3maxIiET_S0_S0_", "_ZNK3foocvbEv", "_Zbad",
-         "__ZN3foo3barEv", "_ZN4core3fmt5write17h0123456789abcdefE", "_RNvCs1234_7mycrate3foo", "_ZN3fooltERKS_",
-         "_ZZN3foo3barERKiENKUlvE_clEv", "_Z3foov.part.0", "_Z3foov.cold", "_ZTV3foo", "_ZN1AIXgtLi1ELi2EEE1fEv"]
-FILES = ["main.go", "/src/a/../b.go", "./x//y.c", "/proc/self/cwd/z.cc", "", "/srv/y/proj/p.go", "/", "../../up.c", "/go/q.go",
-         "/../r"]
-TYPES = [("samples", "count"), ("cpu", "nanoseconds"), ("space", "bytes"), ("delay", "milliseconds"), ("widgets", "gadgets"),
-         ("energy", "nanogcu")]
-DROP = ["", "", "", "leaf|runtime.*", "main\\.work", ".*", "(", "x.F.*"]
-
-
-def varint(n):
-    n &= (1 << 64) - 1
-    out = b""
-    while n >= 128:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def num(field, n):
-    return varint(field << 3) + varint(n)
-
-
-def msg(field, body):
-    return varint(field << 3 | 2) + varint(len(body)) + body
-
-
-def repeated(r, field, values):
-    way = r.randrange(4)
-    if way == 0:
-        return b"".join(num(field, v) for v in values)
-    if way == 1 and len(values) > 1:
-        return num(field, values[0]) + msg(field, b"".join(map(varint, values[1:])))
-    return msg(field, b"".join(map(varint, values))) if values else b""
-
-
-def profile(r):
-    texts = [""]
-
-    def text(s):
-        if s not in texts:
-            texts.append(s)
-        return texts.index(s)
-
-    parts = []
-    types = r.sample(TYPES, r.randint(1, 3))
-    parts += [msg(1, num(1, text(t)) + num(2, text(u))) for t, u in types]
-    maps = []
-    for k in range(r.randrange(4)):
-        maps.append(k + 1 if r.random() < 0.7 else r.randrange(1, 1 << 40))
-        parts.append(msg(3, num(1, maps[-1]) + num(2, 4096 * (k + 1)) + num(3, 4096 * (k + 2)) +
-                         num(5, text(r.choice(["/bin/prog", "[vdso]", "", "lib.so", "/x/y/"]))) +
-                         num(6, text(r.choice(["", "abcdef01"]))) + num(7, 1)))
-    functions = []
-    for i, name in enumerate(r.sample(NAMES, r.randint(1, len(NAMES)))):
-        functions.append(i + 1 if r.random() < 0.8 else r.randrange(100, 1 << 63))
-        linker = r.choice([name, name, "", name + "_l" if name[:2] not in ("_Z", "_R") else name])
-        parts.append(msg(5, num(1, functions[-1]) + num(2, text(name if r.random() < 0.95 else "")) + num(3, text(linker)) +
-                         num(4, text(r.choice(FILES))) + num(5, r.choice([0, 3, 70]))))
-    locations = []
-    for i in range(r.randint(1, 24)):
-        locations.append(i + 1 if r.random() < 0.8 else r.randrange(1000, 1 << 64))
-        body = num(1, locations[-1]) + num(3, r.choice([0, 4096 + i, (1 << 64) - 1 - i]))
-        if maps and r.random() < 0.9:
-            body += num(2, r.choice(maps))
-        for _ in range(r.choice([0, 1, 1, 1, 2, 3])):
-            body += msg(4, num(1, r.choice(functions)) + num(2, r.choice([0, 1, 12, 12, 99])) + num(3, r.choice([0, 0, 5])))
-        parts.append(msg(4, body))
-    stacks = [[r.choice(locations) for _ in range(r.choice([0, 1, 2, 3, 5, 9]))] for _ in range(12)]
-    big = r.random() < 0.1
-    for _ in range(r.randrange(60)):
-        values = [r.choice([0, 1, 2, 10, 1000, r.randrange(10 ** 9), -r.randrange(1, 500) if r.random() < 0.3 else 7])
-                  if not big else r.choice([1 << 62, -(1 << 63), (1 << 63) - 1, 5]) for _ in types]
-        labels = b""
-        for _ in range(r.randrange(3)):
-            key = r.choice(["route", "bytes", "pprof::base" if r.random() < 0.1 else "tenant"])
-            labels += msg(3, num(1, text(key)) + (num(2, text(r.choice(["a", "b", "true"]))) if r.random() < 0.5 else
-                                                  num(3, r.choice([0, 7, -1])) + num(4, text(r.choice(["", "bytes"])))))
-        fields = [repeated(r, 1, r.choice(stacks)), repeated(r, 2, values), labels]
-        r.shuffle(fields)
-        parts.append(msg(2, b"".join(fields)))
-    tail = [num(7, text(r.choice(DROP))), num(8, text(r.choice(["", "", "main\\.work"]))), num(9, 1763800000123456789),
-            num(10, r.choice([0, 1, 1500000000, 4000000000000])), msg(11, num(1, text("cpu")) + num(2, text("nanoseconds"))),
-            num(12, 10000000), num(13, text("a comment")), num(13, text("#hidden")),
-            num(14, text(r.choice(["", types[0][0], "none"]))), num(15, text(r.choice(["", "http://x.example/doc"])))]
-    parts += r.sample(tail, r.randint(0, len(tail)))
-    if r.random() < 0.3:
-        r.shuffle(parts)
-    return b"".join(parts) + b"".join(msg(6, t.encode()) for t in texts)
 
 
 def rows(text):

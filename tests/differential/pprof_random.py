@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask go tool pprof and osprey pprof random questions about real profiles; the answers must be equal.
 
-    pprof_random.py OSPREY [N] [--seed=S] [--only=-tree,-tags]      N questions (60)
+    pprof_random.py OSPREY [N] [--seed=S] [--only=-tree,-tags] [--odd]      N questions (60), new ones at each run
 
-A question is a report, some of all options, one profile or a few, or one and its base. Flags that this osprey does not
-know yet are left out. What is printed must be equal bytes, statuses equal, and so must be what both say about labels
+A question is a report, some of all options, one profile or a few, or one and its base; one in four is about profiles made
+up by chance (--odd: all). What is printed must be equal bytes, statuses equal, and so must be what both say about labels
 and filters on stderr; profiles are compared as the peer prints them. docs/pprof-differences.md lists what is let pass.
-TAP on stdout; a failure shows the command, so that it can be repeated.
+TAP on stdout; a failure shows the command, so that it can be repeated, and keeps the profiles that were made up for it.
 """
 import collections
 import difflib
@@ -21,9 +21,12 @@ import subprocess
 import sys
 import tempfile
 
+import odd_profiles
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OWN = os.path.join(ROOT, "tests", "data", "go-profiles")
+LEGACY = os.path.join(ROOT, "tests", "data", "legacy")
 MORE = [os.path.join(ROOT, "..", "shared", "testdata", d) for d in ("go-profiles", "pprof/driver-inputs")]
 
 REPORTS = ["-top", "-text", "-tree", "-peek={re}", "-traces", "-tags", "-raw", "-comments", "-dot", "-callgrind",
@@ -32,17 +35,22 @@ PATTERNS = ["runtime", "json", "^main", "gc|malloc", "http", ".", "zzz", r"\.go$
             "types", "reflect|sort", "(mangled|line)1000", "s", "testbinary", r"lib.*\.so"]
 PATTERN_FLAGS = ["-focus", "-ignore", "-hide", "-show", "-show_from", "-prune_from"]
 SWITCHES = ["-cum", "-flat", "-noinlines", "-showcolumns", "-drop_negative", "-relative_percentages", "-mean", "-compact_labels",
-            "-trim=false", "-call_tree"]
+            "-compact_labels=false", "-trim=false", "-call_tree", "-intel_syntax", "-normalize"]
+TYPE_FLAGS = ["-inuse_space", "-alloc_objects", "-total_delay", "-contentions", "-mean_delay"]
 GRANULARITIES = ["-functions", "-filefunctions", "-files", "-lines", "-addresses"]
 VALUES = {
-    "-nodecount": ["0", "1", "3", "7", "20", "100"],
-    "-nodefraction": ["0", "0.001", "0.02", "0.1", "0.5"],
-    "-edgefraction": ["0", "0.01", "0.1", "0.3"],
-    "-divide_by": ["2", "3.7", "0.25", "1000", "-1"],
-    "-unit": ["auto", "ms", "s", "us", "B", "kb", "MB", "count", "banana"],
-    "-sample_index": ["0", "1", "2", "3", "cpu", "inuse_space", "alloc_objects"],
+    "-nodecount": ["0", "1", "2", "3", "7", "20", "100", "-1", "-5"],
+    "-nodefraction": ["0", "0.001", "0.02", "0.1", "0.5", "1", "2", "-0.1", "1e-9"],
+    "-edgefraction": ["0", "0.01", "0.1", "0.3", "1", "-1"],
+    "-divide_by": ["2", "3.7", "0.25", "1000", "-1", "1e9", "0.001", "1"],
+    "-unit": ["auto", "minimum", "ms", "s", "us", "B", "kb", "MB", "GB", "TB", "hrs", "day", "week", "year", "count", "banana", "gcu"],
+    "-sample_index": ["0", "1", "2", "3", "cpu", "inuse_space", "alloc_objects", "space", "delay", "samples", "x"],
+    "-trim_path": ["/usr/local/go/src", "/usr:/src", "testdata", "/", "/usr/lib/go/src/runtime:/srv"],
+    "-source_path": ["/src", "/srv/x/runtime:/y/json", "/a/b/c:/proj"],
+    "-add_comment": ["hello", "#hidden"],
 }
 RANGES = ["1:", ":100", "10:2000", "16kb", "1kb:1mb", "100kb:", ":64kb", "1kb:64", "-5:5", "1s:", "kb", "12", "+3:9x", "0:9999999"]
+AGAIN = 6  # times the peer is asked what it answered differently: its answers may change from run to run
 KNOWN_KEYS = ["key1", "key2", "bytes", "request", "allocations", "handler"]
 
 
@@ -62,40 +70,37 @@ def run(command):
 
 
 class Asking:
-    def __init__(self, osprey, peer, rng):
-        self.osprey, self.peer, self.rng = [osprey, "pprof"], peer, rng
+    def __init__(self, osprey, peer, rng, folder):
+        self.osprey, self.peer, self.rng, self.folder = [osprey, "pprof"], peer, rng, folder
         self.profiles = [p for d in MORE for p in sorted(glob.glob(os.path.join(d, "*.pb.gz")))]
         self.profiles = self.profiles or sorted(glob.glob(os.path.join(OWN, "*.pb.gz")))
-        self.unknown = {}
-        self.adds_up = run([*self.osprey, "-top", self.profiles[0], self.profiles[0]])[0] == 0
-        self.labels = {}
-        self.types = {}
+        self.legacy = [p for p in sorted(glob.glob(os.path.join(LEGACY, "*"))) if b"unrecognized" not in run([*peer, "-top", p])[2]]
+        self.known = {}
+        self.made = 0
 
-    def knows(self, flag):
-        """Does this osprey have the flag?"""
-        name = flag.split("=")[0]
-        if name not in self.unknown:
-            err = run([*self.osprey, name + ("=1" if "=" in flag else ""), "-top", os.devnull])[2]
-            self.unknown[name] = b"not defined" in err
-        return not self.unknown[name]
-
-    def keys_and_values(self, profile):
-        if profile not in self.labels:
-            text = run([*self.peer, "-tags", profile])[1].decode(errors="replace")
-            keys = re.findall(r"^ *(\S+): +Total", text, re.MULTILINE)
-            values = re.findall(r"\): +(\S+)$", text, re.MULTILINE)[:20]
-            self.labels[profile] = (keys or KNOWN_KEYS, values or ["tag"])
-        return self.labels[profile]
-
-    def type_of(self, profile):
-        if profile not in self.types:
+    def about(self, profile):
+        """Its sample types, keys and values of its labels, names of its functions, as the peer prints them."""
+        if profile not in self.known:
             raw = run([*self.peer, "-raw", "-symbolize=none", profile])[1].decode(errors="replace").split("\nSamples:\n")
-            self.types[profile] = (re.sub(r"Time:.*|Duration:.*|Period:.*", "", raw[0]), raw[-1].split("\n")[0])
-        return self.types[profile]
+            tags = run([*self.peer, "-tags", "-symbolize=none", profile])[1].decode(errors="replace")
+            keys = re.findall(r"^ *(\S+): +Total", tags, re.MULTILINE)
+            values = re.findall(r"\): +(\S+)$", tags, re.MULTILINE)[:20]
+            names = re.findall(r"(?:M=\d+|0x0|\[F\]|^ {13}) (\S+) \S+:\d+:\d+ s=", raw[-1], re.MULTILINE)
+            shape = re.sub(r"Time:.*|Duration:.*|Period:.*|Comment:.*|Doc:.*", "", raw[0]).strip(), raw[-1].split("\n")[0].replace("[dflt]", "")
+            self.known[profile] = shape, keys or KNOWN_KEYS, values or ["tag"], sorted(set(names))
+        return self.known[profile]
+
+    def pattern(self, profile):
+        """A regular expression, often one that matches something."""
+        rng, names = self.rng, self.about(profile)[3]
+        if not names or rng.random() < 0.5:
+            return rng.choice(PATTERNS)
+        name = re.escape(rng.choice(names))
+        return rng.choice([name, f"^{name}$", f"{name}|{re.escape(rng.choice(names))}", re.escape(rng.choice(names)[:5])])
 
     def label_flags(self, profile):
         rng = self.rng
-        keys, values = self.keys_and_values(profile)
+        keys, values = self.about(profile)[1:3]
         key = lambda: rng.choice(keys + KNOWN_KEYS[:2])
         text = lambda: rng.choice([rng.choice(values), rng.choice(values)[:2], rng.choice(PATTERNS), ".", rng.choice(RANGES),
                                    rng.choice(values) + "," + rng.choice(values)[:3]])
@@ -112,36 +117,50 @@ class Asking:
         rng = self.rng
         flags = [rng.choice(GRANULARITIES)] if rng.random() < 0.5 else []
         flags += rng.sample(SWITCHES, rng.choice([0, 0, 1, 1, 2, 3]))
-        flags += [f"{f}={rng.choice(PATTERNS)}" for f in rng.sample(PATTERN_FLAGS, rng.choice([0, 0, 1, 1, 2]))]
+        flags += [rng.choice(TYPE_FLAGS)] if rng.random() < 0.05 else []
+        flags += [f"{f}={self.pattern(profile)}" for f in rng.sample(PATTERN_FLAGS, rng.choice([0, 0, 1, 1, 2]))]
         flags += [f"{f}={rng.choice(VALUES[f])}" for f in rng.sample(sorted(VALUES), rng.choice([0, 1, 1, 2]))]
         flags += self.label_flags(profile)
         if "-cum" in flags and "-flat" in flags:
             flags.remove("-flat")
         return flags
 
-    def sources(self):
-        """One profile, or several that go together."""
-        rng = self.rng
-        first = rng.choice(self.profiles)
-        kind = rng.choice(["one", "one", "one", *(["several", "base", "diff_base"] if self.adds_up else [])])
-        if kind == "one":
-            return [], [first]
-        like = [p for p in self.profiles if self.type_of(p) == self.type_of(first)]
-        if rng.random() < 0.1:
-            like = self.profiles
-        if kind == "several":
-            return [], [first, *rng.choices(like, k=rng.choice([1, 1, 2, 5]))]
-        flags = [f"-{kind}={rng.choice(like)}"] + (["-normalize"] if rng.random() < 0.3 else [])
-        return flags, [first, *rng.choices(like, k=rng.choice([0, 0, 1]))]
+    def make_up(self, count):
+        """So many odd profiles, mostly of the same sample types."""
+        rng, made = self.rng, []
+        types = odd_profiles.types(rng) if rng.random() < 0.9 else None
+        for _ in range(count):
+            self.made += 1
+            made.append(os.path.join(self.folder, f"odd{self.made}.pb"))
+            with open(made[-1], "wb") as f:
+                f.write(odd_profiles.profile(rng, types))
+        return made
 
-    def question(self, only):
+    def sources(self, odd):
+        """One profile, or several that go together: flags and files."""
         rng = self.rng
-        while True:
-            base, files = self.sources()
-            report = rng.choice(only or REPORTS).format(re=rng.choice(PATTERNS))
-            flags = [report, *(["-symbolize=none"] if rng.random() < 0.3 else []), *self.options(files[0]), *base]
-            if all(self.knows(f) for f in [report, *base]):
-                return report, [f for f in flags if self.knows(f)], files
+        kind = rng.choice(["one", "one", "one", "several", "base", "diff_base"])
+        more = {"one": 0, "several": rng.choice([1, 1, 2, 5])}.get(kind, rng.choice([1, 1, 2]))
+        if odd or rng.random() < 0.25:
+            files, flags = self.make_up(1 + more), []
+        else:
+            files, flags = [rng.choice(self.legacy if self.legacy and rng.random() < 0.1 else self.profiles)], []
+            like = [p for p in self.profiles + self.legacy if self.about(p)[0] == self.about(files[0])[0]]
+            files += rng.choices(like if rng.random() < 0.9 else self.profiles, k=more)
+        legacy = any(f in self.legacy for f in files)  # their memory maps name files that may be here
+        if kind.endswith("base"):
+            flags = [f"-{kind}={files.pop(0)}"] + (["-normalize"] if rng.random() < 0.3 else [])
+        if len(files) > 1 and ".cpu." in files[0] and files[0] in self.legacy:
+            files.reverse()  # the peer takes a legacy CPU profile before others for a program
+        if len(files) > 1 and ".cpu." in files[0] and files[0] in self.legacy:
+            del files[1:]
+        return flags + (["-symbolize=none"] if legacy or rng.random() < 0.3 else []), files
+
+    def question(self, only, odd):
+        """Report, flags, files."""
+        more, files = self.sources(odd)
+        report = self.rng.choice(only or REPORTS).format(re=self.pattern(files[0]))
+        return report, [report, *self.options(files[0]), *more], files
 
 
 # ---- what is let pass: docs/pprof-differences.md ----------------------------------------------------------------------
@@ -187,6 +206,20 @@ class Comparing:
         return (want[0] == got[0] and comparable(want[1], report, flags) == comparable(got[1], report, flags)
                 and (want[0] != 0 or want[2] == got[2]))
 
+    def judge(self, report, flags, files):
+        """Equal, the peer's answer and ours; "unsure": the peer contradicts itself, and never said what we say."""
+        got = self.ask(self.a.osprey, report, flags, files)
+        first = self.ask(self.a.peer, report, flags, files)
+        if self.equal(report, first, got, flags):
+            return "equal", first, got
+        others = [self.ask(self.a.peer, report, flags, files) for _ in range(AGAIN)]
+        if any(self.equal(report, other, got, flags) for other in others):
+            return "equal", first, got
+        if all(other[1] == first[1] for other in others):
+            return "different", first, got
+        words = [collections.Counter(answer[1].split()) for answer in (got, first, *others)]
+        return ("equal" if words[0] in words[1:] else "unsure"), first, got
+
 
 def show(want, got):
     if want[0] != got[0]:
@@ -198,8 +231,20 @@ def show(want, got):
         print("#   " + line[:200])
 
 
+def keep(words, folder):
+    """Profiles that were made up stay, under names of their own."""
+    for i, word in enumerate(words):
+        path = word[word.find(folder):] if folder in word else ""
+        if path and os.path.exists(path):
+            with tempfile.NamedTemporaryFile(prefix="odd", suffix=".pb", delete=False) as kept:
+                shutil.copy(path, kept.name)
+            words[i] = word.replace(path, kept.name)
+    return words
+
+
 def main(words):
-    option = dict(w[2:].split("=", 1) for w in words if w.startswith("--"))
+    odd = "--odd" in words
+    option = dict(w[2:].split("=", 1) for w in words if w.startswith("--") and "=" in w)
     words = [w for w in words if not w.startswith("--")]
     count = int(words[1]) if len(words) > 1 else 60
     seed = int(option.get("seed", random.randrange(1 << 32)))
@@ -207,25 +252,26 @@ def main(words):
     if not peer:
         print("1..0 # SKIP no Go here")
         return 0
-    asking = Asking(os.path.abspath(words[0]), peer, random.Random(seed))
-    compare = Comparing(asking)
     only = option["only"].split(",") if "only" in option else None
     print(f"# seed {seed}")
     print(f"1..{count}")
     failed = 0
-    for n in range(1, count + 1):
-        report, flags, files = asking.question(only)
-        want = compare.ask(peer, report, flags, files)
-        got = compare.ask(asking.osprey, report, flags, files)
-        ok = compare.equal(report, want, got, flags)
-        unsure = not ok and any(compare.ask(peer, report, flags, files)[1] != want[1] for _ in range(4))
-        ok = ok or unsure
-        failed += not ok
-        shown = " ".join([*flags, *map(os.path.basename, files)]).replace("#", "")
-        print(f"{'ok' if ok else 'not ok'} {n} - {shown}" + (" # SKIP the peer contradicts itself" if unsure else ""), flush=True)
-        if not ok:
-            print("#   " + shlex.join([*flags, *files]))
-            show(want, got)
+    with tempfile.TemporaryDirectory() as folder:
+        asking = Asking(os.path.abspath(words[0]), peer, random.Random(seed), folder)
+        compare = Comparing(asking)
+        for n in range(1, count + 1):
+            report, flags, files = asking.question(only, odd)
+            verdict, want, got = compare.judge(report, flags, files)
+            shown = " ".join([*flags, *files]).replace(folder + "/", "").replace("#", "")
+            for known in asking.profiles + asking.legacy:
+                shown = shown.replace(known, os.path.basename(known))
+            print(f"{'not ok' if verdict == 'different' else 'ok'} {n} - {shown}" +
+                  (" # SKIP the peer contradicts itself" if verdict == "unsure" else ""), flush=True)
+            if verdict == "different":
+                failed += 1
+                kept = keep([*flags, *files], folder)
+                print("#   " + shlex.join(kept))
+                show(want, got)
     return failed > 0
 
 
