@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Made-up profiles that are valid and odd, shown by go tool pprof and by osprey pprof: equal tables or both refuse.
 
-    pprof_odd.py OSPREY [SEED [COUNT]]
+    pprof_odd.py OSPREY [SEED [COUNT]]      new ones at each run
 
 How they are odd: odd_profiles.py. TAP on stdout.
 """
@@ -30,7 +30,7 @@ def rows(text):
     return sorted(tuple(c for i, c in enumerate(line.split()) if i != 2) for line in text.decode().splitlines())
 
 
-def main(osprey, seed="1", count="60"):
+def main(osprey, seed=None, count="60"):
     if not shutil.which("go"):
         print("1..1\nok 1 - odd profiles # SKIP no Go here")
         return 0
@@ -41,7 +41,9 @@ def main(osprey, seed="1", count="60"):
         return 0
     peer = subprocess.run(["go", "tool", "-n", "pprof"], capture_output=True, text=True).stdout.split() or []
     peer = peer if peer and os.path.exists(peer[0]) else ["go", "tool", "pprof"]
-    r = random.Random(int(seed))
+    seed = int(seed) if seed else random.randrange(1 << 32)
+    print(f"# seed {seed}")
+    r = random.Random(seed)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         env = dict(os.environ, TZ="UTC", HOME=folder)

@@ -18,6 +18,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "..", "data", "go-profiles")
+AGAIN = 5  # times the peer is asked what it answered differently
 HEAP, CPU, LABELS, THREADS, BLOCK = ("server.heap", "encoding.json.cpu", "server.cpu.labels", "server.threadcreate",
                                      "server.block")
 
@@ -157,11 +158,11 @@ def run(command, profile, flags, lines):
         return done.returncode, done.stdout, done.stderr.decode(errors="replace"), files
 
 
-def comparable(text, theirs):
+def comparable(text):
     """The texts of errors in regular expressions come from two libraries; osprey tells what may have been meant, and of what it
     refuses not also what matched nothing."""
-    text = re.sub(r"^(?:.* matched no samples\n|.*Interpreted .*\n)+(?=parsing \S+ regexp|zero divisor|sample_index )", "", text, flags=re.MULTILINE)
     text = re.sub(r"^(nearest to .* here: |the profile is empty: |all values of ).*\n?", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^(?:.* matched no samples\n|.*Interpreted .*\n)+(?=parsing \S+ regexp|zero divisor|sample_index )", "", text, flags=re.MULTILINE)
     return re.sub(r"(parsing \S+ regexp).*", r"\1", text)
 
 
@@ -171,6 +172,18 @@ def unpacked(data):
 
 def same_files(a, b):
     return a.keys() == b.keys() and all(unpacked(a[n]) == unpacked(b[n]) for n in a)
+
+
+def differences(want, got, lines):
+    """What is not equal, and both sides of it."""
+    helps = any(x.startswith("help") for x in lines)
+    checks = {
+        "status": (want[0], got[0]),
+        "stdout": (want[1].decode(), got[1].decode()),
+        "stderr": ("", "") if helps else (comparable(want[2]), comparable(got[2])),
+        "files": ([], []) if same_files(want[3], got[3]) else (sorted(want[3]), ["other bytes, or", *sorted(got[3])]),
+    }
+    return {what: pair for what, pair in checks.items() if pair[0] != pair[1]}
 
 
 def main(osprey, seed=None, count="30"):
@@ -197,20 +210,16 @@ def main(osprey, seed=None, count="30"):
             print(f"ok {n} - {name} # SKIP no report {', '.join(sorted(lacking))} in this build")
             continue
         want, got = run(peer, profile, flags, lines), run(ours, profile, flags, lines)
-        helps = any(x.startswith("help") for x in lines)
-        checks = {
-            "status": (want[0], got[0]),
-            "stdout": (want[1].decode(), got[1].decode()),
-            "stderr": ("", "") if helps else (comparable(want[2], True), comparable(got[2], False)),
-        }
-        bad = [what for what, (a, b) in checks.items() if a != b]
-        if not same_files(want[3], got[3]):
-            bad.append("files")
-            checks["files"] = (sorted(want[3]), sorted(got[3]))
+        checks = differences(want, got, lines)
+        unsure = False
+        if checks:  # trees of calls are numbered by chance
+            others = [run(peer, profile, flags, lines) for _ in range(AGAIN)]
+            checks = min((differences(other, got, lines) for other in [want, *others]), key=len)
+            unsure = bool(checks) and any(differences(other, want, lines) for other in others)
+        bad = {} if unsure else checks
         failed += bool(bad)
-        print(f"{'not ok' if bad else 'ok'} {n} - {name}")
-        for what in bad:
-            a, b = checks[what]
+        print(f"{'not ok' if bad else 'ok'} {n} - {name}" + (" # SKIP the peer contradicts itself" if unsure else ""))
+        for what, (a, b) in bad.items():
             if isinstance(a, str):
                 a, b = a.splitlines(), b.splitlines()
                 a, b = next(((x, y) for x, y in zip(a + [None] * len(b), b + [None] * len(a)) if x != y), (a, b))
