@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 
+import peer
+from tap import Tap
+
 LARGE, SMALL = 26214400, 3072000
 
 
@@ -33,29 +36,15 @@ def flat(text):
     return {m.group(2): int(m.group(1)) for m in re.finditer(r"^ *(\d+)\w* +[\d.]+% +[\d.]+% +\S+ +[\d.]+% +(.*)$", text, re.M)}
 
 
-class Tests:
-    def __init__(self):
-        self.n = self.failed = 0
-
-    def say(self, ok, what, why=""):
-        self.n += 1
-        self.failed += not ok
-        print(f"{'ok' if ok else 'not ok'} {self.n} - {what}")
-        if not ok:
-            print("# " + why.replace("\n", "\n# "))
-
-    def skip(self, what, why):
-        self.n += 1
-        print(f"ok {self.n} - {what} # SKIP {why}")
-
-
 def same_as_peer(t, osprey, dump, what):
-    if not shutil.which("go"):
-        return t.skip(f"{what}: as go tool pprof reads it", "no Go here")
+    command, why = peer.find()
+    if not command:
+        t.skip(f"{what}: as go tool pprof reads it", why)
+        return
     for flags in (["-raw"], ["-top", "-addresses"], ["-traces"]):
-        theirs, ours = (run(*tool, *flags, "-symbolize=none", dump) for tool in (["go", "tool", "pprof"], [osprey, "pprof"]))
-        t.say(theirs.stdout == ours.stdout and theirs.stdout != "", f"{what}: {' '.join(flags)} as go tool pprof's",
-              ours.stderr + theirs.stdout[:600] + "\n--\n" + ours.stdout[:600])
+        theirs, ours = (run(*tool, *flags, "-symbolize=none", dump) for tool in (command, [osprey, "pprof"]))
+        t.case(f"{what}: {' '.join(flags)} as go tool pprof's", theirs.stdout == ours.stdout and theirs.stdout != "",
+               ours.stderr, theirs.stdout, ours.stdout)
 
 
 def tcmalloc(t, osprey, program, folder):
@@ -66,8 +55,8 @@ def tcmalloc(t, osprey, program, folder):
     dump = max(glob.glob(os.path.join(folder, "tc.*.heap")), default="")
     got = run(osprey, "pprof", "-top", "-unit=B", "-sample_index=space", dump)
     sums = flat(got.stdout)
-    t.say(sums.get("keep_large") == LARGE and sums.get("keep_small") == SMALL, "tcmalloc's heap dump tells the truth",
-          got.stdout + got.stderr)
+    t.case("tcmalloc's heap dump tells the truth", sums.get("keep_large") == LARGE and sums.get("keep_small") == SMALL,
+           got.stdout, got.stderr)
     same_as_peer(t, osprey, dump, "tcmalloc's heap dump")
 
 
@@ -79,7 +68,7 @@ def cpu(t, osprey, program, folder):
     run(program, LD_PRELOAD=lib, CPUPROFILE=dump)
     got = run(osprey, "pprof", "-top", "-sample_index=samples", dump)
     sums = flat(got.stdout)
-    t.say(max(sums, key=sums.get, default="") == "burn", "gperftools' CPU profile has burn on top", got.stdout + got.stderr)
+    t.case("gperftools' CPU profile has burn on top", max(sums, key=sums.get, default="") == "burn", got.stdout, got.stderr)
     same_as_peer(t, osprey, dump, "gperftools' CPU profile")
 
 
@@ -93,27 +82,27 @@ def jemalloc(t, osprey, program, folder):
         return t.skip("jemalloc's heap dump", f"this jemalloc writes none: {done.stderr.strip()[:80]}")
     got = run(osprey, "pprof", "-top", "-unit=B", "-sample_index=space", dump)
     sums = flat(got.stdout)
-    t.say(abs(sums.get("keep_large", 0) / LARGE - 1) < 0.2 and abs(sums.get("keep_small", 0) / SMALL - 1) < 0.5,
-          "jemalloc's heap dump tells the truth, but for sampling", got.stdout + got.stderr)
+    t.case("jemalloc's heap dump tells the truth, but for sampling",
+           abs(sums.get("keep_large", 0) / LARGE - 1) < 0.2 and abs(sums.get("keep_small", 0) / SMALL - 1) < 0.5,
+           got.stdout, got.stderr)
     if not shutil.which("jeprof"):
         return t.skip("jemalloc's heap dump as jeprof reads it", "no jeprof here")
     theirs = run("jeprof", "--text", "--show_bytes", program, dump).stdout
     for name in ("keep_large", "keep_small"):
         m = re.search(rf"^ *(\d+) .* {name}$", theirs, re.M)
-        t.say(m is not None and abs(int(m.group(1)) - sums.get(name, 0)) <= 1, f"jemalloc's heap dump: {name} as in jeprof",
-              theirs + got.stdout)
+        t.case(f"jemalloc's heap dump: {name} as in jeprof", m is not None and abs(int(m.group(1)) - sums.get(name, 0)) <= 1,
+               theirs, got.stdout)
 
 
 def main(words):
     osprey, source = os.path.abspath(words[0]), os.path.abspath(words[1])
-    t = Tests()
+    t = Tap()
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "keeps_and_burns")
         subprocess.run([os.environ.get("CC", "cc"), "-O2", "-g", "-o", program, source], check=True)
         for part in (tcmalloc, cpu, jemalloc):
             part(t, osprey, program, folder)
-    print(f"1..{t.n}")
-    return t.failed > 0
+    return t.end()
 
 
 sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,8 @@
 """Profiles made up by chance, valid and odd: negative and extreme values, samples without frames, locations without lines,
 functions without names, C++ names, paths with dots, sparse ids, all ways to encode repeated numbers, labels of both kinds,
 drop_frames. Not a test."""
+from protobuf import put, varint
+
 NAMES = ["main.main", "main.work", "runtime.mallocgc", "leaf", "a.(*T).run", "x.F[go.shape.int].func1", "std::sort<int>(int*)",
          "ns::(anonymous namespace)::go(int, char)", "operator()", "f(g(h))", "x<y", "a)b(c)::d", ".dotted", "b.<init>", "é.ü",
          "main.work.func1", "g[...](x)", "runtime.goexit", "_ZNSt6vectorIiSaIiEE9push_backERKi", "_ZlsRSoRK3Foo", "_Znwm",
@@ -15,30 +17,13 @@ TYPES = [("samples", "count"), ("cpu", "nanoseconds"), ("space", "bytes"), ("del
 DROP = ["", "", "", "leaf|runtime.*", "main\\.work", ".*", "(", "x.F.*"]
 
 
-def varint(n):
-    n &= (1 << 64) - 1
-    out = b""
-    while n >= 128:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def num(field, n):
-    return varint(field << 3) + varint(n)
-
-
-def msg(field, body):
-    return varint(field << 3 | 2) + varint(len(body)) + body
-
-
 def repeated(r, field, values):
     way = r.randrange(4)
     if way == 0:
-        return b"".join(num(field, v) for v in values)
+        return b"".join(put(field, v) for v in values)
     if way == 1 and len(values) > 1:
-        return num(field, values[0]) + msg(field, b"".join(map(varint, values[1:])))
-    return msg(field, b"".join(map(varint, values))) if values else b""
+        return put(field, values[0]) + put(field, b"".join(map(varint, values[1:])))
+    return put(field, b"".join(map(varint, values))) if values else b""
 
 
 def types(r):
@@ -56,28 +41,28 @@ def profile(r, sample_types=None):
 
     parts = []
     sample_types = sample_types or types(r)
-    parts += [msg(1, num(1, text(t)) + num(2, text(u))) for t, u in sample_types]
+    parts += [put(1, put(1, text(t)) + put(2, text(u))) for t, u in sample_types]
     maps = []
     for k in range(r.randrange(4)):
         maps.append(k + 1 if r.random() < 0.7 else r.randrange(1, 1 << 40))
-        parts.append(msg(3, num(1, maps[-1]) + num(2, 4096 * (k + 1)) + num(3, 4096 * (k + 2)) +
-                         num(5, text(r.choice(["/bin/prog", "[vdso]", "", "lib.so", "/x/y/"]))) +
-                         num(6, text(r.choice(["", "abcdef01"]))) + num(7, 1)))
+        parts.append(put(3, put(1, maps[-1]) + put(2, 4096 * (k + 1)) + put(3, 4096 * (k + 2)) +
+                         put(5, text(r.choice(["/bin/prog", "[vdso]", "", "lib.so", "/x/y/"]))) +
+                         put(6, text(r.choice(["", "abcdef01"]))) + put(7, 1)))
     functions = []
     for i, name in enumerate(r.sample(NAMES, r.randint(1, len(NAMES)))):
         functions.append(i + 1 if r.random() < 0.8 else r.randrange(100, 1 << 63))
         linker = r.choice([name, name, "", name + "_l" if name[:2] not in ("_Z", "_R") else name])
-        parts.append(msg(5, num(1, functions[-1]) + num(2, text(name if r.random() < 0.95 else "")) + num(3, text(linker)) +
-                         num(4, text(r.choice(FILES))) + num(5, r.choice([0, 3, 70]))))
+        parts.append(put(5, put(1, functions[-1]) + put(2, text(name if r.random() < 0.95 else "")) + put(3, text(linker)) +
+                         put(4, text(r.choice(FILES))) + put(5, r.choice([0, 3, 70]))))
     locations = []
     for i in range(r.randint(1, 24)):
         locations.append(i + 1 if r.random() < 0.8 else r.randrange(1000, 1 << 64))
-        body = num(1, locations[-1]) + num(3, r.choice([0, 4096 + i, (1 << 64) - 1 - i]))
+        body = put(1, locations[-1]) + put(3, r.choice([0, 4096 + i, (1 << 64) - 1 - i]))
         if maps and r.random() < 0.9:
-            body += num(2, r.choice(maps))
+            body += put(2, r.choice(maps))
         for _ in range(r.choice([0, 1, 1, 1, 2, 3])):
-            body += msg(4, num(1, r.choice(functions)) + num(2, r.choice([0, 1, 12, 12, 99])) + num(3, r.choice([0, 0, 5])))
-        parts.append(msg(4, body))
+            body += put(4, put(1, r.choice(functions)) + put(2, r.choice([0, 1, 12, 12, 99])) + put(3, r.choice([0, 0, 5])))
+        parts.append(put(4, body))
     stacks = [[r.choice(locations) for _ in range(r.choice([0, 1, 2, 3, 5, 9]))] for _ in range(12)]
     big = r.random() < 0.1
     for _ in range(r.randrange(60)):
@@ -86,16 +71,16 @@ def profile(r, sample_types=None):
         labels = b""
         for _ in range(r.randrange(3)):
             key = r.choice(["route", "bytes", "pprof::base" if r.random() < 0.1 else "tenant"])
-            labels += msg(3, num(1, text(key)) + (num(2, text(r.choice(["a", "b", "true"]))) if r.random() < 0.5 else
-                                                  num(3, r.choice([0, 7, -1])) + num(4, text(r.choice(["", "bytes"])))))
+            labels += put(3, put(1, text(key)) + (put(2, text(r.choice(["a", "b", "true"]))) if r.random() < 0.5 else
+                                                  put(3, r.choice([0, 7, -1])) + put(4, text(r.choice(["", "bytes"])))))
         fields = [repeated(r, 1, r.choice(stacks)), repeated(r, 2, values), labels]
         r.shuffle(fields)
-        parts.append(msg(2, b"".join(fields)))
-    tail = [num(7, text(r.choice(DROP))), num(8, text(r.choice(["", "", "main\\.work"]))), num(9, 1763800000123456789),
-            num(10, r.choice([0, 1, 1500000000, 4000000000000])), msg(11, num(1, text("cpu")) + num(2, text("nanoseconds"))),
-            num(12, 10000000), num(13, text("a comment")), num(13, text("#hidden")),
-            num(14, text(r.choice(["", sample_types[0][0], "none"]))), num(15, text(r.choice(["", "http://x.example/doc"])))]
+        parts.append(put(2, b"".join(fields)))
+    tail = [put(7, text(r.choice(DROP))), put(8, text(r.choice(["", "", "main\\.work"]))), put(9, 1763800000123456789),
+            put(10, r.choice([0, 1, 1500000000, 4000000000000])), put(11, put(1, text("cpu")) + put(2, text("nanoseconds"))),
+            put(12, 10000000), put(13, text("a comment")), put(13, text("#hidden")),
+            put(14, text(r.choice(["", sample_types[0][0], "none"]))), put(15, text(r.choice(["", "http://x.example/doc"])))]
     parts += r.sample(tail, r.randint(0, len(tail)))
     if r.random() < 0.3:
         r.shuffle(parts)
-    return b"".join(parts) + b"".join(msg(6, t.encode()) for t in texts)
+    return b"".join(parts) + b"".join(put(6, t.encode()) for t in texts)

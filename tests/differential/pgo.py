@@ -33,7 +33,7 @@ func BenchmarkWork(b *testing.B) {
 
 
 def run(cwd, *command):
-    env = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=mod", HOME=str(cwd))
+    env = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=mod")
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=280)
 
 

@@ -14,6 +14,9 @@ import sys
 import tempfile
 import xml.etree.ElementTree as xml
 
+from protobuf import put
+from tap import Tap
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 OWN = os.path.join(os.path.dirname(os.path.dirname(HERE)), "tests", "data", "go-profiles")
 MAGIC = {"svg": b"<?xml", "pdf": b"%PDF-", "ps": b"%!PS-Adobe", "png": b"\x89PNG", "gif": b"GIF8"}
@@ -25,34 +28,18 @@ HOSTILE = [
 ]
 
 
-def varint(n):
-    out = b""
-    while n >= 128:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def num(field, n):
-    return varint(field << 3) + varint(n)
-
-
-def msg(field, body):
-    return varint(field << 3 | 2) + varint(len(body)) + body
-
-
 def profile(names):
     """Every name is called by the one before it, is the value of a label, a unit and the name of the binary."""
     texts = ["", "cpu", "who", "bytes"] + names
-    body = msg(1, num(1, 1) + num(2, 4 + 3))
-    body += msg(3, num(1, 1) + num(2, 4096) + num(3, 8192) + num(5, 4 + 2) + num(7, 1))
+    body = put(1, put(1, 1) + put(2, 4 + 3))
+    body += put(3, put(1, 1) + put(2, 4096) + put(3, 8192) + put(5, 4 + 2) + put(7, 1))
     for i in range(len(names)):
-        body += msg(5, num(1, i + 1) + num(2, 4 + i) + num(3, 4 + i) + num(4, 4 + (i + 1) % len(names)))
-        body += msg(4, num(1, i + 1) + num(2, 1) + num(3, 4096 + i) + msg(4, num(1, i + 1) + num(2, i)))
-        label = msg(3, num(1, 2) + num(2, 4 + i)) + msg(3, num(1, 3) + num(3, i * 100) + num(4, 4 + i))
-        body += msg(2, num(1, i + 1) + num(1, (i + 1) % len(names) + 1) + num(2, 1000 + i) + label)
+        body += put(5, put(1, i + 1) + put(2, 4 + i) + put(3, 4 + i) + put(4, 4 + (i + 1) % len(names)))
+        body += put(4, put(1, i + 1) + put(2, 1) + put(3, 4096 + i) + put(4, put(1, i + 1) + put(2, i)))
+        label = put(3, put(1, 2) + put(2, 4 + i)) + put(3, put(1, 3) + put(3, i * 100) + put(4, 4 + i))
+        body += put(2, put(1, i + 1) + put(1, (i + 1) % len(names) + 1) + put(2, 1000 + i) + label)
     for t in texts:
-        body += msg(6, t.encode("latin-1") if t == "\xff\xfe" else t.encode())
+        body += put(6, t.encode("latin-1") if t == "\xff\xfe" else t.encode())
     return body
 
 
@@ -96,17 +83,14 @@ def check_svg(svg, dot, plain):
 
 
 def main(osprey):
-    n = failed = 0
+    tap = Tap()
     ways = [("plain", True)] + ([("Graphviz", False)] if has_graphviz() else [])
 
     def report(name, wrong, said):
-        nonlocal n, failed
-        n += 1
         if b"Graphviz took more than" in said:
-            print(f"ok {n} - {name} # SKIP this machine has too much to do for Graphviz")
-            return
-        failed += wrong is not None
-        print(f"{'not ok' if wrong else 'ok'} {n} - {name}" + (f": {wrong}" if wrong else ""))
+            tap.skip(name, "this machine has too much to do for Graphviz")
+        else:
+            tap.case(name, wrong is None, wrong)
 
     with tempfile.TemporaryDirectory() as folder:
         odd = os.path.join(folder, "hostile.pb")
@@ -114,7 +98,7 @@ def main(osprey):
             f.write(profile(HOSTILE))
         nothing = os.path.join(folder, "nothing.pb")
         with open(nothing, "wb") as f:
-            f.write(msg(1, num(1, 1) + num(2, 2)) + msg(6, b"") + msg(6, b"cpu") + msg(6, b"ns"))
+            f.write(put(1, put(1, 1) + put(2, 2)) + put(6, b"") + put(6, b"cpu") + put(6, b"ns"))
         own = sorted(glob.glob(os.path.join(OWN, "*.pb.gz")))
         cases = [(p, []) for p in own] + [(p, ["-call_tree"]) for p in own[::5]]
         cases += [(odd, f) for f in ([], ["-call_tree"], ["-lines"], ["-files"], ["-addresses"])] + [(nothing, [])]
@@ -138,10 +122,8 @@ def main(osprey):
                     wrong = None if got[1].startswith(magic) and got[0] == 0 else f"status {got[0]}, {got[1][:20]}"
                 report(f"-{form} by {way}", wrong, got[2])
     if len(ways) == 1:
-        n += 1
-        print(f"ok {n} - pictures by Graphviz # SKIP libgvc.so.6 is not here")
-    print(f"1..{n}")
-    return failed > 0
+        tap.skip("pictures by Graphviz", "libgvc.so.6 is not here")
+    return tap.end()
 
 
 sys.exit(main(os.path.abspath(sys.argv[1])))

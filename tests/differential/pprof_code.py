@@ -18,6 +18,10 @@ import subprocess
 import sys
 import tempfile
 
+import peer
+from protobuf import put
+from tap import Tap
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OWN = os.path.join(ROOT, "tests", "data", "go-profiles")
@@ -30,49 +34,19 @@ FLAGS = [[], ["-noinlines"], ["-cum", "-unit=ms"], ["-mean"], ["-trim_path=/nowh
          ["-focus=runtime", "-hide=gc"], ["-drop_negative"]]
 
 
-class Tap:
-    def __init__(self):
-        self.n = self.failed = 0
-
-    def case(self, name, why):
-        """why: what is wrong, lines; none if nothing is."""
-        self.n += 1
-        self.failed += bool(why)
-        print(f"{'not ok' if why else 'ok'} {self.n} - {name}")
-        for line in why:
-            print(f"#   {line}")
-
-    def skip(self, name, why):
-        self.n += 1
-        print(f"ok {self.n} - {name} # SKIP {why}")
-
-    def end(self):
-        print(f"1..{self.n}")
-        return self.failed > 0
-
-
 def run(command, *args, cwd=None):
-    env = dict(os.environ, TZ="UTC", GOTOOLCHAIN="local", PPROF_TMPDIR=tempfile.gettempdir())
-    done = subprocess.run([*command, *args], env=env, cwd=cwd, capture_output=True, timeout=120)
-    return done.returncode, done.stdout
+    """Status and stdout; in the user's own home, where Go keeps the sources of modules."""
+    return peer.ask(command, *args, cwd=cwd, HOME=os.path.expanduser("~"))[:2]
 
 
-def differences(want, got):
-    if want == got:
-        return []
-    theirs, ours = want[1].decode(errors="replace").splitlines(), got[1].decode(errors="replace").splitlines()
-    why = [f"{side} |{line}" for a, b in zip(theirs, ours) if a != b for side, line in (("peer  ", a), ("osprey", b))]
-    return why[:6] + [f"{len(theirs)} lines and status {want[0]}, osprey {len(ours)} and {got[0]}"]
-
-
-def listings(tap, osprey, peer):
+def listings(tap, osprey, command):
     goroot = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True, check=True).stdout.strip()
     for i, profile in enumerate(sorted(glob.glob(os.path.join(OWN, "*.pb.gz")))):
         for k, pattern in enumerate(PATTERNS):
             flags = FLAGS[(i + k) % len(FLAGS)] + ["-source_path=" + goroot + "/src"]
             question = [*flags, "-list=" + pattern, profile]
-            tap.case(f"{os.path.basename(profile)} {' '.join(question[:-1])}",
-                     differences(run(peer, *question), run(osprey, *question)))
+            tap.same(f"{os.path.basename(profile)} {' '.join(question[:-1])}",
+                     peer.differences(run(command, *question), run(osprey, *question)))
 
 
 def golden_listing(tap, osprey):
@@ -86,27 +60,10 @@ def golden_listing(tap, osprey):
             shutil.copyfile(os.path.join(folder, name), os.path.join(cwd, "testdata", name))
         got = run(osprey, "-list=.", "-trim_path=/some/path", os.path.join(folder, "source.input.pb.gz"), cwd=cwd)
     with open(os.path.join(folder, "source.rpt"), "rb") as f:
-        tap.case("pprof's own listing", differences((0, f.read()), got))
+        tap.same("pprof's own listing", peer.differences((0, f.read()), got))
 
 
 # ---- made-up profiles: some samples in every function of a binary whose name begins with PREFIX --------------------
-
-
-def varint(n):
-    n &= (1 << 64) - 1
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def number(field, n):
-    return varint(field << 3) + varint(n)
-
-
-def message(field, body):
-    return varint(field << 3 | 2) + varint(len(body)) + body
 
 
 def made_up_profile(path, binary, prefix, mapping, bias=0, part=1):
@@ -121,16 +78,16 @@ def made_up_profile(path, binary, prefix, mapping, bias=0, part=1):
         start, size = int(words[0], 16), int(words[1])
         strings.append(words[3])
         fn, name = len(strings), len(strings) - 1
-        functions += message(5, number(1, fn) + number(2, name) + number(3, name) + number(4, 4))
+        functions += put(5, put(1, fn) + put(2, name) + put(3, name) + put(4, 4))
         for k in range(12):
             count += 1
-            locations += message(4, number(1, count) + number(2, 1) + number(3, start + int((size - 1) * part) * k // 12 + bias) +
-                                 message(4, number(1, fn) + number(2, 10 + k)))
-            samples += message(2, number(1, count) + number(2, (k + 1) * 10000000))
-    body = message(1, number(1, 1) + number(2, 2)) + samples
-    body += message(3, number(1, 1) + number(2, mapping[0]) + number(3, mapping[1]) + number(4, mapping[2]) +
-                    number(5, 3) + number(7, 1) + number(8, 1) + number(9, 1))
-    body += locations + functions + b"".join(message(6, s.encode()) for s in strings)
+            locations += put(4, put(1, count) + put(2, 1) + put(3, start + int((size - 1) * part) * k // 12 + bias) +
+                                 put(4, put(1, fn) + put(2, 10 + k)))
+            samples += put(2, put(1, count) + put(2, (k + 1) * 10000000))
+    body = put(1, put(1, 1) + put(2, 2)) + samples
+    body += put(3, put(1, 1) + put(2, mapping[0]) + put(3, mapping[1]) + put(4, mapping[2]) +
+                    put(5, 3) + put(7, 1) + put(8, 1) + put(9, 1))
+    body += locations + functions + b"".join(put(6, s.encode()) for s in strings)
     with open(path, "wb") as f:
         f.write(gzip.compress(body))
 
@@ -162,7 +119,7 @@ def routines(text):
 def same_code(want, got, more):
     """more: we may say places where the peer says none."""
     if want[0] != got[0]:
-        return differences(want, got)
+        return peer.differences(want, got)
     theirs, ours = routines(want[1]), routines(got[1])
     if [r[0] for r in theirs] != [r[0] for r in ours]:
         return [f"routines differ: {[r[0] for r in theirs][:4]} {[r[0] for r in ours][:4]}"]
@@ -177,10 +134,10 @@ def same_code(want, got, more):
     return []
 
 
-def disassemblies(tap, osprey, peer, name, profile, patterns, more=False):
+def disassemblies(tap, osprey, command, name, profile, patterns, more=False):
     for pattern in patterns:
         question = ["-disasm=" + pattern, profile]
-        tap.case(f"{name} -disasm={pattern}", same_code(run(peer, *question), run(osprey, *question), more))
+        tap.same(f"{name} -disasm={pattern}", same_code(run(command, *question), run(osprey, *question), more))
 
 
 # ---- weblist -------------------------------------------------------------------------------------------------------
@@ -220,11 +177,11 @@ def our_page(text):
     return out
 
 
-def pages(tap, osprey, peer, profile, tmp):
+def pages(tap, osprey, command, profile, tmp):
     # The peer knows no inlined calls, so functions without any.
     question = [r"-weblist=main\.leaf$|main.*insert$", profile]
     page = os.path.join(tmp, "page.html")
-    run(peer, "-output=" + page, *question)
+    run(command, "-output=" + page, *question)
     with open(page, encoding="utf-8") as f:
         want = peers_page(f.read())
     run(osprey, "-output=" + page, *question)
@@ -233,33 +190,33 @@ def pages(tap, osprey, peer, profile, tmp):
     why = [f"{a} osprey {b}" for a, b in zip(want, got) if a != b][:4]
     if len(want) < 50 or len(want) != len(got):
         why.append(f"{len(want)} rows, osprey {len(got)}")
-    tap.case(" ".join(question[:1]), why)
+    tap.same(" ".join(question[:1]), why)
 
 
-def inlined_only(tap, osprey, peer, profile):
+def inlined_only(tap, osprey, command, profile):
     """A function without a symbol: the peer's answer, and where its instructions are."""
     question = ["-disasm=main\\.step$", profile]
-    why = differences(run(peer, *question), run(osprey, *question))
+    why = peer.differences(run(command, *question), run(osprey, *question))
     said = subprocess.run([*osprey, *question], capture_output=True, text=True).stderr.splitlines()
     note = "main.step has no code of its own, it is inlined into main.hot"
     why += [] if note in said else [f"not said: {note}", *said]
-    tap.case(f"{question[0]} is inlined everywhere", why)
+    tap.same(f"{question[0]} is inlined everywhere", why)
 
 
-def programs(tap, osprey, peer):
+def programs(tap, osprey, command):
     with tempfile.TemporaryDirectory() as tmp:
         program, profile = os.path.join(tmp, "prog"), os.path.join(tmp, "cpu.pb.gz")
         env = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=mod")
         subprocess.run(["go", "build", "-o", program, "."], cwd=os.path.join(PROGRAMS, "go"), env=env, check=True)
         subprocess.run([program, profile], stdout=subprocess.DEVNULL, check=True)
-        disassemblies(tap, osprey, peer, "Go", profile, [r"main\.", "runtime|maps", "nothing like this"])
-        pages(tap, osprey, peer, profile, tmp)
-        inlined_only(tap, osprey, peer, profile)
+        disassemblies(tap, osprey, command, "Go", profile, [r"main\.", "runtime|maps", "nothing like this"])
+        pages(tap, osprey, command, profile, tmp)
+        inlined_only(tap, osprey, command, profile)
         other = os.path.join(tmp, "arm64")
         subprocess.run(["go", "build", "-o", other, "."], cwd=os.path.join(PROGRAMS, "go"),
                        env=dict(env, GOARCH="arm64"), check=True)
         made_up_profile(profile, other, "main.", (0x10000, 0x400000, 0))
-        disassemblies(tap, osprey, peer, "Go for arm64", profile, [r"main\."])
+        disassemblies(tap, osprey, command, "Go for arm64", profile, [r"main\."])
         if not shutil.which("gcc"):
             tap.skip("C", "no gcc here")
             return
@@ -267,18 +224,19 @@ def programs(tap, osprey, peer):
                                      ([], (0x555555555000, 0x555555556000, 0x1000), 0x555555554000)):
             subprocess.run(["gcc", "-O2", "-g", *flags, "-o", other, os.path.join(PROGRAMS, "hot.c")], check=True)
             made_up_profile(profile, other, "main", mapping, bias)
-            disassemblies(tap, osprey, peer, " ".join(["C", *flags]), profile, ["main"], more=True)
+            disassemblies(tap, osprey, command, " ".join(["C", *flags]), profile, ["main"], more=True)
 
 
 def main(words):
     osprey = [os.path.abspath(words[0]), "pprof"]
     tap = Tap()
     golden_listing(tap, osprey)
-    if shutil.which("go"):
-        listings(tap, osprey, ["go", "tool", "pprof"])
-        programs(tap, osprey, ["go", "tool", "pprof"])
+    command, why = peer.find()
+    if command:
+        listings(tap, osprey, command)
+        programs(tap, osprey, command)
     else:
-        tap.skip("the same listings and code as go tool pprof", "no Go here")
+        tap.skip("the same listings and code as go tool pprof", why)
     return tap.end()
 
 

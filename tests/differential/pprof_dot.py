@@ -13,10 +13,10 @@ import glob
 import os
 import random
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
+
+import peer
+from tap import Tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -52,12 +52,6 @@ CHOICES = [
 ]
 
 
-def run(command, *args):
-    env = dict(os.environ, TZ="UTC", HOME="/nonexistent", PPROF_TMPDIR=tempfile.gettempdir(), GOTOOLCHAIN="local")
-    done = subprocess.run([*command, *args], env=env, capture_output=True, timeout=240)
-    return done.returncode, done.stdout, done.stderr
-
-
 def unnumbered(text):
     """The lines with nodes called by what they show, in any order."""
     lines = text.decode(errors="replace").splitlines()
@@ -80,13 +74,13 @@ def outline(text):
     return [line for line in text.splitlines() if line.startswith(b"subgraph")], len(re.findall(rb'id="node\d+"', text))
 
 
-def agree(peer, question, want, got):
+def agree(command, question, want, got):
     """A word about how the answers agree, or None."""
     if got[:2] == want[:2]:
         return "equal"
     if got[0] or want[0]:
         return None
-    answers = [want[1]] + [run(peer, *question)[1] for _ in range(3)]
+    answers = [want[1]] + [peer.ask(command, *question)[1] for _ in range(3)]
     ours = unnumbered(got[1])
     theirs = [unnumbered(a) for a in answers]
     may_tie = "-call_tree" in question or "-files" in question  # nodes of equal names; with luck all answers are alike
@@ -108,33 +102,26 @@ def main(words):
     osprey = [os.path.abspath(words[0]), "pprof"]
     profiles = sorted(glob.glob(os.path.join(OWN, "*.pb.gz")))
     others = sorted(glob.glob(os.path.join(OTHERS, "*.pb.gz")))
-    if not shutil.which("go"):
-        print("1..0 # SKIP no Go here")
-        return 0
-    peer = ["go", "tool", "pprof"]
+    tap = Tap()
+    command, why = peer.find()
+    if not command:
+        tap.skip("call graphs of both", why)
+        return tap.end()
     seed = int(words[2]) if len(words) > 2 else random.randrange(1 << 30)
     print(f"# seed {seed}")
     asked = [] if len(words) > 1 else [[*f, p] for p in profiles + others for f in (["-dot"], ["-dot", "-call_tree"])]
     asked += questions(profiles + others, int(words[1]) if len(words) > 1 else 40, seed)
-    failed = 0
-    for n, question in enumerate(asked, 1):
-        want, got = run(peer, *question), run(osprey, *question)
+    for question in asked:
+        want, got = peer.ask(command, *question), peer.ask(osprey, *question)
         name = " ".join([*question[:-1], os.path.basename(question[-1])])
         if b"flag provided but not defined" in want[2]:
-            print(f"ok {n} - {name} # SKIP this Go's pprof has not all of these flags")
+            tap.skip(name, "this Go's pprof has not all of these flags")
             continue
-        how = agree(peer, question, want, got)
-        failed += how is None
-        print(f"{'ok' if how else 'not ok'} {n} - {name}: {how or 'different'}")
-        if not how:
-            theirs, ours = (x[1].decode(errors="replace").splitlines() for x in (want, got))
-            for a, b in [(a, b) for a, b in zip(theirs, ours) if a != b][:3]:
-                print(f"#   peer   |{a[:300]}\n#   osprey |{b[:300]}")
-            print(f"#   {len(theirs)} lines and status {want[0]}, osprey {len(ours)} and {got[0]}")
+        how = agree(command, question, want, got)
+        tap.case(f"{name}: {how or 'different'}", how is not None, *peer.differences(want, got))
     if not others:
-        print(f"ok {len(asked) + 1} - pprof's own test profiles # SKIP not there: ../shared/testdata/pprof/driver-inputs")
-    print(f"1..{len(asked) + (not others)}")
-    return failed > 0
+        tap.skip("pprof's own test profiles", "not there: ../shared/testdata/pprof/driver-inputs")
+    return tap.end()
 
 
 sys.exit(main(sys.argv[1:]))

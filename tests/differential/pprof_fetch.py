@@ -20,6 +20,9 @@ import tempfile
 import threading
 import time
 
+import peer
+from tap import Tap
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(os.path.dirname(HERE), "data", "go-profiles")
 
@@ -127,30 +130,9 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 def peer_of(root):
-    """The peer, or None and why not. By its own name, because the go command wants a home with a cache."""
-    if not shutil.which("go"):
-        return None, "no Go here"
-    version = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout.strip()
-    if [int(n) for n in re.findall(r"[0-9]+", version)[:2]] < [1, 24]:
-        return None, f"{version}'s pprof has other rules"
-    path = subprocess.run(["go", "tool", "-n", "pprof"], capture_output=True, text=True, check=True).stdout.strip()
-    return Tool([path], root, "peer"), ""
-
-
-class Tap:
-    def __init__(self):
-        self.n = self.failed = 0
-
-    def case(self, name, ok, *why):
-        self.n += 1
-        self.failed += not ok
-        print(f"{'ok' if ok else 'not ok'} {self.n} - {name}")
-        for line in why if not ok else ():
-            print("#", str(line)[:1500].replace("\n", "\n#   "))
-
-    def skip(self, name, why):
-        self.n += 1
-        print(f"ok {self.n} - {name} # SKIP {why}")
+    """The peer, or None and why not. Before 1.24 it had other rules."""
+    command, why = peer.find(24)
+    return Tool(command, root, "peer") if command else None, why
 
 
 class Tool:
@@ -302,9 +284,9 @@ def main(words):
     server = Server().start()
     with tempfile.TemporaryDirectory() as root:
         osprey = Tool([os.path.abspath(words[0]), "pprof"], root, "osprey")
-        peer, why = peer_of(root)
-        if peer:
-            alike(tap, peer, osprey, server)
+        other, why = peer_of(root)
+        if other:
+            alike(tap, other, osprey, server)
         else:
             tap.skip("the same as go tool pprof", why)
         pipes(tap, osprey)
@@ -315,8 +297,7 @@ def main(words):
             certificates(tap, osprey, server, root)
     server.stop = True
     server.shutdown()
-    print(f"1..{tap.n}")
-    return tap.failed > 0
+    return tap.end()
 
 
 if __name__ == "__main__":

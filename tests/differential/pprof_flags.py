@@ -8,10 +8,12 @@ The peer prints its whole usage behind a wrong flag, osprey a hint. TAP on stdou
 """
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
+
+import peer
+from tap import Tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.abspath(os.path.join(HERE, "..", "data", "go-profiles"))
@@ -85,31 +87,21 @@ def run(command, vector):
 
 
 def main(osprey):
-    if not shutil.which("go"):
-        print("1..1\nok 1 - command lines of both # SKIP no Go here")
-        return 0
-    release = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
-    number = re.match(r"go1\.(\d+)", release)
-    if number and int(number.group(1)) < 26:
-        print(f"1..1\nok 1 - command lines of both # SKIP {release} has an older pprof than osprey follows")
-        return 0
-    peer = subprocess.run(["go", "tool", "-n", "pprof"], capture_output=True, text=True).stdout.split() or []
-    peer = peer if peer and os.path.exists(peer[0]) else ["go", "tool", "pprof"]
+    tap = Tap()
+    command, why = peer.find(peer.FOLLOWED)
+    if not command:
+        tap.skip("command lines of both", why)
+        return tap.end()
     ours = [os.path.abspath(osprey), "pprof"]
-    failed = 0
-    for n, vector in enumerate(VECTORS, 1):
-        want, got = run(peer, vector), run(ours, vector)
+    for vector in VECTORS:
+        want, got = run(command, vector), run(ours, vector)
         if want[1] == "usage:" and want[0] == 0:  # asked for: osprey prints it to stdout
             got = got[0], (got[2].decode().splitlines() or [""])[0], want[2]
         if want[1] == "usage:" and want[0] == 2:  # no source: the peer says so behind its usage
             want = want[0], "no profile source specified", want[2]
-        good = want == got
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {n} - {vector}")
-        if not good:
-            print(f"#   peer   |{want[0]} {want[1]} ({len(want[2])} bytes)\n#   osprey |{got[0]} {got[1]} ({len(got[2])} bytes)")
-    print(f"1..{len(VECTORS)}")
-    return failed > 0
+        tap.case(vector, want == got, *(f"{side} |{status} {first} ({len(out)} bytes)" for side, (status, first, out) in
+                                        (("peer  ", want), ("osprey", got))))
+    return tap.end()
 
 
 sys.exit(main(*sys.argv[1:]))

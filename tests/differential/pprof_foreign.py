@@ -16,7 +16,10 @@ import subprocess
 import sys
 import tempfile
 
-from pprof_code import PROGRAMS, Tap, differences, disassemblies, made_up_profile, run
+import peer
+from pprof_code import PROGRAMS, disassemblies, made_up_profile, run
+from protobuf import fields, put
+from tap import Tap
 
 # Where a profile says the program lies: start, limit, run address - file address.
 SYSTEMS = [
@@ -31,43 +34,16 @@ SYSTEMS = [
 CODE = 0.2
 
 
-def fields(body):
-    """(field, is it bytes, value) of a protobuf message."""
-    def number(at):
-        value = shift = 0
-        while True:
-            byte = body[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value, at
-    at = 0
-    while at < len(body):
-        key, at = number(at)
-        value, at = number(at)
-        if key & 7 == 2:
-            at, value = at + value, body[at:at + value]
-        yield key >> 3, key & 7 == 2, value
-
-
 def without_names(source, to):
     """The profile with addresses alone."""
-    def encoded(field, is_bytes, value):
-        n, out = (len(value) if is_bytes else value), b""
-        for v in (field << 3 | 2 * is_bytes, n):
-            while v > 127:
-                out, v = out + bytes([v & 127 | 128]), v >> 7
-            out += bytes([v])
-        return out + value if is_bytes else out
     out = b""
     with open(source, "rb") as f:
-        for field, is_bytes, value in fields(gzip.decompress(f.read())):
+        for field, value in fields(gzip.decompress(f.read())):
             drop = {3: (7, 8, 9), 4: (4,)}.get(field, ())
             if drop:
-                value = b"".join(encoded(*part) for part in fields(value) if part[0] not in drop)
+                value = b"".join(put(*part) for part in fields(value) if part[0] not in drop)
             if field != 5:
-                out += encoded(field, is_bytes, value)
+                out += put(field, value)
     with open(to, "wb") as f:
         f.write(gzip.compress(out))
 
@@ -113,7 +89,7 @@ def fat(path, thin):
         f.write(head.ljust(16384, b"\0") + part)
 
 
-def one_system(tap, osprey, peer, tmp, system):
+def one_system(tap, osprey, command, tmp, system):
     name, machine, (start, limit), bias = system
     what = f"{name}/{machine} at {start:#x}"
     binary = built(tmp, name, machine)
@@ -123,31 +99,32 @@ def one_system(tap, osprey, peer, tmp, system):
     profile, bare = os.path.join(tmp, "cpu.pb.gz"), os.path.join(tmp, "bare.pb.gz")
     made_up_profile(profile, binary, "main.", (start, limit, 0), bias, CODE)
     without_names(profile, bare)
-    disassemblies(tap, osprey, peer, what, profile, [r"main\.", "leaf|hot", "runtime", "nothing like this"])
+    disassemblies(tap, osprey, command, what, profile, [r"main\.", "leaf|hot", "runtime", "nothing like this"])
     for question in (["-symbolize=fastlocal", "-top"], ["-symbolize=none", "-raw"], ["-list=main"]):
         path = profile if question[0] == "-list=main" else bare
-        tap.case(f"{what} {' '.join(question)}", differences(run(peer, *question, path), run(osprey, *question, path)))
-    tap.case(f"{what} names", same_places(run(peer, "-raw", bare), run(osprey, "-raw", bare)))
+        tap.same(f"{what} {' '.join(question)}", peer.differences(run(command, *question, path), run(osprey, *question, path)))
+    tap.same(f"{what} names", same_places(run(command, "-raw", bare), run(osprey, "-raw", bare)))
     whole = run(osprey, "-raw", bare)
     if name == "darwin":
         os.makedirs(os.path.join(tmp, "fat"), exist_ok=True)
         both = os.path.join(tmp, "fat", os.path.basename(binary))
         fat(both, binary)
-        tap.case(f"{what} in a fat file",
-                 differences(run(osprey, "-traces", binary, bare), run(osprey, "-traces", both, bare)))
+        tap.same(f"{what} in a fat file",
+                 peer.differences(run(osprey, "-traces", binary, bare), run(osprey, "-traces", both, bare)))
     shutil.copyfile(built(tmp, name, machine, "-ldflags=-s -w"), binary)
-    tap.case(f"{what} stripped", same_places(whole, run(osprey, "-raw", bare)))
+    tap.same(f"{what} stripped", same_places(whole, run(osprey, "-raw", bare)))
 
 
 def main(words):
-    osprey, peer = [os.path.abspath(words[0]), "pprof"], ["go", "tool", "pprof"]
+    osprey = [os.path.abspath(words[0]), "pprof"]
     tap = Tap()
-    if not shutil.which("go"):
-        tap.skip("programs for macOS and Windows", "no Go here")
+    command, why = peer.find()
+    if not command:
+        tap.skip("programs for macOS and Windows", why)
         return tap.end()
     with tempfile.TemporaryDirectory() as tmp:
         for system in SYSTEMS:
-            one_system(tap, osprey, peer, tmp, system)
+            one_system(tap, osprey, command, tmp, system)
     return tap.end()
 
 

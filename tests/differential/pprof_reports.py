@@ -8,8 +8,7 @@
     pprof_reports.py OSPREY --random N [SEED]  N made-up questions and nothing else
     pprof_reports.py OSPREY --update           write the peer's answers to tests/golden/pprof (for machines without Go)
 
-Reports that src/report does not have are not asked for. Without Go, osprey is held against the answers in
-tests/golden/pprof instead. TAP on stdout.
+Without Go, osprey is held against the answers in tests/golden/pprof instead. TAP on stdout.
 """
 import csv
 import datetime
@@ -18,10 +17,10 @@ import gzip
 import os
 import random
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
+
+import peer
+from tap import Tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -33,9 +32,6 @@ OTHERS = os.path.join(PEERS, "driver-inputs")
 # What osprey can be asked for: a report, its flag.
 REPORTS = {"top": "-top", "tree": "-tree", "peek": "-peek=.", "traces": "-traces", "tags": "-tags", "comments": "-comments",
            "raw": "-raw", "callgrind": "-callgrind", "proto": "-proto", "topproto": "-topproto", "dot": "-dot"}
-with open(os.path.join(ROOT, "src", "report", "meson.build"), encoding="utf-8") as f:
-    HERE_NOW = re.findall(r"^  '(\w+)',$", f.read().split("]")[0], re.MULTILINE)
-REPORTS = {name: flag for name, flag in REPORTS.items() if name in HERE_NOW}
 
 # The questions put to every profile that have goldens.
 KEPT = [
@@ -165,62 +161,43 @@ def equal(a, b, flags):
     return a == b or ("-files" in flags and without_order(a) == without_order(b))
 
 
-def run(command, *args):
-    env = dict(os.environ, TZ="UTC", HOME="/nonexistent", PPROF_TMPDIR=tempfile.gettempdir())
-    done = subprocess.run([*command, *args], env=env, capture_output=True, timeout=120)
-    return done.returncode, done.stdout, done.stderr
-
-
 def name_of(profile, flags):
     return os.path.basename(profile)[: -len(".pb.gz")] + "".join(flags)
 
 
-class Tally:
-    def __init__(self):
-        self.n = self.failed = 0
+def compare(tap, profile, flags, want, got, again=None):
+    """want, got: status, stdout, stderr; again() asks the peer once more, whose order of equal nodes changes from run to run."""
+    name = f"{os.path.basename(profile)} {' '.join(flags)}"
+    if b"flag provided but not defined" in want[2]:
+        tap.skip(name, "this Go's pprof has not all of these flags")
+        return
+    if re.search(rb"^Time: .* at .*m \(UTC\)$", want[1], re.MULTILINE):
+        got = got[0], old_time(got[1]), got[2]
 
-    def skip(self, what, why):
-        self.n += 1
-        print(f"ok {self.n} - {what} # SKIP {why}")
+    def same(want):
+        return got[0] == want[0] and equal(got[1], want[1], flags)
 
-    def compare(self, profile, flags, want, got, again=None):
-        """want, got: status, stdout, stderr; again() asks the peer once more, whose order of equal nodes changes from run to run."""
-        if b"flag provided but not defined" in got[2]:
-            return self.skip(f"{os.path.basename(profile)} {' '.join(flags)}", "osprey has not all of these flags yet")
-        if re.search(rb"^Time: .* at .*m \(UTC\)$", want[1], re.MULTILINE):
-            got = got[0], old_time(got[1]), got[2]
-        same = lambda want: got[0] == want[0] and equal(got[1], want[1], flags)
-        ok = same(want)
-        if not ok and again:
-            others = [again() for _ in range(AGAIN)]
-            ok = any(map(same, others))
-            if not ok and any(other[1] != want[1] for other in others):
-                return self.skip(f"{os.path.basename(profile)} {' '.join(flags)}", "the peer contradicts itself")
-        self.n += 1
-        self.failed += not ok
-        print(f"{'ok' if ok else 'not ok'} {self.n} - {os.path.basename(profile)} {' '.join(flags)}")
-        if ok:
+    ok = same(want)
+    if not ok and again:
+        others = [again() for _ in range(AGAIN)]
+        ok = any(map(same, others))
+        if not ok and any(other[1] != want[1] for other in others):
+            tap.skip(name, "the peer contradicts itself")
             return
-        theirs, ours = (unpacked(x[1]).decode(errors="replace").splitlines() for x in (want, got))
-        for a, b in [(a, b) for a, b in zip(theirs, ours) if a != b][:3]:
-            print(f"#   peer   |{a}\n#   osprey |{b}")
-        print(f"#   {len(theirs)} lines and status {want[0]}, osprey {len(ours)} and {got[0]}")
+    tap.case(name, ok, *peer.differences(*((a[0], unpacked(a[1])) for a in (want, got))))
 
 
 def main(words):
     osprey = [os.path.abspath(words[0]), "pprof"]
-    peer = ["go", "tool", "pprof"] if shutil.which("go") else None
+    command, why = peer.find()
     own = sorted(glob.glob(os.path.join(OWN, "*.pb.gz")))
     if "--update" in words:
         os.makedirs(GOLDEN, exist_ok=True)
         for p in own:
             for flags in KEPT:
                 with open(os.path.join(GOLDEN, name_of(p, flags)), "wb") as f:
-                    f.write(run(peer, *flags, p)[1])
+                    f.write(peer.ask(command, *flags, p)[1])
         return 0
-    if peer:
-        direct = subprocess.run([*peer[:2], "-n", "pprof"], capture_output=True, text=True).stdout.split()
-        peer = direct if direct and os.path.exists(direct[0]) else peer
     others = sorted(glob.glob(os.path.join(OTHERS, "*.pb.gz")))
     seed = int(words[3]) if len(words) > 3 else random.randrange(1 << 31)
     if "--random" in words:
@@ -228,28 +205,24 @@ def main(words):
     else:
         asked = [*questions(own + others, "--all" in words), *made_up(own + others, 40, random.Random(seed))]
     print(f"# made-up questions: --random N {seed}")
-    tally = Tally()
+    tap = Tap()
     for p, flags in asked:
         golden = os.path.join(GOLDEN, name_of(p, flags))
-        if peer:
-            want = run(peer, *flags, p)
+        if command:
+            want = peer.ask(command, *flags, p)
         elif p in own and os.path.exists(golden):
             with open(golden, "rb") as f:
                 want = 0, f.read(), b""
         else:
             continue
-        if b"flag provided but not defined" in want[2]:
-            tally.skip(f"{os.path.basename(p)} {' '.join(flags)}", "this Go's pprof has not all of these flags")
-            continue
-        tally.compare(p, flags, want, run(osprey, *flags, p), (lambda: run(peer, *flags, p)) if peer else None)
+        compare(tap, p, flags, want, peer.ask(osprey, *flags, p), (lambda: peer.ask(command, *flags, p)) if command else None)
     for p, flags, want in peers_goldens():
-        tally.compare(p, flags, (0, want), run(osprey, *flags, p))
-    if not peer:
-        tally.skip("the other questions, to go tool pprof", "no Go here")
+        compare(tap, p, flags, (0, want, b""), peer.ask(osprey, *flags, p))
+    if not command:
+        tap.skip("the other questions, to go tool pprof", why)
     if not others:
-        tally.skip("pprof's own test profiles and goldens", "not there: ../shared/testdata/pprof")
-    print(f"1..{tally.n}")
-    return tally.failed > 0
+        tap.skip("pprof's own test profiles and goldens", "not there: ../shared/testdata/pprof")
+    return tap.end()
 
 
 sys.exit(main(sys.argv[1:]))

@@ -11,10 +11,12 @@ import gzip
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
+
+import peer
+from tap import Tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "..", "data", "go-profiles")
@@ -187,45 +189,34 @@ def differences(want, got, lines):
 
 
 def main(osprey, seed=None, count="30"):
-    if not shutil.which("go"):
-        print("1..1\nok 1 - sessions with both shells # SKIP no Go here")
-        return 0
-    release = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
-    number = re.match(r"go1\.(\d+)", release)
-    if number and int(number.group(1)) < 26:
-        print(f"1..1\nok 1 - sessions with both shells # SKIP {release} has an older pprof than osprey follows")
-        return 0
-    peer = subprocess.run(["go", "tool", "-n", "pprof"], capture_output=True, text=True).stdout.split() or []
-    peer = peer if peer and os.path.exists(peer[0]) else ["go", "tool", "pprof"]
+    tap = Tap()
+    command, why = peer.find(peer.FOLLOWED)
+    if not command:
+        tap.skip("sessions with both shells", why)
+        return tap.end()
     ours = [os.path.abspath(osprey), "pprof"]
-    has = set(re.findall(r"^    -(\w+) ", subprocess.run([*ours, "-h"], capture_output=True, text=True).stdout, re.MULTILINE))
     seed = int(seed) if seed else random.randrange(1 << 32)
     print(f"# seed {seed}")
-    n = failed = 0
     for profile, flags, lines in sessions(random.Random(seed), int(count)):
-        n += 1
         name = f"{profile} {' '.join(flags)}: {'; '.join(lines)}".encode("unicode_escape").decode().replace("#", " ")
-        lacking = {w for w in re.findall(r"\b(raw|dot|proto|topproto|callgrind)\b", name)} - has
-        if lacking:
-            print(f"ok {n} - {name} # SKIP no report {', '.join(sorted(lacking))} in this build")
-            continue
-        want, got = run(peer, profile, flags, lines), run(ours, profile, flags, lines)
+        want, got = run(command, profile, flags, lines), run(ours, profile, flags, lines)
         checks = differences(want, got, lines)
         unsure = False
         if checks:  # trees of calls are numbered by chance
-            others = [run(peer, profile, flags, lines) for _ in range(AGAIN)]
+            others = [run(command, profile, flags, lines) for _ in range(AGAIN)]
             checks = min((differences(other, got, lines) for other in [want, *others]), key=len)
             unsure = bool(checks) and any(differences(other, want, lines) for other in others)
-        bad = {} if unsure else checks
-        failed += bool(bad)
-        print(f"{'not ok' if bad else 'ok'} {n} - {name}" + (" # SKIP the peer contradicts itself" if unsure else ""))
-        for what, (a, b) in bad.items():
+        if unsure:
+            tap.skip(name, "the peer contradicts itself")
+            continue
+        why = []
+        for what, (a, b) in checks.items():
             if isinstance(a, str):
                 a, b = a.splitlines(), b.splitlines()
                 a, b = next(((x, y) for x, y in zip(a + [None] * len(b), b + [None] * len(a)) if x != y), (a, b))
-            print(f"#   {what}: peer   |{a}\n#   {' ' * len(what)}  osprey |{b}")
-    print(f"1..{n}")
-    return failed > 0
+            why.append(f"{what}: peer   |{a}\n{' ' * len(what)}  osprey |{b}")
+        tap.same(name, why)
+    return tap.end()
 
 
 sys.exit(main(*sys.argv[1:]))

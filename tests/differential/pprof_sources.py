@@ -15,7 +15,8 @@ import sys
 import tempfile
 import zipfile
 
-from pprof_code import Tap, differences
+import peer
+from tap import Tap
 
 DEP = """package burn
 
@@ -139,13 +140,13 @@ class Place:
         return done.returncode, done.stdout
 
 
-def same_listings(tap, place, osprey, peer, what, profile, patterns=PATTERNS, told=()):
+def same_listings(tap, place, osprey, command, what, profile, patterns=PATTERNS, told=()):
     """told: what only the peer must be told."""
     for pattern in patterns:
         question = ["-list=" + pattern, profile]
-        want = place.ask(peer, *told, *question)
+        want = place.ask(command, *told, *question)
         why = [] if b"ROUTINE" in want[1] else ["the peer lists nothing"]
-        tap.case(f"{what} -list={pattern}", why + differences(want, place.ask(osprey, *question)))
+        tap.same(f"{what} -list={pattern}", why + peer.differences(want, place.ask(osprey, *question)))
 
 
 def mirror(place):
@@ -157,10 +158,10 @@ def mirror(place):
     return [f"-source_path={root}:{place.goroot}/src"]
 
 
-def moved(tap, place, osprey, peer):
+def moved(tap, place, osprey, command):
     """The peer is asked before the directory of the program and the module cache move, osprey after it."""
     profile = place.measured()
-    want = [place.ask(peer, "-list=" + pattern, profile) for pattern in PATTERNS]
+    want = [place.ask(command, "-list=" + pattern, profile) for pattern in PATTERNS]
     app, cache = place.app, place.cache
     place.app, place.cache = os.path.join(place.tmp, "elsewhere", "app"), os.path.join(place.tmp, "other-cache")
     os.makedirs(os.path.dirname(place.app))
@@ -168,25 +169,26 @@ def moved(tap, place, osprey, peer):
     os.rename(cache, place.cache)
     place.env["GOMODCACHE"] = place.cache
     for pattern, answer in zip(PATTERNS, want):
-        tap.case(f"moved -list={pattern}", differences(answer, place.ask(osprey, "-list=" + pattern, profile)))
+        tap.same(f"moved -list={pattern}", peer.differences(answer, place.ask(osprey, "-list=" + pattern, profile)))
     os.rename(place.app, app)
     os.rename(place.cache, cache)
     place.app, place.cache = app, cache
     place.env["GOMODCACHE"] = cache
 
 
-def with_c(tap, place, osprey, peer):
+def with_c(tap, place, osprey, command):
     place.write("\n/*\nint spin(int n);\n*/\nimport \"C\"\n", " + int(C.spin(300000))")
     put(os.path.join(place.app, "spin.c"), C)
     place.env["CGO_ENABLED"] = "1"
-    same_listings(tap, place, osprey, peer, "cgo", place.measured(), [r"^main\.", "Cfunc|cgocall", "."])
+    same_listings(tap, place, osprey, command, "cgo", place.measured(), [r"^main\.", "Cfunc|cgocall", "."])
 
 
 def main(words):
-    osprey, peer = [os.path.abspath(words[0]), "pprof"], ["go", "tool", "pprof"]
+    osprey = [os.path.abspath(words[0]), "pprof"]
     tap = Tap()
-    if not shutil.which("go"):
-        tap.skip("-list of real programs", "no Go here")
+    command, why = peer.find()
+    if not command:
+        tap.skip("-list of real programs", why)
         return tap.end()
     with tempfile.TemporaryDirectory() as tmp:
         place = Place(tmp)
@@ -194,14 +196,14 @@ def main(words):
         if not ok:
             tap.skip("-list of real programs", "Go takes no module from a proxy of files: " + why.replace("\n", " "))
             return tap.end()
-        same_listings(tap, place, osprey, peer, "module cache", place.measured())
-        same_listings(tap, place, osprey, peer, "trimmed", place.measured("-trimpath"), told=mirror(place))
-        moved(tap, place, osprey, peer)
+        same_listings(tap, place, osprey, command, "module cache", place.measured())
+        same_listings(tap, place, osprey, command, "trimmed", place.measured("-trimpath"), told=mirror(place))
+        moved(tap, place, osprey, command)
         ok, why = place.go("mod", "vendor")
-        tap.case("the module is vendored", [] if ok else [why])
-        same_listings(tap, place, osprey, peer, "vendor", place.measured("-mod=vendor"))
+        tap.case("the module is vendored", ok, why)
+        same_listings(tap, place, osprey, command, "vendor", place.measured("-mod=vendor"))
         if shutil.which("gcc"):
-            with_c(tap, place, osprey, peer)
+            with_c(tap, place, osprey, command)
         else:
             tap.skip("cgo", "no gcc here")
     return tap.end()

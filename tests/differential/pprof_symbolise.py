@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 
-from pprof_fetch import Server, Tap, Tool, peer_of
+from pprof_fetch import Server, Tool, peer_of
+from protobuf import fields, put
+from tap import Tap
 
 PROGRAM = r"""
 package main
@@ -56,37 +58,6 @@ func main() {
 
 
 # ---- protobuf ---------------------------------------------------------------------------------------------------
-
-def varint(n):
-    out = b""
-    while n >= 128:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def fields(b):
-    def number(i):
-        v = shift = 0
-        while True:
-            v |= (b[i] & 127) << shift
-            i, shift = i + 1, shift + 7
-            if b[i - 1] < 128:
-                return v, i
-    i = 0
-    while i < len(b):
-        key, i = number(i)
-        value, i = number(i)
-        if key & 7 == 2:
-            value, i = b[i:i + value], i + value
-        yield key >> 3, value
-
-
-def put(field, value):
-    if isinstance(value, int):
-        return varint(field << 3) + varint(value)
-    return varint(field << 3 | 2) + varint(len(value)) + value
-
 
 def bare(profile, file=None, build_id=None):
     """The profile without functions and lines; the first mapping of another file or build id."""
@@ -327,8 +298,8 @@ def main(words):
     with tempfile.TemporaryDirectory() as root:
         peer, why = peer_of(root)
         if not peer:
-            print(f"1..0 # SKIP {why}")
-            return 0
+            tap.skip("names for addresses", why)
+            return tap.end()
         osprey = Tool([os.path.abspath(words[0]), "pprof"], root, "osprey")
         demangling(tap, peer, osprey, root)
         binary, truth = from_files(tap, peer, osprey, root)
@@ -340,8 +311,7 @@ def main(words):
         kernel(tap, osprey, root)
         from_servers(tap, peer, osprey, truth)
         refused_names(tap, peer, osprey, truth)
-    print(f"1..{tap.n}")
-    return tap.failed > 0
+    return tap.end()
 
 
 if __name__ == "__main__":
