@@ -65,6 +65,16 @@ static struct osp_intern_cell *cell_for(const osp_intern *t, osp_str s, uint64_t
     }
 }
 
+uint32_t osp_intern_add(osp_intern *t, osp_str s)
+{
+    void *text = t->text;
+    if (t->n >= UINT32_MAX - 1 || !osp_grow(&text, &t->cap, (size_t)t->n + 1, sizeof *t->text))
+        return UINT32_MAX;
+    t->text = text;
+    t->text[t->n] = s;
+    return t->n++;
+}
+
 uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh)
 {
     if ((size_t)t->n * 2 >= t->ncell && !rehash(t, t->ncell ? t->ncell * 2 : 64))
@@ -75,13 +85,10 @@ uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh)
         *fresh = !c->id1;
     if (c->id1)
         return c->id1 - 1;
-    void *text = t->text;
-    if (t->n >= UINT32_MAX - 1 || !osp_grow(&text, &t->cap, (size_t)t->n + 1, sizeof *t->text))
-        return UINT32_MAX;
-    t->text = text;
-    t->text[t->n] = s;
-    *c = (struct osp_intern_cell){(uint32_t)(h >> 32), ++t->n};
-    return t->n - 1;
+    uint32_t id = osp_intern_add(t, s);
+    if (id != UINT32_MAX)
+        *c = (struct osp_intern_cell){(uint32_t)(h >> 32), id + 1};
+    return id;
 }
 
 uint32_t osp_intern_find(const osp_intern *t, osp_str s)

@@ -31,6 +31,9 @@ void osp_intern_drop(osp_intern *t);
  * caller can replace t->text[id] by a copy that lives longer. */
 uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh);
 
+/* A new id for s, even if it is known by another; UINT32_MAX without memory. Texts that are put are not compared with it. */
+uint32_t osp_intern_add(osp_intern *t, osp_str s);
+
 /* The id of s, or UINT32_MAX if it was never put. */
 uint32_t osp_intern_find(const osp_intern *t, osp_str s);
 

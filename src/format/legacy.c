@@ -92,53 +92,87 @@ void osp_unsample(int64_t *count, int64_t *size, int64_t rate)
 
 /* ---- which mapping -------------------------------------------------------------------------------------------- */
 
-/* The first of the mappings, in their order, that holds an address; ranges may overlap and may grow. A tree over the
- * elementary ranges between all ends: a node keeps the lowest mapping that holds its whole range. */
+/* The first of the mappings, in their order, that holds an address, or that would if it grew down to its file's begin; ranges
+ * may overlap. Two trees over the elementary ranges between all ends: a node keeps the lowest mapping that holds its whole
+ * range. */
 typedef struct {
     uint64_t *end; /* sorted */
+    size_t *leaf;  /* of each mapping's start, limit and lowest begin */
     size_t nend, leaves;
-    uint32_t *lowest; /* 2 * leaves */
+    uint32_t *lowest, *below; /* 2 * leaves each */
 } holders;
+
+typedef struct {
+    uint64_t value;
+    size_t of; /* 3 * mapping + START, LIMIT or BELOW */
+} range_end;
+
+enum { START, LIMIT, BELOW };
 
 static int by_value(const void *a, const void *b)
 {
-    uint64_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return (x > y) - (x < y);
+    const range_end *x = a, *y = b;
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+/* The leaves from lo to below hi are in the mapping. */
+static void holds(const holders *h, uint32_t *lowest, size_t lo, size_t hi, uint32_t mapping)
+{
+    if (lo >= hi)
+        return;
+    for (lo += h->leaves, hi += h->leaves; lo < hi; lo /= 2, hi /= 2) {
+        if (lo & 1) {
+            if (lowest[lo] > mapping)
+                lowest[lo] = mapping;
+            lo++;
+        }
+        if (hi & 1 && lowest[--hi] > mapping)
+            lowest[hi] = mapping;
+    }
 }
 
 static size_t leaf_of(const holders *h, uint64_t addr) { return osp_rows_upto(h->end, h->nend, sizeof addr, addr); }
 
-static void holds(holders *h, uint64_t start, uint64_t limit, uint32_t mapping)
-{
-    if (start >= limit)
-        return;
-    size_t lo = leaf_of(h, start) + h->leaves, hi = leaf_of(h, limit) + h->leaves;
-    for (; lo < hi; lo /= 2, hi /= 2) {
-        if (lo & 1) {
-            if (h->lowest[lo] > mapping)
-                h->lowest[lo] = mapping;
-            lo++;
-        }
-        if (hi & 1 && h->lowest[--hi] > mapping)
-            h->lowest[hi] = mapping;
-    }
-}
-
-static uint32_t holder(const holders *h, uint64_t addr)
+static uint32_t holder(const holders *h, const uint32_t *lowest, uint64_t addr)
 {
     uint32_t found = UINT32_MAX;
     for (size_t at = leaf_of(h, addr) + h->leaves; at; at /= 2)
-        if (h->lowest[at] < found)
-            found = h->lowest[at];
+        if (lowest[at] < found)
+            found = lowest[at];
     return found;
 }
 
 static void holders_drop(holders *h)
 {
     free(h->end);
+    free(h->leaf);
     free(h->lowest);
+    free(h->below);
+}
+
+/* Sort all ends, and say for each behind which leaf it lies. */
+static bool sort_ends(holders *h, const osp_bare *b)
+{
+    range_end *all = malloc((b->nmapping * 3 + 1) * sizeof *all);
+    if (!all)
+        return false;
+    for (size_t i = 0; i < b->nmapping; i++) {
+        const osp_bare_mapping *m = &b->mapping[i];
+        all[h->nend++] = (range_end){m->start, i * 3 + START};
+        all[h->nend++] = (range_end){m->limit, i * 3 + LIMIT};
+        all[h->nend++] = (range_end){m->start - m->offset, i * 3 + BELOW};
+    }
+    if (h->nend)
+        qsort(all, h->nend, sizeof *all, by_value);
+    for (size_t i = 0, leaf = 0; i < h->nend; i++) {
+        h->end[i] = all[i].value;
+        if (i == 0 || all[i].value != all[i - 1].value)
+            for (leaf = i; leaf < h->nend && all[leaf].value == all[i].value; leaf++)
+                ;
+        h->leaf[all[i].of] = leaf;
+    }
+    free(all);
+    return true;
 }
 
 static bool holders_of(holders *h, const osp_bare *b)
@@ -147,22 +181,20 @@ static bool holders_of(holders *h, const osp_bare *b)
     while (h->leaves < b->nmapping * 3 + 2)
         h->leaves *= 2;
     h->end = calloc(b->nmapping * 3 + 1, sizeof *h->end);
+    h->leaf = calloc(b->nmapping * 3 + 1, sizeof *h->leaf);
     h->lowest = malloc(h->leaves * 2 * sizeof *h->lowest);
-    if (!h->end || !h->lowest) {
+    h->below = malloc(h->leaves * 2 * sizeof *h->below);
+    if (!h->end || !h->leaf || !h->lowest || !h->below || !sort_ends(h, b)) {
         holders_drop(h);
         return false;
     }
     memset(h->lowest, 0xff, h->leaves * 2 * sizeof *h->lowest);
+    memset(h->below, 0xff, h->leaves * 2 * sizeof *h->below);
     for (size_t i = 0; i < b->nmapping; i++) {
-        const osp_bare_mapping *m = &b->mapping[i];
-        h->end[h->nend++] = m->start;
-        h->end[h->nend++] = m->limit;
-        h->end[h->nend++] = m->start - m->offset;
+        const size_t *leaf = h->leaf + i * 3;
+        holds(h, h->lowest, leaf[START], leaf[LIMIT], (uint32_t)i);
+        holds(h, h->below, leaf[BELOW], leaf[START], (uint32_t)i);
     }
-    if (h->nend)
-        qsort(h->end, h->nend, sizeof *h->end, by_value);
-    for (size_t i = 0; i < b->nmapping; i++)
-        holds(h, b->mapping[i].start, b->mapping[i].limit, (uint32_t)i);
     return true;
 }
 
@@ -179,19 +211,33 @@ static void repair_first(osp_bare *b)
     }
 }
 
-/* The mapping of which the map shows only the later part, and this address is in the earlier one; it gets both. */
-static uint32_t grow_down(osp_bare *b, holders *h, uint64_t addr)
+static bool lies_below(const osp_bare_mapping *m, uint64_t addr)
 {
-    for (size_t i = 0; i < b->nmapping; i++) {
-        osp_bare_mapping *m = &b->mapping[i];
-        if (m->offset == 0 || addr >= m->start || addr < m->start - m->offset)
-            continue;
-        m->start -= m->offset;
-        m->offset = 0;
-        holds(h, m->start, m->limit, (uint32_t)i);
-        return (uint32_t)i;
+    return m->offset && addr < m->start && addr >= m->start - m->offset;
+}
+
+/* The mapping of which the map shows only the later part, and this address is in the earlier one; it gets both. Nobody asks
+ * for what it holds from then on, so that the tree stays true; but for mappings that end before they begin: these hold
+ * nothing even then, and are searched for one by one. False if *work is used up. */
+static bool grow_down(osp_bare *b, holders *h, uint64_t addr, uint64_t *work, uint32_t *at)
+{
+    *at = holder(h, h->below, addr);
+    if (*at == UINT32_MAX)
+        return true;
+    while (*at < b->nmapping && *work && !lies_below(&b->mapping[*at], addr)) {
+        ++*at;
+        --*work;
     }
-    return UINT32_MAX;
+    if (*at == b->nmapping || *work == 0) {
+        *at = UINT32_MAX;
+        return *work > 0;
+    }
+    osp_bare_mapping *m = &b->mapping[*at];
+    m->start -= m->offset;
+    m->offset = 0;
+    const size_t *leaf = h->leaf + (size_t)*at * 3;
+    holds(h, h->lowest, leaf[BELOW], leaf[LIMIT], *at);
+    return true;
 }
 
 bool osp_bare_mapping_of(osp_bare *b, osp_bare_mapping m)
@@ -261,18 +307,16 @@ bool osp_bare_locate(osp_bare *b, osp_err *err)
 
 static bool map_each(osp_bare *b, holders *h, const osp_place_name *name, osp_err *err)
 {
-    uint64_t work = (uint64_t)1 << 29; /* steps of grow_down: half a second */
+    uint64_t work = (uint64_t)1 << 28; /* steps of grow_down: a quarter of a second */
     uint32_t other = UINT32_MAX;
     for (size_t i = 0; i < b->place.n; i++) {
         uint64_t addr = b->place.addr[i];
         if (addr == 0 || (name && name[i].named))
             continue;
-        uint32_t at = holder(h, addr);
+        uint32_t at = holder(h, h->lowest, addr);
         if (at == UINT32_MAX && other == UINT32_MAX) {
-            if (work < b->nmapping)
+            if (!grow_down(b, h, addr, &work, &at))
                 return osp_fail(err, OSP_ELIMIT, "too many addresses outside of too many mappings");
-            work -= b->nmapping;
-            at = grow_down(b, h, addr);
             if (at == UINT32_MAX) {
                 other = (uint32_t)b->nmapping;
                 if (!osp_bare_mapping_of(b, (osp_bare_mapping){.limit = UINT64_MAX}))

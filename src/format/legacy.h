@@ -63,6 +63,12 @@ bool osp_bare_frames(osp_bare *b, osp_str text, uint64_t less) OSP_CHECKED;
 /* One more mapping; false without memory. */
 bool osp_bare_mapping_of(osp_bare *b, osp_bare_mapping m) OSP_CHECKED;
 
+/* The parts of a line of a memory map; those that are not there are empty. False if it is no mapping. */
+typedef struct {
+    osp_str start, limit, perms, offset, file, build_id;
+} osp_map_line;
+bool osp_map_line_of(osp_str line, osp_map_line *out);
+
 /* Does a memory map begin behind this line? */
 bool osp_is_map_head(osp_str line);
 

@@ -4,22 +4,22 @@
  *     start-end [perms] object-file [(@offset)] [build-id]
  *
  * both perhaps behind a log's prefix ("I0102 … file.cc:12] "), and assignments (attr=value), by which $attr is replaced in
- * all lines that follow. Lines of other kinds are skipped, mappings that are not executable too. */
+ * all lines that follow. Lines of other kinds are skipped, mappings that are not executable too.
+ *
+ * What a line is, the peer's regular expressions say, with HEX = (?:0x)?([[:xdigit:]]+):
+ *
+ *     range    ^\s*HEX[\s-]?\s*HEX:?
+ *     perms    (?:\s+([-rwxp]+))?
+ *     proc     range perms (?:\s+([[:xdigit:]]+))?\s+[[:xdigit:]]+:[[:xdigit:]]+\s+[[:digit:]]+(?:\s+(\S+))?
+ *     brief    range perms (?:\s+(\S+))?(?:\s+\(@([[:xdigit:]]+)\))?(?:\s+([[:xdigit:]]+))?
+ *
+ * A map has a million lines if somebody means ill, so they are read by hand here, by the same rules: only the range can be
+ * cut in two ways, everything behind it in one. A test compares the two. */
 #include "format/legacy.h"
-#include "format/pattern.h"
 
 #include "base/hash.h"
 
 #include <stdlib.h>
-
-#define HEX "(?:0x)?([[:xdigit:]]+)"
-#define HEX_RANGE "\\s*" HEX "[\\s-]?\\s*" HEX ":?"
-#define PERMS "(?:\\s+([-rwxp]+))?"
-
-static const char proc_line[] = "^" HEX_RANGE PERMS "(?:\\s+([[:xdigit:]]+))?\\s+[[:xdigit:]]+:[[:xdigit:]]+"
-                                "\\s+[[:digit:]]+(?:\\s+(\\S+))?";
-static const char brief_line[] = "^" HEX_RANGE PERMS "(?:\\s+(\\S+))?(?:\\s+\\(@([[:xdigit:]]+)\\))?"
-                                 "(?:\\s+([[:xdigit:]]+))?";
 
 bool osp_is_map_head(osp_str line)
 {
@@ -150,10 +150,110 @@ static bool replace(names *t, osp_str line, osp_str *out, osp_err *err)
 typedef struct {
     osp_bare *b;
     names names;
-    osp_pattern *proc, *brief;
 } reading;
 
-static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r'; }
+enum { SPACE = 1, HEX = 2, PERM = 4, DIGIT = 8, WORD = 16 };
+
+static unsigned class_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return HEX | DIGIT | WORD;
+    if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+        return HEX | WORD;
+    if (c == 'r' || c == 'w' || c == 'x' || c == 'p' || c == '-')
+        return PERM | WORD;
+    return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r' ? SPACE : WORD;
+}
+
+static bool is_space(char c) { return class_of(c) == SPACE; }
+
+/* How many bytes of that class stand there. */
+static size_t run(osp_str s, size_t at, unsigned class)
+{
+    size_t n = 0;
+    while (at + n < s.n && class_of(s.p[at + n]) & class)
+        n++;
+    return n;
+}
+
+/* (?:\s+([class]+))?: the end of it. */
+static size_t run_behind_blanks(osp_str s, size_t at, unsigned class, osp_str *out)
+{
+    size_t blanks = run(s, at, SPACE), n = blanks ? run(s, at + blanks, class) : 0;
+    if (n == 0)
+        return at;
+    *out = (osp_str){s.p + at + blanks, n};
+    return at + blanks + n;
+}
+
+/* HEX: the end of it, 0 if there is none. */
+static size_t hex_at(osp_str s, size_t at, osp_str *digits)
+{
+    if (osp_str_starts(osp_str_skip(s, at), S("0x")) && run(s, at + 2, HEX))
+        at += 2;
+    *digits = (osp_str){s.p + at, run(s, at, HEX)};
+    return digits->n ? at + digits->n : 0;
+}
+
+/* The range without its colon; its end, 0 if there is none. Where no second number follows the first, or (again) where what
+ * follows is no mapping, the last digit of the first is the second. */
+static size_t range(osp_str s, bool again, osp_map_line *m)
+{
+    *m = (osp_map_line){0};
+    size_t at = hex_at(s, run(s, 0, SPACE), &m->start), end;
+    if (at == 0)
+        return 0;
+    size_t next = at + (at < s.n && (s.p[at] == '-' || is_space(s.p[at])));
+    if (!again && (end = hex_at(s, next + run(s, next, SPACE), &m->limit)) != 0)
+        return end;
+    return m->start.n-- >= 2 ? hex_at(s, at - 1, &m->limit) : 0;
+}
+
+static bool proc_from(osp_str s, size_t at, osp_map_line *m)
+{
+    osp_str device = {0}, inode = {0}, offset = {0};
+    at += at < s.n && s.p[at] == ':';
+    at = run_behind_blanks(s, at, PERM, &m->perms);
+    size_t end = run_behind_blanks(s, at, HEX, &offset);
+    if (offset.n && end < s.n && is_space(s.p[end])) {
+        m->offset = offset;
+        at = end;
+    }
+    at = run_behind_blanks(s, at, HEX, &device);
+    if (!device.n || at == s.n || s.p[at] != ':' || run(s, at + 1, HEX) == 0)
+        return false;
+    at += 1 + run(s, at + 1, HEX);
+    at = run_behind_blanks(s, at, DIGIT, &inode);
+    run_behind_blanks(s, at, WORD, &m->file);
+    return inode.n > 0;
+}
+
+static void brief_from(osp_str s, size_t at, osp_map_line *m)
+{
+    at += at < s.n && s.p[at] == ':';
+    at = run_behind_blanks(s, at, PERM, &m->perms);
+    at = run_behind_blanks(s, at, WORD, &m->file);
+    size_t open = at + run(s, at, SPACE), digits;
+    if (open > at && osp_str_starts(osp_str_skip(s, open), S("(@")) && (digits = run(s, open + 2, HEX)) != 0 &&
+        open + 2 + digits < s.n && s.p[open + 2 + digits] == ')') {
+        m->offset = (osp_str){s.p + open + 2, digits};
+        at = open + 2 + digits + 1;
+    }
+    run_behind_blanks(s, at, HEX, &m->build_id);
+}
+
+bool osp_map_line_of(osp_str s, osp_map_line *out)
+{
+    for (int again = 0; again < 2; again++) {
+        size_t end = range(s, again, out);
+        if (end && proc_from(s, end, out))
+            return true;
+    }
+    size_t end = range(s, false, out);
+    if (end)
+        brief_from(s, end, out);
+    return end > 0;
+}
 
 /* Without the prefix of a log: "anything:123] ". */
 static osp_str without_log(osp_str line)
@@ -169,8 +269,6 @@ static osp_str without_log(osp_str line)
     return at < end && at >= 2 && line.p[at - 1] == ':' ? osp_str_skip(line, end + 2) : line;
 }
 
-static osp_str group_text(osp_group g) { return (osp_str){g.p ? g.p : "", g.p ? g.n : 0}; }
-
 /* A text that outlives the line: lines are views of the input unless something was replaced in them. */
 static osp_str lasting(reading *r, osp_str s, bool replaced)
 {
@@ -184,20 +282,14 @@ static osp_str lasting(reading *r, osp_str s, bool replaced)
 /* True if the line is a mapping; it is added if it is executable. */
 static bool mapping_of(reading *r, osp_str line, bool replaced)
 {
-    osp_group g[6] = {{0}};
-    osp_bare_mapping m = {0};
-    osp_str perms, offset;
-    if (osp_pattern_find(r->proc, line.p, line.n, g, 5)) {
-        perms = group_text(g[2]), offset = group_text(g[3]), m.file = group_text(g[4]);
-    } else if (osp_pattern_find(r->brief, line.p, line.n, g, 6)) {
-        perms = group_text(g[2]), m.file = group_text(g[3]), offset = group_text(g[4]), m.build_id = group_text(g[5]);
-    } else {
+    osp_map_line l;
+    if (!osp_map_line_of(line, &l))
         return false;
-    }
-    if (perms.n && !memchr(perms.p, 'x', perms.n))
+    if (l.perms.n && !memchr(l.perms.p, 'x', l.perms.n))
         return true;
-    if (!osp_str_u64(group_text(g[0]), 16, &m.start) || !osp_str_u64(group_text(g[1]), 16, &m.limit) ||
-        (offset.n && !osp_str_u64(offset, 16, &m.offset)))
+    osp_bare_mapping m = {.file = l.file.n ? l.file : S(""), .build_id = l.build_id.n ? l.build_id : S("")};
+    if (!osp_str_u64(l.start, 16, &m.start) || !osp_str_u64(l.limit, 16, &m.limit) ||
+        (l.offset.n && !osp_str_u64(l.offset, 16, &m.offset)))
         return false;
     m.file = lasting(r, m.file, replaced);
     m.build_id = lasting(r, m.build_id, replaced);
@@ -299,19 +391,17 @@ static void program_first(osp_bare *b)
 
 bool osp_bare_map(osp_bare *b, osp_go_lines *s, osp_err *err)
 {
-    reading r = {.b = b, .proc = osp_pattern_new(proc_line), .brief = osp_pattern_new(brief_line)};
+    reading r = {.b = b};
     uint64_t size = s->rest.n;
     r.names.steps = size * 2 + (1 << 20);
     r.names.growth = size * 8 + (1 << 20);
     r.names.line = osp_buf_of(size * 16 + (2 << 20));
-    bool ok = (r.proc && r.brief) || osp_fail_memory(err, "reading mappings");
+    bool ok = true;
     while (ok && osp_go_next_line(s))
         ok = one_line(&r, s->line, err);
     ok = ok && osp_go_lines_ended(s, err);
     if (ok && b->failed)
         ok = osp_fail_memory(err, "reading mappings");
-    osp_pattern_drop(r.proc);
-    osp_pattern_drop(r.brief);
     free(r.names.edge);
     free(r.names.rank);
     free(r.names.value);

@@ -10,14 +10,13 @@ typedef struct {
     osp_stack_id stack;
     osp_labelset_id labels;
     int64_t time_ns;
-    uint64_t serial; /* of rows that are to stay apart from equal ones; else 0 */
 } sample_key;
 
 typedef struct {
     uint64_t addr;
     osp_mapping_id mapping;
-    uint32_t nlines, folded;
-    uint32_t serial; /* as in sample_key; the struct has no padding */
+    uint32_t nlines;
+    uint64_t folded; /* as wide as it is so that the struct has no padding */
 } location_key;      /* its lines follow */
 
 struct osp_builder {
@@ -28,18 +27,17 @@ struct osp_builder {
     osp_string_id *comment;
     char *scratch; /* a location's key while it is put together */
     size_t ntype, type_cap, value_cap, ncomment, comment_cap, scratch_cap;
-    bool apart;      /* equal mappings, locations and samples */
-    uint64_t serial; /* of the last of these */
+    bool apart; /* equal mappings, locations and samples stay so */
     bool failed;
 };
 
-static uint64_t next_serial(osp_builder *b) { return b->apart ? ++b->serial : 0; }
-
-static uint32_t put(osp_builder *b, osp_intern *t, const void *bytes, size_t n)
+/* The id of a row: of a known one, if equal rows are one. */
+static uint32_t put_row(osp_builder *b, osp_intern *t, const void *bytes, size_t n, bool apart)
 {
-    bool fresh = false;
-    uint32_t id = b->failed ? UINT32_MAX : osp_intern_put(t, (osp_str){bytes, n}, &fresh);
-    if (fresh) {
+    bool fresh = apart;
+    osp_str row = {bytes, n};
+    uint32_t id = b->failed ? UINT32_MAX : apart ? osp_intern_add(t, row) : osp_intern_put(t, row, &fresh);
+    if (fresh && id != UINT32_MAX) {
         char *copy = osp_arena_take(&b->p->arena, n, 1, alignof(uint64_t));
         if (!copy) {
             b->failed = true;
@@ -55,6 +53,11 @@ static uint32_t put(osp_builder *b, osp_intern *t, const void *bytes, size_t n)
         return 0;
     }
     return id;
+}
+
+static uint32_t put(osp_builder *b, osp_intern *t, const void *bytes, size_t n)
+{
+    return put_row(b, t, bytes, n, false);
 }
 
 osp_builder *osp_builder_new(size_t limit, osp_err *err)
@@ -111,19 +114,15 @@ osp_function_id osp_builder_function(osp_builder *b, osp_str name, osp_str linke
 osp_mapping_id osp_builder_mapping(osp_builder *b, uint64_t start, uint64_t limit, uint64_t offset, osp_str file,
                                    osp_str build_id, uint32_t has)
 {
-    struct {
-        osp_mapping row;
-        uint64_t serial;
-    } key;
-    memset(&key, 0, sizeof key);
-    key.row.start = start;
-    key.row.limit = limit;
-    key.row.offset = offset;
-    key.row.file = osp_builder_string(b, file);
-    key.row.build_id = osp_builder_string(b, build_id);
-    key.row.has = has;
-    key.serial = next_serial(b);
-    return (osp_mapping_id){put(b, &b->mappings, &key, sizeof key)};
+    osp_mapping row;
+    memset(&row, 0, sizeof row);
+    row.start = start;
+    row.limit = limit;
+    row.offset = offset;
+    row.file = osp_builder_string(b, file);
+    row.build_id = osp_builder_string(b, build_id);
+    row.has = has;
+    return (osp_mapping_id){put_row(b, &b->mappings, &row, sizeof row, b->apart)};
 }
 
 static osp_location_id put_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
@@ -137,11 +136,11 @@ static osp_location_id put_location(osp_builder *b, osp_mapping_id mapping, uint
         return (osp_location_id){0};
     }
     b->scratch = scratch;
-    location_key key = {addr, mapping, (uint32_t)nlines, folded, (uint32_t)next_serial(b)};
+    location_key key = {addr, mapping, (uint32_t)nlines, folded};
     memcpy(b->scratch, &key, sizeof key);
     if (nlines)
         memcpy(b->scratch + sizeof key, lines, nlines * sizeof *lines);
-    return (osp_location_id){put(b, &b->locations, b->scratch, n)};
+    return (osp_location_id){put_row(b, &b->locations, b->scratch, n, b->apart)};
 }
 
 osp_location_id osp_builder_location(osp_builder *b, osp_mapping_id mapping, uint64_t addr, const osp_line *lines,
@@ -201,8 +200,8 @@ void osp_builder_value(osp_builder *b, osp_str type, osp_str unit)
 void osp_builder_sample(osp_builder *b, osp_stack_id stack, osp_labelset_id labels, const int64_t *values,
                         int64_t time_ns)
 {
-    sample_key key = {stack, labels, time_ns, next_serial(b)};
-    uint32_t before = b->samples.n, row = put(b, &b->samples, &key, sizeof key);
+    sample_key key = {stack, labels, time_ns};
+    uint32_t before = b->samples.n, row = put_row(b, &b->samples, &key, sizeof key, b->apart);
     if (b->failed)
         return;
     int64_t *to;

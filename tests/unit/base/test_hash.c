@@ -68,12 +68,26 @@ static void a_text_may_be_replaced_by_a_copy_that_lives_longer(void **state)
     osp_intern_drop(&t);
 }
 
+static void an_added_text_gets_an_id_of_its_own(void **state)
+{
+    (void)state;
+    osp_intern t = {0};
+    assert_int_equal(osp_intern_put(&t, S("a"), NULL), 0);
+    assert_int_equal(osp_intern_add(&t, S("a")), 1);
+    assert_int_equal(osp_intern_add(&t, S("a")), 2);
+    assert_int_equal(osp_intern_put(&t, S("a"), NULL), 0);
+    assert_int_equal(osp_intern_put(&t, S("b"), NULL), 3);
+    assert_true(osp_str_eq(t.text[2], S("a")));
+    osp_intern_drop(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_bytes_hash_equal_and_others_hardly_ever),
         cmocka_unit_test(each_distinct_text_gets_the_next_id_once),
         cmocka_unit_test(the_empty_text_is_a_text_and_an_empty_set_has_none),
+        cmocka_unit_test(an_added_text_gets_an_id_of_its_own),
         cmocka_unit_test(a_text_may_be_replaced_by_a_copy_that_lives_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
