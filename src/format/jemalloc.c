@@ -100,25 +100,6 @@ static bool read_text(dump *d, osp_go_lines *s, osp_err *err)
     return osp_go_lines_ended(s, err) && osp_bare_sections(&d->b, s, err);
 }
 
-static bool is_library(const osp_bare *b, uint64_t addr)
-{
-    for (size_t i = 0; i < b->nmapping; i++)
-        if (b->mapping[i].start <= addr && addr < b->mapping[i].limit)
-            return osp_str_starts(osp_str_base(b->mapping[i].file), S("libjemalloc"));
-    return false;
-}
-
-/* Every stack begins with jemalloc itself. Names tell where it ends, but a library often has none. */
-static void drop_library(osp_bare *b)
-{
-    bool any = false;
-    for (size_t i = 0; i < b->nmapping; i++)
-        any |= osp_str_starts(osp_str_base(b->mapping[i].file), S("libjemalloc"));
-    for (size_t i = 0; any && b->nmapping < 4096 && i < b->nsample; i++)
-        for (osp_bare_sample *s = &b->sample[i]; s->n > 1 && is_library(b, b->frame[s->first]); s->n--)
-            s->first++;
-}
-
 static osp_profile *read_jemalloc(osp_input *in, osp_err *err)
 {
     osp_go_lines s = osp_go_lines_of(osp_span_text(in->file.bytes));
@@ -127,9 +108,8 @@ static osp_profile *read_jemalloc(osp_input *in, osp_err *err)
     osp_bare_init(&d.b, in);
     d.b.sized = true;
     d.b.more_allocators = osp_str_from(allocators);
-    bool ok = read_text(&d, &s, err);
-    drop_library(&d.b);
-    if (ok && osp_bare_locate(&d.b, err))
+    /* Every stack begins with jemalloc itself. Names tell where it ends, but a library often has none. */
+    if (read_text(&d, &s, err) && osp_bare_drop_library(&d.b, S("libjemalloc"), err) && osp_bare_locate(&d.b, err))
         p = osp_bare_finish(&d.b, NULL, err);
     osp_bare_drop(&d.b);
     return p;

@@ -198,6 +198,26 @@ static bool holders_of(holders *h, const osp_bare *b)
     return true;
 }
 
+bool osp_bare_drop_library(osp_bare *b, osp_str name, osp_err *err)
+{
+    holders h;
+    bool any = false;
+    for (size_t i = 0; i < b->nmapping; i++)
+        any |= osp_str_starts(osp_str_base(b->mapping[i].file), name);
+    if (!any)
+        return true;
+    if (!holders_of(&h, b))
+        return osp_fail_memory(err, "reading mappings");
+    for (size_t i = 0; i < b->nsample; i++)
+        for (osp_bare_sample *s = &b->sample[i]; s->n > 1; s->n--, s->first++) {
+            uint32_t at = holder(&h, h.lowest, b->frame[s->first]);
+            if (at == UINT32_MAX || !osp_str_starts(osp_str_base(b->mapping[at].file), name))
+                break;
+        }
+    holders_drop(&h);
+    return true;
+}
+
 /* Mappings of the main program whose sections were mapped anew are put right. */
 static void repair_first(osp_bare *b)
 {

@@ -85,6 +85,9 @@ uint32_t osp_bare_place(const osp_bare *b, uint64_t addr);
 /* A leaf that stands twice, once as a return address less one, stands once. */
 void osp_bare_drop_double_leaf(osp_bare *b);
 
+/* Frames at the leaf that lie in a library whose file's name begins so go, but for the last frame of a stack. */
+bool osp_bare_drop_library(osp_bare *b, osp_str name, osp_err *err) OSP_CHECKED;
+
 /* What a place is called, in forms that say so. */
 typedef struct {
     osp_str function, file;
