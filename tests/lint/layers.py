@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Arrows only fall: every #include in src/ against the two tables of ARCHITECTURE.md.
+"""Arrows only fall: every #include in src/ against the two tables of ARCHITECTURE.md, and the first table against them.
 
 Usage: layers.py REPOSITORY. Prints TAP, a case a room and one for the tables themselves.
 """
@@ -85,15 +85,17 @@ def main(root):
     print("not ok" if bad else "ok", "1 - the table of rooms and the folders agree")
     failed = bool(bad)
     for number, room in enumerate(present, 2):
-        bad = []
+        bad, used = [], set()
         for path in sorted((root / "src" / room).rglob("*")):
             if room not in rooms or path.suffix not in (".c", ".h", ".cc", ".inc", ".def"):
                 continue
             for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
                 m = re.match(r'\s*#\s*include\s+(["<])([^">]+)[">]', text)
+                used |= {part for part in m.group(2).split("/")[:-1] if m.group(1) == '"'} if m else set()
                 wrong = m and check_include(m.group(2), m.group(1) == '"', room, path, rooms, libraries)
                 if wrong:
                     bad.append(f"{path.relative_to(root)}:{line}: {wrong}")
+        bad += [f"the table lets {room} use {other}, which it does not" for other in rooms.get(room, []) if other not in used]
         for line in bad:
             print("#", line)
         print("not ok" if bad else "ok", f"{number} - {room} uses only what stands under it")
