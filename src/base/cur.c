@@ -17,7 +17,8 @@ bool osp_cur_fail(osp_cur *c, const char *fmt, ...)
     return osp_fail(c->err, OSP_EFORMAT, "%s+0x%zx: %s", c->what, c->at, text);
 }
 
-bool osp_cur_need(osp_cur *c, size_t n)
+/* True if n more bytes are there; else fails. */
+static bool need(osp_cur *c, size_t n)
 {
     if (!c->bad && n <= c->in.n - c->at)
         return true;
@@ -26,7 +27,7 @@ bool osp_cur_need(osp_cur *c, size_t n)
 
 static void read_word(osp_cur *c, void *dst, size_t n)
 {
-    if (osp_cur_need(c, n)) {
+    if (need(c, n)) {
         memcpy(dst, c->in.p + c->at, n);
         c->at += n;
     }
@@ -63,7 +64,7 @@ uint64_t osp_cur_u64(osp_cur *c)
 uint64_t osp_cur_uvarint(osp_cur *c)
 {
     uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64 && osp_cur_need(c, 1); shift += 7) {
+    for (unsigned shift = 0; shift < 64 && need(c, 1); shift += 7) {
         uint8_t b = c->in.p[c->at++];
         if (shift == 63 && b > 1)
             break;
@@ -78,7 +79,7 @@ uint64_t osp_cur_uvarint(osp_cur *c)
 int64_t osp_cur_sleb(osp_cur *c)
 {
     uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64 && osp_cur_need(c, 1); shift += 7) {
+    for (unsigned shift = 0; shift < 64 && need(c, 1); shift += 7) {
         uint8_t b = c->in.p[c->at++];
         v |= (uint64_t)(b & 0x7f) << shift;
         if (b < 0x80) {
@@ -107,7 +108,7 @@ osp_str osp_cur_cstr(osp_cur *c)
 
 osp_span osp_cur_bytes(osp_cur *c, size_t n)
 {
-    if (!osp_cur_need(c, n))
+    if (!need(c, n))
         return (osp_span){NULL, 0};
     osp_span r = {c->in.p + c->at, n};
     c->at += n;
@@ -116,7 +117,7 @@ osp_span osp_cur_bytes(osp_cur *c, size_t n)
 
 void osp_cur_skip(osp_cur *c, size_t n)
 {
-    if (osp_cur_need(c, n))
+    if (need(c, n))
         c->at += n;
 }
 

@@ -25,9 +25,6 @@ static inline osp_cur osp_cur_on(osp_span in, const char *what, osp_err *err)
 /* Record a failure at the cursor's place (the first one wins). Always false. */
 bool osp_cur_fail(osp_cur *c, const char *fmt, ...) OSP_PRINTF(2, 3);
 
-/* True if n more bytes are there; else fails. */
-bool osp_cur_need(osp_cur *c, size_t n);
-
 static inline size_t osp_cur_left(const osp_cur *c) { return c->bad ? 0 : c->in.n - c->at; }
 
 uint8_t osp_cur_u8(osp_cur *c);

@@ -21,7 +21,6 @@ const char *osp_command_dashes(const osp_command *command);
 
 /* Does the command ask for a process (then -p PID says it too), and does it start a program after "--"? */
 bool osp_command_takes_pid(const osp_command *command);
-bool osp_command_takes_rest(const osp_command *command);
 
 /* Sort words into options and operands by the command's table. Everything in *out points into words or the arena.
  * EUSAGE names the word that is wrong and the nearest right one. */

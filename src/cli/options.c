@@ -32,7 +32,7 @@ const osp_command *osp_command_find(const osp_command *const *table, osp_str nam
 
 const char *osp_command_dashes(const osp_command *command) { return command->own_words ? "-" : "--"; }
 bool osp_command_takes_pid(const osp_command *command) { return strstr(command->args, "PID") != NULL; }
-bool osp_command_takes_rest(const osp_command *command) { return strstr(command->args, "-- ") != NULL; }
+static bool takes_rest(const osp_command *command) { return strstr(command->args, "-- ") != NULL; }
 
 const osp_option *osp_command_option(const osp_command *command, size_t i)
 {
@@ -151,7 +151,7 @@ bool osp_cli_parse(const osp_command *command, char *const *words, size_t nwords
             operand[out->noperand++] = word;
             continue;
         }
-        if (strcmp(word, "--") == 0 && osp_command_takes_rest(command)) {
+        if (strcmp(word, "--") == 0 && takes_rest(command)) {
             out->rest = osp_new(a, char *, nwords - i);
             if (!out->rest)
                 return osp_fail_memory(err, "reading the command line");

@@ -16,13 +16,12 @@ typedef struct {
      * name says; NULL = not known. */
     osp_str (*go_release)(void *ctx);
     void *ctx;
-    int pid; /* > 0: look under that process's root and working directory too */
 } osp_code_opts;
 
 /* Source files by the names that a profile has for them. Each file is looked for once and stays open. A file is found
  * where pprof finds it: by its name without what trim_path (or the name of a directory of source_path) cuts off, from the
  * root, or below source_path (else the working directory) and all directories above it. Only what that does not find
- * is looked for further: in the process's root, the module cache, the Gos of this machine, the modules and vendor
+ * is looked for further: in the module cache, the Gos of this machine, the modules and vendor
  * directories at and above those directories, GOPATH, and by as much of the end of its name as fits below them.
  *
  * Only regular files are ever opened. The texts of opts and of file names are borrowed: they must live as long. */
@@ -37,9 +36,6 @@ bool osp_code_line(osp_code_files *s, osp_str file, int64_t number, osp_str *lin
 
 /* Why the file cannot be read, in pprof's words; "" if it can. */
 osp_str osp_code_why(osp_code_files *s, osp_str file);
-
-/* Where it was found; "" if it was not. */
-osp_str osp_code_place(osp_code_files *s, osp_str file);
 
 /* What a reader should know of this search: lines for stderr. */
 osp_str osp_code_files_notes(osp_code_files *s);

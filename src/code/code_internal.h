@@ -27,7 +27,6 @@ typedef struct {
     osp_str go_release;                /* of the program; "" = not known */
     osp_str (*ask_release)(void *ctx); /* it; NULL = nobody knows */
     void *ctx;
-    int pid;
     osp_dirs base;            /* source_path, else the working directory */
     osp_dirs around;          /* those and all above them */
     osp_dirs goroot, release; /* and what each goroot says it is: "go1.26.8" */
@@ -42,12 +41,5 @@ int osp_open_source(osp_str path);
 /* The file that a profile calls `name` (or, trimmed, `shorter`), by all ways that pprof does not know; -1 if it is not
  * found. *place: where it is, in the arena; *note: what to tell the reader of it, or "". */
 int osp_places_open(osp_places *p, osp_str name, osp_str shorter, osp_str *place, osp_str *note);
-
-/* "go1.26.8" out of a path like /usr/lib/go-1.26.8/src or …/toolchain@v0.0.1-go1.26.8.linux-amd64/…; "" if there is
- * none. */
-osp_str osp_release_in(osp_arena *a, osp_str path);
-
-/* A module path as the module cache writes it: each capital as '!' and its small letter. */
-osp_str osp_module_escaped(osp_arena *a, osp_str path);
 
 #endif

@@ -23,7 +23,7 @@ typedef struct {
     size_t *start; /* of line i + 1 */
     size_t n, cap; /* lines counted so far */
     size_t next;   /* where the line after those begins; text.n = there is none */
-    osp_str why, place;
+    osp_str why;
 } source;
 
 struct osp_code_files {
@@ -57,7 +57,7 @@ osp_code_files *osp_code_files_new(const osp_code_opts *o, osp_err *err)
             return NULL;
         }
     }
-    s->places = (osp_places){.arena = &s->arena, .ask_release = o->go_release, .ctx = o->ctx, .pid = o->pid};
+    s->places = (osp_places){.arena = &s->arena, .ask_release = o->go_release, .ctx = o->ctx};
     for (osp_str rest = s->search; rest.n && s->places.base.n < OSP_MOST_PLACES;)
         s->places.base.dir[s->places.base.n++] = osp_str_cut(&rest, ':');
     return s;
@@ -81,25 +81,6 @@ void osp_code_files_drop(osp_code_files *s)
 osp_str osp_code_files_notes(osp_code_files *s) { return osp_buf_str(&s->notes); }
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
-
-int osp_open_source(osp_str path)
-{
-    char z[PATH_MAX];
-    struct stat st;
-    if (path.n == 0 || path.n >= sizeof z || memchr(path.p, 0, path.n)) {
-        errno = path.n ? ENAMETOOLONG : ENOENT;
-        return -1;
-    }
-    osp_str_z(path, z, sizeof z);
-    /* To open a device can do something, to open a pipe can wait for ever: look first. */
-    if (stat(z, &st) != 0)
-        return -1;
-    if (!S_ISREG(st.st_mode)) {
-        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-        return -1;
-    }
-    return open(z, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
 
 /* "open PATH: no such file or directory", as Go says it. */
 static osp_str go_error(osp_arena *a, osp_str path, int e)
@@ -151,14 +132,12 @@ static int open_as_pprof(osp_code_files *s, osp_str path, osp_str *place, osp_st
 
 static void find(osp_code_files *s, osp_str name, source *out)
 {
-    osp_str shorter = osp_path_trim(&s->arena, name, s->trim_path, s->search), note = S("");
-    OSP_AUTO_CLOSE int fd = open_as_pprof(s, shorter, &out->place, &out->why);
+    osp_str shorter = osp_path_trim(&s->arena, name, s->trim_path, s->search), place, note = S("");
+    OSP_AUTO_CLOSE int fd = open_as_pprof(s, shorter, &place, &out->why);
     if (fd < 0)
-        fd = osp_places_open(&s->places, name, shorter, &out->place, &note);
-    if (fd < 0) {
-        out->place = S("");
+        fd = osp_places_open(&s->places, name, shorter, &place, &note);
+    if (fd < 0)
         return;
-    }
     osp_err err;
     struct stat st;
     out->why = S("");
@@ -167,7 +146,7 @@ static void find(osp_code_files *s, osp_str name, source *out)
     /* Read, not mapped: somebody may be writing to it. */
     out->text = osp_buf_of(MAX_FILE);
     if ((uint64_t)st.st_size > MAX_FILE || !osp_read_fd(fd, &out->text, "it", &err))
-        out->why = osp_arena_fmt(&s->arena, "open %.*s: too large", STRF(out->place));
+        out->why = osp_arena_fmt(&s->arena, "open %.*s: too large", STRF(place));
     if (note.n)
         osp_buf_fmt(&s->notes, "%.*s\n", STRF(note));
 }
@@ -235,10 +214,4 @@ osp_str osp_code_why(osp_code_files *s, osp_str file)
 {
     const source *f = source_of(s, file);
     return f ? f->why : S("out of memory");
-}
-
-osp_str osp_code_place(osp_code_files *s, osp_str file)
-{
-    const source *f = source_of(s, file);
-    return f ? f->place : S("");
 }

@@ -14,15 +14,37 @@
 #include "base/file.h"
 #include "base/path.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+int osp_open_source(osp_str path)
+{
+    char z[PATH_MAX];
+    struct stat st;
+    if (path.n == 0 || path.n >= sizeof z || memchr(path.p, 0, path.n)) {
+        errno = path.n ? ENAMETOOLONG : ENOENT;
+        return -1;
+    }
+    osp_str_z(path, z, sizeof z);
+    /* To open a device can do something, to open a pipe can wait for ever: look first. */
+    if (stat(z, &st) != 0)
+        return -1;
+    if (!S_ISREG(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+        return -1;
+    }
+    return open(z, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
 
 /* ---- names -------------------------------------------------------------------------------------------------- */
 
-osp_str osp_module_escaped(osp_arena *a, osp_str path)
+/* A module path as the module cache writes it: each capital as '!' and its small letter. */
+static osp_str module_escaped(osp_arena *a, osp_str path)
 {
     char *out = osp_new(a, char, 2 * path.n + 1);
     size_t n = 0;
@@ -50,7 +72,9 @@ static osp_str unescaped(osp_arena *a, osp_str path)
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-osp_str osp_release_in(osp_arena *a, osp_str path)
+/* "go1.26.8" out of a path like /usr/lib/go-1.26.8/src or …/toolchain@v0.0.1-go1.26.8.linux-amd64/…; "" if there is
+ * none. */
+static osp_str release_in(osp_arena *a, osp_str path)
 {
     for (size_t at = 0; at + 4 < path.n; at++) {
         osp_str rest = osp_str_skip(path, at);
@@ -267,21 +291,11 @@ static int open_in(osp_places *p, osp_str dir, const char *between, osp_str rest
     return osp_open_source(*place);
 }
 
-static int open_in_process(osp_places *p, osp_str name, osp_str *place)
-{
-    char dir[64];
-    if (p->pid <= 0)
-        return -1;
-    bool rooted = name.n && name.p[0] == '/';
-    snprintf(dir, sizeof dir, "/proc/%d/%s", p->pid, rooted ? "root" : "cwd/");
-    return open_in(p, osp_str_from(dir), "", name, place);
-}
-
 /* Go's own sources: the Go of the program's release first. Where that is not here, another one's text is shown, and that
  * is said. */
 static int open_in_goroot(osp_places *p, osp_str name, osp_str rest, osp_str *place, osp_str *note)
 {
-    osp_str release = p->go_release.n ? p->go_release : osp_release_in(p->arena, name);
+    osp_str release = p->go_release.n ? p->go_release : release_in(p->arena, name);
     release = osp_str_cut(&release, ' '); /* without what was built in for experiment */
     for (int same = 1; same >= 0; same--) {
         for (size_t i = 0; i < p->goroot.n; i++) {
@@ -305,7 +319,7 @@ static int open_in_modcache(osp_places *p, osp_str module_file, osp_str *place)
     (void)osp_str_cut(&file, '@');
     (void)osp_str_cut(&file, '/');
     osp_str module = osp_str_head(module_file, module_file.n - file.n);
-    osp_str form[] = {module, osp_module_escaped(p->arena, module)};
+    osp_str form[] = {module, module_escaped(p->arena, module)};
     int fd = -1;
     for (size_t i = 0; fd < 0 && i < p->modcache.n * 2; i++) {
         osp_str whole = osp_arena_fmt(p->arena, "%.*s%.*s", STRF(form[i % 2]), STRF(file));
@@ -397,7 +411,6 @@ int osp_places_open(osp_places *p, osp_str name, osp_str shorter, osp_str *place
         *place = name;
         return fd;
     }
-    fd = open_in_process(p, name, place);
     osp_str vendored = after_last(name, S("/vendor/"));
     const osp_str form[] = {name, shorter};
     for (size_t i = 0; fd < 0 && i < 2; i++) {

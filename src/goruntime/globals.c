@@ -25,7 +25,8 @@ bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out)
     return go->mem.read(go->mem.ctx, addr, out, sizeof *out, &ignored);
 }
 
-bool osp_go_is_m(const osp_go *go, uint64_t addr)
+/* m.g0.m == m: the cheap test whether addr is an M. */
+static bool is_m(const osp_go *go, uint64_t addr)
 {
     uint64_t g0, m;
     return addr && addr % 8 == 0 && osp_go_word(go, addr + (uint64_t)go->at.pub.m_g0, &g0) && g0 && g0 % 8 == 0 &&
@@ -81,7 +82,7 @@ static uint32_t length_of_ms(const osp_go *go, uint64_t head)
             return 0;
         if ((n & (n - 1)) == 0)
             mark = m;
-        if (!osp_go_is_m(go, m) || !osp_go_word(go, m + (uint64_t)go->at.pub.m_id, &id))
+        if (!is_m(go, m) || !osp_go_word(go, m + (uint64_t)go->at.pub.m_id, &id))
             return 0;
         zero |= id == 0;
         n++;
@@ -215,7 +216,8 @@ static const char *const names[OSP_GO_NGLOBALS] = {
     [OSP_GO_ALLGPTR] = "runtime.allgptr", [OSP_GO_ALLGLEN] = "runtime.allglen", [OSP_GO_SCHED] = "runtime.sched",
 };
 
-void osp_go_find_globals(osp_go *go)
+/* Find what is not known yet of go->global by symbols, then by decoding with a look at live memory. */
+static void find_globals(osp_go *go)
 {
     bool missing = false;
     for (int i = 0; i < OSP_GO_NGLOBALS; i++) {
@@ -252,7 +254,7 @@ bool osp_go_global(osp_go *go, osp_str name, uint64_t *addr)
         if (!osp_str_eq(name, osp_str_from(names[i])))
             continue;
         if (!go->global[i])
-            osp_go_find_globals(go); /* perhaps the runtime had not started when we looked first */
+            find_globals(go); /* perhaps the runtime had not started when we looked first */
         *addr = go->global[i];
         return *addr != 0;
     }

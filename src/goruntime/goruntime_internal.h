@@ -70,13 +70,7 @@ struct osp_go {
 
 bool osp_go_find_tls(const osp_go *go, int64_t *offset, osp_err *err) OSP_CHECKED;
 
-/* Find what is not known yet of go->global by symbols, then by decoding with a look at live memory. */
-void osp_go_find_globals(osp_go *go);
-
 bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out); /* 8 bytes of live memory */
-
-/* m.g0.m == m: the cheap test whether addr is an M. */
-bool osp_go_is_m(const osp_go *go, uint64_t addr);
 
 /* Sleep a little before the next try (0, 1 …) to read what may just have changed: not at all at first, then longer. */
 void osp_go_let_it_settle(int try);

@@ -209,7 +209,8 @@ static bool unpack(const osp_elf *e, const osp_section *s, osp_span in, bool zst
     return true;
 }
 
-bool osp_elf_contents(const osp_elf *e, const osp_section *s, osp_span *out, osp_err *err)
+/* The bytes of a section, decompressed into the arena where needed. False and *err if they cannot be had. */
+static bool contents(const osp_elf *e, const osp_section *s, osp_span *out, osp_err *err)
 {
     osp_span raw = osp_elf_raw(e, s);
     if (s->flags & SHF_COMPRESSED) {
@@ -243,7 +244,7 @@ bool osp_elf_debug_section(const osp_elf *e, osp_str name, osp_span *out, uint64
     if (!s || s->type == SHT_NOBITS)
         return osp_fail(err, OSP_EABSENT, "no section %.*s", STRF(name));
     *addr = s->addr;
-    return osp_elf_contents(e, s, out, err);
+    return contents(e, s, out, err);
 }
 
 const osp_segment *osp_elf_segment_of(const osp_elf *e, uint64_t addr)

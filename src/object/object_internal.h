@@ -89,8 +89,6 @@ bool osp_foreign_symbols(osp_elf *e, const osp_foreign_symbol *row, size_t n, os
 const osp_section *osp_elf_section(const osp_elf *e, osp_str name);
 /* The bytes of a section in the file, as they are; empty for SHT_NOBITS. */
 osp_span osp_elf_raw(const osp_elf *e, const osp_section *s);
-/* The bytes of a section, decompressed into the arena where needed. False and *err if they cannot be had. */
-bool osp_elf_contents(const osp_elf *e, const osp_section *s, osp_span *out, osp_err *err) OSP_CHECKED;
 /* The section .NAME, or .zNAME as old tools called it when compressed; EABSENT if there is none. name starts with
  * a dot. */
 bool osp_elf_debug_section(const osp_elf *e, osp_str name, osp_span *out, uint64_t *addr, osp_err *err) OSP_CHECKED;
@@ -255,8 +253,6 @@ typedef struct {
 
 /* Add a rule that holds from addr on; addresses may not fall. */
 void osp_row_add(osp_row_list *l, uint64_t addr, uint32_t rule);
-/* All of Go's rows; returns how many functions could not be read. */
-uint32_t osp_rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *out);
 
 /* The table of a file; debug and go may be NULL. skipped: functions that could not be read or expressed. */
 bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_row_list *out, uint32_t *skipped,

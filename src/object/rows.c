@@ -166,7 +166,8 @@ static bool rows_of_func(const osp_pcln *p, const osp_elf *e, const osp_func *f,
     return ok;
 }
 
-uint32_t osp_rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *out)
+/* All of Go's rows; returns how many functions could not be read. */
+static uint32_t rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *out)
 {
     uint32_t skipped = 0;
     uint64_t at = 0;
@@ -284,7 +285,7 @@ static uint32_t join(const stretches *s, const osp_elf *e, const osp_pcln *go, o
         if (at && start - at > PADDING)
             osp_row_add(out, at, OSP_RULE_NONE);
         if (x->order == 0)
-            skipped += osp_rows_of_go(go, e, out);
+            skipped += rows_of_go(go, e, out);
         else
             skipped += !osp_cfi_rows(&s->fde[x->fde], start, end, out);
         at = end;

@@ -64,14 +64,13 @@ static int clear(void **state)
 
 static osp_str release_of(void *release) { return osp_str_from(release); }
 
-static osp_code_files *searcher(const char *source_path, const char *trim_path, const char *release, int pid)
+static osp_code_files *searcher(const char *source_path, const char *trim_path, const char *release)
 {
     osp_err err = {0};
     osp_code_files *s = osp_code_files_new(&(osp_code_opts){.source_path = osp_str_from(source_path),
                                                             .trim_path = osp_str_from(trim_path),
                                                             .go_release = release_of,
-                                                            .ctx = (void *)(uintptr_t)release,
-                                                            .pid = pid},
+                                                            .ctx = (void *)(uintptr_t)release},
                                            &err);
     assert_non_null(s);
     return s;
@@ -98,7 +97,7 @@ static void why_is(osp_code_files *s, const char *name, const char *want)
 
 static void found(const char *name, const char *want)
 {
-    osp_code_files *s = searcher("", "", "", 0);
+    osp_code_files *s = searcher("", "", "");
     first_line_is(s, name, want);
     osp_code_files_drop(s);
 }
@@ -117,7 +116,7 @@ static void a_file_is_found_as_pprof_finds_it(void **state)
     found("b.c", "b above");
     found("/remote/app/pkg/a.c", "a in pkg"); /* behind the name of the working directory */
     found("/proc/self/cwd/./pkg/a.c", "a in pkg");
-    osp_code_files *s = searcher("/nowhere:../app/pkg", "/some/prefix", "", 0);
+    osp_code_files *s = searcher("/nowhere:../app/pkg", "/some/prefix", "");
     first_line_is(s, "/some/prefix/a.c", "a in pkg");
     osp_code_files_drop(s);
 }
@@ -125,7 +124,7 @@ static void a_file_is_found_as_pprof_finds_it(void **state)
 static void what_is_missing_is_said_in_the_words_of_pprof(void **state)
 {
     (void)state;
-    osp_code_files *s = searcher("/x:/y", "/none", "", 0);
+    osp_code_files *s = searcher("/x:/y", "/none", "");
     why_is(s, "/no/such.c", "open /no/such.c: no such file or directory");
     why_is(s, "no/such.c", "could not find file no/such.c on path /x:/y");
     why_is(s, "/etc/passwd/x.c", "open /etc/passwd/x.c: not a directory");
@@ -165,14 +164,14 @@ static void of_several_gos_the_one_of_the_program_is_shown(void **state)
     static const char *const releases[][2] = {
         {"go1.77.1", "proc of 1.77.1"}, {"go1.78 X:simd", "proc of 1.78"}, {"go1.79", "proc of 1.79"}};
     for (size_t i = 0; i < 3; i++) {
-        osp_code_files *s = searcher("", "", releases[i][0], 0);
+        osp_code_files *s = searcher("", "", releases[i][0]);
         first_line_is(s, "runtime/proc.go", releases[i][1]);
         assert_int_equal(osp_code_files_notes(s).n, 0);
         osp_code_files_drop(s);
     }
     found("/usr/lib/go-1.77.1/src/runtime/proc.go", "proc of 1.77.1"); /* the name tells */
     found("/r/pkg/mod/golang.org/toolchain@v0.0.1-go1.78.linux-amd64/src/runtime/proc.go", "proc of 1.78");
-    osp_code_files *s = searcher("", "", "go1.20", 0);
+    osp_code_files *s = searcher("", "", "go1.20");
     osp_str line;
     assert_true(osp_code_line(s, S("runtime/proc.go"), 1, &line));
     assert_true(osp_str_has(osp_code_files_notes(s), S("go1.20")));
@@ -226,19 +225,10 @@ static void the_end_of_a_name_may_do_and_is_told(void **state)
 {
     (void)state;
     put("here/app/src/deep/x.c", "x\n");
-    osp_code_files *s = searcher("", "", "", 0);
+    osp_code_files *s = searcher("", "", "");
     first_line_is(s, "/build/4711/src/deep/x.c", "x");
     assert_true(osp_str_has(osp_code_files_notes(s), S("by the end of its name")));
     first_line_is(s, "/build/4711/main.go", ""); /* a file's name alone is not enough */
-    osp_code_files_drop(s);
-}
-
-static void the_process_has_its_own_root(void **state)
-{
-    (void)state;
-    put("here/app/rel.c", "of the process\n");
-    osp_code_files *s = searcher("/nowhere", "", "", (int)getpid());
-    first_line_is(s, "rel.c", "of the process");
     osp_code_files_drop(s);
 }
 
@@ -250,7 +240,7 @@ static void only_regular_files_are_opened(void **state)
     char name[128];
     snprintf(name, sizeof name, "%s/here/app/pipe.c", root);
     assert_int_equal(mkfifo(name, 0600), 0);
-    osp_code_files *s = searcher("", "", "", 0);
+    osp_code_files *s = searcher("", "", "");
     first_line_is(s, name, ""); /* and does not wait for a writer */
     first_line_is(s, "/dev/zero", "");
     first_line_is(s, "/dev/tty", "");
@@ -272,7 +262,7 @@ static void lines_end_as_for_a_scanner_of_go(void **state)
     assert_non_null(f);
     fprintf(f, "first\n%065535d\n%065536d\nnever\n", 1, 2);
     fclose(f);
-    osp_code_files *s = searcher("", "", "", 0);
+    osp_code_files *s = searcher("", "", "");
     static const char *const want[] = {"one", "", "  three", "four"};
     for (int i = 4; i >= 1; i--) {
         assert_true(osp_code_line(s, S("x.c"), i, &line));
@@ -303,7 +293,6 @@ int main(void)
         CASE(the_main_module_and_what_it_vendors_is_found),
         CASE(gopath_is_looked_in),
         CASE(the_end_of_a_name_may_do_and_is_told),
-        CASE(the_process_has_its_own_root),
         CASE(only_regular_files_are_opened),
         CASE(lines_end_as_for_a_scanner_of_go),
     };
