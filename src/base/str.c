@@ -47,15 +47,17 @@ size_t osp_str_utf8(osp_str s)
     return n;
 }
 
-static unsigned digit(char c)
+size_t osp_utf8_put(char to[4], uint32_t c)
 {
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    if (c >= 'a' && c <= 'f')
-        return (unsigned)(c - 'a') + 10;
-    if (c >= 'A' && c <= 'F')
-        return (unsigned)(c - 'A') + 10;
-    return 99;
+    if (c < 0x80) {
+        to[0] = (char)c;
+        return 1;
+    }
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n; i-- > 1; c >>= 6)
+        to[i] = (char)(0x80 | (c & 63));
+    to[0] = (char)((0xf00 >> n & 0xff) | c);
+    return n;
 }
 
 bool osp_str_u64(osp_str s, unsigned base, uint64_t *out)
@@ -64,7 +66,7 @@ bool osp_str_u64(osp_str s, unsigned base, uint64_t *out)
     if (s.n == 0)
         return false;
     for (size_t i = 0; i < s.n; i++) {
-        unsigned d = digit(s.p[i]);
+        unsigned d = osp_digit(s.p[i]);
         if (d >= base || __builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v))
             return false;
     }

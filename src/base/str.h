@@ -91,9 +91,23 @@ osp_str osp_str_trim(osp_str s);
  * another character, or does not fit. */
 bool osp_str_u64(osp_str s, unsigned base, uint64_t *out);
 
+/* What a digit or a letter is worth as a digit: 0 … 35; 99 if c is neither. */
+static inline unsigned osp_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'z' ? (unsigned)(c - 'a') + 10 : 99;
+}
+
+static inline bool osp_is_digit(char c) { return c >= '0' && c <= '9'; }
+
 /* How many bytes the UTF-8 character takes that s begins with (RFC 3629: no overlong form, no surrogate); 0 if s is empty
  * or begins with none. */
 size_t osp_str_utf8(osp_str s);
+
+/* The character as UTF-8; how many bytes it takes. */
+size_t osp_utf8_put(char to[4], uint32_t character);
 
 /* Copy s and a NUL into out[size], cut if it does not fit. Returns out. */
 char *osp_str_z(osp_str s, char *out, size_t size);

@@ -5,6 +5,7 @@
 #define OSP_PPROF_CLI_H
 
 #include "base/arena.h"
+#include "base/go.h"
 #include "cli/cli.h"
 #include "report/report.h"
 #include "source/source.h"
@@ -63,12 +64,6 @@ typedef struct osp_pprof_line {
 /* Read a command with its arguments: "top10 -cum net/http -json > file". Texts point into line or the arena. */
 bool osp_pprof_line_read(osp_str line, const osp_config *config, osp_arena *a, osp_pprof_line *out,
                          osp_err *err) OSP_CHECKED;
-
-/* Cut the next word off, as Go's strings.Fields does: at Unicode's blanks. "" at the end. */
-osp_str osp_word_cut(osp_str *line);
-
-/* Without blanks of Unicode at either side. */
-osp_str osp_blanks_trim(osp_str s);
 
 /* ---- pprof_help.c --------------------------------------------------------------------------------------------- */
 

@@ -139,7 +139,7 @@ static void value_word(search *s, const osp_profile *p, const osp_field *f)
 
 static void find(search *s, const osp_profile *p, osp_str line)
 {
-    osp_str rest = line, word = osp_word_cut(&rest), last = S("");
+    osp_str rest = line, word = osp_go_cut_field(&rest), last = S("");
     const osp_choice *choice;
     if (rest.n == 0) {
         osp_str value = word, name = osp_str_cut(&value, '=');
@@ -153,7 +153,7 @@ static void find(search *s, const osp_profile *p, osp_str line)
         return;
     }
     for (osp_str tail = rest; tail.n;)
-        last = osp_word_cut(&tail);
+        last = osp_go_cut_field(&tail);
     s->typed = last.p + last.n == line.p + line.n ? last : S("");
     const osp_pprof_command *c = osp_pprof_command_named(word);
     if (osp_str_eq(word, S("help"))) {

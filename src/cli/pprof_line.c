@@ -7,51 +7,6 @@
  * command are a number: top10. */
 #include "cli/pprof_cli.h"
 
-/* ---- blanks --------------------------------------------------------------------------------------------------- */
-
-/* How many bytes the blank takes that s begins with (Unicode's White_Space); 0 if it begins with none. */
-static size_t blank(osp_str s)
-{
-    const uint8_t *b = (const uint8_t *)s.p;
-    if (s.n == 0)
-        return 0;
-    if (b[0] < 0x80)
-        return b[0] == ' ' || (b[0] >= '\t' && b[0] <= '\r');
-    if (s.n >= 2 && b[0] == 0xc2)
-        return b[1] == 0x85 || b[1] == 0xa0 ? 2 : 0;
-    if (s.n < 3)
-        return 0;
-    uint32_t three = (uint32_t)b[0] << 16 | (uint32_t)b[1] << 8 | b[2];
-    bool is = three == 0xe19a80 || (three >= 0xe28080 && three <= 0xe2808a) || three == 0xe280a8 ||
-              three == 0xe280a9 || three == 0xe280af || three == 0xe2819f || three == 0xe38080;
-    return is ? 3 : 0;
-}
-
-osp_str osp_word_cut(osp_str *line)
-{
-    size_t n, end = 0;
-    while ((n = blank(*line)))
-        *line = osp_str_skip(*line, n);
-    while (end < line->n && !blank(osp_str_skip(*line, end)))
-        end++;
-    osp_str word = osp_str_head(*line, end);
-    *line = osp_str_skip(*line, end);
-    return word;
-}
-
-osp_str osp_blanks_trim(osp_str s)
-{
-    size_t n, end = 0;
-    while ((n = blank(s)))
-        s = osp_str_skip(s, n);
-    for (size_t i = 0; i < s.n;) {
-        n = blank(osp_str_skip(s, i));
-        i += n ? n : 1;
-        end = n ? end : i;
-    }
-    return osp_str_head(s, end);
-}
-
 /* ---- the line ------------------------------------------------------------------------------------------------- */
 
 /* A number of 32 bits, with or without a sign. */
@@ -70,7 +25,7 @@ static const osp_pprof_command *command_of(osp_str *name, osp_str *digits)
 {
     const osp_pprof_command *c = osp_pprof_command_named(*name);
     size_t n = name->n;
-    while (n && name->p[n - 1] >= '0' && name->p[n - 1] <= '9')
+    while (n && osp_is_digit(name->p[n - 1]))
         n--;
     if (c || n == 0 || n == name->n)
         return c;
@@ -84,7 +39,7 @@ static bool no_command(osp_str name, osp_str digits, osp_str rest, osp_err *err)
     const osp_choice *choice;
     const osp_field *f = osp_field_named(name, &choice);
     if (f && (choice || !f->choices)) {
-        osp_str value = digits.n ? digits : osp_word_cut(&rest);
+        osp_str value = digits.n ? digits : osp_go_cut_field(&rest);
         return osp_fail(err, OSP_EUSAGE, "did you mean: %.*s=%.*s", STRF(name),
                         STRF(value.n ? osp_str_head(value, 100) : S("<val>")));
     }
@@ -109,17 +64,17 @@ typedef struct {
 /* What stands behind the command; digits of its own come first. */
 static bool read_words(osp_str digits, osp_str rest, patterns *to, osp_pprof_line *out, osp_err *err)
 {
-    for (osp_str word = digits.n ? digits : osp_word_cut(&rest); word.n; word = osp_word_cut(&rest)) {
+    for (osp_str word = digits.n ? digits : osp_go_cut_field(&rest); word.n; word = osp_go_cut_field(&rest)) {
         int64_t number;
         if (is_number(word, &number)) {
             out->config.nodecount = number;
         } else if (word.p[0] == '>') {
-            osp_str file = word.n > 1 ? osp_str_skip(word, 1) : osp_word_cut(&rest);
+            osp_str file = word.n > 1 ? osp_str_skip(word, 1) : osp_go_cut_field(&rest);
             if (file.n == 0)
                 return osp_fail(err, OSP_EUSAGE, "unexpected end of line after >");
             out->config.output = file;
         } else if (word.p[0] == '|') {
-            out->pipe = osp_blanks_trim((osp_str){word.p + 1, (size_t)(rest.p + rest.n - word.p) - 1});
+            out->pipe = osp_go_trim((osp_str){word.p + 1, (size_t)(rest.p + rest.n - word.p) - 1});
             return out->pipe.n || osp_fail(err, OSP_EUSAGE, "unexpected end of line after |");
         } else if (osp_str_eq(word, S("-cum")) || osp_str_eq(word, S("--cum"))) {
             out->config.sort = S("cum");
@@ -141,13 +96,13 @@ static bool keep_pattern(const osp_buf *pattern, osp_arena *a, osp_str *to, osp_
 
 bool osp_pprof_line_read(osp_str line, const osp_config *config, osp_arena *a, osp_pprof_line *out, osp_err *err)
 {
-    osp_str name = osp_word_cut(&line), digits = {0};
+    osp_str name = osp_go_cut_field(&line), digits = {0};
     *out = (osp_pprof_line){.command = command_of(&name, &digits), .config = *config};
     if (!out->command)
         return no_command(name, digits, line, err);
     const osp_report *report = out->command->report;
     if (report->takes_argument) {
-        out->argument = digits.n ? digits : osp_word_cut(&line);
+        out->argument = digits.n ? digits : osp_go_cut_field(&line);
         digits = S("");
         if (out->argument.n == 0)
             return osp_fail(err, OSP_EUSAGE, "command %s requires an argument", out->command->name);

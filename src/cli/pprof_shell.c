@@ -70,7 +70,7 @@ static bool is_assignment(shell *sh, osp_str line)
     osp_str value = line, name = osp_str_cut(&value, '=');
     bool with_value = name.n < line.n;
     const osp_choice *choice;
-    const osp_field *f = osp_field_named(osp_blanks_trim(name), &choice);
+    const osp_field *f = osp_field_named(osp_go_trim(name), &choice);
     if (!f)
         return false;
     for (size_t i = value.n; i >= 3; i--)
@@ -79,7 +79,7 @@ static bool is_assignment(shell *sh, osp_str line)
             break;
         }
     osp_err err = {0};
-    if (!assign(sh, f, choice, osp_blanks_trim(value), with_value, &err))
+    if (!assign(sh, f, choice, osp_go_trim(value), with_value, &err))
         complain(sh, &err);
     return true;
 }
@@ -159,7 +159,7 @@ static void list_options(const shell *sh)
 static void help(const shell *sh, osp_str words)
 {
     osp_buf out = osp_buf_of(SIZE_MAX / 2), about = osp_buf_of(SIZE_MAX / 2);
-    for (osp_str word; (word = osp_word_cut(&words)).n;) {
+    for (osp_str word; (word = osp_go_cut_field(&words)).n;) {
         if (about.n)
             osp_buf_byte(&about, ' ');
         osp_buf_add(&about, word);
@@ -204,7 +204,7 @@ static void obey(shell *sh, osp_str line)
 {
     if (is_assignment(sh, line))
         return;
-    osp_str rest = line, word = osp_word_cut(&rest);
+    osp_str rest = line, word = osp_go_cut_field(&rest);
     if (word.n == 0)
         return;
     if (is_any(word, S("o"), S("options"), S("options")))
@@ -284,7 +284,7 @@ bool osp_pprof_shell(osp_pprof_session *s, osp_err *err)
     if (!prompt)
         return false;
     while (!sh.over && osp_prompt_line(prompt, "(pprof) ", &line, err)) {
-        line = osp_blanks_trim(line);
+        line = osp_go_trim(line);
         if (!obey_shortcut(&sh, line))
             obey(&sh, line);
         while (waitpid(-1, NULL, WNOHANG) > 0) /* viewers that were closed */

@@ -325,8 +325,7 @@ static void more(screen *s, const osp_facts *f)
     char name[16];
     osp_str_z(f->process.name, name, sizeof name);
     for (char *c = name; *c; c++)
-        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' ||
-              *c == '_'))
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (osp_is_digit(*c)) || *c == '.' || *c == '_'))
             *c = '-';
     label(s, "more");
     osp_buf_fmt(s->out, "osprey record %d -d 30 -o %s.pb.gz\n", f->pid, name);

@@ -70,8 +70,6 @@ static osp_str unescaped(osp_arena *a, osp_str path)
     return (osp_str){out, n};
 }
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 /* "go1.26.8" out of a path like /usr/lib/go-1.26.8/src or …/toolchain@v0.0.1-go1.26.8.linux-amd64/…; "" if there is
  * none. */
 static osp_str release_in(osp_arena *a, osp_str path)
@@ -88,7 +86,8 @@ static osp_str release_in(osp_arena *a, osp_str path)
         if (!osp_str_starts(rest, S("1.")))
             continue;
         size_t n = 2;
-        while (n < rest.n && (is_digit(rest.p[n]) || (rest.p[n] == '.' && n + 1 < rest.n && is_digit(rest.p[n + 1]))))
+        while (n < rest.n &&
+               (osp_is_digit(rest.p[n]) || (rest.p[n] == '.' && n + 1 < rest.n && osp_is_digit(rest.p[n + 1]))))
             n++;
         if (n > 2)
             return osp_arena_fmt(a, "go%.*s", STRF(osp_str_head(rest, n)));

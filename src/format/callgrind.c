@@ -268,7 +268,7 @@ static void read_name(reader *r, osp_str key, osp_str value)
 static bool is_position(osp_str line)
 {
     char c = line.p[0];
-    return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '*';
+    return (osp_is_digit(c)) || c == '+' || c == '-' || c == '*';
 }
 
 /* False: the line is not of this form. */

@@ -28,92 +28,10 @@ bool osp_go_lines_ended(const osp_go_lines *s, osp_err *err)
     return !s->too_long || osp_fail(err, OSP_EFORMAT, "line %zu is longer than %d bytes", s->number, LONGEST_LINE);
 }
 
-/* Bytes of the white space that s begins with; 0 if it begins with something else. */
-static size_t blank_at(const uint8_t *s, size_t n)
-{
-    if (n && (s[0] == ' ' || (s[0] >= '\t' && s[0] <= '\r')))
-        return 1;
-    if (n >= 2 && s[0] == 0xc2 && (s[1] == 0x85 || s[1] == 0xa0))
-        return 2;
-    if (n < 3)
-        return 0;
-    uint32_t c = (uint32_t)s[0] << 16 | (uint32_t)s[1] << 8 | s[2];
-    bool blank = c == 0xe19a80 || (c >= 0xe28080 && c <= 0xe2808a) || c == 0xe280a8 || c == 0xe280a9 ||
-                 c == 0xe280af || c == 0xe2819f || c == 0xe38080;
-    return blank ? 3 : 0;
-}
-
-static size_t blank_before(const uint8_t *end, size_t n)
-{
-    for (size_t k = 1; k <= 3 && k <= n; k++)
-        if (blank_at(end - k, k) == k)
-            return k;
-    return 0;
-}
-
-osp_str osp_go_trim(osp_str s)
-{
-    for (size_t k; (k = blank_at((const uint8_t *)s.p, s.n));)
-        s = osp_str_skip(s, k);
-    for (size_t k; (k = blank_before((const uint8_t *)s.p + s.n, s.n));)
-        s.n -= k;
-    return s;
-}
-
 bool osp_go_is_comment(osp_str line)
 {
     line = osp_go_trim(line);
     return line.n == 0 || line.p[0] == '#';
-}
-
-static unsigned digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    c |= 0x20;
-    return c >= 'a' && c <= 'z' ? (unsigned)(c - 'a') + 10 : 99;
-}
-
-/* Underscores: each between two digits, or between the prefix and a digit. */
-static bool underscores_fit(osp_str s, bool prefixed)
-{
-    char before = prefixed ? '0' : '_';
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '_' && before == '_')
-            return false;
-        before = s.p[i];
-    }
-    return before != '_';
-}
-
-bool osp_go_int(osp_str s, int base, int64_t *out)
-{
-    bool minus = s.n && s.p[0] == '-', prefixed = false, underscored = false;
-    uint64_t v = 0, most = minus ? (uint64_t)1 << 63 : ((uint64_t)1 << 63) - 1;
-    unsigned b = base ? (unsigned)base : 10;
-    if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
-        s = osp_str_skip(s, 1);
-    if (s.n == 0)
-        return false;
-    if (base == 0 && s.p[0] == '0') {
-        char mark = s.n >= 3 ? (char)(s.p[1] | 0x20) : 0;
-        prefixed = true;
-        b = mark == 'b' ? 2 : mark == 'x' ? 16 : 8;
-        s = osp_str_skip(s, mark == 'b' || mark == 'x' || mark == 'o' ? 2 : 1);
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '_' && base == 0) {
-            underscored = true;
-            continue;
-        }
-        unsigned d = digit(s.p[i]);
-        if (d >= b || __builtin_mul_overflow(v, b, &v) || __builtin_add_overflow(v, d, &v))
-            return false;
-    }
-    if (v > most || (underscored && !underscores_fit(s, prefixed)))
-        return false;
-    *out = minus ? (int64_t)(0 - v) : (int64_t)v;
-    return true;
 }
 
 int64_t osp_go_whole(double v) { return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN; }
@@ -161,9 +79,9 @@ bool osp_next_hex(osp_str *text, uint64_t *out, bool *fits)
             continue;
         uint64_t v = 0;
         *fits = true;
-        for (; p < end && ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'f')); p++) {
+        for (; p < end && ((osp_is_digit(*p)) || (*p >= 'a' && *p <= 'f')); p++) {
             *fits &= v >> 60 == 0;
-            v = v << 4 | digit(*p);
+            v = v << 4 | osp_digit(*p);
         }
         if (p == x + 1)
             continue;

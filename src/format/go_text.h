@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Go's library means by a line, a blank and a number. The legacy text forms are defined by the peer's code over that
- * library, so where its corners decide what is accepted, they are here. */
+/* What Go's library means by a line, and how it computes, for the legacy text forms: they are defined by the peer's code over
+ * that library. */
 #ifndef OSP_FORMAT_GO_TEXT_H
 #define OSP_FORMAT_GO_TEXT_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "base/go.h"
 
 /* bufio.Scanner over lines: without their ends, one \r before it included; a line of 64 KiB or more ends it all. */
 typedef struct {
@@ -20,14 +19,8 @@ bool osp_go_next_line(osp_go_lines *s);
 /* If a line was too long, fail. */
 bool osp_go_lines_ended(const osp_go_lines *s, osp_err *err) OSP_CHECKED;
 
-/* strings.TrimSpace: what Unicode calls white space. */
-osp_str osp_go_trim(osp_str s);
-
 /* Nothing but white space, or a line whose first other character is '#'. */
 bool osp_go_is_comment(osp_str line);
-
-/* strconv.ParseInt(s, base, 64), base 10 or 0 (by prefix, with underscores between digits). */
-bool osp_go_int(osp_str s, int base, int64_t *out) OSP_CHECKED;
 
 /* int64(v) and math.Exp(v) as amd64 computes them, whatever this machine is: what is unsampled is cut to a whole number,
  * so that the last bit may be seen. */

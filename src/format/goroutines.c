@@ -60,7 +60,7 @@ typedef struct {
 static bool cut_number(osp_str *s, uint64_t *out)
 {
     size_t n = 0;
-    while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
+    while (n < s->n && osp_is_digit(s->p[n]))
         n++;
     bool ok = osp_str_u64(osp_str_head(*s, n), 10, out);
     *s = osp_str_skip(*s, n);
@@ -124,13 +124,8 @@ static unsigned hex_digits(osp_str *s, unsigned n)
 
 static void add_utf8(osp_buf *out, unsigned c)
 {
-    if (c >= 0x10000)
-        osp_buf_byte(out, (uint8_t)(0xf0 | c >> 18));
-    if (c >= 0x800)
-        osp_buf_byte(out, (uint8_t)(c >= 0x10000 ? 0x80 | (c >> 12 & 0x3f) : 0xe0 | c >> 12));
-    if (c >= 0x80)
-        osp_buf_byte(out, (uint8_t)(c >= 0x800 ? 0x80 | (c >> 6 & 0x3f) : 0xc0 | c >> 6));
-    osp_buf_byte(out, (uint8_t)(c >= 0x80 ? 0x80 | (c & 0x3f) : c));
+    char bytes[4];
+    osp_buf_add(out, (osp_str){bytes, osp_utf8_put(bytes, c)});
 }
 
 /* A Go string literal that *s begins with, unquoted into out. */

@@ -73,7 +73,7 @@ typedef struct {
 static size_t digits(osp_str s, size_t at)
 {
     size_t n = 0;
-    while (at + n < s.n && s.p[at + n] >= '0' && s.p[at + n] <= '9')
+    while (at + n < s.n && osp_is_digit(s.p[at + n]))
         n++;
     return n;
 }

@@ -32,7 +32,7 @@ static const char allocators[] =
 static bool cut_count(osp_str *s, osp_str behind, int64_t *out)
 {
     size_t n = 0;
-    while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
+    while (n < s->n && osp_is_digit(s->p[n]))
         n++;
     bool ok = osp_go_int(osp_str_head(*s, n), 10, out);
     *s = osp_str_skip(*s, n);

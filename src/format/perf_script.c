@@ -16,12 +16,10 @@
 
 #include <stdlib.h>
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 static bool all_digits(osp_str s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!is_digit(s.p[i]))
+        if (!osp_is_digit(s.p[i]))
             return false;
     return s.n > 0;
 }
@@ -118,7 +116,7 @@ static bool read_head_line(osp_str line, head_line *h)
     next_word(&rest);
     while (rest.n) {
         osp_str before = rest, word = next_word(&rest);
-        if (word.n == 0 || !(is_digit(word.p[0]) || word.p[0] == '-') || !read_ids(word, h) ||
+        if (word.n == 0 || !(osp_is_digit(word.p[0]) || word.p[0] == '-') || !read_ids(word, h) ||
             !read_after_ids(rest, h, &timed))
             continue;
         if (!timed && (indented || osp_str_trim(h->rest).n))

@@ -43,7 +43,7 @@ const size_t osp_go_nfields = sizeof osp_go_fields / sizeof *osp_go_fields;
 static uint32_t digits(osp_str *s)
 {
     uint32_t v = 0;
-    while (s->n && *s->p >= '0' && *s->p <= '9' && v < 100000) {
+    while (s->n && osp_is_digit(*s->p) && v < 100000) {
         v = v * 10 + (uint32_t)(*s->p - '0');
         *s = osp_str_skip(*s, 1);
     }
@@ -58,7 +58,7 @@ uint32_t osp_go_version_parse(osp_str version, bool *plain)
         return 0;
     osp_str s = osp_str_skip(version, at + 4);
     uint32_t minor = digits(&s), patch = 0;
-    if (s.n > 1 && s.p[0] == '.' && s.p[1] >= '0' && s.p[1] <= '9') {
+    if (s.n > 1 && s.p[0] == '.' && osp_is_digit(s.p[1])) {
         s = osp_str_skip(s, 1);
         patch = digits(&s);
     }

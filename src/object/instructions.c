@@ -39,8 +39,7 @@ typedef struct {
 
 static bool is_numeral(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == 'x' || c == '-' || c == '#' || c == '+' ||
-           c == ' ';
+    return (osp_is_digit(c)) || (c >= 'a' && c <= 'f') || c == 'x' || c == '-' || c == '#' || c == '+' || c == ' ';
 }
 
 static bool note_target(decoding *d, uint64_t addr, size_t at, size_t n)

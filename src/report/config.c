@@ -3,11 +3,9 @@
  * pprof refuses the other refuses too. */
 #include "report/report.h"
 
+#include "base/go.h"
+
 #include <ctype.h>
-#include <errno.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 static const osp_choice sorts[] = {
     {"cum", "sort by what a function and all it calls weigh"},
@@ -168,122 +166,8 @@ static bool variable_bool(osp_str text, bool *out)
     return *out || one_of(s, "false f no n 0");
 }
 
-typedef enum { FINE, SYNTAX, RANGE } outcome;
-
 static const char *const said_of_flag[] = {"", "parse error", "value out of range"};
 static const char *const said_of_variable[] = {"", "invalid syntax", "value out of range"};
-
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
-}
-
-/* Underscores may stand between digits, and between a prefix like 0x and the first digit. */
-static bool underscores_ok(osp_str s)
-{
-    bool prefix = s.n >= 2 && s.p[0] == '0' && strchr("bBoOxX", s.p[1]);
-    bool hex = prefix && (s.p[1] | 0x20) == 'x', digit_before = prefix;
-    for (size_t i = prefix ? 2 : 0; i < s.n; i++) {
-        bool is_digit = digit(s.p[i]) < (hex ? 16 : 10);
-        if (s.p[i] == '_' && !(digit_before && i + 1 < s.n && digit(s.p[i + 1]) < (hex ? 16 : 10)))
-            return false;
-        digit_before = is_digit;
-    }
-    return true;
-}
-
-/* A whole number: decimal, or in the base that 0b, 0o, 0 and 0x say, there with underscores. */
-static outcome read_int(osp_str s, bool any_base, int64_t *out)
-{
-    bool minus = s.n && s.p[0] == '-';
-    uint64_t most = minus ? (uint64_t)1 << 63 : INT64_MAX, v = 0;
-    int base = 10;
-    if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
-        s = osp_str_skip(s, 1);
-    osp_str digits = s;
-    if (any_base && s.n > 1 && s.p[0] == '0') {
-        char mark = (char)(s.p[1] | 0x20);
-        base = mark == 'x' ? 16 : mark == 'b' ? 2 : 8;
-        digits = osp_str_skip(s, mark == 'x' || mark == 'b' || mark == 'o' ? 2 : 1);
-    }
-    if (digits.n == 0 || (any_base && !underscores_ok(s)))
-        return SYNTAX;
-    bool fits = true;
-    for (size_t i = 0; i < digits.n; i++) {
-        if (any_base && digits.p[i] == '_')
-            continue;
-        int d = digit(digits.p[i]);
-        if (d >= base)
-            return SYNTAX;
-        fits = fits && !__builtin_mul_overflow(v, (uint64_t)base, &v) &&
-               !__builtin_add_overflow(v, (uint64_t)d, &v) && v <= most;
-    }
-    *out = minus ? (int64_t)(0 - v) : (int64_t)v;
-    return fits ? FINE : RANGE;
-}
-
-/* Is s, without its sign, a decimal number, or a hexadecimal one with a binary exponent? */
-static bool is_float(osp_str s)
-{
-    bool hex = s.n >= 2 && s.p[0] == '0' && (s.p[1] | 0x20) == 'x', any = false, point = false, underscore = false;
-    size_t i = hex ? 2 : 0;
-    for (; i < s.n; i++) {
-        underscore |= s.p[i] == '_';
-        if (s.p[i] == '.' && !point)
-            point = true;
-        else if (digit(s.p[i]) < (hex ? 16 : 10))
-            any = true;
-        else if (s.p[i] != '_')
-            break;
-    }
-    bool exponent = i < s.n && (s.p[i] | 0x20) == (hex ? 'p' : 'e');
-    if (!any || (hex && !exponent) || (i < s.n && !exponent))
-        return false;
-    if (exponent) {
-        i++;
-        i += i < s.n && (s.p[i] == '-' || s.p[i] == '+');
-        if (i == s.n || !isdigit((unsigned char)s.p[i]))
-            return false;
-        for (; i < s.n; i++)
-            if (s.p[i] != '_' && !isdigit((unsigned char)s.p[i]))
-                return false;
-            else
-                underscore |= s.p[i] == '_';
-    }
-    return !underscore || underscores_ok(s);
-}
-
-static bool is_infinite(osp_str s)
-{
-    return (s.n == 3 && strncasecmp(s.p, "inf", 3) == 0) || (s.n == 8 && strncasecmp(s.p, "infinity", 8) == 0);
-}
-
-static outcome read_float(osp_str s, double *out)
-{
-    char text[512];
-    size_t n = 0;
-    bool sign = s.n && (s.p[0] == '-' || s.p[0] == '+');
-    osp_str number = osp_str_skip(s, sign);
-    if (s.n == 3 && strncasecmp(s.p, "nan", 3) == 0) {
-        *out = NAN;
-        return FINE;
-    }
-    if (is_infinite(number)) {
-        *out = s.p[0] == '-' ? -INFINITY : INFINITY;
-        return FINE;
-    }
-    if (!is_float(number) || s.n >= sizeof text)
-        return SYNTAX;
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] != '_')
-            text[n++] = s.p[i];
-    text[n] = 0;
-    *out = strtod(text, NULL);
-    return isinf(*out) ? RANGE : FINE;
-}
 
 enum { QUOTED = 160 };
 
@@ -313,7 +197,7 @@ bool osp_field_set(const osp_field *f, void *in, osp_str value, osp_err *err)
 {
     char *at = (char *)in + f->at;
     char shown[QUOTED];
-    outcome how;
+    osp_go_outcome how;
     switch (f->kind) {
     case OSP_FIELD_BOOL: {
         bool v;
@@ -325,7 +209,7 @@ bool osp_field_set(const osp_field *f, void *in, osp_str value, osp_err *err)
     }
     case OSP_FIELD_INT: {
         int64_t v;
-        if ((how = read_int(value, false, &v)) != FINE)
+        if ((how = osp_go_read_int(value, 10, &v)) != OSP_GO_FINE)
             return osp_fail(err, OSP_EUSAGE, "strconv.Atoi: parsing %s: %s", quoted(value, shown),
                             said_of_variable[how]);
         *(int64_t *)at = v;
@@ -333,7 +217,7 @@ bool osp_field_set(const osp_field *f, void *in, osp_str value, osp_err *err)
     }
     case OSP_FIELD_FLOAT: {
         double v;
-        if ((how = read_float(value, &v)) != FINE)
+        if ((how = osp_go_read_float(value, &v)) != OSP_GO_FINE)
             return osp_fail(err, OSP_EUSAGE, "strconv.ParseFloat: parsing %s: %s", quoted(value, shown),
                             said_of_variable[how]);
         *(double *)at = v;
@@ -350,7 +234,7 @@ bool osp_field_set(const osp_field *f, void *in, osp_str value, osp_err *err)
 bool osp_field_set_flag(const osp_field *f, void *in, osp_str value, osp_err *err)
 {
     char *at = (char *)in + f->at, shown[QUOTED];
-    outcome how = FINE;
+    osp_go_outcome how = OSP_GO_FINE;
     switch (f->kind) {
     case OSP_FIELD_BOOL: {
         bool v;
@@ -361,36 +245,17 @@ bool osp_field_set_flag(const osp_field *f, void *in, osp_str value, osp_err *er
         break;
     }
     case OSP_FIELD_INT:
-        how = read_int(value, true, (int64_t *)at);
+        how = osp_go_read_int(value, 0, (int64_t *)at);
         break;
     case OSP_FIELD_FLOAT:
-        how = read_float(value, (double *)at);
+        how = osp_go_read_float(value, (double *)at);
         break;
     case OSP_FIELD_CHOICE:
     case OSP_FIELD_TEXT:
         *(osp_str *)at = value;
     }
-    return how == FINE || osp_fail(err, OSP_EUSAGE, "invalid value %s for flag -%s: %s", quoted(value, shown),
-                                   f->name, said_of_flag[how]);
-}
-
-/* The shortest text that reads back as v, in the form Go's fmt.Sprint gives it. */
-static void add_float(osp_buf *out, double v)
-{
-    char text[40];
-    int digits = 0, exponent;
-    if (isnan(v) || isinf(v)) {
-        osp_buf_add(out, isnan(v) ? S("NaN") : v > 0 ? S("+Inf") : S("-Inf"));
-        return;
-    }
-    do
-        snprintf(text, sizeof text, "%.*e", digits, v);
-    while (strtod(text, NULL) != v && ++digits < 17);
-    exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
-    if (exponent < -4 || exponent >= 6)
-        osp_buf_add(out, osp_str_from(text));
-    else
-        osp_buf_fmt(out, "%.*f", digits > exponent ? digits - exponent : 0, v);
+    return how == OSP_GO_FINE || osp_fail(err, OSP_EUSAGE, "invalid value %s for flag -%s: %s", quoted(value, shown),
+                                          f->name, said_of_flag[how]);
 }
 
 void osp_field_text(const osp_field *f, const void *in, osp_buf *out)
@@ -404,7 +269,7 @@ void osp_field_text(const osp_field *f, const void *in, osp_buf *out)
         osp_buf_fmt(out, "%lld", (long long)*(const int64_t *)at);
         break;
     case OSP_FIELD_FLOAT:
-        add_float(out, *(const double *)at);
+        osp_go_put_float(out, *(const double *)at);
         break;
     case OSP_FIELD_CHOICE:
     case OSP_FIELD_TEXT:

@@ -2,10 +2,9 @@
 /* The peer has a regular expression for each language; these read the same by hand. */
 #include "report/shorten.h"
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-static bool is_word(char c) { return is_digit(c) || is_lower(c) || is_upper(c) || c == '_'; }
+static bool is_word(char c) { return osp_is_digit(c) || is_lower(c) || is_upper(c) || c == '_'; }
 
 static bool starts_at(osp_str s, size_t at, osp_str text) { return osp_str_starts(osp_str_skip(s, at), text); }
 
@@ -23,10 +22,10 @@ static osp_str without_version(osp_str s, char *room)
     if (line_end(s, 0) < s.n)
         return s;
     for (size_t i = 0; i + 3 < s.n; i++) {
-        if (s.p[i] != '/' || s.p[i + 1] != 'v' || s.p[i + 2] == '0' || !is_digit(s.p[i + 2]))
+        if (s.p[i] != '/' || s.p[i + 1] != 'v' || s.p[i + 2] == '0' || !osp_is_digit(s.p[i + 2]))
             continue;
         size_t end = i + 2;
-        while (end < s.n && is_digit(s.p[end]))
+        while (end < s.n && osp_is_digit(s.p[end]))
             end++;
         if (end == s.n || (s.p[end] != '.' && s.p[end] != '/') || (end == i + 3 && s.p[i + 2] == '1'))
             continue;
@@ -98,7 +97,7 @@ static bool java_name(osp_str s, osp_str *out)
 /* The end of the C++ name at `at`; `at` if there is none. */
 static size_t cpp_word(osp_str s, size_t at)
 {
-    if (at < s.n && is_word(s.p[at]) && !is_digit(s.p[at]))
+    if (at < s.n && is_word(s.p[at]) && !osp_is_digit(s.p[at]))
         while (at < s.n && is_word(s.p[at]))
             at++;
     return at;

@@ -21,14 +21,6 @@ static bool is_one_of(char c, const char *set) { return c && strchr(set, c); }
 
 static bool is_unreserved(char c) { return isalnum((unsigned char)c) || is_one_of(c, "-_.~"); }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* s with %XX (and in queries '+') decoded, in the arena; {NULL, 0} if a '%' has no two digits behind it. */
 static osp_str unescape(osp_arena *a, osp_str s, bool is_query)
 {
@@ -37,9 +29,9 @@ static osp_str unescape(osp_arena *a, osp_str s, bool is_query)
     for (size_t i = 0; out && i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            if (s.n - i < 3 || hex(s.p[i + 1]) < 0 || hex(s.p[i + 2]) < 0)
+            if (s.n - i < 3 || osp_digit(s.p[i + 1]) > 15 || osp_digit(s.p[i + 2]) > 15)
                 return (osp_str){0};
-            c = (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]));
+            c = (char)(osp_digit(s.p[i + 1]) << 4 | osp_digit(s.p[i + 2]));
             i += 2;
         } else if (c == '+' && is_query) {
             c = ' ';
@@ -107,7 +99,8 @@ static bool is_port(osp_str s) /* "" or ":123" */
 static bool is_host(osp_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        bool escaped = s.p[i] == '%' && s.n - i > 2 && hex(s.p[i + 1]) >= 8 && hex(s.p[i + 2]) >= 0;
+        const unsigned high = s.p[i] == '%' && s.n - i > 2 ? osp_digit(s.p[i + 1]) : 0;
+        bool escaped = high >= 8 && high <= 15 && osp_digit(s.p[i + 2]) <= 15;
         if (!((unsigned char)s.p[i] >= 0x80 || escaped || is_unreserved(s.p[i]) ||
               is_one_of(s.p[i], "!$&'()*+,;=:]<>\"")))
             return false;

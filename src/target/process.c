@@ -25,7 +25,7 @@ bool osp_next_number(osp_str *s, uint64_t *out)
     while (s->n && (*s->p == ' ' || *s->p == '\t'))
         *s = osp_str_skip(*s, 1);
     size_t n = 0;
-    while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
+    while (n < s->n && osp_is_digit(s->p[n]))
         n++;
     if (!osp_str_u64(osp_str_head(*s, n), 10, out))
         return false;

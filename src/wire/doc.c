@@ -199,19 +199,6 @@ static unsigned hex4(osp_str s, size_t at)
     return at + 4 <= s.n && osp_str_u64((osp_str){s.p + at, 4}, 16, &v) ? (unsigned)v : 0xfffd;
 }
 
-static size_t put_utf8(char *to, unsigned c)
-{
-    if (c < 0x80) {
-        to[0] = (char)c;
-        return 1;
-    }
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; c >>= 6)
-        to[i] = (char)(0x80 | (c & 63));
-    to[0] = (char)((0xf00 >> n & 0xff) | c);
-    return n;
-}
-
 /* Escapes only ever get shorter. */
 static osp_str unescape(osp_str s, char *to)
 {
@@ -232,7 +219,7 @@ static osp_str unescape(osp_str s, char *to)
                 c = 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
                 i += 6;
             }
-            n += put_utf8(to + n, c >> 11 == 0x1b ? 0xfffd : c);
+            n += osp_utf8_put(to + n, c >> 11 == 0x1b ? 0xfffd : c);
         }
     }
     return (osp_str){to, n};

@@ -32,7 +32,7 @@ VECTORS = [
     "-top -nodecount=+5 P", "-top -nodecount=0x1f P", "-top -nodecount=0X1F P", "-top -nodecount=0b101 P", "-top -nodecount=0o17 P",
     "-top -nodecount=017 P", "-top -nodecount=08 P", "-top -nodecount=1_000 P", "-top -nodecount=1__0 P", "-top -nodecount=_1 P",
     "-top -nodecount=1_ P", "-top -nodecount=0x_1f P", "-top -nodecount=0_7 P", "-top -nodecount=0x P", "-top -nodecount= P",
-    "-top -nodecount=1.5 P", "-top -nodecount=1e3 P", "-top -nodecount=9223372036854775807 P", "-top -nodecount=9223372036854775808 P",
+    "-top -nodecount=1.5 P", "-top -nodecount=1e3 P", "-top -nodecount=9223372036854775807 P", "-top -nodecount=9223372036854775808 P", "-top -nodecount=99999999999999999999x P",
     "-top -nodecount=-9223372036854775808 P", "-top -nodecount=-9223372036854775809 P", "-top -nodecount=five P", "-top -nodecount=-- P",
     "-top -nodefraction=.5 P", "-top -nodefraction=5. P", "-top -nodefraction=1e-3 P", "-top -nodefraction=1E3 P", "-top -nodefraction=-1 P",
     "-top -nodefraction=0x1p-3 P", "-top -nodefraction=0x1 P", "-top -nodefraction=0x.8p0 P", "-top -nodefraction=0xp1 P",

@@ -44,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (n)
         memcpy(copy, bytes, n);
     osp_str text = {copy, n}, rest = text;
-    inside(osp_blanks_trim(text), text);
-    for (osp_str word; (word = osp_word_cut(&rest)).n;)
+    inside(osp_go_trim(text), text);
+    for (osp_str word; (word = osp_go_cut_field(&rest)).n;)
         inside(word, text);
     osp_arena a;
     osp_err err = {0};

@@ -60,22 +60,10 @@ static void lines_are_read_as_the_peer_reads_them(void **state)
     }
 }
 
-static void words_end_at_any_blank_of_unicode(void **state)
-{
-    (void)state;
-    osp_str line = S("\u00a0 a\u3000b\u2003\tc\u200b ");
-    assert_true(osp_str_eq(osp_blanks_trim(line), S("a\u3000b\u2003\tc\u200b")));
-    assert_true(osp_str_eq(osp_word_cut(&line), S("a")));
-    assert_true(osp_str_eq(osp_word_cut(&line), S("b")));
-    assert_true(osp_str_eq(osp_word_cut(&line), S("c\u200b")));
-    assert_int_equal(osp_word_cut(&line).n, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_read_as_the_peer_reads_them),
-        cmocka_unit_test(words_end_at_any_blank_of_unicode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
