@@ -422,9 +422,8 @@ static bool write_disasm(const osp_profile *p, const osp_report_opts *o, osp_ans
     own.query.no_inlines = true;
     const osp_shown shown = osp_shown_of(p, o);
     osp_arena_init(&d.arena, SIZE_MAX / 2);
-    bool ok = re && osp_view_make(p, &own.query, &view, err) && osp_binaries_init(&d.binaries, p, o, err);
+    bool ok = re && osp_answer_view(p, &own, false, &view, out, err) && osp_binaries_init(&d.binaries, p, o, err);
     if (ok) {
-        out->unmatched = view.unmatched;
         osp_graph_opts graph_opts = osp_graph_opts_of(&own);
         graph_opts.objects = true;
         ok = osp_graph_make(&view, &graph_opts, &graph, err);

@@ -535,11 +535,9 @@ bool osp_picture_text(const osp_profile *p, const osp_report_opts *o, bool tidy,
 {
     osp_query query = o->query;
     osp_view view;
-    query.rows = p->labelsets.n > 1; /* for the tags */
-    if (!osp_view_make(p, &query, &view, err))
+    const bool tags = p->labelsets.n > 1;
+    if (!osp_answer_view(p, o, tags, &view, out, err))
         return false;
-    out->unmatched = view.unmatched;
-    osp_buf_add(&out->notes, osp_buf_str(&view.notes));
     bool ok = write_graph(p, o, &view, tidy, out, err);
     osp_view_drop(&view);
     return ok;

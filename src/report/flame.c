@@ -521,9 +521,8 @@ static void draw(flame *f, osp_str title)
 static bool write_flame(const osp_profile *p, const osp_report_opts *o, osp_answer *out, osp_err *err)
 {
     osp_view view;
-    if (!osp_view_make(p, &o->query, &view, err))
+    if (!osp_answer_view(p, o, false, &view, out, err))
         return false;
-    out->unmatched = view.unmatched;
     osp_shown shown = osp_shown_of(p, o);
     if (osp_str_eq(shown.to, S("minimum")))
         shown.to = S("auto");

@@ -132,9 +132,8 @@ static bool write_list(const osp_profile *p, const osp_report_opts *o, osp_answe
     osp_regex *re = osp_argument_regex(o, err);
     osp_code_files *sources = NULL;
     osp_binaries binaries = {0};
-    bool ok = re && osp_binaries_init(&binaries, p, o, err) && osp_view_make(p, &o->query, &view, err);
+    bool ok = re && osp_binaries_init(&binaries, p, o, err) && osp_answer_view(p, o, false, &view, out, err);
     if (ok) {
-        out->unmatched = view.unmatched;
         osp_graph_opts graph_opts = osp_graph_opts_of(o);
         graph_opts.objects = true;
         ok = osp_graph_make(&view, &graph_opts, &graph, err);

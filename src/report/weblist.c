@@ -373,15 +373,14 @@ static bool write_weblist(const osp_profile *p, const osp_report_opts *o, osp_an
     const osp_shown shown = osp_shown_of(p, o);
     osp_regex *re = osp_argument_regex(o, err);
     own.query.no_inlines = false;
-    own.query.rows = o->query.mean;
     osp_code_files *files = osp_code_files_new(&(osp_code_opts){.source_path = o->source_path,
                                                                 .trim_path = o->trim_path,
                                                                 .go_release = osp_binaries_go_release,
                                                                 .ctx = &binaries},
                                                err);
-    bool ok = re && files && osp_view_make(p, &own.query, &view, err) && osp_binaries_init(&binaries, p, o, err) &&
+    bool ok = re && files && osp_answer_view(p, &own, o->query.mean, &view, out, err) &&
+              osp_binaries_init(&binaries, p, o, err) &&
               osp_listing_make(&view, &own, re, &binaries, &out->notes, &listing, err);
-    out->unmatched = view.unmatched;
     if (ok) {
         page pg = {.listing = &listing, .shown = &shown, .total = view.total, .files = files, .out = &out->text};
         ok = put_page(&pg, p, o, err);

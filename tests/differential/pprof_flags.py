@@ -57,7 +57,8 @@ VECTORS = [
     "-top -focus=( P", "-top -focus=zzz P", "-top -ignore=[ P", "-top -hide=* P", "-top -show=a{2,1} P", "-top -show_from=\\ P",
     "-top -prune_from=(?P<n P", "-top -tagfocus=( P", "-top -tagignore=zzz P", "-top -tagshow=( P", "-top -taghide=zzz P",
     "-top -tagroot=zzz P", "-top -tagleaf=zzz P", "-top -focus= P", "-top -focus=zzz -ignore=yyy P", "-top -focus=json -focus=zzz P",
-    "-top -relative_percentages -focus=zzz P", "-top -tagfocus=1mb: P", "-top -tagfocus=bytes=4kb:1mb P",
+    "-top -relative_percentages -focus=zzz P", "-top -tagfocus=1mb: P", "-top -tagfocus=bytes=4kb:1mb P", "-dot -tagfocus=4kb:1mb P",
+    "-list=nothing -tagfocus=4kb:1mb P", "-weblist=json -output=page.html -tagfocus=4kb:1mb P",
     # sources and the web
     "-http=: -top P", "-no_browser P", "-no_browser -top P", "-no_browser=false -top P", "-http= -top P", "-base=Q -diff_base=Q P",
     "-top -base= P", "-top -base= -diff_base= P", "-top -base=Q P", "-top -diff_base=Q P", "-top -normalize P", "-top -normalize=false P",
