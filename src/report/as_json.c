@@ -48,33 +48,17 @@ static void profile(osp_json *j, const osp_profile *p, const osp_report_opts *o)
 
 static void question(osp_json *j, const osp_report_opts *o, uint32_t unmatched)
 {
-    static const char *const granularity[] = {"functions", "filefunctions", "files", "lines", "addresses"};
-    const osp_query *q = &o->query;
-    const struct {
-        const char *name;
-        osp_str value;
-    } filter[] = {
-        {"focus", q->focus},
-        {"ignore", q->ignore},
-        {"hide", q->hide},
-        {"show", q->show},
-        {"show_from", q->show_from},
-        {"tagfocus", q->tag_focus},
-        {"tagignore", q->tag_ignore},
-        {"tagshow", q->tag_show},
-        {"taghide", q->tag_hide},
-        {"tagroot", q->tag_root},
-        {"tagleaf", q->tag_leaf},
-        {"prune_from", q->prune_from}, /* is never unmatched */
-    };
-    osp_json_str(j, "granularity", osp_str_from(granularity[q->granularity]));
+    osp_filter filter[OSP_FILTERS];
+    osp_filters_of(&o->query, filter);
+    osp_json_str(j, "granularity", osp_granularity_name(o->query.granularity));
     text(j, "argument", o->argument);
     osp_json_object(j, "filters");
-    for (size_t i = 0; i < sizeof filter / sizeof *filter; i++)
-        text(j, filter[i].name, filter[i].value);
+    for (size_t i = 0; i < OSP_FILTERS; i++)
+        text(j, filter[i].name, filter[i].pattern);
+    text(j, "prune_from", o->query.prune_from); /* is never unmatched */
     osp_json_end(j);
     osp_json_array(j, "unmatched");
-    for (size_t i = 0; i + 1 < sizeof filter / sizeof *filter; i++)
+    for (size_t i = 0; i < OSP_FILTERS; i++)
         if (unmatched & 1u << i)
             osp_json_str(j, NULL, osp_str_from(filter[i].name));
     osp_json_end(j);
@@ -102,10 +86,7 @@ osp_json_rows osp_json_open(const char *report, const osp_profile *p, const osp_
 
 void osp_json_graph(osp_json *j, const osp_shown *s, const osp_graph *g)
 {
-    int64_t shown = 0;
-    for (uint32_t i = 0; i < g->nnode; i++)
-        osp_add(&shown, osp_mean(g->node[i].flat, g->node[i].flat_divisor));
-    osp_json_value(j, "shown", s, shown);
+    osp_json_value(j, "shown", s, osp_graph_shown(g));
     osp_json_uint(j, "nodes_below_fraction", g->dropped_nodes);
     osp_json_uint(j, "nodes_past_count", g->norig - g->nnode);
 }

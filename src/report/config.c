@@ -14,6 +14,7 @@ static const osp_choice sorts[] = {
 };
 
 static const osp_choice granularities[] = {
+    /* in the order of osp_granularity */
     {"functions", "a row a function\nFunctions of one name are one, whatever file they are in."},
     {"filefunctions", "a row a function of a file\nFunctions of one name in two files stay two."},
     {"files", "a row a source file"},
@@ -279,14 +280,12 @@ void osp_field_text(const osp_field *f, const void *in, osp_buf *out)
 
 /* ---- for a report --------------------------------------------------------------------------------------------- */
 
+osp_str osp_granularity_name(osp_granularity g) { return osp_str_from(granularities[g].name); }
+
 static osp_granularity granularity_of(osp_str name)
 {
-    static const char *const names[] = {
-        [OSP_BY_FUNCTION] = "functions", [OSP_BY_FILE_FUNCTION] = "filefunctions", [OSP_BY_FILE] = "files",
-        [OSP_BY_LINE] = "lines",         [OSP_BY_ADDRESS] = "addresses",
-    };
     for (int i = OSP_BY_FUNCTION; i <= OSP_BY_ADDRESS; i++)
-        if (osp_str_eq(name, osp_str_from(names[i])))
+        if (osp_str_eq(name, osp_granularity_name((osp_granularity)i)))
             return (osp_granularity)i;
     return OSP_BY_FUNCTION;
 }

@@ -533,7 +533,6 @@ static bool write_graph(const osp_profile *of, const osp_report_opts *o, const o
 
 bool osp_picture_text(const osp_profile *p, const osp_report_opts *o, bool tidy, osp_answer *out, osp_err *err)
 {
-    osp_query query = o->query;
     osp_view view;
     const bool tags = p->labelsets.n > 1;
     if (!osp_answer_view(p, o, tags, &view, out, err))

@@ -266,13 +266,9 @@ bool osp_report_labels(const osp_profile *p, const osp_report_opts *o, osp_buf *
     return true;
 }
 
-static void filter_lines(const osp_report_opts *o, osp_buf *out, size_t *first)
+void osp_filters_of(const osp_query *q, osp_filter out[OSP_FILTERS])
 {
-    const osp_query *q = &o->query;
-    const struct {
-        const char *name;
-        osp_str value;
-    } filter[] = {
+    const osp_filter all[OSP_FILTERS] = {
         {"focus", q->focus},
         {"ignore", q->ignore},
         {"hide", q->hide},
@@ -282,10 +278,19 @@ static void filter_lines(const osp_report_opts *o, osp_buf *out, size_t *first)
         {"tagignore", q->tag_ignore},
         {"tagshow", q->tag_show},
         {"taghide", q->tag_hide},
+        {"tagroot", q->tag_root},
+        {"tagleaf", q->tag_leaf},
     };
+    memcpy(out, all, sizeof all);
+}
+
+static void filter_lines(const osp_report_opts *o, osp_buf *out, size_t *first)
+{
+    osp_filter filter[OSP_FILTERS];
+    osp_filters_of(&o->query, filter);
     bool any = false;
-    for (size_t i = 0; i < sizeof filter / sizeof *filter; i++) {
-        if (filter[i].value.n == 0)
+    for (size_t i = 0; i < OSP_FILTERS_ACTIVE; i++) {
+        if (filter[i].pattern.n == 0)
             continue;
         if (!any) {
             osp_buf_add(out, S("Active filters:"));
@@ -293,8 +298,8 @@ static void filter_lines(const osp_report_opts *o, osp_buf *out, size_t *first)
         }
         any = true;
         size_t room = 80 - strlen(filter[i].name) - 1;
-        bool cut = filter[i].value.n > room;
-        osp_buf_fmt(out, "   %s=%.*s%s\n", filter[i].name, STRF(osp_str_head(filter[i].value, room)),
+        bool cut = filter[i].pattern.n > room;
+        osp_buf_fmt(out, "   %s=%.*s%s\n", filter[i].name, STRF(osp_str_head(filter[i].pattern, room)),
                     cut ? "\xe2\x80\xa6" : "");
     }
 }
@@ -311,13 +316,19 @@ static void dropped_line(uint32_t n, const char *what, const char *by, int64_t b
                     osp_shown_text(s, osp_abs(below), text, sizeof text));
 }
 
+int64_t osp_graph_shown(const osp_graph *g)
+{
+    int64_t shown = 0;
+    for (uint32_t i = 0; i < g->nnode; i++)
+        osp_add(&shown, osp_mean(g->node[i].flat, g->node[i].flat_divisor));
+    return shown;
+}
+
 static void graph_lines(const osp_report_opts *o, const osp_shown *s, int64_t total, const osp_graph *g,
                         bool of_edges, osp_buf *out, size_t *first)
 {
     char text[OSP_SHOWN_MAX], percent[32];
-    int64_t shown = 0;
-    for (uint32_t i = 0; i < g->nnode; i++)
-        osp_add(&shown, osp_mean(g->node[i].flat, g->node[i].flat_divisor));
+    const int64_t shown = osp_graph_shown(g);
     filter_lines(o, out, first);
     osp_buf_fmt(out, "Showing nodes accounting for %s, ", osp_shown_text(s, shown, text, sizeof text));
     osp_buf_fmt(out, "%.*s of ", STRF(left_trimmed(osp_percent(shown, total, percent, sizeof percent))));

@@ -51,6 +51,18 @@ size_t osp_legend_lines(const osp_profile *p, const osp_report_opts *o, const os
 /* The file name of the main binary, "" if there is none. */
 osp_str osp_main_name(const osp_profile *p, const osp_report_opts *o);
 
+/* The filters of a query, in the order of their bits in osp_view.unmatched. The first OSP_FILTERS_OF_NAMES are about names of
+ * functions, the others about labels; from OSP_FILTERS_ACTIVE on they make frames of them. */
+typedef struct osp_filter {
+    const char *name; /* "focus" */
+    osp_str pattern;  /* "" = not set */
+} osp_filter;
+enum { OSP_FILTERS_OF_NAMES = 5, OSP_FILTERS_ACTIVE = 9, OSP_FILTERS = 11 };
+void osp_filters_of(const osp_query *q, osp_filter out[OSP_FILTERS]);
+
+/* What the nodes that are shown weigh together. */
+int64_t osp_graph_shown(const osp_graph *g);
+
 /* The graph options of a report. */
 osp_graph_opts osp_graph_opts_of(const osp_report_opts *o);
 

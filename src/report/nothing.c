@@ -6,6 +6,7 @@
 #include "report/head.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 enum {
     LONGEST = 120, /* characters of a pattern that count */
@@ -132,30 +133,19 @@ static void nearest_labels(const osp_profile *p, const char *what, osp_str patte
 
 static void explain_filters(const osp_profile *p, const osp_report_opts *o, osp_answer *out)
 {
-    const osp_query *q = &o->query;
-    const struct {
-        uint32_t bit;
-        const char *what;
-        osp_str pattern;
-    } on_names[] =
-        {
-            {OSP_FOCUS, "focus=", q->focus},
-            {OSP_IGNORE, "ignore=", q->ignore},
-            {OSP_HIDE, "hide=", q->hide},
-            {OSP_SHOW, "show=", q->show},
-            {OSP_SHOW_FROM, "show_from=", q->show_from},
-        },
-      on_labels[] = {
-          {OSP_TAG_FOCUS, "tagfocus=", q->tag_focus}, {OSP_TAG_IGNORE, "tagignore=", q->tag_ignore},
-          {OSP_TAG_SHOW, "tagshow=", q->tag_show},    {OSP_TAG_HIDE, "taghide=", q->tag_hide},
-          {OSP_TAG_ROOT, "tagroot=", q->tag_root},    {OSP_TAG_LEAF, "tagleaf=", q->tag_leaf},
-      };
-    for (size_t i = 0; i < sizeof on_names / sizeof *on_names; i++)
-        if (out->unmatched & on_names[i].bit)
-            nearest_functions(p, on_names[i].what, on_names[i].pattern, &out->notes);
-    for (size_t i = 0; i < sizeof on_labels / sizeof *on_labels; i++)
-        if (out->unmatched & on_labels[i].bit)
-            nearest_labels(p, on_labels[i].what, on_labels[i].pattern, i < 2, &out->notes);
+    osp_filter filter[OSP_FILTERS];
+    osp_filters_of(&o->query, filter);
+    for (uint32_t i = 0; i < OSP_FILTERS; i++) {
+        const bool texts = 1u << i & (OSP_TAG_FOCUS | OSP_TAG_IGNORE);
+        char what[24];
+        snprintf(what, sizeof what, "%s=", filter[i].name);
+        if (!(out->unmatched & 1u << i))
+            continue;
+        if (i < OSP_FILTERS_OF_NAMES)
+            nearest_functions(p, what, filter[i].pattern, &out->notes);
+        else
+            nearest_labels(p, what, filter[i].pattern, texts, &out->notes);
+    }
 }
 
 /* ---- empty profiles ------------------------------------------------------------------------------------------- */

@@ -40,6 +40,9 @@ osp_report_opts osp_report_defaults(void);
 /* What the named options mean for this profile. False and *err: a sample type that is not there, a divisor of 0. */
 bool osp_report_opts_of(const osp_config *c, const osp_profile *p, osp_report_opts *out, osp_err *err) OSP_CHECKED;
 
+/* "functions", as the option granularity has it. */
+osp_str osp_granularity_name(osp_granularity g);
+
 /* What a report answers. Drop with osp_answer_drop. */
 typedef struct {
     osp_buf text;       /* the report: text, or the bytes of a file */
