@@ -68,10 +68,7 @@ typedef struct {
 
 static osp_str raw(const reader *r, uint32_t node) { return node ? osp_doc_raw(&r->doc, node) : S(""); }
 
-static uint32_t member(const reader *r, uint32_t node, const char *key)
-{
-    return r->doc.node[node].kind == OSP_DOC_OBJECT ? osp_doc_member(&r->doc, node, key) : 0;
-}
+static uint32_t member(const reader *r, uint32_t node, const char *key) { return osp_doc_member(&r->doc, node, key); }
 
 /* A member of a member, 0 if one is not there. */
 static uint32_t inner(const reader *r, uint32_t node, const char *key, const char *next)
@@ -203,15 +200,9 @@ static void read_nodes(reader *r, uint32_t profile, uint32_t list)
             up = node_key(r, profile, parent);
         if (at == UINT32_MAX)
             continue;
-        uint32_t line = call ? member(r, call, "lineNumber") : 0, url = call ? member(r, call, "url") : 0;
-        uint32_t function = call ? member(r, call, "functionName") : 0;
-        osp_str name = function ? osp_doc_text(d, function) : S("");
-        r->node[at] = (tree_node){
-            .at = osp_names_frame(&r->names, (osp_mapping_id){0}, 0, name.n ? name : S("(anonymous)"),
-                                  url ? osp_doc_text(d, url) : S(""), line ? osp_doc_int(d, line) + 1 : 0),
-            .parent = up,
-            .root = osp_str_eq(name, S("(root)")),
-        };
+        tree_node *n = &r->node[at];
+        n->parent = up;
+        n->at = osp_names_v8_frame(&r->names, d, call, &n->root);
     }
 }
 

@@ -46,16 +46,10 @@ static uint32_t node_of(const reader *r, int64_t id)
 static void read_node(reader *r, uint32_t i)
 {
     osp_doc *d = &r->doc;
-    uint32_t frame = osp_doc_member(d, i, "callFrame");
-    osp_str name = frame ? osp_doc_text(d, osp_doc_member(d, frame, "functionName")) : S("");
-    osp_str url = frame ? osp_doc_text(d, osp_doc_member(d, frame, "url")) : S("");
-    uint32_t line = frame ? osp_doc_member(d, frame, "lineNumber") : 0;
+    node *n = &r->node[r->n];
     r->id[r->n] = (node_id){osp_doc_int(d, osp_doc_member(d, i, "id")), r->n};
-    r->node[r->n++] = (node){
-        .root = osp_str_eq(name, S("(root)")),
-        .at = osp_names_frame(&r->names, (osp_mapping_id){0}, 0, name.n ? name : S("(anonymous)"), url,
-                              line ? osp_doc_int(d, line) + 1 : 0),
-    };
+    n->at = osp_names_v8_frame(&r->names, d, osp_doc_member(d, i, "callFrame"), &n->root);
+    r->n++;
 }
 
 static bool read_nodes(reader *r, osp_err *err)

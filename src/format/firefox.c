@@ -45,10 +45,7 @@ typedef struct {
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
-static uint32_t member(const reader *r, uint32_t node, const char *key)
-{
-    return node < r->doc.n && r->doc.node[node].kind == OSP_DOC_OBJECT ? osp_doc_member(&r->doc, node, key) : 0;
-}
+static uint32_t member(const reader *r, uint32_t node, const char *key) { return osp_doc_member(&r->doc, node, key); }
 
 /* A table of the thread, or the one all threads share. */
 static uint32_t table(const reader *r, const char *name)

@@ -42,6 +42,18 @@ osp_location_id osp_names_frame(osp_names *n, osp_mapping_id mapping, uint64_t a
     return osp_builder_location(n->b, mapping, addr, &l, 1);
 }
 
+osp_location_id osp_names_v8_frame(osp_names *n, osp_doc *d, uint32_t frame, bool *root)
+{
+    const uint32_t function = frame ? osp_doc_member(d, frame, "functionName") : 0;
+    const uint32_t url = frame ? osp_doc_member(d, frame, "url") : 0;
+    const uint32_t line = frame ? osp_doc_member(d, frame, "lineNumber") : 0;
+    const osp_str name = function ? osp_doc_text(d, function) : S("");
+    *root = osp_str_eq(name, S("(root)"));
+    return osp_names_frame(n, (osp_mapping_id){0}, 0, name.n ? name : S("(anonymous)"),
+                           url ? osp_doc_text(d, url) : S(""),
+                           line ? (int64_t)((uint64_t)osp_doc_int(d, line) + 1) : 0);
+}
+
 void osp_names_push(osp_names *n, osp_location_id at)
 {
     void *all = n->stack;

@@ -35,6 +35,10 @@ osp_location_id *osp_names_at(osp_names *n, osp_str text, bool *fresh);
 osp_location_id osp_names_frame(osp_names *n, osp_mapping_id mapping, uint64_t addr, osp_str name, osp_str file,
                                 int64_t line);
 
+/* The location of one of V8's call frames, {"functionName": "f", "url": "x.js", "lineNumber": 6}, whose lines count from 0; or
+ * of none (0). *root: it is the one that V8 puts under all others. */
+osp_location_id osp_names_v8_frame(osp_names *n, osp_doc *d, uint32_t frame, bool *root);
+
 void osp_names_push(osp_names *n, osp_location_id at);
 
 /* The stack that was pushed, leaf first or root first; it is empty then. */
