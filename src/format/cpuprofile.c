@@ -94,6 +94,14 @@ static osp_stack_id stack_of(reader *r, uint32_t i)
     return n->stack = osp_names_stack(&r->names, false);
 }
 
+/* Microseconds between two times, or of one, as nanoseconds; 0 if it went backwards or does not fit. */
+static int64_t nanoseconds(int64_t from, int64_t to)
+{
+    int64_t us, ns;
+    bool fits = !__builtin_sub_overflow(to, from, &us) && !__builtin_mul_overflow(us, 1000, &ns);
+    return fits && ns > 0 ? ns : 0;
+}
+
 static bool read_samples(reader *r, osp_err *err)
 {
     osp_doc *d = &r->doc;
@@ -107,27 +115,25 @@ static bool read_samples(reader *r, osp_err *err)
     int64_t now = start;
     for (uint32_t s = osp_doc_first(d, samples); s < osp_doc_end(d, samples); s = osp_doc_next(d, s), count++) {
         uint32_t i = node_of(r, osp_doc_int(d, s));
-        int64_t us = 0;
+        int64_t ns = 0;
         if (t < osp_doc_end(d, deltas)) {
             osp_add(&now, osp_doc_int(d, t));
             t = osp_doc_next(d, t);
-            us = t < osp_doc_end(d, deltas) ? osp_doc_int(d, t) : end - now;
+            ns = t < osp_doc_end(d, deltas) ? nanoseconds(0, osp_doc_int(d, t)) : nanoseconds(now, end);
         }
         if (i == 0)
             return osp_fail(err, OSP_EFORMAT, "sample %llu is of a node that is not there",
                             (unsigned long long)count);
-        int64_t value[2] = {1, us > 0 && us < INT64_MAX / 1000 ? us * 1000 : 0};
+        int64_t value[2] = {1, ns};
         osp_builder_sample(r->names.b, stack_of(r, i - 1), (osp_labelset_id){0}, value, 0);
     }
-    osp_builder_head(r->names.b,
-                     &(osp_profile_head){
-                         .duration_ns = end > start && end - start < INT64_MAX / 1000 ? (end - start) * 1000 : 0,
-                         .period_type = S("cpu"),
-                         .period_unit = S("nanoseconds"),
-                         .period = count && end > start && end - start < INT64_MAX / 1000
-                                       ? (end - start) * 1000 / (int64_t)count
-                                       : 0,
-                     });
+    const int64_t duration = nanoseconds(start, end);
+    osp_builder_head(r->names.b, &(osp_profile_head){
+                                     .duration_ns = duration,
+                                     .period_type = S("cpu"),
+                                     .period_unit = S("nanoseconds"),
+                                     .period = count ? duration / (int64_t)count : 0,
+                                 });
     return count > 0 || osp_fail(err, OSP_EFORMAT, "there is not one sample in it");
 }
 
