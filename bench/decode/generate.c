@@ -41,7 +41,9 @@ static uint32_t skewed_below(uint32_t n)
 
 typedef struct {
     osp_profile *p;
-    uint32_t *first, *where; /* by location: samples' places (offsets into stacks.loc) that go through it */
+    osp_location_id *loc;    /* all stacks, one after the other */
+    uint32_t *stack;         /* where each begins, and the last ends */
+    uint32_t *first, *where; /* by location: samples' places (offsets into loc) that go through it */
     uint32_t *stack_of;      /* by place */
 } source;
 
@@ -54,21 +56,37 @@ static void *must(void *p)
     return p;
 }
 
+static void unpack_stacks(source *s)
+{
+    const osp_profile *p = s->p;
+    osp_location_id *room = must(osp_stack_room(p));
+    s->stack = must(calloc((size_t)p->stacks.n + 1, sizeof *s->stack));
+    for (uint32_t k = 0; k < p->stacks.n; k++)
+        s->stack[k + 1] = s->stack[k] + osp_stack_read(p, (osp_stack_id){k}, room).n;
+    s->loc = must(calloc((size_t)s->stack[p->stacks.n] + 1, sizeof *s->loc));
+    for (uint32_t k = 0; k < p->stacks.n; k++) {
+        const osp_stack stack = osp_stack_read(p, (osp_stack_id){k}, room);
+        memcpy(s->loc + s->stack[k], stack.loc, stack.n * sizeof *s->loc);
+    }
+    free(room);
+}
+
 static source index_source(osp_profile *p)
 {
-    uint32_t nplace = p->stacks.first[p->stacks.n];
     source s = {.p = p};
+    unpack_stacks(&s);
+    uint32_t nplace = s.stack[p->stacks.n];
     s.first = must(calloc((size_t)p->locations.n + 2, sizeof *s.first));
     s.where = must(calloc((size_t)nplace + 1, sizeof *s.where));
     s.stack_of = must(calloc((size_t)nplace + 1, sizeof *s.stack_of));
     for (uint32_t i = 0; i < nplace; i++)
-        s.first[p->stacks.loc[i].i + 2]++;
+        s.first[s.loc[i].i + 2]++;
     for (uint32_t l = 0; l < p->locations.n; l++)
         s.first[l + 2] += s.first[l + 1];
     for (uint32_t i = 0; i < nplace; i++)
-        s.where[s.first[p->stacks.loc[i].i + 1]++] = i;
+        s.where[s.first[s.loc[i].i + 1]++] = i;
     for (uint32_t k = 0; k < p->stacks.n; k++)
-        for (uint32_t i = p->stacks.first[k]; i < p->stacks.first[k + 1]; i++)
+        for (uint32_t i = s.stack[k]; i < s.stack[k + 1]; i++)
             s.stack_of[i] = k;
     return s;
 }
@@ -76,14 +94,13 @@ static source index_source(osp_profile *p)
 /* Replace the callees below a random place of the stack by those another real stack has there. */
 static uint32_t splice(const source *s, osp_location_id *stack, uint32_t n)
 {
-    const osp_profile *p = s->p;
     osp_location_id out[DEEPEST];
     uint32_t cut = below(n), l = stack[cut].i;
     uint32_t place = s->where[s->first[l] + below(s->first[l + 1] - s->first[l])];
-    uint32_t leaf = p->stacks.first[s->stack_of[place]], callees = place - leaf;
+    uint32_t leaf = s->stack[s->stack_of[place]], callees = place - leaf;
     if (callees + (n - cut) > DEEPEST)
         return n;
-    memcpy(out, p->stacks.loc + leaf, callees * sizeof *out);
+    memcpy(out, s->loc + leaf, callees * sizeof *out);
     memcpy(out + callees, stack + cut, (n - cut) * sizeof *out);
     memcpy(stack, out, (callees + n - cut) * sizeof *out);
     return callees + n - cut;
@@ -118,10 +135,10 @@ static uint32_t add_to_pool(osp_builder *b, const source *s, osp_stack_id *pool,
     uint32_t got = 0, newest = UINT32_MAX;
     for (uint32_t tries = 0; got < n && tries < n * 40; tries++) {
         osp_location_id stack[DEEPEST];
-        uint32_t real = tries % p->stacks.n, depth = p->stacks.first[real + 1] - p->stacks.first[real];
+        uint32_t real = tries % p->stacks.n, depth = s->stack[real + 1] - s->stack[real];
         if (depth == 0 || depth > DEEPEST)
             continue;
-        memcpy(stack, p->stacks.loc + p->stacks.first[real], depth * sizeof *stack);
+        memcpy(stack, s->loc + s->stack[real], depth * sizeof *stack);
         for (uint32_t k = tries < p->stacks.n ? 0 : 1 + below(4); k > 0; k--)
             depth = splice(s, stack, depth);
         for (uint32_t i = 0; i < depth; i++)
@@ -213,6 +230,8 @@ static uint32_t fill_pool(osp_builder *b, const job *j, osp_stack_id *pool, uint
         }
         source s = index_source(p);
         n += add_to_pool(b, &s, pool + n, (size - n) / (uint32_t)(i + 1));
+        free(s.loc);
+        free(s.stack);
         free(s.first);
         free(s.where);
         free(s.stack_of);
@@ -266,8 +285,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "generate: %s\n", err.msg);
         return 1;
     }
+    source made = {.p = q};
+    unpack_stacks(&made);
     printf("%u samples, %u distinct stacks of %.1f frames, %u label sets, %.1f MB, packed %.1f MB\n", q->samples.n,
-           q->stacks.n, (double)q->stacks.first[q->stacks.n] / q->stacks.n, q->labelsets.n, (double)plain.n / 1e6,
+           q->stacks.n, (double)made.stack[q->stacks.n] / q->stacks.n, q->labelsets.n, (double)plain.n / 1e6,
            (double)out.n / 1e6);
     return 0;
 }

@@ -128,18 +128,20 @@ bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobjec
     osp_call *call;
     span *at;
     uint32_t samples = value_of(p, S("samples")), cpu = value_of(p, S("cpu"));
+    osp_location_id *room = osp_new(a, osp_location_id, p->stacks.deepest + OSP_PACKED_SLACK);
     span *of_stack = osp_new(a, span, p->stacks.n + 1);
     osp_leaf *leaf_of = osp_new(a, osp_leaf, p->stacks.n + 1);
     osp_stack_fact *row = osp_new(a, osp_stack_fact, p->samples.n + 1);
     *leaf = osp_new(a, osp_leaf, p->samples.n + 1);
-    if (!of_stack || !leaf_of || !row || !*leaf || !frames(p, object, nobject, a, &call, &at))
+    if (!room || !of_stack || !leaf_of || !row || !*leaf || !frames(p, object, nobject, a, &call, &at))
         return osp_fail_memory(err, "reading the samples");
     if (samples == UINT32_MAX || cpu == UINT32_MAX)
         return osp_fail(err, OSP_EBUG, "the sampler's profile has no samples/count and cpu/nanoseconds");
     size_t total = 0;
     for (uint32_t i = 0; i < p->stacks.n; i++) {
-        for (uint32_t k = p->stacks.first[i]; k < p->stacks.first[i + 1]; k++)
-            total += at[p->stacks.loc[k].i].n;
+        const osp_stack stack = osp_stack_read(p, (osp_stack_id){i}, room);
+        for (uint32_t k = 0; k < stack.n; k++)
+            total += at[stack.loc[k].i].n;
     }
     osp_call *flat = osp_new(a, osp_call, total + 1);
     if (!flat)
@@ -147,8 +149,9 @@ bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobjec
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->stacks.n; i++) {
         of_stack[i].first = n;
-        for (uint32_t k = p->stacks.first[i]; k < p->stacks.first[i + 1]; k++) {
-            uint32_t loc = p->stacks.loc[k].i;
+        const osp_stack stack = osp_stack_read(p, (osp_stack_id){i}, room);
+        for (uint32_t k = 0; k < stack.n; k++) {
+            uint32_t loc = stack.loc[k].i;
             if (!leaf_of[i].addr && call[at[loc].first].kind != OSP_CALL_KERNEL)
                 leaf_of[i] = (osp_leaf){p->locations.addr[loc], p->locations.mapping[loc]};
             for (uint32_t c = 0; c < at[loc].n; c++)

@@ -315,7 +315,8 @@ typedef struct {
     const osp_profile *p;
     osp_intern stacks; /* stack_row, in the arena */
     osp_arena arena;
-    uint32_t *of; /* by stack of the profile */
+    osp_location_id *room; /* for a stack */
+    uint32_t *of;          /* by stack of the profile */
 } writer;
 
 static uint32_t push_frame(writer *w, uint32_t prefix, uint32_t frame)
@@ -338,8 +339,9 @@ static bool list_stacks(writer *w)
     const osp_profile *p = w->p;
     for (uint32_t s = 0; s < p->stacks.n; s++) {
         uint32_t at = UINT32_MAX;
-        for (uint32_t i = p->stacks.first[s + 1]; i-- > p->stacks.first[s];) {
-            uint32_t l = p->stacks.loc[i].i, first = p->locations.first[l], end = p->locations.first[l + 1];
+        const osp_stack stack = osp_stack_read(p, (osp_stack_id){s}, w->room);
+        for (uint32_t i = stack.n; i-- > 0;) {
+            uint32_t l = stack.loc[i].i, first = p->locations.first[l], end = p->locations.first[l + 1];
             if (first == end && (at = push_frame(w, at, p->functions.n + l)) == UINT32_MAX)
                 return false;
             while (end-- > first)
@@ -522,9 +524,9 @@ static void put_thread(osp_json *j, const writer *w, const int64_t *sum, osp_val
 static bool write_firefox(const osp_profile *p, uint32_t value, osp_buf *out, osp_err *err)
 {
     int64_t *sum = calloc((size_t)p->stacks.n + 1, sizeof *sum);
-    writer w = {.p = p, .of = calloc((size_t)p->stacks.n + 1, sizeof *w.of)};
+    writer w = {.p = p, .room = osp_stack_room(p), .of = calloc((size_t)p->stacks.n + 1, sizeof *w.of)};
     osp_arena_init(&w.arena, SIZE_MAX / 2);
-    bool ok = sum && w.of && list_stacks(&w);
+    bool ok = sum && w.room && w.of && list_stacks(&w);
     for (uint32_t i = 0; ok && i < p->samples.n; i++)
         osp_add(&sum[p->samples.stack[i].i], p->samples.value[value][i]);
     osp_json j = osp_json_on(out);
@@ -540,6 +542,7 @@ static bool write_firefox(const osp_profile *p, uint32_t value, osp_buf *out, os
         osp_json_end(&j);
     osp_intern_drop(&w.stacks);
     osp_arena_drop(&w.arena);
+    free(w.room);
     free(w.of);
     free(sum);
     return ok || osp_fail_memory(err, "writing a Firefox profile");

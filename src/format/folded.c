@@ -203,11 +203,11 @@ static void add_unnamed(const osp_profile *p, osp_location_id at, osp_buf *out)
     }
 }
 
-static void add_stack(const osp_profile *p, osp_stack_id id, bool annotate, osp_buf *out)
+static void add_stack(const osp_profile *p, osp_stack stack, bool annotate, osp_buf *out)
 {
     size_t start = out->n;
-    for (uint32_t i = p->stacks.first[id.i + 1]; i-- > p->stacks.first[id.i];) {
-        osp_location_id at = p->stacks.loc[i];
+    for (uint32_t i = stack.n; i-- > 0;) {
+        osp_location_id at = stack.loc[i];
         uint32_t first = p->locations.first[at.i], end = p->locations.first[at.i + 1];
         bool kernel =
             annotate && osp_str_eq(osp_text(p, p->mappings.row[p->locations.mapping[at.i].i].file), OSP_KERNEL_FILE);
@@ -233,11 +233,12 @@ static bool write_stacks(const osp_profile *p, uint32_t value, bool annotate, os
 {
     folded_line *line = calloc((size_t)p->stacks.n + 1, sizeof *line);
     size_t *start = calloc((size_t)p->stacks.n + 1, sizeof *start);
+    osp_location_id *room = osp_stack_room(p);
     osp_buf text = osp_buf_of(out->max);
-    bool ok = line && start;
+    bool ok = line && start && room;
     for (uint32_t s = 0; ok && s < p->stacks.n; s++) {
         start[s] = text.n;
-        add_stack(p, (osp_stack_id){s}, annotate, &text);
+        add_stack(p, osp_stack_read(p, (osp_stack_id){s}, room), annotate, &text);
     }
     for (uint32_t i = 0; ok && i < p->samples.n; i++)
         osp_add(&line[p->samples.stack[i].i].value, p->samples.value[value][i]);
@@ -257,6 +258,7 @@ static bool write_stacks(const osp_profile *p, uint32_t value, bool annotate, os
         osp_buf_fmt(out, " %lld\n", (long long)line[s].value);
     }
     osp_buf_drop(&text);
+    free(room);
     free(start);
     free(line);
     return ok || osp_fail_memory(err, "writing folded stacks");

@@ -658,8 +658,7 @@ static void put_stacks(writer *w)
     const osp_profile *p = w->p;
     put_message(w->out, STACKS, &w->row);
     for (uint32_t s = 0; s < p->stacks.n; s++) {
-        for (uint32_t k = p->stacks.first[s]; k < p->stacks.first[s + 1]; k++)
-            osp_pb_put_varint(&w->part, (uint64_t)p->stacks.loc[k].i + 1);
+        osp_buf_add(&w->part, (osp_str){(const char *)p->stacks.packed[s], p->stacks.size[s]}); /* as OTLP has it */
         put_message(&w->row, 1, &w->part);
         put_message(w->out, STACKS, &w->row);
     }

@@ -241,11 +241,11 @@ static void write_frames(osp_json *j, const osp_profile *p)
     osp_json_end(j);
 }
 
-static void write_stack(osp_json *j, const osp_profile *p, osp_stack_id s, const uint32_t *unnamed)
+static void write_stack(osp_json *j, const osp_profile *p, osp_stack stack, const uint32_t *unnamed)
 {
     osp_json_array(j, NULL);
-    for (uint32_t i = p->stacks.first[s.i + 1]; i-- > p->stacks.first[s.i];) {
-        uint32_t l = p->stacks.loc[i].i, first = p->locations.first[l], end = p->locations.first[l + 1];
+    for (uint32_t i = stack.n; i-- > 0;) {
+        uint32_t l = stack.loc[i].i, first = p->locations.first[l], end = p->locations.first[l + 1];
         if (first == end)
             osp_json_uint(j, NULL, unnamed[l]);
         while (end-- > first)
@@ -258,7 +258,9 @@ static bool write_speedscope(const osp_profile *p, uint32_t value, osp_buf *out,
 {
     int64_t *sum = calloc((size_t)p->stacks.n + 1, sizeof *sum), total = 0;
     uint32_t *unnamed = calloc((size_t)p->locations.n + 1, sizeof *unnamed), next = p->functions.n;
-    if (!sum || !unnamed) {
+    osp_location_id *room = osp_stack_room(p);
+    if (!sum || !unnamed || !room) {
+        free(room);
         free(sum);
         free(unnamed);
         return osp_fail_memory(err, "writing speedscope's JSON");
@@ -285,7 +287,7 @@ static bool write_speedscope(const osp_profile *p, uint32_t value, osp_buf *out,
     osp_json_array(&j, "samples"); /* what was given back is no place in time */
     for (uint32_t s = 0; s < p->stacks.n; s++)
         if (sum[s] > 0)
-            write_stack(&j, p, (osp_stack_id){s}, unnamed);
+            write_stack(&j, p, osp_stack_read(p, (osp_stack_id){s}, room), unnamed);
     osp_json_end(&j);
     osp_json_array(&j, "weights");
     for (uint32_t s = 0; s < p->stacks.n; s++)
@@ -293,6 +295,7 @@ static bool write_speedscope(const osp_profile *p, uint32_t value, osp_buf *out,
             osp_json_int(&j, NULL, sum[s]);
     while (j.depth)
         osp_json_end(&j);
+    free(room);
     free(sum);
     free(unnamed);
     return true;

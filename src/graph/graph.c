@@ -223,35 +223,44 @@ typedef struct {
 
 static inline weighed stack_of(const osp_view *v, uint32_t s)
 {
-    return (weighed){v->loc + v->first[s], v->loc + v->first[s + 1], v->weight[s], v->divisor ? v->divisor[s] : 0, s};
+    const osp_stack stack = osp_view_stack(v, s);
+    return (weighed){stack.loc, stack.loc + stack.n, v->weight[s], v->divisor ? v->divisor[s] : 0, s};
 }
 
 /* The sums of a node, as close together as can be. */
 typedef struct {
-    int64_t cum, cum_divisor;
+    int64_t cum;
     uint32_t stamp; /* the stack that last touched it */
 } sums;
 
+typedef struct {
+    const uint32_t *node; /* per location */
+    sums *sum;            /* per node */
+    int64_t *divisor;     /* per node; NULL without mean */
+} weighing;
+
 /* Without a branch: nobody can foresee recursion. */
-static inline void weigh_node(sums *s, const weighed *k)
+static inline void weigh_node(const weighing *g, uint32_t node, const weighed *k)
 {
+    sums *s = &g->sum[node];
     const int64_t once = -(int64_t)(s->stamp != k->id);
     s->stamp = k->id;
     osp_add(&s->cum, k->w & once);
-    osp_add(&s->cum_divisor, k->dw & once);
+    if (g->divisor)
+        osp_add(&g->divisor[node], k->dw & once);
 }
 
-static inline void weigh_stack(osp_making *m, const uint32_t *node, sums *sum, weighed k)
+static inline void weigh_stack(osp_making *m, const weighing *g, weighed k)
 {
     if (k.leaf == k.end)
         return;
     for (const osp_location_id *p = k.leaf; p < k.end; p++) {
-        const uint32_t n = node[p->i];
+        const uint32_t n = g->node[p->i];
         if (n != SEVERAL)
-            weigh_node(&sum[n], &k);
+            weigh_node(g, n, &k);
         else
             for (uint32_t i = m->first[p->i]; i < m->first[p->i + 1]; i++)
-                weigh_node(&sum[m->whats[i]], &k);
+                weigh_node(g, m->whats[i], &k);
     }
     osp_tally *leaf = &m->t[m->whats[m->first[k.leaf->i]]];
     osp_add(&leaf->flat, k.w);
@@ -263,19 +272,22 @@ static bool weigh(osp_making *m)
 {
     const osp_view *v = m->v;
     uint32_t *node = nodes_of_locations(m);
-    sums *sum = calloc(m->n ? m->n : 1, sizeof *sum);
-    const bool ok = (node && sum) || osp_making_no_memory(m);
+    sums *sum = calloc((size_t)m->n + 1, sizeof *sum);
+    int64_t *divisor = v->divisor ? calloc((size_t)m->n + 1, sizeof *divisor) : NULL;
+    const weighing g = {node, sum, divisor};
+    const bool ok = (node && sum && (divisor || !v->divisor)) || osp_making_no_memory(m);
     for (uint32_t i = 0; ok && i < m->n; i++)
         sum[i].stamp = OSP_NONE;
     for (uint32_t s = 0; ok && s < v->nstack; s++)
         if (v->live[s])
-            weigh_stack(m, node, sum, stack_of(v, s));
+            weigh_stack(m, &g, stack_of(v, s));
     for (uint32_t i = 0; ok && i < m->n; i++) {
         m->t[i].cum = sum[i].cum;
-        m->t[i].cum_divisor = sum[i].cum_divisor;
+        m->t[i].cum_divisor = divisor ? divisor[i] : 0;
     }
     free(node);
     free(sum);
+    free(divisor);
     return ok;
 }
 

@@ -171,10 +171,10 @@ static bool number_groups(tagging *t)
 /* The ranks of the nodes of stack s that are asked for, each once. place[]: rank + 1; seen[]: stack + 1, per rank. */
 static uint32_t list_nodes(const osp_making *m, uint32_t s, const uint32_t *place, uint32_t *seen, uint32_t *out)
 {
-    const osp_view *v = m->v;
+    const osp_stack stack = m->tree.what ? (osp_stack){0} : osp_view_stack(m->v, s);
     uint32_t n = 0;
-    for (uint32_t i = v->first[s]; !m->tree.what && i < v->first[s + 1]; i++)
-        for (uint32_t k = m->first[v->loc[i].i]; k < m->first[v->loc[i].i + 1]; k++) {
+    for (uint32_t i = 0; i < stack.n; i++)
+        for (uint32_t k = m->first[stack.loc[i].i]; k < m->first[stack.loc[i].i + 1]; k++) {
             const uint32_t rank = place[m->whats[k]];
             if (rank && seen[rank - 1] != s + 1) {
                 seen[rank - 1] = s + 1;
@@ -189,10 +189,10 @@ static uint32_t list_nodes(const osp_making *m, uint32_t s, const uint32_t *plac
 
 static uint32_t leaf_of(const osp_making *m, uint32_t s)
 {
-    const osp_view *v = m->v;
     if (m->tree.what)
         return m->tree.leaf[s];
-    return v->first[s] < v->first[s + 1] ? m->whats[m->first[v->loc[v->first[s]].i]] : OSP_NONE;
+    const osp_stack stack = osp_view_stack(m->v, s);
+    return stack.n ? m->whats[m->first[stack.loc[0].i]] : OSP_NONE;
 }
 
 static bool list_stacks(tagging *t, uint32_t nrank)

@@ -43,8 +43,9 @@ static bool grow_stack(osp_making *m, uint32_t s)
     const osp_view *v = m->v;
     const int64_t w = v->weight[s], dw = v->divisor ? v->divisor[s] : 0;
     uint32_t at = OSP_NONE;
-    for (uint32_t i = v->first[s + 1]; i > v->first[s]; i--) {
-        const uint32_t loc = v->loc[i - 1].i, first = m->first[loc], last = m->first[loc + 1] - 1;
+    const osp_stack stack = osp_view_stack(v, s);
+    for (uint32_t i = stack.n; i > 0; i--) {
+        const uint32_t loc = stack.loc[i - 1].i, first = m->first[loc], last = m->first[loc + 1] - 1;
         for (uint32_t k = last + 1; k > first; k--) {
             at = node_under(m, at, m->whats[k - 1], k - 1 != last);
             if (at == OSP_NONE)

@@ -2,6 +2,7 @@
 /* Builds a profile row by row. Every table is an interner over the bytes of its rows: the bytes live in the
  * profile's arena, the position in the interner is the id, and finish() lays the rows out as columns. */
 #include "base/hash.h"
+#include "base/packed.h"
 #include "model/model.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct osp_builder {
     char *scratch; /* a location's key while it is put together */
     size_t ntype, type_cap, value_cap, ncomment, comment_cap, scratch_cap;
     bool apart; /* equal mappings, locations and samples stay so */
+    uint32_t deepest;
     bool failed;
 };
 
@@ -178,11 +180,17 @@ osp_labelset_id osp_builder_labels(osp_builder *b, const osp_label *labels, size
 
 osp_stack_id osp_builder_stack(osp_builder *b, const osp_location_id *leaf_first, size_t n)
 {
-    if (n > SIZE_MAX / sizeof *leaf_first) {
+    void *scratch = b->scratch;
+    if (n > UINT32_MAX / OSP_PACKED_MOST || !osp_grow(&scratch, &b->scratch_cap, n * OSP_PACKED_MOST, 1)) {
         b->failed = true;
         return (osp_stack_id){0};
     }
-    return (osp_stack_id){put(b, &b->stacks, leaf_first, n * sizeof *leaf_first)};
+    b->scratch = scratch;
+    uint8_t *to = (uint8_t *)scratch;
+    for (size_t i = 0; i < n; i++)
+        to = osp_packed_put(to, leaf_first[i].i + 1);
+    b->deepest = n > b->deepest ? (uint32_t)n : b->deepest;
+    return (osp_stack_id){put(b, &b->stacks, scratch, (size_t)(to - (uint8_t *)scratch))};
 }
 
 void osp_builder_value(osp_builder *b, osp_str type, osp_str unit)
@@ -292,6 +300,20 @@ static void *lists_of(osp_builder *b, const osp_intern *t, size_t size, size_t a
     return items;
 }
 
+static void lay_out_stacks(osp_builder *b)
+{
+    const uint8_t **packed = COLUMN(b, const uint8_t *, b->stacks.n);
+    uint32_t *size = COLUMN(b, uint32_t, b->stacks.n);
+    for (uint32_t i = 0; !b->failed && i < b->stacks.n; i++) {
+        packed[i] = (const uint8_t *)b->stacks.text[i].p;
+        size[i] = (uint32_t)b->stacks.text[i].n;
+    }
+    b->p->stacks.n = b->stacks.n;
+    b->p->stacks.deepest = b->deepest;
+    b->p->stacks.packed = packed;
+    b->p->stacks.size = size;
+}
+
 static void lay_out_samples(osp_builder *b)
 {
     osp_profile *p = b->p;
@@ -351,7 +373,6 @@ osp_profile *osp_builder_finish(osp_builder *b, osp_err *err)
     p->functions.n = b->functions.n;
     p->mappings.n = b->mappings.n;
     p->labelsets.n = b->labelsets.n;
-    p->stacks.n = b->stacks.n;
     p->values.n = (uint32_t)b->ntype;
     p->comments.n = (uint32_t)b->ncomment;
     osp_str *text = COLUMN(b, osp_str, b->strings.n);
@@ -369,7 +390,7 @@ osp_profile *osp_builder_finish(osp_builder *b, osp_err *err)
     p->functions.row = rows_of(b, &b->functions, sizeof(osp_function), alignof(osp_function));
     p->mappings.row = rows_of(b, &b->mappings, sizeof(osp_mapping), alignof(osp_mapping));
     p->labelsets.label = lists_of(b, &b->labelsets, sizeof(osp_label), alignof(osp_label), 0, &p->labelsets.first);
-    p->stacks.loc = lists_of(b, &b->stacks, sizeof(osp_location_id), alignof(osp_location_id), 0, &p->stacks.first);
+    lay_out_stacks(b);
     lay_out_locations(b);
     lay_out_samples(b);
     if (b->failed) {

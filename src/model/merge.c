@@ -26,7 +26,8 @@ typedef struct {
     osp_str preferred;
     int64_t period;
     uint32_t *functions, *mappings, *locations, *stacks, *labelsets;
-    uint64_t *moved; /* per mapping: to be added to its addresses */
+    uint64_t *moved;       /* per mapping: to be added to its addresses */
+    osp_location_id *room; /* for a stack */
 } source;
 
 /* As the peer compares them. */
@@ -361,17 +362,15 @@ static bool map_location(merging *m, source *s, uint32_t l)
 static bool map_stack(merging *m, source *s, uint32_t stack, osp_stack_id *out)
 {
     const osp_profile *p = s->p;
-    const uint32_t from = p->stacks.first[stack], n = p->stacks.first[stack + 1] - from;
     if (!s->stacks[stack]) {
-        for (uint32_t i = 0; i < n; i++) /* first, because it uses the space too */
-            if (!s->locations[p->stacks.loc[from + i].i] && !map_location(m, s, p->stacks.loc[from + i].i))
+        const osp_stack old = osp_stack_read(p, (osp_stack_id){stack}, s->room);
+        for (uint32_t i = 0; i < old.n; i++) {
+            const uint32_t l = old.loc[i].i;
+            if (!s->locations[l] && !map_location(m, s, l))
                 return false;
-        osp_location_id *loc = space_for(m, n * sizeof *loc);
-        if (!loc && n)
-            return no_memory(m);
-        for (uint32_t i = 0; i < n; i++)
-            loc[i].i = s->locations[p->stacks.loc[from + i].i] - 1;
-        s->stacks[stack] = 1 + osp_builder_stack(m->b, loc, n).i;
+            s->room[i].i = s->locations[l] - 1;
+        }
+        s->stacks[stack] = 1 + osp_builder_stack(m->b, s->room, old.n).i;
     }
     out->i = s->stacks[stack] - 1;
     return true;
@@ -441,8 +440,9 @@ static bool merge_samples(merging *m, source *s)
     s->moved = osp_new(&m->scratch, uint64_t, p->mappings.n);
     s->locations = osp_new(&m->scratch, uint32_t, p->locations.n);
     s->stacks = osp_new(&m->scratch, uint32_t, p->stacks.n);
+    s->room = osp_stack_room(p);
     s->labelsets = osp_new(&m->scratch, uint32_t, p->labelsets.n);
-    if (!value || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks || !s->labelsets)
+    if (!s->room || !value || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks || !s->labelsets)
         return no_memory(m);
     if (m->mappings.n == 0 && map_mapping(m, s, main_mapping(p)) == UINT32_MAX)
         return no_memory(m);
@@ -484,6 +484,8 @@ static osp_profile *merge_once(const osp_profile *const *in, uint32_t n, osp_err
     bool ok = prepare(&m, in, n);
     for (uint32_t i = 0; ok && i < n; i++)
         ok = merge_samples(&m, &m.in[i]);
+    for (uint32_t i = 0; m.in && i < n; i++)
+        free(m.in[i].room);
     osp_profile *p = ok ? osp_builder_finish(m.b, err) : NULL;
     if (!ok)
         osp_builder_drop(m.b);

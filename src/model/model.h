@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/packed.h"
 #include "base/str.h"
 #include "model/regex.h" /* patterns, for rooms above that ask for names too */
 
@@ -86,10 +87,11 @@ typedef struct osp_profile {
         const int64_t *const *value; /* value[t][row], in values.type[t].unit */
         const int64_t *time_ns;      /* CLOCK_REALTIME; NULL if untimed */
     } samples;
-    struct { /* distinct stacks, leaf first */
-        uint32_t n;
-        const uint32_t *first; /* n + 1 offsets into loc[] */
-        const osp_location_id *loc;
+    struct { /* Stacks, nearly all of a large profile, stay packed; osp_stack_read unpacks one. Equal stacks are one,
+              * but not in a profile that hardly has any. */
+        uint32_t n, deepest;          /* deepest: locations of the longest */
+        const uint8_t *const *packed; /* 1 + location for each, leaf first, as base/packed.h has it */
+        const uint32_t *size;         /* bytes of that */
     } stacks;
     struct { /* an address; symbol/ adds the lines */
         uint32_t n;
@@ -98,7 +100,7 @@ typedef struct osp_profile {
         const uint8_t *folded; /* 1 where several symbols share the address */
         const uint32_t *first; /* n + 1 offsets into line[] */
         const osp_line *line;
-        const uint64_t *wire_id; /* the id in the input file, for -raw; NULL if made by us */
+        const uint64_t *wire_id; /* the id in the input file; NULL if made by us or if they are 1, 2, … */
     } locations;
     struct {
         uint32_t n;
@@ -127,6 +129,24 @@ typedef struct osp_profile {
 void osp_profile_drop(osp_profile *p);
 
 static inline osp_str osp_text(const osp_profile *p, osp_string_id id) { return p->strings.text[id.i]; }
+
+/* ---- stacks --------------------------------------------------------------------------------------------------- */
+
+/* A stack at hand: n locations, leaf first. */
+typedef struct {
+    const osp_location_id *loc;
+    uint32_t n;
+} osp_stack;
+
+/* Room for any one stack of p, malloc'ed; NULL without memory. (In an arena: stacks.deepest + OSP_PACKED_SLACK.) */
+osp_location_id *osp_stack_room(const osp_profile *p);
+
+/* A stack, in the room that osp_stack_room gave. */
+osp_stack osp_stack_read(const osp_profile *p, osp_stack_id s, osp_location_id *room);
+
+/* For those who make a profile column by column: its n stacks, empty, and one of them. False without memory. */
+bool osp_stacks_make(osp_profile *p, uint32_t n) OSP_CHECKED;
+bool osp_stacks_put(osp_profile *p, osp_stack_id s, const osp_location_id *leaf_first, uint32_t n) OSP_CHECKED;
 
 /* ---- values ------------------------------------------------------------------------------------------------- */
 
@@ -314,9 +334,10 @@ typedef struct osp_view {
     osp_arena arena;
     const osp_profile *of; /* the profile asked, or one of the view's own with the frames of tag_root and tag_leaf */
     osp_profile *own;
-    uint32_t nstack;       /* as in `of`, with the same ids */
-    const uint32_t *first; /* nstack + 1 offsets into loc[], leaf first */
-    const osp_location_id *loc;
+    uint32_t nstack;        /* as in `of`, with the same ids; osp_view_stack reads one */
+    uint32_t cuts;          /* what osp_view_stack cuts: any of the bits of cut[] */
+    uint8_t *cut;           /* per location; NULL while nothing is cut */
+    osp_location_id *room;  /* of osp_view_stack */
     const int64_t *weight;  /* per stack */
     const int64_t *divisor; /* per stack; NULL without mean */
     const uint8_t *live;    /* per stack: has a sample that is not 0 and passes the filters (the rest: weight 0) */
@@ -335,6 +356,9 @@ typedef struct osp_view {
 /* False and *err: a bad regular expression (EUSAGE), a sample type that is not there, no memory. */
 bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_err *err) OSP_CHECKED;
 void osp_view_drop(osp_view *v);
+
+/* What the query leaves of a stack; until the next call with this view. */
+osp_stack osp_view_stack(const osp_view *v, uint32_t s);
 
 /* What the view shows as a profile: the samples that pass (the query must have asked for rows) with all their sample
  * types; stacks, lines, names and labels as the query left them; tables and ids as they were, used or not, as the peer

@@ -54,19 +54,31 @@ static bool pick_rows(osp_profile *p, const osp_view *v)
     return p->samples.stack && p->samples.labels;
 }
 
+static bool cut_stacks(osp_profile *p, const osp_view *v)
+{
+    if (!v->cuts)
+        return true;
+    if (!osp_stacks_make(p, v->nstack))
+        return false;
+    for (uint32_t i = 0; i < v->nstack; i++) {
+        const osp_stack s = osp_view_stack(v, i);
+        if (!osp_stacks_put(p, (osp_stack_id){i}, s.loc, s.n))
+            return false;
+    }
+    return true;
+}
+
 osp_profile *osp_view_profile(const osp_view *v, osp_err *err)
 {
     static const char doing[] = "making a profile of what is shown";
     osp_profile *p = osp_profile_borrow(v->of, doing, err);
     if (!p)
         return NULL;
-    p->stacks.first = v->first;
-    p->stacks.loc = v->loc;
     p->locations.first = v->first_line;
     p->locations.line = v->line;
     p->labelsets.first = v->first_label;
     p->labelsets.label = v->label;
-    if (rename_functions(p, v) && pick_rows(p, v) && osp_profile_make_up_mapping(p))
+    if (cut_stacks(p, v) && rename_functions(p, v) && pick_rows(p, v) && osp_profile_make_up_mapping(p))
         return p;
     osp_profile_drop(p);
     osp_fail_memory(err, doing);

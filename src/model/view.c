@@ -8,6 +8,8 @@
 #include "model/names.h"
 #include "model/view_internal.h"
 
+#include <stdlib.h>
+
 static bool touch_lines(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
@@ -29,26 +31,14 @@ static bool touch_lines(osp_rewriting *r)
     return true;
 }
 
-static bool touch_stacks(osp_rewriting *r)
+/* A location's byte says what each step of cutting stacks does where it stands. */
+static bool touch_cuts(osp_rewriting *r, uint32_t step)
 {
-    const osp_profile *p = r->p;
-    if (r->loc)
-        return true;
-    uint32_t n = p->stacks.n;
-    size_t nloc = n ? p->stacks.first[n] : 0;
-    r->loc = osp_new(r->a, osp_location_id, nloc + 1);
-    r->from = osp_new(r->a, uint32_t, n);
-    r->to = osp_new(r->a, uint32_t, n);
-    r->gone = osp_new(r->a, uint8_t, n);
-    if (!r->loc || !r->from || !r->to || !r->gone)
-        return osp_rewriting_no_memory(r);
-    if (nloc)
-        memcpy(r->loc, p->stacks.loc, nloc * sizeof *r->loc);
-    for (uint32_t i = 0; i < n; i++) {
-        r->from[i] = p->stacks.first[i];
-        r->to[i] = p->stacks.first[i + 1];
-    }
-    return true;
+    osp_view *v = r->v;
+    if (!v->cut)
+        v->cut = osp_new(r->a, uint8_t, r->p->locations.n);
+    v->cuts |= step;
+    return v->cut || osp_rewriting_no_memory(r);
 }
 
 /* ---- matching ------------------------------------------------------------------------------------------------- */
@@ -111,8 +101,6 @@ static void keep_lines(osp_rewriting *r, const matches *m, uint32_t loc, bool wa
 
 /* ---- drop_frames and keep_frames ------------------------------------------------------------------------------ */
 
-enum { BENEATH = 1, WHOLE = 2 }; /* what is pruned below (or with) a location */
-
 /* The pattern has to match the whole name. */
 static osp_regex *compile_whole(osp_rewriting *r, osp_str pattern)
 {
@@ -134,32 +122,19 @@ static bool match_pruning(osp_rewriting *r, osp_str drop, osp_str keep, uint8_t 
     return ok;
 }
 
-/* From the root, but not before the first frame that stays: the rest from the first pruned frame to the leaf goes. */
-static void prune_stack(osp_rewriting *r, uint32_t s, const uint8_t *prune)
-{
-    bool found_user = false;
-    for (uint32_t i = r->to[s]; i > r->from[s]; i--) {
-        uint8_t what = prune[r->loc[i - 1].i];
-        if (!what) {
-            found_user = true;
-        } else if (found_user) {
-            r->from[s] = what == WHOLE ? i : i - 1;
-            return;
-        }
-    }
-}
-
 static bool drop_frames(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
     osp_str drop = osp_text(p, p->drop_frames), keep = osp_text(p, p->keep_frames);
     if (drop.n == 0 || r->q->keep_all_frames)
         return true;
-    uint8_t *function = osp_new(r->a, uint8_t, p->functions.n), *prune = osp_new(r->a, uint8_t, p->locations.n);
-    if (!function || !prune || !touch_lines(r) || !touch_stacks(r))
+    uint8_t *function = osp_new(r->a, uint8_t, p->functions.n);
+    if (!function || !touch_lines(r))
         return osp_rewriting_no_memory(r);
     if (!match_pruning(r, drop, keep, function))
         return true;
+    if (!touch_cuts(r, OSP_CUT_BENEATH | OSP_CUT_WHOLE))
+        return false;
     for (uint32_t l = 0; l < p->locations.n; l++) {
         const osp_line *line = r->line + r->line_at[l];
         uint32_t n = r->line_n[l], k = n;
@@ -167,20 +142,16 @@ static bool drop_frames(osp_rewriting *r)
             k--;
         if (k == 0)
             continue;
-        prune[l] = k == n ? WHOLE : BENEATH;
+        r->v->cut[l] = k == n ? OSP_CUT_WHOLE : OSP_CUT_BENEATH;
         if (k < n) { /* lines 0 … k-1 go, the matching one with them */
             r->line_at[l] += k;
             r->line_n[l] -= k;
         }
     }
-    for (uint32_t s = 0; s < p->stacks.n; s++)
-        prune_stack(r, s, prune);
     return true;
 }
 
 /* ---- the query's filters -------------------------------------------------------------------------------------- */
-
-enum { FOCUSED = 1, IGNORED = 2, HIDDEN = 4 };
 
 static uint8_t judge_location(osp_rewriting *r, uint32_t l, const matches *focus, const matches *ignore,
                               const matches *hide, const matches *show)
@@ -188,10 +159,10 @@ static uint8_t judge_location(osp_rewriting *r, uint32_t l, const matches *focus
     uint8_t verdict = 0;
     if (ignore && location_matches(r, ignore, l)) {
         r->unmatched &= ~(uint32_t)OSP_IGNORE;
-        verdict = IGNORED;
+        verdict = OSP_CUT_IGNORED;
     } else if (!focus || location_matches(r, focus, l)) {
         r->unmatched &= ~(uint32_t)OSP_FOCUS;
-        verdict = FOCUSED;
+        verdict = OSP_CUT_FOCUSED;
     }
     if (hide && location_matches(r, hide, l)) {
         r->unmatched &= ~(uint32_t)OSP_HIDE;
@@ -199,7 +170,7 @@ static uint8_t judge_location(osp_rewriting *r, uint32_t l, const matches *focus
             r->line_n[l] = 0;
         else
             keep_lines(r, hide, l, false);
-        verdict |= r->line_n[l] ? 0 : HIDDEN;
+        verdict |= r->line_n[l] ? 0 : OSP_CUT_HIDDEN;
     }
     if (show) {
         if (!mapping_matches(r, show, l))
@@ -207,28 +178,9 @@ static uint8_t judge_location(osp_rewriting *r, uint32_t l, const matches *focus
         if (r->line_n[l])
             r->unmatched &= ~(uint32_t)OSP_SHOW;
         else
-            verdict |= HIDDEN;
+            verdict |= OSP_CUT_HIDDEN;
     }
     return verdict;
-}
-
-static void filter_stack(osp_rewriting *r, uint32_t s, const uint8_t *verdict, bool some_hidden)
-{
-    bool focused = false;
-    uint32_t n = r->from[s];
-    for (uint32_t i = r->from[s]; i < r->to[s]; i++) {
-        uint8_t v = verdict[r->loc[i].i];
-        if (v & IGNORED) {
-            r->gone[s] = 1;
-            return;
-        }
-        focused |= v & FOCUSED;
-    }
-    for (uint32_t i = r->from[s]; i < r->to[s]; i++)
-        if (!(verdict[r->loc[i].i] & HIDDEN))
-            r->loc[n++] = r->loc[i];
-    r->to[s] = n;
-    r->gone[s] = !focused || (some_hidden && n == r->from[s]);
 }
 
 static bool by_name(osp_rewriting *r)
@@ -257,16 +209,13 @@ static bool by_name(osp_rewriting *r)
     }
     if (!any)
         return true;
-    uint8_t *verdict = osp_new(r->a, uint8_t, r->p->locations.n);
-    if (!verdict || !touch_lines(r) || !touch_stacks(r))
+    if (!touch_lines(r) || !touch_cuts(r, OSP_CUT_IGNORED | OSP_CUT_FOCUSED))
         return osp_rewriting_no_memory(r);
-    bool some_hidden = false;
     for (uint32_t l = 0; l < r->p->locations.n; l++) {
-        verdict[l] = judge_location(r, l, given[0], given[1], given[2], given[3]);
-        some_hidden |= (verdict[l] & HIDDEN) != 0;
+        const uint8_t verdict = judge_location(r, l, given[0], given[1], given[2], given[3]);
+        r->v->cut[l] |= verdict;
+        r->v->cuts |= verdict & OSP_CUT_HIDDEN;
     }
-    for (uint32_t s = 0; s < r->p->stacks.n; s++)
-        filter_stack(r, s, verdict, some_hidden);
     return true;
 }
 
@@ -275,8 +224,7 @@ static bool show_from(osp_rewriting *r)
     matches m;
     if (r->q->show_from.n == 0)
         return true;
-    uint8_t *matched = osp_new(r->a, uint8_t, r->p->locations.n);
-    if (!matched || !touch_lines(r) || !touch_stacks(r))
+    if (!touch_lines(r) || !touch_cuts(r, OSP_CUT_SHOW_FROM))
         return osp_rewriting_no_memory(r);
     if (!match_all(r, "show_from", r->q->show_from, &m))
         return false;
@@ -284,23 +232,17 @@ static bool show_from(osp_rewriting *r)
     for (uint32_t l = 0; l < r->p->locations.n; l++) {
         const osp_line *line = r->line + r->line_at[l];
         uint32_t k = r->line_n[l];
-        if (mapping_matches(r, &m, l)) {
-            matched[l] = 1;
-        } else {
+        bool matched = mapping_matches(r, &m, l);
+        if (!matched) {
             while (k > 0 && !m.function[line[k - 1].fn.i])
                 k--;
-            matched[l] = k > 0;
+            matched = k > 0;
             r->line_n[l] = k ? k : r->line_n[l];
         }
-        if (matched[l])
+        if (matched) {
+            r->v->cut[l] |= OSP_CUT_SHOW_FROM;
             r->unmatched &= ~(uint32_t)OSP_SHOW_FROM;
-    }
-    for (uint32_t s = 0; s < r->p->stacks.n; s++) {
-        uint32_t i = r->to[s];
-        while (i > r->from[s] && !matched[r->loc[i - 1].i])
-            i--;
-        r->to[s] = i;
-        r->gone[s] |= i == r->from[s];
+        }
     }
     return true;
 }
@@ -311,8 +253,8 @@ static bool prune_from(osp_rewriting *r)
     osp_regex *re;
     if (r->q->prune_from.n == 0)
         return true;
-    uint8_t *function = osp_new(r->a, uint8_t, p->functions.n), *matched = osp_new(r->a, uint8_t, p->locations.n);
-    if (!function || !matched || !touch_lines(r) || !touch_stacks(r))
+    uint8_t *function = osp_new(r->a, uint8_t, p->functions.n);
+    if (!function || !touch_lines(r) || !touch_cuts(r, OSP_CUT_PRUNE_FROM))
         return osp_rewriting_no_memory(r);
     if (!osp_rewriting_regex(r, "prune_from", r->q->prune_from, &re))
         return false;
@@ -326,16 +268,10 @@ static bool prune_from(osp_rewriting *r)
             k++;
         if (k == r->line_n[l])
             continue;
-        matched[l] = 1;
+        r->v->cut[l] |= OSP_CUT_PRUNE_FROM;
         r->line_at[l] += k;
         r->line_n[l] -= k;
     }
-    for (uint32_t s = 0; s < p->stacks.n; s++)
-        for (uint32_t i = r->from[s]; i < r->to[s]; i++)
-            if (matched[r->loc[i].i]) {
-                r->from[s] = i;
-                break;
-            }
     return true;
 }
 
@@ -351,6 +287,109 @@ static bool leave_out_inlines(osp_rewriting *r)
             r->line_n[l] = 1;
         }
     return true;
+}
+
+/* ---- stacks --------------------------------------------------------------------------------------------------- */
+
+/* From the root, but not before the first frame that stays: the rest from the first pruned frame to the leaf goes. */
+static osp_stack prune(const uint8_t *cut, osp_stack s)
+{
+    bool found_user = false;
+    for (uint32_t i = s.n; i > 0; i--) {
+        const uint8_t what = cut[s.loc[i - 1].i] & (OSP_CUT_BENEATH | OSP_CUT_WHOLE);
+        if (!what) {
+            found_user = true;
+        } else if (found_user) {
+            const uint32_t gone = what & OSP_CUT_WHOLE ? i : i - 1;
+            return (osp_stack){s.loc + gone, s.n - gone};
+        }
+    }
+    return s;
+}
+
+/* The stack is in the view's own room. */
+static osp_stack hide(const osp_view *v, osp_stack s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s.n; i++)
+        if (!(v->cut[s.loc[i].i] & OSP_CUT_HIDDEN))
+            v->room[n++] = s.loc[i];
+    return (osp_stack){v->room, n};
+}
+
+static osp_stack from_outermost(const uint8_t *cut, osp_stack s)
+{
+    while (s.n > 0 && !(cut[s.loc[s.n - 1].i] & OSP_CUT_SHOW_FROM))
+        s.n--;
+    return s;
+}
+
+static osp_stack from_innermost(const uint8_t *cut, osp_stack s)
+{
+    for (uint32_t i = 0; i < s.n; i++)
+        if (cut[s.loc[i].i] & OSP_CUT_PRUNE_FROM)
+            return (osp_stack){s.loc + i, s.n - i};
+    return s;
+}
+
+static osp_stack cut_down(const osp_view *v, osp_stack s)
+{
+    if (v->cuts & OSP_CUT_HIDDEN)
+        s = hide(v, s);
+    if (v->cuts & OSP_CUT_SHOW_FROM)
+        s = from_outermost(v->cut, s);
+    if (v->cuts & OSP_CUT_PRUNE_FROM)
+        s = from_innermost(v->cut, s);
+    return s;
+}
+
+static osp_stack pruned_stack(const osp_view *v, uint32_t id)
+{
+    const osp_stack s = osp_stack_read(v->of, (osp_stack_id){id}, v->room);
+    return v->cuts & OSP_CUT_WHOLE ? prune(v->cut, s) : s;
+}
+
+osp_stack osp_view_stack(const osp_view *v, uint32_t id)
+{
+    const osp_stack s = pruned_stack(v, id);
+    return v->cuts & ~(uint32_t)(OSP_CUT_BENEATH | OSP_CUT_WHOLE) ? cut_down(v, s) : s;
+}
+
+/* Do the filters on names leave nothing of a stack? */
+static bool is_gone(const osp_view *v, uint32_t id)
+{
+    const osp_stack s = pruned_stack(v, id);
+    uint8_t all = 0, hidden = OSP_CUT_HIDDEN;
+    for (uint32_t i = 0; i < s.n; i++) {
+        all |= v->cut[s.loc[i].i];
+        hidden &= v->cut[s.loc[i].i];
+    }
+    if (v->cuts & OSP_CUT_FOCUSED && (all & (OSP_CUT_IGNORED | OSP_CUT_FOCUSED)) != OSP_CUT_FOCUSED)
+        return true;
+    if (v->cuts & OSP_CUT_HIDDEN && hidden)
+        return true;
+    return v->cuts & OSP_CUT_SHOW_FROM && cut_down(v, s).n == 0;
+}
+
+/* Room for stacks, and which of them go. */
+static bool judge_stacks(osp_rewriting *r)
+{
+    osp_view *v = r->v;
+    if (!osp_rewriting_room(r))
+        return false;
+    if (!(v->cuts & (OSP_CUT_FOCUSED | OSP_CUT_SHOW_FROM)))
+        return true;
+    r->gone = osp_new(r->a, uint8_t, v->nstack);
+    for (uint32_t s = 0; r->gone && s < v->nstack; s++)
+        r->gone[s] = is_gone(v, s);
+    return r->gone || osp_rewriting_no_memory(r);
+}
+
+bool osp_rewriting_room(osp_rewriting *r)
+{
+    free(r->v->room);
+    r->v->room = osp_stack_room(r->v->of);
+    return r->v->room || osp_rewriting_no_memory(r);
 }
 
 /* ---- names and numbers ---------------------------------------------------------------------------------------- */
@@ -428,8 +467,9 @@ static void fold_samples(osp_rewriting *r, folding *f, uint8_t *reached, uint8_t
     }
 }
 
-static bool fold(osp_rewriting *r, osp_view *v)
+static bool fold(osp_rewriting *r)
 {
+    osp_view *v = r->v;
     folding f = {0};
     uint8_t reached = 0, passed = 0;
     if (!start_folding(r, &f))
@@ -458,40 +498,25 @@ static bool fold(osp_rewriting *r, osp_view *v)
 
 /* ---- the view ------------------------------------------------------------------------------------------------- */
 
-/* Lay the lists that were cut down end to end again. */
-bool osp_rewriting_close_gaps(osp_rewriting *r, osp_view *v)
+/* Lay the lines of locations that were cut down end to end again. */
+bool osp_rewriting_close_gaps(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
-    v->first = p->stacks.first;
-    v->loc = p->stacks.loc;
-    v->first_line = p->locations.first;
-    v->line = p->locations.line;
-    if (r->line) {
-        uint32_t *first = osp_new(r->a, uint32_t, (size_t)p->locations.n + 1), n = 0;
-        if (!first)
-            return osp_rewriting_no_memory(r);
-        for (uint32_t l = 0; l < p->locations.n; l++) {
-            first[l] = n;
-            memmove(r->line + n, r->line + r->line_at[l], r->line_n[l] * sizeof *r->line);
-            n += r->line_n[l];
-        }
-        first[p->locations.n] = n;
-        v->first_line = first;
-        v->line = r->line;
+    r->v->first_line = p->locations.first;
+    r->v->line = p->locations.line;
+    if (!r->line)
+        return true;
+    uint32_t *first = osp_new(r->a, uint32_t, (size_t)p->locations.n + 1), n = 0;
+    if (!first)
+        return osp_rewriting_no_memory(r);
+    for (uint32_t l = 0; l < p->locations.n; l++) {
+        first[l] = n;
+        memmove(r->line + n, r->line + r->line_at[l], r->line_n[l] * sizeof *r->line);
+        n += r->line_n[l];
     }
-    if (r->loc) {
-        uint32_t *first = osp_new(r->a, uint32_t, (size_t)p->stacks.n + 1), n = 0;
-        if (!first)
-            return osp_rewriting_no_memory(r);
-        for (uint32_t s = 0; s < p->stacks.n; s++) {
-            first[s] = n;
-            memmove(r->loc + n, r->loc + r->from[s], (r->to[s] - r->from[s]) * sizeof *r->loc);
-            n += r->to[s] - r->from[s];
-        }
-        first[p->stacks.n] = n;
-        v->first = first;
-        v->loc = r->loc;
-    }
+    first[p->locations.n] = n;
+    r->v->first_line = first;
+    r->v->line = r->line;
     return true;
 }
 
@@ -501,11 +526,10 @@ bool osp_view_make(const osp_profile *p, const osp_query *q, osp_view *out, osp_
     if (q->value >= p->values.n)
         return osp_fail(err, OSP_EUSAGE, "the profile has no sample type %u", q->value);
     osp_arena_init(&out->arena, SIZE_MAX / 2);
-    osp_rewriting r = {.p = p, .q = q, .a = &out->arena, .err = err, .notes = &out->notes};
+    osp_rewriting r = {.p = p, .q = q, .v = out, .a = &out->arena, .err = err};
     bool ok = osp_rewriting_label_units(&r) && readable_names(&r) && drop_frames(&r) &&
-              osp_rewriting_tag_frames(&r, out) && by_name(&r) && show_from(&r) &&
-              osp_rewriting_judge_labels(&r, out) && prune_from(&r) && leave_out_inlines(&r) && fold(&r, out) &&
-              osp_rewriting_close_gaps(&r, out);
+              osp_rewriting_tag_frames(&r) && by_name(&r) && show_from(&r) && osp_rewriting_judge_labels(&r) &&
+              prune_from(&r) && leave_out_inlines(&r) && judge_stacks(&r) && fold(&r) && osp_rewriting_close_gaps(&r);
     osp_label_units_drop(&r.units);
     out->name = r.name;
     out->unmatched = r.unmatched;
@@ -518,6 +542,7 @@ void osp_view_drop(osp_view *v)
 {
     osp_buf_drop(&v->notes);
     osp_profile_drop(v->own);
+    free(v->room);
     osp_arena_drop(&v->arena);
     *v = (osp_view){0};
 }

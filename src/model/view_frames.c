@@ -16,7 +16,6 @@ typedef struct {
 
 typedef struct {
     osp_rewriting *r;
-    osp_view *v;
     osp_profile *own;
     osp_str *root, *leaf; /* keys */
     uint32_t nroot, nleaf;
@@ -162,34 +161,26 @@ static bool lay_out_stacks(framing *f)
     const osp_profile *p = f->r->p;
     osp_profile *own = f->own;
     const uint32_t n = f->stacks.n, more = f->nleaf + f->nroot;
-    uint32_t *first = osp_new(&own->arena, uint32_t, (size_t)n + 1);
+    osp_location_id *with = osp_new(f->r->a, osp_location_id, (size_t)p->stacks.deepest + more);
     uint64_t total = 0;
-    for (uint32_t i = 0; first && i < n; i++) {
-        const uint32_t s = pair_at(f, i).stack;
-        first[i] = (uint32_t)total;
-        total += (uint64_t)own->stacks.first[s + 1] - own->stacks.first[s] + more;
-        if (total >= UINT32_MAX)
-            return osp_fail(f->r->err, OSP_ELIMIT, "stacks with frames for labels have more than 4 billion frames");
-    }
-    osp_location_id *loc = first ? osp_new(&own->arena, osp_location_id, (size_t)total) : NULL;
-    if (!loc)
+    if (!with || !osp_stacks_make(own, n))
         return osp_rewriting_no_memory(f->r);
-    first[n] = (uint32_t)total;
     for (uint32_t i = 0; i < n; i++) {
         const pair both = pair_at(f, i);
-        const uint32_t from = own->stacks.first[both.stack], size = own->stacks.first[both.stack + 1] - from;
-        osp_location_id *to = loc + first[i];
-        uint32_t frame;
+        const osp_stack s = osp_view_stack(f->r->v, both.stack);
+        total += s.n + more;
+        if (total >= UINT32_MAX)
+            return osp_fail(f->r->err, OSP_ELIMIT, "stacks with frames for labels have more than 4 billion frames");
+        if (s.n)
+            memcpy(with + f->nleaf, s.loc, s.n * sizeof *with);
         for (uint32_t k = 0; k < more; k++) {
+            uint32_t frame;
             memcpy(&frame, f->additions.text[both.frames].p + k * sizeof frame, sizeof frame);
-            to[k < f->nleaf ? k : k + size].i = p->locations.n + frame;
+            with[k < f->nleaf ? k : k + s.n].i = p->locations.n + frame;
         }
-        if (size)
-            memcpy(to + f->nleaf, own->stacks.loc + from, size * sizeof *to);
+        if (!osp_stacks_put(own, (osp_stack_id){i}, with, s.n + more))
+            return osp_rewriting_no_memory(f->r);
     }
-    own->stacks.n = n;
-    own->stacks.first = first;
-    own->stacks.loc = loc;
     return true;
 }
 
@@ -273,21 +264,20 @@ static bool make_frames(framing *f)
 {
     osp_rewriting *r = f->r;
     osp_profile *own = f->own;
-    if (!osp_rewriting_close_gaps(r, f->v))
+    if (!osp_rewriting_close_gaps(r) || !osp_rewriting_room(r))
         return false;
-    own->stacks.first = f->v->first;
-    own->stacks.loc = f->v->loc;
-    own->locations.first = f->v->first_line;
-    own->locations.line = f->v->line;
+    own->locations.first = r->v->first_line;
+    own->locations.line = r->v->line;
     /* The empty mapping is one for locations of the profile, and none for ours. */
     if (!osp_profile_make_up_mapping(own))
         return osp_rewriting_no_memory(r);
     return number_stacks(f) && lay_out_stacks(f) && add_locations(f) && add_functions(f);
 }
 
-bool osp_rewriting_tag_frames(osp_rewriting *r, osp_view *v)
+bool osp_rewriting_tag_frames(osp_rewriting *r)
 {
-    framing f = {.r = r, .v = v, .scratch = osp_buf_of(SIZE_MAX / 2)};
+    osp_view *v = r->v;
+    framing f = {.r = r, .scratch = osp_buf_of(SIZE_MAX / 2)};
     if (!split(r, r->q->tag_root, &f.root, &f.nroot) || !split(r, r->q->tag_leaf, &f.leaf, &f.nleaf))
         return false;
     bool ok = true;
@@ -298,8 +288,8 @@ bool osp_rewriting_tag_frames(osp_rewriting *r, osp_view *v)
         v->nstack = f.stacks.n;
         r->p = f.own;
         r->line = NULL; /* what was cut so far, the new profile has no more; its stacks have other ids */
-        r->loc = NULL;
-        r->gone = NULL;
+        v->cut = NULL;
+        v->cuts = 0;
     }
     r->unmatched |= r->q->tag_root.n && !f.root_matched ? OSP_TAG_ROOT : 0;
     r->unmatched |= r->q->tag_leaf.n && !f.leaf_matched ? OSP_TAG_LEAF : 0;

@@ -222,7 +222,7 @@ static bool judge_by(osp_rewriting *r, const char *what, osp_str filter, uint8_t
         return false;
     if (!is_range)
         return judge_by_texts(r, what, text, keyed ? &key : NULL, verdict, bit);
-    osp_buf_fmt(r->notes, "%s:Interpreted '%.*s' as range, not regexp\n", what, STRF(text));
+    osp_buf_fmt(&r->v->notes, "%s:Interpreted '%.*s' as range, not regexp\n", what, STRF(text));
     judge_by_range(r, &g, keyed ? &key : NULL, verdict, bit);
     return true;
 }
@@ -246,8 +246,9 @@ static uint8_t judge_key(const osp_rewriting *r, const key_filter *f, osp_string
     return f->judged[key.i] & (OSP_LABEL_SHOWN | OSP_LABEL_HIDDEN);
 }
 
-static bool keep_labels(osp_rewriting *r, const key_filter *f, uint8_t *verdict, osp_view *v)
+static bool keep_labels(osp_rewriting *r, const key_filter *f, uint8_t *verdict)
 {
+    osp_view *v = r->v;
     const osp_profile *p = r->p;
     const uint32_t n = p->labelsets.n;
     uint32_t *first = osp_new(r->a, uint32_t, (size_t)n + 1), at = 0;
@@ -268,7 +269,7 @@ static bool keep_labels(osp_rewriting *r, const key_filter *f, uint8_t *verdict,
     return true;
 }
 
-static bool by_key(osp_rewriting *r, uint8_t *verdict, osp_view *v)
+static bool by_key(osp_rewriting *r, uint8_t *verdict)
 {
     const osp_query *q = r->q;
     if (q->tag_show.n == 0 && q->tag_hide.n == 0)
@@ -277,7 +278,7 @@ static bool by_key(osp_rewriting *r, uint8_t *verdict, osp_view *v)
     bool ok = f.judged || osp_rewriting_no_memory(r);
     ok = ok && (q->tag_show.n == 0 || osp_rewriting_regex(r, "tagshow", q->tag_show, &f.show));
     ok = ok && (q->tag_hide.n == 0 || osp_rewriting_regex(r, "taghide", q->tag_hide, &f.hide));
-    ok = ok && keep_labels(r, &f, verdict, v);
+    ok = ok && keep_labels(r, &f, verdict);
     osp_regex_drop(f.show);
     osp_regex_drop(f.hide);
     return ok;
@@ -286,8 +287,9 @@ static bool by_key(osp_rewriting *r, uint8_t *verdict, osp_view *v)
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
 /* The base of a difference, after tag_show and tag_hide if the total is. */
-static void find_base(const osp_rewriting *r, const osp_view *v, uint8_t *verdict)
+static void find_base(const osp_rewriting *r, uint8_t *verdict)
 {
+    const osp_view *v = r->v;
     const osp_profile *p = r->p;
     const uint32_t *first = r->q->relative ? v->first_label : p->labelsets.first;
     const osp_label *label = r->q->relative ? v->label : p->labelsets.label;
@@ -298,12 +300,12 @@ static void find_base(const osp_rewriting *r, const osp_view *v, uint8_t *verdic
                 verdict[set] |= OSP_LABEL_BASE;
 }
 
-bool osp_rewriting_judge_labels(osp_rewriting *r, osp_view *v)
+bool osp_rewriting_judge_labels(osp_rewriting *r)
 {
     const osp_profile *p = r->p;
     const osp_query *q = r->q;
-    v->first_label = p->labelsets.first;
-    v->label = p->labelsets.label;
+    r->v->first_label = p->labelsets.first;
+    r->v->label = p->labelsets.label;
     const bool asked = q->tag_focus.n || q->tag_ignore.n || q->tag_show.n || q->tag_hide.n;
     if (!asked && p->labelsets.n <= 1)
         return true;
@@ -316,9 +318,9 @@ bool osp_rewriting_judge_labels(osp_rewriting *r, osp_view *v)
         return false;
     if (q->tag_ignore.n && !judge_by(r, "tagignore", q->tag_ignore, verdict, OSP_LABEL_IGNORED))
         return false;
-    if (!by_key(r, verdict, v))
+    if (!by_key(r, verdict))
         return false;
-    find_base(r, v, verdict);
+    find_base(r, verdict);
     r->label_verdict = verdict;
     return true;
 }

@@ -17,9 +17,10 @@
  *
  * How: one walk over the top-level fields counts, so that every column is allocated once, in its final size (no more
  * rows than bytes were read). A second walk decodes. Samples are nearly all of a large profile: their location ids
- * and labels are not decoded but interned as the bytes that encode them, one hash and one compare each; the varints
- * of a stack are read once per distinct stack, when all ids are known. Hashes of BATCH samples are computed before
- * the first table look-up, so that cache misses overlap. */
+ * and labels are not decoded but interned as the bytes that encode them, one hash and one compare each. When all ids
+ * are known, the varints of each distinct stack are checked; they stay where they are if the ids say the rows, as
+ * everybody writes them. Hashes of BATCH samples are computed before the first table look-up, so that cache misses
+ * overlap. */
 #include "pprof/pprof.h"
 #include "pprof/pprof_internal.h"
 
@@ -29,7 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BATCH = 16 };
+enum { BATCH = 16, ENOUGH = 1 << 16 /* stacks, to see whether any are equal */ };
 
 typedef struct {
     osp_span stack, labels;
@@ -64,6 +65,7 @@ typedef struct {
     osp_labelset_id *labels;
     int64_t **value;
     osp_span_set stacks, labelsets;
+    bool apart; /* hardly any stacks are equal: they are no longer looked up */
     waiting queue[BATCH];
     uint32_t queued;
 } decoding;
@@ -208,20 +210,24 @@ static bool comments(decoding *d, const osp_pb *m)
 static bool settle(decoding *d)
 {
     for (uint32_t i = 0; i < d->queued; i++) {
-        osp_span_set_prefetch_bytes(&d->stacks, d->queue[i].stack_hash);
+        if (!d->apart)
+            osp_span_set_prefetch_bytes(&d->stacks, d->queue[i].stack_hash);
         osp_span_set_prefetch_bytes(&d->labelsets, d->queue[i].labels_hash);
     }
     uint32_t row = d->at.samples - d->queued;
     for (uint32_t i = 0; i < d->queued; i++, row++) {
         const waiting *w = &d->queue[i];
-        uint32_t stack = osp_span_set_put(&d->stacks, w->stack, w->stack_hash);
-        uint32_t labels = w->labels.n ? osp_span_set_put(&d->labelsets, w->labels, w->labels_hash) : 0;
+        const uint32_t stack = d->apart ? osp_span_set_add(&d->stacks, w->stack)
+                                        : osp_span_set_put(&d->stacks, w->stack, w->stack_hash);
+        const uint32_t labels = w->labels.n ? osp_span_set_put(&d->labelsets, w->labels, w->labels_hash) : 0;
         if (stack == UINT32_MAX || labels == UINT32_MAX)
             return no_memory(d);
         d->stack[row] = (osp_stack_id){stack};
-        d->labels[row] = (osp_labelset_id){labels};
+        if (labels) /* a column of zeros takes no memory */
+            d->labels[row] = (osp_labelset_id){labels};
     }
     d->queued = 0;
+    d->apart |= d->stacks.n >= ENOUGH && d->stacks.n / 7 > (d->at.samples - d->stacks.n);
     return true;
 }
 
@@ -313,10 +319,14 @@ static bool sample(decoding *d, osp_span bytes)
         return osp_fail(d->err, OSP_ELIMIT, "a sample of %zu bytes", bytes.n);
     if (!in_order && (!gather(d, bytes, 1, &w->stack) || !gather(d, bytes, 3, &w->labels)))
         return false;
-    w->stack_hash = osp_hash(w->stack.p, w->stack.n);
-    w->labels_hash = w->labels.n ? osp_hash(w->labels.p, w->labels.n) : 0;
-    osp_span_set_prefetch_cell(&d->stacks, w->stack_hash);
-    osp_span_set_prefetch_cell(&d->labelsets, w->labels_hash);
+    if (!d->apart) {
+        w->stack_hash = osp_hash(w->stack.p, w->stack.n);
+        osp_span_set_prefetch_cell(&d->stacks, w->stack_hash);
+    }
+    if (w->labels.n) {
+        w->labels_hash = osp_hash(w->labels.p, w->labels.n);
+        osp_span_set_prefetch_cell(&d->labelsets, w->labels_hash);
+    }
     d->at.samples++;
     return ++d->queued < BATCH || settle(d);
 }
@@ -414,7 +424,11 @@ static bool make_room(decoding *d)
     for (uint32_t t = 0; t < d->n.types; t++)
         if (!(d->value[t] = osp_new(a, int64_t, d->n.samples)))
             return no_memory(d);
-    return osp_span_set_put(&d->labelsets, (osp_span){d->in.p, 0}, osp_hash("", 0)) == 0 || no_memory(d);
+    if (!osp_span_set_make(&d->stacks, a, d->n.samples) ||
+        !osp_span_set_make(&d->labelsets, s, (size_t)d->n.samples + 1))
+        return no_memory(d);
+    osp_span_set_add(&d->labelsets, (osp_span){d->in.p, 0}); /* the empty set, which is never looked up */
+    return true;
 }
 
 static bool one_string(decoding *d, const osp_pb *m)
@@ -525,14 +539,13 @@ static bool resolve_locations(decoding *d)
     return true;
 }
 
-/* Bytes of a stack: fields number 1 only, known to be well-formed but for the varints inside packed ones. */
-static size_t locations_in(osp_span bytes)
+/* Do the ids say the rows: 1 for row 0, and so on? */
+static bool ids_are_rows(const decoding *d)
 {
-    size_t n = 0;
-    osp_pb m = osp_pb_on(bytes);
-    while (osp_pb_next(&m))
-        n += m.type == OSP_PB_VARINT ? 1 : osp_pb_varints(m.bytes);
-    return n;
+    uint32_t same = 0;
+    while (same < d->n.locations && d->location_id[same] == (uint64_t)same + 1)
+        same++;
+    return same == d->n.locations;
 }
 
 static bool fail_location(decoding *d, uint64_t id)
@@ -540,82 +553,119 @@ static bool fail_location(decoding *d, uint64_t id)
     return fail(d, NULL, "a sample has location %llu, which is not there", (unsigned long long)id);
 }
 
-/* Packed location ids: nearly all bytes of a large profile are these. */
-static bool expand_ids(decoding *d, const osp_id_map *map, osp_span bytes, osp_location_id **to)
-{
-    const uint8_t *p = bytes.p, *end = p + bytes.n;
-    osp_location_id *out = *to;
-    while (p < end) {
-        uint64_t id;
-        p = osp_pb_varint(p, end, &id);
-        if (!p)
-            return fail(d, NULL, "a sample's location id does not end");
-        out->i = osp_id_map_find(map, id);
-        if (out->i == UINT32_MAX)
-            return fail_location(d, id);
-        out++;
-    }
-    *to = out;
-    return true;
-}
-
-static bool expand_stack(decoding *d, const osp_id_map *map, osp_span bytes, osp_location_id *to)
+/* A stack in any encoding: the rows of its locations, in room for as many as it has bytes. *n: how many. */
+static bool read_rows(decoding *d, const osp_id_map *map, osp_span bytes, osp_location_id *room, uint32_t *n)
 {
     osp_pb m = osp_pb_on(bytes);
+    *n = 0;
     while (osp_pb_next(&m)) {
-        if (m.type != OSP_PB_VARINT) {
-            if (!expand_ids(d, map, m.bytes, &to))
-                return false;
-            continue;
+        const uint8_t *p = m.bytes.p, *end = p + m.bytes.n;
+        bool more = m.type == OSP_PB_VARINT || p < end;
+        for (uint64_t id = m.value; more; more = m.type == OSP_PB_BYTES && p < end) {
+            if (m.type == OSP_PB_BYTES && !(p = osp_pb_varint(p, end, &id)))
+                return fail(d, NULL, "a sample's location id does not end");
+            room[*n].i = osp_id_map_find(map, id);
+            if (room[(*n)++].i == UINT32_MAX)
+                return fail_location(d, id);
         }
-        to->i = osp_id_map_find(map, m.value);
-        if (to->i == UINT32_MAX)
-            return fail_location(d, m.value);
-        to++;
     }
     return true;
 }
 
-static bool expand_stacks(decoding *d)
+/* The ids of a stack that is one packed field, which is nearly every one: *ids, or no bytes at all. */
+static osp_span packed_ids(osp_span field)
 {
-    osp_profile *p = d->p;
-    osp_id_map map = {0};
-    if (!make_map(d, &map, "location", d->location_id, d->n.locations, 0))
-        return false;
-    uint32_t n = d->stacks.n;
-    uint32_t *first = osp_new(&p->arena, uint32_t, (size_t)n + 1);
-    if (!first)
-        return no_memory(d);
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        first[i] = (uint32_t)total;
-        total += locations_in(osp_span_set_at(&d->stacks, i));
-    }
-    first[n] = (uint32_t)total;
-    /* A location stands for as many frames as it has lines: a small file may mean a great many. */
+    osp_pb m = osp_pb_on(field);
+    const bool one = osp_pb_next(&m) && m.type == OSP_PB_BYTES && m.at == m.end;
+    return one ? m.bytes : (osp_span){field.p, 0};
+}
+
+static uint64_t most_lines(const decoding *d)
+{
     uint64_t most = 1;
     for (uint32_t i = 0; i < d->n.locations; i++)
         if (d->first_line[i + 1] - d->first_line[i] > most)
             most = d->first_line[i + 1] - d->first_line[i];
-    if (total >= UINT32_MAX)
-        return osp_fail(d->err, OSP_ELIMIT, "the profile's stacks have more than 4 billion frames");
-    osp_location_id *loc = osp_new(&p->arena, osp_location_id, (size_t)total);
-    if (!loc)
-        return no_memory(d);
-    for (uint32_t i = 0; i < n; i++)
-        if (!expand_stack(d, &map, osp_span_set_at(&d->stacks, i), loc + first[i]))
-            return false;
-    if (total * most >= UINT32_MAX) {
-        uint64_t frames = 0;
-        for (uint64_t i = 0; i < total; i++)
-            frames += d->first_line[loc[i].i + 1] - d->first_line[loc[i].i];
-        if (frames >= UINT32_MAX)
-            return osp_fail(d->err, OSP_ELIMIT, "the profile's stacks have more than 4 billion frames");
-    }
-    p->stacks.n = n;
-    p->stacks.first = first;
-    p->stacks.loc = loc;
+    return most;
+}
+
+typedef struct {
+    osp_id_map map;
+    bool as_they_are; /* ids are rows + 1: what is packed can stay where it is */
+    osp_location_id *room;
+    uint64_t total; /* locations of all stacks so far */
+} reading;
+
+/* The rows of a stack's locations in r->room; false if one is not there. */
+static bool stack_as_it_is(decoding *d, reading *r, uint32_t s, osp_span ids)
+{
+    const uint32_t n = osp_packed_read(ids.p, (uint32_t)ids.n, 1, &r->room->i);
+    uint32_t largest = 0;
+    for (uint32_t i = 0; n != UINT32_MAX && i < n; i++)
+        largest = r->room[i].i > largest ? r->room[i].i : largest;
+    if (n == UINT32_MAX || largest >= d->n.locations) /* say which */
+        return read_rows(d, &r->map, osp_span_set_at(&d->stacks, s), r->room, &(uint32_t){0});
+    d->stacks.at[s] = ids.p;
+    d->stacks.len[s] = (uint32_t)ids.n;
+    d->p->stacks.deepest = n > d->p->stacks.deepest ? n : d->p->stacks.deepest;
+    r->total += n;
     return true;
+}
+
+static bool translated_stack(decoding *d, reading *r, uint32_t s)
+{
+    uint32_t n;
+    if (!read_rows(d, &r->map, osp_span_set_at(&d->stacks, s), r->room, &n))
+        return false;
+    r->total += n;
+    return osp_stacks_put(d->p, (osp_stack_id){s}, r->room, n) || no_memory(d);
+}
+
+static bool one_stack(decoding *d, reading *r, uint32_t s)
+{
+    const osp_span ids = r->as_they_are ? packed_ids(osp_span_set_at(&d->stacks, s)) : (osp_span){0};
+    if (!(ids.n ? stack_as_it_is(d, r, s, ids) : translated_stack(d, r, s)))
+        return false;
+    if (r->total >= UINT32_MAX)
+        return osp_fail(d->err, OSP_ELIMIT, "the profile's stacks have more than 4 billion frames");
+    return true;
+}
+
+/* A location stands for as many frames as it has lines: a small file may mean a great many. */
+static bool count_frames(decoding *d, const reading *r)
+{
+    uint64_t frames = 0;
+    if (r->total * most_lines(d) < UINT32_MAX)
+        return true;
+    for (uint32_t s = 0; s < d->stacks.n; s++) {
+        const osp_stack stack = osp_stack_read(d->p, (osp_stack_id){s}, r->room);
+        for (uint32_t i = 0; i < stack.n; i++)
+            frames += d->first_line[stack.loc[i].i + 1] - d->first_line[stack.loc[i].i];
+    }
+    return frames < UINT32_MAX ||
+           osp_fail(d->err, OSP_ELIMIT, "the profile's stacks have more than 4 billion frames");
+}
+
+static bool read_stacks(decoding *d)
+{
+    osp_profile *p = d->p;
+    reading r = {.as_they_are = ids_are_rows(d)};
+    if (!make_map(d, &r.map, "location", d->location_id, d->n.locations, 0))
+        return false;
+    uint32_t longest = 0;
+    for (uint32_t s = 0; s < d->stacks.n; s++)
+        longest = d->stacks.len[s] > longest ? d->stacks.len[s] : longest;
+    r.room = osp_new(&d->scratch, osp_location_id, (size_t)longest + OSP_PACKED_SLACK);
+    if (!r.room)
+        return no_memory(d);
+    p->stacks.n = d->stacks.n;
+    p->stacks.packed = d->stacks.at;
+    p->stacks.size = d->stacks.len;
+    for (uint32_t s = 0; s < d->stacks.n; s++)
+        if (!one_stack(d, &r, s))
+            return false;
+    p->locations.wire_id = r.as_they_are ? NULL : d->location_id;
+    return count_frames(d, &r);
 }
 
 static bool expand_labels(decoding *d)
@@ -689,7 +739,6 @@ static void hand_over(decoding *d)
     p->locations.folded = d->folded;
     p->locations.first = d->first_line;
     p->locations.line = d->line;
-    p->locations.wire_id = d->location_id;
     p->functions.n = d->n.functions + 1;
     p->functions.row = d->function;
     p->mappings.n = d->n.mappings + 1;
@@ -704,9 +753,9 @@ static bool decode(decoding *d)
         return osp_fail(d->err, OSP_EFORMAT, "empty input file");
     if (!count_rows(d) || !make_room(d) || !walk(d))
         return false;
-    osp_span_set_drop_cells(&d->stacks);
-    osp_span_set_drop_cells(&d->labelsets);
-    if (!resolve_locations(d) || !expand_stacks(d) || !expand_labels(d) || !keep_mapping_ids(d))
+    osp_span_set_drop(&d->stacks);
+    osp_span_set_drop(&d->labelsets);
+    if (!resolve_locations(d) || !read_stacks(d) || !expand_labels(d) || !keep_mapping_ids(d))
         return false;
     hand_over(d);
     return true;

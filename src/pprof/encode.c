@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes profile.proto (its layout stands in decode.c) the way the peer does: fields in order of their numbers,
  * numbers that repeat packed when there are more than two. The string table is written as it is, so indices stay.
- * Stacks and label sets are encoded once each and copied into their samples. */
+ * Stacks are copied as the profile has them, label sets are encoded once each. */
 #include "pprof/pprof.h"
 
 #include <stdlib.h>
@@ -28,28 +28,74 @@ static uint64_t mapping_id(const osp_profile *p, uint32_t i)
     return p->mappings.wire_id ? p->mappings.wire_id[i] : i;
 }
 
-static bool encode_stacks(const osp_profile *p, encoded *e)
+/* Stacks with the ids that are to be written: those of the profile, or translated. */
+typedef struct {
+    osp_arena arena;
+    const uint8_t *const *packed;
+    const uint32_t *size;
+} wire_stacks;
+
+static bool translate(const osp_profile *p, uint32_t s, osp_location_id *room, osp_buf *one, wire_stacks *out)
 {
-    e->bytes = osp_buf_of(SIZE_MAX / 2);
-    e->first = calloc((size_t)p->stacks.n + 1, sizeof *e->first);
-    for (uint32_t i = 0; e->first && i < p->stacks.n; i++) {
-        const osp_location_id *loc = p->stacks.loc + p->stacks.first[i];
-        uint32_t n = p->stacks.first[i + 1] - p->stacks.first[i];
-        size_t size = 0;
-        for (uint32_t k = 0; n > 2 && k < n; k++)
-            size += osp_pb_varint_size(location_id(p, loc[k].i));
-        if (n > 2) {
-            osp_pb_put_varint(&e->bytes, 1 << 3 | OSP_PB_BYTES);
-            osp_pb_put_varint(&e->bytes, size);
-        }
-        for (uint32_t k = 0; k < n; k++) {
-            if (n <= 2)
-                osp_pb_put_varint(&e->bytes, 1 << 3 | OSP_PB_VARINT);
-            osp_pb_put_varint(&e->bytes, location_id(p, loc[k].i));
-        }
-        e->first[i + 1] = e->bytes.n;
+    const osp_stack stack = osp_stack_read(p, (osp_stack_id){s}, room);
+    one->n = 0;
+    for (uint32_t k = 0; k < stack.n; k++)
+        osp_pb_put_varint(one, location_id(p, stack.loc[k].i));
+    uint8_t *copy = osp_arena_take(&out->arena, one->n, 1, 1);
+    if (!copy || one->failed || one->n > UINT32_MAX)
+        return false;
+    if (one->n)
+        memcpy(copy, one->p, one->n);
+    ((const uint8_t **)out->packed)[s] = copy;
+    ((uint32_t *)out->size)[s] = (uint32_t)one->n;
+    return true;
+}
+
+static bool make_wire_stacks(const osp_profile *p, osp_buf *one, wire_stacks *out)
+{
+    osp_arena_init(&out->arena, SIZE_MAX / 2);
+    out->packed = p->stacks.packed;
+    out->size = p->stacks.size;
+    if (!p->locations.wire_id)
+        return true;
+    osp_location_id *room = osp_stack_room(p);
+    out->packed = osp_new(&out->arena, const uint8_t *, p->stacks.n);
+    out->size = osp_new(&out->arena, uint32_t, p->stacks.n);
+    bool ok = room && out->packed && out->size;
+    for (uint32_t s = 0; ok && s < p->stacks.n; s++)
+        ok = translate(p, s, room, one, out);
+    free(room);
+    return ok;
+}
+
+/* A sample's stack as it is on the wire. */
+typedef struct {
+    osp_str ids;
+    bool packed; /* else one field for each */
+    size_t size; /* with all keys */
+} wire_stack;
+
+static wire_stack wire_stack_at(const wire_stacks *all, uint32_t s)
+{
+    const uint32_t size = all->size[s];
+    wire_stack w = {.ids = {(const char *)all->packed[s], size}, .packed = true};
+    const uint32_t n = size > 2 * OSP_PB_VARINT_MOST ? 3 : osp_packed_count(all->packed[s], size);
+    w.packed = n > 2;
+    w.size = w.packed ? 1 + osp_pb_varint_size(size) + size : n + size;
+    return w;
+}
+
+static void put_wire_stack(osp_buf *out, const wire_stack *w)
+{
+    if (w->packed) {
+        osp_pb_put_bytes(out, 1, w->ids);
+        return;
     }
-    return e->first && !e->bytes.failed;
+    for (size_t i = 0; i < w->ids.n; i++) {
+        if (i == 0 || !(w->ids.p[i - 1] & 0x80))
+            osp_pb_put_varint(out, 1 << 3 | OSP_PB_VARINT);
+        osp_buf_byte(out, (uint8_t)w->ids.p[i]);
+    }
 }
 
 static bool encode_labels(const osp_profile *p, encoded *e, osp_buf *one)
@@ -71,19 +117,19 @@ static bool encode_labels(const osp_profile *p, encoded *e, osp_buf *one)
     return e->first && !e->bytes.failed;
 }
 
-static void encode_samples(const osp_profile *p, const encoded *stacks, const encoded *labels, osp_buf *out)
+static void encode_samples(const osp_profile *p, const wire_stacks *stacks, const encoded *labels, osp_buf *out)
 {
     const uint32_t ntype = p->values.n;
     for (uint32_t row = 0; row < p->samples.n; row++) {
-        osp_str stack = encoded_at(stacks, p->samples.stack[row].i);
+        const wire_stack stack = wire_stack_at(stacks, p->samples.stack[row].i);
         osp_str set = encoded_at(labels, p->samples.labels[row].i);
         size_t size = 0;
         for (uint32_t t = 0; t < ntype; t++)
             size += osp_pb_varint_size((uint64_t)p->samples.value[t][row]);
         size_t values = ntype > 2 ? 1 + osp_pb_varint_size(size) + size : ntype + size;
         osp_pb_put_varint(out, 2 << 3 | OSP_PB_BYTES);
-        osp_pb_put_varint(out, stack.n + values + set.n);
-        osp_buf_add(out, stack);
+        osp_pb_put_varint(out, stack.size + values + set.n);
+        put_wire_stack(out, &stack);
         if (ntype > 2) {
             osp_pb_put_varint(out, 2 << 3 | OSP_PB_BYTES);
             osp_pb_put_varint(out, size);
@@ -191,8 +237,9 @@ static void encode_tables(const osp_profile *p, osp_buf *out, osp_buf *one)
 bool osp_pprof_encode(const osp_profile *p, osp_buf *out, osp_err *err)
 {
     osp_buf one = osp_buf_of(SIZE_MAX / 2); /* a message while its length is not known */
-    encoded stacks = {0}, labels = {0};
-    bool ok = encode_stacks(p, &stacks) && encode_labels(p, &labels, &one);
+    wire_stacks stacks;
+    encoded labels = {0};
+    bool ok = make_wire_stacks(p, &one, &stacks) && encode_labels(p, &labels, &one);
     if (ok) {
         for (uint32_t t = 0; t < p->values.n; t++)
             encode_value_type(out, &one, 1, p->values.type[t]);
@@ -200,10 +247,9 @@ bool osp_pprof_encode(const osp_profile *p, osp_buf *out, osp_err *err)
         encode_tables(p, out, &one);
         ok = !out->failed && !one.failed;
     }
-    osp_buf_drop(&stacks.bytes);
     osp_buf_drop(&labels.bytes);
     osp_buf_drop(&one);
-    free(stacks.first);
+    osp_arena_drop(&stacks.arena);
     free(labels.first);
     return ok || osp_fail_memory(err, "encoding a profile");
 }

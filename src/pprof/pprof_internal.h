@@ -19,12 +19,21 @@ typedef struct {
     osp_span_cell *cell; /* a power of two */
     const uint8_t **at;  /* by id */
     uint32_t *len;       /* by id */
-    size_t ncell, at_cap, len_cap;
+    size_t ncell;
     uint32_t n;
 } osp_span_set;
 
+/* A set of up to `most` spans, which stand in the arena and outlive it. False without memory. */
+bool osp_span_set_make(osp_span_set *s, osp_arena *a, size_t most);
 void osp_span_set_drop(osp_span_set *s);
-void osp_span_set_drop_cells(osp_span_set *s); /* no more puts; the spans stay */
+
+/* One more span, whether it is there or not: its id. No put after that finds it. */
+static inline uint32_t osp_span_set_add(osp_span_set *s, osp_span bytes)
+{
+    s->at[s->n] = bytes.p;
+    s->len[s->n] = (uint32_t)bytes.n;
+    return s->n++;
+}
 
 /* The id of the span (n < 4 GiB), whose osp_hash is hash; UINT32_MAX without memory. */
 uint32_t osp_span_set_put(osp_span_set *s, osp_span bytes, uint64_t hash);

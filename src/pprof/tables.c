@@ -4,19 +4,17 @@
 
 #include <stdlib.h>
 
-void osp_span_set_drop_cells(osp_span_set *s)
+bool osp_span_set_make(osp_span_set *s, osp_arena *a, size_t most)
 {
-    free(s->cell);
-    s->cell = NULL;
-    s->ncell = 0;
+    *s = (osp_span_set){.at = osp_new(a, const uint8_t *, most), .len = osp_new(a, uint32_t, most)};
+    return s->at && s->len;
 }
 
 void osp_span_set_drop(osp_span_set *s)
 {
-    osp_span_set_drop_cells(s);
-    free(s->at);
-    free(s->len);
-    *s = (osp_span_set){0};
+    free(s->cell);
+    s->cell = NULL;
+    s->ncell = 0;
 }
 
 static bool rehash(osp_span_set *s, size_t ncell)
@@ -49,17 +47,9 @@ uint32_t osp_span_set_put(osp_span_set *s, osp_span b, uint64_t hash)
         if (c->hash == hash && c->n == b.n && (b.n == 0 || memcmp(s->at[c->id1 - 1], b.p, b.n) == 0))
             return c->id1 - 1;
     }
-    void *ats = s->at, *lens = s->len;
-    if (s->n >= UINT32_MAX - 1 || !osp_grow(&ats, &s->at_cap, (size_t)s->n + 1, sizeof *s->at))
-        return UINT32_MAX;
-    s->at = ats;
-    if (!osp_grow(&lens, &s->len_cap, (size_t)s->n + 1, sizeof *s->len))
-        return UINT32_MAX;
-    s->len = lens;
-    s->at[s->n] = b.p;
-    s->len[s->n] = (uint32_t)b.n;
-    s->cell[at] = (osp_span_cell){hash, ++s->n, (uint32_t)b.n};
-    return s->n - 1;
+    const uint32_t id = osp_span_set_add(s, b);
+    s->cell[at] = (osp_span_cell){hash, id + 1, (uint32_t)b.n};
+    return id;
 }
 
 /* ---- ids ------------------------------------------------------------------------------------------------------ */

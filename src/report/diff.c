@@ -117,8 +117,9 @@ static bool add_stack(rows *r, uint32_t stack, unsigned side, sum what)
     const osp_view *v = r->v;
     const uint64_t mark = ++r->to->stacks;
     bool leaf = true;
-    for (uint32_t i = v->first[stack]; i < v->first[stack + 1]; i++) {
-        uint32_t loc = v->loc[i].i, first = v->first_line[loc], n = v->first_line[loc + 1] - first;
+    const osp_stack frames = osp_view_stack(v, stack);
+    for (uint32_t i = 0; i < frames.n; i++) {
+        uint32_t loc = frames.loc[i].i, first = v->first_line[loc], n = v->first_line[loc + 1] - first;
         for (uint32_t l = 0; l < (n ? n : 1); l++, leaf = false) {
             uint32_t what_frame = n ? v->line[first + l].fn.i : v->of->functions.n + v->of->locations.mapping[loc].i;
             uint32_t id = row_of_frame(r, what_frame);

@@ -132,28 +132,28 @@ static uint32_t *names_of(flame *f, const osp_view *v)
 typedef struct {
     const osp_view *v;
     bool reverse;
-    uint32_t at, end, line, nline;
+    osp_stack left;
+    uint32_t line;
 } walk;
 
 static walk walk_of(const flame *f, const osp_view *v, uint32_t stack)
 {
-    uint32_t first = v->first[stack], end = v->first[stack + 1];
-    return (walk){.v = v, .reverse = f->reverse, .at = first, .end = end};
+    return (walk){.v = v, .reverse = f->reverse, .left = osp_view_stack(v, stack)};
 }
 
 static bool walk_on(walk *w, uint32_t *what, osp_mapping_id *mapping)
 {
-    if (w->at == w->end)
+    if (w->left.n == 0)
         return false;
     const osp_profile *p = w->v->of;
-    uint32_t loc = w->v->loc[w->reverse ? w->at : w->end - 1].i, first = w->v->first_line[loc],
+    uint32_t loc = w->left.loc[w->reverse ? 0 : w->left.n - 1].i, first = w->v->first_line[loc],
              n = w->v->first_line[loc + 1] - first;
     *mapping = p->locations.mapping[loc];
     *what = n ? w->v->line[first + (w->reverse ? w->line : n - 1 - w->line)].fn.i : p->functions.n + mapping->i;
     if (++w->line >= n) {
         w->line = 0;
-        w->at += w->reverse;
-        w->end -= !w->reverse;
+        w->left.loc += w->reverse;
+        w->left.n--;
     }
     return true;
 }

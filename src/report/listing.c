@@ -59,11 +59,11 @@ static bool no_memory(making *m) { return osp_fail_memory(m->err, "listing code"
 
 static void add_stack(making *m, uint32_t s, int64_t value)
 {
-    const osp_view *v = m->v;
-    for (uint32_t i = v->first[s + 1]; i-- > v->first[s];) {
-        uint32_t loc = v->loc[i].i;
+    const osp_stack stack = osp_view_stack(m->v, s);
+    for (uint32_t i = stack.n; i-- > 0;) {
+        uint32_t loc = stack.loc[i].i;
         osp_add(&m->cum[loc], value);
-        if (i == v->first[s])
+        if (i == 0)
             osp_add(&m->flat[loc], value);
         if (!m->used[loc]) {
             m->used[loc] = true;

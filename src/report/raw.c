@@ -4,12 +4,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 typedef struct {
     const osp_shown_profile *s;
     const osp_profile *p;
     osp_label_room room;
+    osp_location_id *stack; /* room for one */
     osp_buf line;
     osp_buf *text;
 } printing;
@@ -168,12 +170,13 @@ static void put_labels(printing *t, uint32_t set, bool numeric)
 static void sample(printing *t, uint32_t row)
 {
     const osp_profile *p = t->p;
-    const uint32_t s = p->samples.stack[row].i, set = p->samples.labels[row].i;
+    const uint32_t set = p->samples.labels[row].i;
     for (uint32_t i = 0; i < p->values.n; i++)
         osp_buf_fmt(t->text, " %10" PRId64, p->samples.value[i][row]);
     osp_buf_add(t->text, S(": "));
-    for (uint32_t i = p->stacks.first[s]; i < p->stacks.first[s + 1]; i++) {
-        osp_put_u64(t->text, location_id(p, p->stacks.loc[i].i));
+    const osp_stack stack = osp_stack_read(p, p->samples.stack[row], t->stack);
+    for (uint32_t i = 0; i < stack.n; i++) {
+        osp_put_u64(t->text, location_id(p, stack.loc[i].i));
         osp_buf_byte(t->text, ' ');
     }
     osp_buf_byte(t->text, '\n');
@@ -242,8 +245,9 @@ static bool write_raw(const osp_profile *p, const osp_report_opts *o, osp_answer
     osp_shown_profile s;
     if (!osp_shown_profile_make(p, o, &s, out, err))
         return false;
-    printing t = {.s = &s, .p = &s.p, .line = osp_buf_of(SIZE_MAX / 2), .text = &out->text};
-    bool ok = osp_label_room_make(&s.view, &t.room, err);
+    printing t = {.s = &s, .p = &s.p, .stack = osp_stack_room(&s.p), .line = osp_buf_of(SIZE_MAX / 2), .text = &out->text};
+    bool ok = osp_label_room_make(&s.view, &t.room, err) &&
+              (t.stack || osp_fail_memory(err, "writing the profile"));
     if (ok) {
         header(&t);
         for (uint32_t i = 0; ok && i < t.p->samples.n; i++) {
@@ -259,6 +263,7 @@ static bool write_raw(const osp_profile *p, const osp_report_opts *o, osp_answer
         ok = ok && (!t.line.failed || osp_fail_memory(err, "writing the profile"));
     }
     osp_label_room_drop(&t.room);
+    free(t.stack);
     osp_buf_drop(&t.line);
     osp_shown_profile_drop(&s);
     return ok;

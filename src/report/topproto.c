@@ -6,13 +6,12 @@ typedef struct {
     const osp_profile *of;
     const osp_graph *g;
     const osp_shown *shown;
-    osp_arena arena;
     osp_intern functions;
     osp_profile p;
     osp_str *text;
     osp_function *function;
     osp_line *line;
-    uint32_t *numbers; /* 0, 1, 2, …: each stack is one location, each location one line */
+    uint32_t *numbers; /* 0, 1, 2, …: each sample is of one stack, each location has one line */
     bool failed;
 } printing;
 
@@ -25,7 +24,7 @@ static osp_string_id put_text(printing *t, osp_str s)
 static osp_function_id put_function(printing *t, const osp_node *n)
 {
     bool fresh;
-    osp_function_key *key = osp_new(&t->arena, osp_function_key, 1);
+    osp_function_key *key = osp_new(&t->p.arena, osp_function_key, 1);
     uint32_t id = UINT32_MAX;
     if (key) {
         *key = (osp_function_key){.name = n->name, .file = n->file, .start_line = n->start_line};
@@ -54,19 +53,19 @@ static bool fill(printing *t)
 {
     const uint32_t n = t->g->nnode;
     osp_profile *p = &t->p;
-    osp_value_type *type = osp_new(&t->arena, osp_value_type, 2);
-    int64_t *cum = osp_new(&t->arena, int64_t, n), *flat = osp_new(&t->arena, int64_t, n);
-    const int64_t **value = osp_new(&t->arena, const int64_t *, 2);
-    uint64_t *addr = osp_new(&t->arena, uint64_t, n);
-    uint32_t *no_labels = osp_new(&t->arena, uint32_t, 2);
-    osp_mapping_id *mapping = osp_new(&t->arena, osp_mapping_id, n);
-    osp_labelset_id *labels = osp_new(&t->arena, osp_labelset_id, n);
-    t->text = osp_new(&t->arena, osp_str, 2 * (size_t)n + 8);
-    t->function = osp_new(&t->arena, osp_function, (size_t)n + 1);
-    t->line = osp_new(&t->arena, osp_line, n);
-    t->numbers = osp_new(&t->arena, uint32_t, (size_t)n + 1);
-    if (!type || !cum || !flat || !value || !addr || !mapping || !labels || !no_labels || !t->text || !t->function ||
-        !t->line || !t->numbers)
+    osp_value_type *type = osp_new(&t->p.arena, osp_value_type, 2);
+    int64_t *cum = osp_new(&t->p.arena, int64_t, n), *flat = osp_new(&t->p.arena, int64_t, n);
+    const int64_t **value = osp_new(&t->p.arena, const int64_t *, 2);
+    uint64_t *addr = osp_new(&t->p.arena, uint64_t, n);
+    uint32_t *no_labels = osp_new(&t->p.arena, uint32_t, 2);
+    osp_mapping_id *mapping = osp_new(&t->p.arena, osp_mapping_id, n);
+    osp_labelset_id *labels = osp_new(&t->p.arena, osp_labelset_id, n);
+    t->text = osp_new(&t->p.arena, osp_str, 2 * (size_t)n + 8);
+    t->function = osp_new(&t->p.arena, osp_function, (size_t)n + 1);
+    t->line = osp_new(&t->p.arena, osp_line, n);
+    t->numbers = osp_new(&t->p.arena, uint32_t, (size_t)n + 1);
+    if (!osp_stacks_make(p, n) || !type || !cum || !flat || !value || !addr || !mapping || !labels || !no_labels ||
+        !t->text || !t->function || !t->line || !t->numbers)
         return false;
     put_text(t, S(""));
     const osp_string_id unit = put_text(t, t->shown->to);
@@ -88,12 +87,14 @@ static bool fill(printing *t)
     p->strings.text = t->text;
     p->values.n = 2;
     p->values.type = type;
-    p->samples.n = p->stacks.n = p->locations.n = n;
+    p->samples.n = p->locations.n = n;
     p->samples.stack = (const osp_stack_id *)t->numbers;
     p->samples.labels = labels;
     p->samples.value = value;
-    p->stacks.first = p->locations.first = t->numbers;
-    p->stacks.loc = (const osp_location_id *)t->numbers;
+    p->locations.first = t->numbers;
+    for (uint32_t i = 0; i < n; i++)
+        if (!osp_stacks_put(p, (osp_stack_id){i}, &(osp_location_id){i}, 1))
+            return false;
     p->locations.addr = addr;
     p->locations.mapping = mapping;
     p->locations.line = t->line;
@@ -109,10 +110,10 @@ static bool print(const osp_profile *p, const osp_graph *g, const osp_shown *sho
     t.p.time_ns = p->time_ns;
     t.p.duration_ns = p->duration_ns;
     t.p.period = p->period;
-    osp_arena_init(&t.arena, SIZE_MAX / 2);
+    osp_arena_init(&t.p.arena, SIZE_MAX / 2);
     bool ok = (fill(&t) || osp_fail_memory(err, "making a profile")) && osp_write_profile(&t.p, text, err);
     osp_intern_drop(&t.functions);
-    osp_arena_drop(&t.arena);
+    osp_arena_drop(&t.p.arena);
     return ok;
 }
 

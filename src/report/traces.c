@@ -104,7 +104,8 @@ static void sample(printing *t, uint32_t row)
     const osp_view *v = t->v;
     const osp_profile *p = v->of;
     const uint32_t s = p->samples.stack[row].i, set = p->samples.labels[row].i;
-    if (v->first[s] == v->first[s + 1])
+    const osp_stack stack = osp_view_stack(v, s);
+    if (stack.n == 0)
         return;
     osp_buf_add(t->text, rule);
     if (v->first_label[set] < v->first_label[set + 1])
@@ -112,13 +113,13 @@ static void sample(printing *t, uint32_t row)
     const int64_t value = value_of(t, row);
     char text[OSP_SHOWN_MAX];
     osp_put_right(t->text, osp_str_from(osp_shown_text(&t->shown, value, text, sizeof text)), VALUE_WIDTH);
-    osp_buf_add(t->text, osp_str_skip(frames_of(t, v->loc[v->first[s]].i), VALUE_WIDTH));
+    osp_buf_add(t->text, osp_str_skip(frames_of(t, stack.loc[0].i), VALUE_WIDTH));
     size_t size = 0;
-    for (uint32_t i = v->first[s] + 1; i < v->first[s + 1]; i++)
-        size += t->first[v->loc[i].i + 1] - t->first[v->loc[i].i];
+    for (uint32_t i = 1; i < stack.n; i++)
+        size += t->first[stack.loc[i].i + 1] - t->first[stack.loc[i].i];
     char *at = osp_buf_room(t->text, size);
-    for (uint32_t i = v->first[s] + 1; at && i < v->first[s + 1]; i++) {
-        const osp_str frames = frames_of(t, v->loc[i].i);
+    for (uint32_t i = 1; at && i < stack.n; i++) {
+        const osp_str frames = frames_of(t, stack.loc[i].i);
         memcpy(at, frames.p, frames.n);
         at += frames.n;
     }
@@ -184,10 +185,10 @@ static void json_labels(const printing *t, osp_json *j, uint32_t set)
 
 static void json_stack(const printing *t, osp_json *j, const osp_frame_labels *frames, uint32_t s)
 {
-    const osp_view *v = t->v;
+    const osp_stack stack = osp_view_stack(t->v, s);
     osp_json_array(j, "stack");
-    for (uint32_t i = v->first[s]; i < v->first[s + 1]; i++) {
-        const uint32_t loc = v->loc[i].i, last = frames->first[loc + 1] - 1;
+    for (uint32_t i = 0; i < stack.n; i++) {
+        const uint32_t loc = stack.loc[i].i, last = frames->first[loc + 1] - 1;
         for (uint32_t k = frames->first[loc]; k <= last; k++) {
             osp_json_object(j, NULL);
             osp_json_str(j, "name", frames->label[k]);
@@ -210,7 +211,7 @@ static bool as_json(printing *t, osp_answer *out, osp_err *err)
     uint32_t n = 0;
     for (uint32_t i = 0; ok && i < v->nrow; i++) {
         const uint32_t s = v->of->samples.stack[v->row[i]].i;
-        if (v->first[s] < v->first[s + 1])
+        if (osp_view_stack(v, s).n)
             rank[n++] = (ranked){(uint64_t)osp_abs(value_of(t, v->row[i])), v->row[i]};
     }
     if (n)

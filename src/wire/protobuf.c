@@ -39,7 +39,7 @@ static bool broken(osp_pb *m, const char *why)
     return false;
 }
 
-bool osp_pb_next(osp_pb *m)
+bool osp_pb_next_slow(osp_pb *m)
 {
     if (m->at == m->end || m->why)
         return false;

@@ -13,6 +13,8 @@
 
 /* ---- protobuf, reading ---------------------------------------------------------------------------------------- */
 
+enum { OSP_PB_VARINT_MOST = 10 }; /* bytes */
+
 /* A varint of at most 10 bytes from p, before end. What follows it; NULL if it does not end. */
 const uint8_t *osp_pb_varint_slow(const uint8_t *p, const uint8_t *end, uint64_t *out);
 
@@ -55,8 +57,26 @@ static inline osp_pb osp_pb_on(osp_span bytes)
     return (osp_pb){.at = bytes.p, .end = bytes.n ? bytes.p + bytes.n : bytes.p};
 }
 
+bool osp_pb_next_slow(osp_pb *m);
+
 /* Read the next field; false at the end of the message and when it is broken. */
-bool osp_pb_next(osp_pb *m);
+static inline bool osp_pb_next(osp_pb *m)
+{
+    const uint8_t *p = m->at;
+    if (m->end - p < 3 || p[0] >= 0x80 || (p[0] & 7) != OSP_PB_BYTES || (p[1] >= 0x80 && p[2] >= 0x80) || m->why)
+        return osp_pb_next_slow(m);
+    /* Nearly all of a large message: bytes with a key of one byte and a length of up to two. */
+    const bool is_long = p[1] >= 0x80;
+    const size_t n = is_long ? (size_t)p[2] << 7 | (p[1] & 0x7f) : p[1];
+    p += is_long ? 3 : 2;
+    if (n > (size_t)(m->end - p))
+        return osp_pb_next_slow(m);
+    m->field = m->at[0] >> 3;
+    m->type = OSP_PB_BYTES;
+    m->bytes = (osp_span){p, n};
+    m->at = p + n;
+    return true;
+}
 
 /* ---- protobuf, writing ---------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,8 @@
 
 #include "model/model.h"
 
+#include <stdlib.h>
+
 static inline bool same_text(const osp_profile *a, osp_string_id x, const osp_profile *b, osp_string_id y)
 {
     return x.i < a->strings.n && y.i < b->strings.n && osp_str_eq(osp_text(a, x), osp_text(b, y));
@@ -12,13 +14,14 @@ static inline bool same_text(const osp_profile *a, osp_string_id x, const osp_pr
 
 static inline bool same_stack(const osp_profile *a, osp_stack_id x, const osp_profile *b, osp_stack_id y)
 {
-    uint32_t n = a->stacks.first[x.i + 1] - a->stacks.first[x.i];
-    if (n != b->stacks.first[y.i + 1] - b->stacks.first[y.i])
-        return false;
-    for (uint32_t k = 0; k < n; k++)
-        if (a->stacks.loc[a->stacks.first[x.i] + k].i != b->stacks.loc[b->stacks.first[y.i] + k].i)
-            return false;
-    return true;
+    osp_location_id *room[] = {osp_stack_room(a), osp_stack_room(b)};
+    if (!room[0] || !room[1])
+        abort();
+    const osp_stack s = osp_stack_read(a, x, room[0]), t = osp_stack_read(b, y, room[1]);
+    const bool same = s.n == t.n && memcmp(s.loc, t.loc, s.n * sizeof *s.loc) == 0;
+    free(room[0]);
+    free(room[1]);
+    return same;
 }
 
 static inline bool same_labels(const osp_profile *a, osp_labelset_id x, const osp_profile *b, osp_labelset_id y)

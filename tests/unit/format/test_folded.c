@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../stack_at.h"
 #include "formats.h"
 
 static void stacks_come_back_sorted_and_summed(void **state)
@@ -14,8 +15,8 @@ static void annotations_become_inlines_and_mappings(void **state)
     osp_err err;
     osp_profile *p = read_as(S("main;a;b_[i];c_[i] 3\nmain;read_[k] 1\nmain;jit_[j] 1\n"), "folded", NULL, &err);
     assert_non_null(p);
-    assert_int_equal(p->stacks.first[1], 2); /* a, b and c are one location */
-    uint32_t leaf = p->stacks.loc[0].i;
+    assert_int_equal(stack_at(p, (osp_stack_id){0}).n, 2); /* a, b and c are one location */
+    uint32_t leaf = stack_at(p, (osp_stack_id){0}).loc[0].i;
     assert_int_equal(p->locations.first[leaf + 1] - p->locations.first[leaf], 3);
     osp_string_id inner = p->functions.row[p->locations.line[p->locations.first[leaf]].fn.i].name;
     assert_true(osp_str_eq(osp_text(p, inner), S("c")));

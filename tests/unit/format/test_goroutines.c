@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../stack_at.h"
 #include "formats.h"
 
 #define CHECK(text, want) check_stacks(S(text), "goroutines", "goroutine", want)
@@ -43,8 +44,9 @@ static void what_is_inlined_belongs_to_its_caller(void **state)
                                  "\t/x y/a.go:17 +0x2c fp=0xc000 sp=0xc001 pc=0x401234\nmain.main()\n"
                                  "\t/x.go:1 +0x1 fp=0x1 sp=0x2 pc=0x402000\n"),
                                NULL);
-    assert_int_equal(p->stacks.first[1] - p->stacks.first[0], 2);
-    uint32_t leaf = p->stacks.loc[0].i, root = p->stacks.loc[1].i;
+    const osp_stack stack = stack_at(p, (osp_stack_id){0});
+    assert_int_equal(stack.n, 2);
+    uint32_t leaf = stack.loc[0].i, root = stack.loc[1].i;
     assert_int_equal(p->locations.addr[leaf], 0x401234);
     assert_int_equal(p->locations.addr[root], 0x401fff); /* goes on at 0x402000 */
     assert_int_equal(p->locations.first[leaf + 1] - p->locations.first[leaf], 2);
@@ -104,7 +106,7 @@ static void foreign_frames_keep_their_whole_name(void **state)
           "+0x1\n",
           "f;non-Go function;foo(int) 1\n");
     osp_profile *p = read_dump(S("goroutine 1 [syscall]:\nnon-Go function at pc=0x7f00\nf()\n\tf.go:1 +0x1\n"), NULL);
-    assert_int_equal(p->locations.addr[p->stacks.loc[0].i], 0x7f00);
+    assert_int_equal(p->locations.addr[stack_at(p, (osp_stack_id){0}).loc[0].i], 0x7f00);
     osp_profile_drop(p);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* perf.data put together by hand; that perf's own files are read is tests/differential/perf_data.py. */
+#include "../stack_at.h"
 #include "formats.h"
 
 #include <unistd.h>
@@ -149,8 +150,8 @@ static void contexts_say_whose_an_address_is(void **state)
     osp_err err;
     osp_profile *p = read_as(osp_buf_str(&f.b), "", NULL, &err);
     assert_non_null(p);
-    const osp_location_id *loc = p->stacks.loc;
-    assert_int_equal(p->stacks.first[1], 3);
+    const osp_location_id *loc = stack_at(p, (osp_stack_id){0}).loc;
+    assert_int_equal(stack_at(p, (osp_stack_id){0}).n, 3);
     assert_int_equal(p->locations.addr[loc[0].i], 0xffffffff81000000);
     assert_int_equal(p->locations.addr[loc[1].i], 0x1010);
     assert_int_equal(p->locations.addr[loc[2].i], 0x101f); /* a return address */

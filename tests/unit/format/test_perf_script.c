@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../stack_at.h"
 #include "formats.h"
 
 #define CHAIN                                                \
@@ -63,8 +64,8 @@ static void source_lines_and_headers_are_read(void **state)
                 "", NULL, &err);
     assert_non_null(p);
     assert_int_equal(p->comments.n, 2);
-    assert_int_equal(p->stacks.first[1], 2);
-    const osp_line *l = &p->locations.line[p->locations.first[p->stacks.loc[0].i]];
+    assert_int_equal(stack_at(p, (osp_stack_id){0}).n, 2);
+    const osp_line *l = &p->locations.line[p->locations.first[stack_at(p, (osp_stack_id){0}).loc[0].i]];
     assert_int_equal(l->line, 12);
     assert_true(osp_str_eq(osp_text(p, p->functions.row[l->fn.i].file), S("dir/file.c")));
     osp_profile_drop(p);

@@ -258,10 +258,10 @@ static void frames_are_called_as_their_nodes(void **state)
     osp_arena_init(&arena, SIZE_MAX / 2);
     assert_true(osp_view_make(p, &(osp_query){0}, &v, &err));
     assert_true(osp_frame_labels_make(&v, &(osp_graph_opts){.granularity = OSP_BY_LINE}, &arena, &labels, &err));
-    const uint32_t leaf = labels.first[v.loc[0].i];
+    const uint32_t leaf = labels.first[osp_view_stack(&v, 0).loc[0].i];
     assert_true(osp_str_eq(labels.label[leaf], S("leaf x.go:1")));
     assert_true(osp_str_eq(labels.label[leaf + 1], S("work x.go:1")));
-    assert_int_equal(labels.first[v.loc[0].i + 1], leaf + 2);
+    assert_int_equal(labels.first[osp_view_stack(&v, 0).loc[0].i + 1], leaf + 2);
     osp_arena_drop(&arena);
     osp_view_drop(&v);
     osp_profile_drop(p);

@@ -49,8 +49,9 @@ static const char *shown(const osp_profile *p, const osp_query *q)
     for (uint32_t s = 0; s < v.nstack; s++) {
         if (!v.live[s])
             continue;
-        for (uint32_t i = v.first[s + 1]; i > v.first[s]; i--) {
-            uint32_t l = v.loc[i - 1].i;
+        const osp_stack stack = osp_view_stack(&v, s);
+        for (uint32_t i = stack.n; i > 0; i--) {
+            uint32_t l = stack.loc[i - 1].i;
             for (uint32_t k = v.first_line[l + 1]; k > v.first_line[l]; k--)
                 n += (size_t)snprintf(text + n, sizeof text - n, "%.*s;", STRF(v.name[v.line[k - 1].fn.i]));
         }

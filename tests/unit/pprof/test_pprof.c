@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "../stack_at.h"
+
 static osp_profile *decode(osp_str bytes, osp_err *err)
 {
     char *copy = malloc(bytes.n + 1);
@@ -146,8 +148,8 @@ static void tables_may_follow_what_refers_to_them(void **state)
     osp_profile *p = decode(osp_buf_str(&m.b), &err);
     assert_non_null(p);
     assert_int_equal(p->samples.n, 2);
-    assert_int_equal(p->stacks.loc[p->stacks.first[p->samples.stack[0].i]].i, 1);
-    assert_int_equal(p->stacks.loc[p->stacks.first[p->samples.stack[1].i]].i, 0);
+    assert_int_equal(stack_at(p, p->samples.stack[0]).loc[0].i, 1);
+    assert_int_equal(stack_at(p, p->samples.stack[1]).loc[0].i, 0);
     assert_int_equal(p->locations.line[0].fn.i, 2);
     assert_true(p->arena.used < 100000); /* memory goes by how many ids there are, not by how large they are */
     osp_profile_drop(p);
@@ -176,10 +178,10 @@ static void packed_and_single_numbers_mean_the_same(void **state)
         osp_profile *p = decode(osp_buf_str(&m.b), &err);
         assert_non_null(p);
         assert_int_equal(p->samples.value[0][0], 7);
-        assert_int_equal(p->stacks.first[1], 3);
+        assert_int_equal(stack_at(p, (osp_stack_id){0}).n, 3);
         const uint32_t want[] = {0, 1, 0};
         for (int k = 0; k < 3; k++)
-            assert_int_equal(p->stacks.loc[k].i, want[k]);
+            assert_int_equal(stack_at(p, (osp_stack_id){0}).loc[k].i, want[k]);
         osp_profile_drop(p);
         osp_buf_drop(&m.b);
     }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/packed.h: lists of 32-bit numbers in few bytes: protobuf's varints (seven bits a byte, the lowest first, the top
+ * bit set in all but the last) one after the other. */
+#ifndef OSP_BASE_PACKED_H
+#define OSP_BASE_PACKED_H
+
+#include <stdint.h>
+
+enum {
+    OSP_PACKED_MOST = 5,  /* bytes a number can take */
+    OSP_PACKED_SLACK = 4, /* numbers that reading may write past the last */
+};
+
+/* Write v; what follows it. */
+static inline uint8_t *osp_packed_put(uint8_t *to, uint32_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        *to++ = (uint8_t)(v | 0x80);
+    *to++ = (uint8_t)v;
+    return to;
+}
+
+/* How many numbers end in these bytes. */
+uint32_t osp_packed_count(const uint8_t *p, uint32_t n);
+
+/* Write the numbers, each made smaller by `less`, to to[], which has room for all of them (n are the most) and
+ * OSP_PACKED_SLACK more. How many; UINT32_MAX if one does not end or does not fit 32 bits. */
+uint32_t osp_packed_read(const uint8_t *p, uint32_t n, uint32_t less, uint32_t *to);
+
+#endif
