@@ -11,7 +11,7 @@
 
 static const osp_option options[] = {
     {"cum", 0, NULL, "judge and sort by what functions and all they call take, not by their own"},
-    {"rows", 'n', "N", "so many rows, 0 = all that changed beyond their error (20)"},
+    {"rows", 'n', "N", "so many rows of each table, 0 = all that changed beyond their error (20)"},
     {"all", 'a', NULL,
      "rows within their error, too: that of counting events (Poisson), 19 in 20 for all rows at once"},
     {"sample-index", 'i', "TYPE", "the sample type (the second profile's default)"},
@@ -65,12 +65,12 @@ static void add_values(const osp_diff *d, const osp_change *c, bool narrow, osp_
 }
 
 /* Its own change and that of all it calls; the one that is judged with its error. */
-static void add_changes(const osp_cli *cli, const osp_diff *d, const osp_diff_row *r, osp_buf *out)
+static void add_changes(const osp_cli *cli, const osp_diff_row *r, bool by_cum, osp_buf *out)
 {
     const osp_change *side[2] = {&r->own, &r->cum};
     for (int i = 0; i < 2; i++) {
         const osp_change *c = side[i];
-        bool judged = i == (int)d->by_cum;
+        bool judged = i == (int)by_cum;
         osp_colour colour = !judged || osp_change_errors(c) <= 1 ? OSP_PLAIN : OSP_BOLD;
         osp_buf_byte(out, ' ');
         osp_paint(cli, out, colour, "%+7.2f", 100 * (c->share_after - c->share_before));
@@ -99,14 +99,22 @@ static void add_name(const osp_cli *cli, const osp_diff_row *r, size_t room, osp
     osp_buf_byte(out, '\n');
 }
 
-static void add_row(const osp_cli *cli, const osp_diff *d, const osp_diff_row *r, bool narrow, size_t room,
-                    osp_buf *out)
+/* How rows are printed. */
+typedef struct {
+    const osp_cli *cli;
+    const osp_diff *d;
+    bool by_cum, narrow;
+    size_t room; /* for names; 0: they are not cut */
+    osp_buf *out;
+} table;
+
+static void add_row(const table *t, const osp_diff_row *r)
 {
-    const osp_change *c = d->by_cum ? &r->cum : &r->own;
-    add_values(d, c, narrow, out);
-    osp_buf_fmt(out, "  %5.1f → %5.1f %%", 100 * c->share_before, 100 * c->share_after);
-    add_changes(cli, d, r, out);
-    add_name(cli, r, room > 5 && (r->fresh || r->gone) ? room - 5 : room, out);
+    const osp_change *c = t->by_cum ? &r->cum : &r->own;
+    add_values(t->d, c, t->narrow, t->out);
+    osp_buf_fmt(t->out, "  %5.1f → %5.1f %%", 100 * c->share_before, 100 * c->share_after);
+    add_changes(t->cli, r, t->by_cum, t->out);
+    add_name(t->cli, r, t->room > 5 && (r->fresh || r->gone) ? t->room - 5 : t->room, t->out);
 }
 
 static void add_side(const osp_diff *d, const osp_diff_side *side, osp_buf *out)
@@ -140,31 +148,41 @@ static void add_head(const osp_cli *cli, const osp_diff *d, osp_buf *out)
 /* The change of a function of 10 % that would just be seen. */
 static double least_change(const osp_diff *d)
 {
-    double width = d->by_cum ? d->width_cum : d->width_own;
     double before = d->before.error / d->before.total / 1.96, after = d->after.error / d->after.total / 1.96;
-    return 100 * width * sqrt(0.1 * 0.9) * hypot(before, after);
+    return 100 * d->width * sqrt(0.1 * 0.9) * hypot(before, after);
 }
 
-/* What the table does not show, in sums. */
-static void add_rest(const osp_cli *cli, const osp_diff *d, uint32_t shown, osp_buf *out)
+static void add_more(const osp_cli *cli, uint32_t n, osp_buf *out)
+{
+    if (n) {
+        osp_paint(cli, out, OSP_DIM, "  … %u more changed beyond their error (-n 0 shows them)", n);
+        osp_buf_byte(out, '\n');
+    }
+}
+
+/* What the tables do not show, in sums. */
+static void add_rest(const osp_cli *cli, const osp_diff *d, bool all, osp_buf *out)
 {
     double before = 0, after = 0;
-    uint32_t fresh = 0, gone = 0;
-    for (uint32_t i = d->ntold; i < d->nrow; i++) {
+    uint32_t n = 0, fresh = 0, gone = 0;
+    for (uint32_t i = d->ntold + d->ncaller; i < d->nrow; i++) {
+        if (d->row[i].follows)
+            continue;
+        n++;
         before += d->row[i].own.share_before;
         after += d->row[i].own.share_after;
         fresh += d->row[i].fresh;
         gone += d->row[i].gone;
     }
-    if (shown < d->ntold) {
-        osp_paint(cli, out, OSP_DIM, "  … %u more changed beyond their error (-n 0 shows them)", d->ntold - shown);
+    if (d->nfollow) {
+        osp_buf_fmt(out, d->nfollow == 1 ? "  %u caller changed with them" : "  %u callers changed with them",
+                    d->nfollow);
         osp_buf_byte(out, '\n');
     }
-    if (d->ntold < d->nrow && shown < d->nrow) {
-        osp_buf_fmt(out,
-                    d->nrow - d->ntold == 1 ? "  %u function changed less than its error"
-                                            : "  %u functions changed less than their error",
-                    d->nrow - d->ntold);
+    if (n && !all) {
+        osp_buf_fmt(
+            out,
+            n == 1 ? "  %u function changed less than its error" : "  %u functions changed less than their error", n);
         if (!d->by_cum)
             osp_buf_fmt(out, ": together %.1f → %.1f %%", 100 * before, 100 * after);
         if (fresh || gone)
@@ -180,37 +198,70 @@ static void add_rest(const osp_cli *cli, const osp_diff *d, uint32_t shown, osp_
     osp_buf_byte(out, '\n');
 }
 
-static void add_title(const osp_cli *cli, const osp_diff *d, bool narrow, osp_buf *out)
+static void add_title(const table *t)
 {
+    const osp_diff *d = t->d;
     osp_buf line = osp_buf_of(512);
     add_right(&line, d->rates ? "BEFORE/s" : "BEFORE", 9);
     add_right(&line, d->rates ? "AFTER/s" : "AFTER", 9);
-    if (!narrow)
+    if (!t->narrow)
         add_right(&line, d->rates ? "Δ/s" : "Δ", DELTA);
-    osp_buf_add(&line, d->by_cum ? S("    SHARE (CUM)        OWN   CUM CHANGE  ")
+    osp_buf_add(&line, t->by_cum ? S("    SHARE (CUM)        OWN   CUM CHANGE  ")
                                  : S("    SHARE (OWN)     OWN CHANGE       CUM"));
-    osp_paint(cli, out, OSP_DIM, "%.*s  FUNCTION", STRF(osp_buf_str(&line)));
-    osp_buf_byte(out, '\n');
+    osp_paint(t->cli, t->out, OSP_DIM, "%.*s  FUNCTION", STRF(osp_buf_str(&line)));
+    osp_buf_byte(t->out, '\n');
     osp_buf_drop(&line);
 }
 
-static void add_text(const osp_cli *cli, const osp_diff *d, uint32_t shown, osp_buf *out)
+/* Callers whose own change is within the error. */
+static void add_callers(table t, uint32_t most)
+{
+    const osp_diff *d = t.d;
+    const uint32_t shown = most && d->ncaller > most ? most : d->ncaller;
+    if (!shown)
+        return;
+    t.by_cum = true;
+    osp_buf_add(t.out, d->ntold ? S("\nCallers that changed by more than the functions above explain\n")
+                                : S("Callers that changed, though no function alone did\n"));
+    add_title(&t);
+    for (uint32_t i = 0; i < shown; i++)
+        add_row(&t, &d->row[d->ntold + i]);
+    add_more(t.cli, d->ncaller - shown, t.out);
+    osp_buf_byte(t.out, '\n');
+}
+
+/* Rows that are judged by what the reader chose; with `all`, those that are within their error, too. */
+static void add_judged(const table *t, uint32_t most, bool all)
+{
+    const osp_diff *d = t->d;
+    const uint32_t nrest = all ? d->nrow - d->ntold - d->ncaller : 0;
+    uint32_t left = most ? most : UINT32_MAX;
+    if (d->ntold + nrest)
+        add_title(t);
+    for (uint32_t i = 0; i < d->ntold && left; i++, left--)
+        add_row(t, &d->row[i]);
+    for (uint32_t i = 0; i < nrest && left; i++, left--)
+        add_row(t, &d->row[d->ntold + d->ncaller + i]);
+    if (most && d->ntold > most)
+        add_more(t->cli, d->ntold - most, t->out);
+}
+
+static void add_text(const osp_cli *cli, const osp_diff *d, uint32_t most, bool all, osp_buf *out)
 {
     const bool terminal = isatty(STDOUT_FILENO);
     const size_t columns = (size_t)cli->columns;
     const bool narrow = terminal && columns < COLUMNS_BEFORE_NAME + NAME;
     const size_t before = COLUMNS_BEFORE_NAME - (narrow ? DELTA : 0);
-    const size_t room = !terminal ? 0 : columns > before + 8 ? columns - before : 8; /* 0: names are not cut */
+    const size_t room = !terminal ? 0 : columns > before + 8 ? columns - before : 8;
+    const table t = {.cli = cli, .d = d, .by_cum = d->by_cum, .narrow = narrow, .room = room, .out = out};
     add_head(cli, d, out);
-    if (shown) {
-        add_title(cli, d, narrow, out);
-    } else {
+    if (d->ntold + d->ncaller == 0) {
         osp_paint(cli, out, OSP_GREEN, "✓ Nothing changed beyond its error");
         osp_buf_byte(out, '\n');
     }
-    for (uint32_t i = 0; i < shown; i++)
-        add_row(cli, d, &d->row[i], narrow, room, out);
-    add_rest(cli, d, shown, out);
+    add_judged(&t, most, all);
+    add_callers(t, most);
+    add_rest(cli, d, all, out);
 }
 
 /* ---- JSON ----------------------------------------------------------------------------------------------------- */
@@ -240,8 +291,25 @@ static void json_change(osp_json *j, const char *key, const osp_change *c)
     osp_json_end(j);
 }
 
-static void add_json(const osp_cli *cli, const osp_diff *d, uint32_t shown, osp_buf *out)
+static void json_row(osp_json *j, const osp_diff *d, uint32_t i)
 {
+    const osp_diff_row *r = &d->row[i];
+    osp_json_object(j, NULL);
+    j->dense = true;
+    osp_json_str(j, "name", r->name);
+    osp_json_bool(j, "new", r->fresh);
+    osp_json_bool(j, "gone", r->gone);
+    osp_json_bool(j, "caller", i >= d->ntold && i < d->ntold + d->ncaller);
+    osp_json_bool(j, "follows", r->follows);
+    json_change(j, "own", &r->own);
+    json_change(j, "cum", &r->cum);
+    osp_json_end(j);
+    j->dense = false;
+}
+
+static void add_json(const osp_cli *cli, const osp_diff *d, uint32_t most, bool all, osp_buf *out)
+{
+    const uint32_t group[] = {d->ntold, d->ncaller, all ? d->nrow - d->ntold - d->ncaller : 0};
     osp_json j = osp_json_on(out);
     osp_json_object(&j, NULL);
     osp_json_str(&j, "schema", S("osprey.diff/1"));
@@ -250,24 +318,18 @@ static void add_json(const osp_cli *cli, const osp_diff *d, uint32_t shown, osp_
     osp_json_str(&j, "judged", d->by_cum ? S("cum") : S("own"));
     json_side(&j, "before", cli->operand[0], &d->before);
     json_side(&j, "after", cli->operand[1], &d->after);
-    osp_json_num(&j, "standard_errors_own", d->width_own);
-    osp_json_num(&j, "standard_errors_cum", d->width_cum);
+    osp_json_num(&j, "standard_errors_own", d->width);
+    osp_json_num(&j, "standard_errors_cum", d->width);
     osp_json_array(&j, "rows");
-    for (uint32_t i = 0; i < shown; i++) {
-        const osp_diff_row *r = &d->row[i];
-        osp_json_object(&j, NULL);
-        j.dense = true;
-        osp_json_str(&j, "name", r->name);
-        osp_json_bool(&j, "new", r->fresh);
-        osp_json_bool(&j, "gone", r->gone);
-        json_change(&j, "own", &r->own);
-        json_change(&j, "cum", &r->cum);
-        osp_json_end(&j);
-        j.dense = false;
-    }
+    uint32_t shown = 0;
+    for (uint32_t g = 0, first = 0; g < 3; first += group[g++])
+        for (uint32_t i = 0; i < group[g] && (!most || i < most); i++, shown++)
+            json_row(&j, d, first + i);
     osp_json_end(&j);
     osp_json_uint(&j, "rows_total", d->nrow);
     osp_json_uint(&j, "rows_beyond_error", d->ntold);
+    osp_json_uint(&j, "callers_beyond_error", d->ncaller);
+    osp_json_uint(&j, "callers_that_follow", d->nfollow);
     osp_json_uint(&j, "rows_left_out", d->nrow - shown);
     osp_json_end(&j);
 }
@@ -285,16 +347,14 @@ static osp_query query_of(const osp_cli *cli, const osp_source *s)
 
 static int print(const osp_cli *cli, const osp_diff *d, uint32_t most)
 {
-    uint32_t shown = osp_cli_given(cli, "all") ? d->nrow : d->ntold;
-    if (most && shown > most)
-        shown = most;
+    const bool all = osp_cli_given(cli, "all");
     if (d->unmatched & OSP_FOCUS)
         fprintf(stderr, "osprey: no function of either profile matches --focus %s\n", osp_cli_value(cli, "focus"));
     osp_buf out = osp_buf_of((size_t)1 << 32);
     if (osp_cli_given(cli, "json"))
-        add_json(cli, d, shown, &out);
+        add_json(cli, d, most, all, &out);
     else
-        add_text(cli, d, shown, &out);
+        add_text(cli, d, most, all, &out);
     bool ok = osp_cli_print(osp_buf_str(&out));
     osp_buf_drop(&out);
     return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What changed between two profiles; report.h says how it is judged. */
+#include "report/diff.h"
 #include "base/hash.h"
-#include "report/report.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* A sum of values, and its variance. */
 typedef struct {
-    double value, variance;
-} sum;
-
-typedef struct {
-    sum own[2], cum[2]; /* before, after */
-    uint64_t seen;      /* the last stack that was added to cum: 1 + its number, over both profiles */
+    osp_diff_sum own[2], cum[2]; /* before, after */
+    uint64_t seen;               /* the last stack that was added to cum: 1 + its number, over both profiles */
 } row_sums;
 
 typedef struct {
@@ -21,8 +16,7 @@ typedef struct {
     row_sums *row;
     size_t cap;
     osp_arena *arena;
-    sum all[2];
-    double events[2];
+    osp_diff_half half[2];
     uint64_t stacks; /* done so far */
 } sums;
 
@@ -84,61 +78,65 @@ static uint32_t row_of(sums *s, osp_str name)
     return id;
 }
 
-/* The rows of a profile's functions, and behind those of its mappings, for code without a name; UINT32_MAX: not asked yet. */
-typedef struct {
-    sums *to;
-    const osp_view *v;
-    uint32_t *row;
-} rows;
-
-static uint32_t row_of_frame(rows *r, uint32_t what)
+osp_diff_frames osp_diff_frames_of(const osp_diff_half *h, uint32_t stack)
 {
-    const osp_profile *p = r->v->of;
-    if (r->row[what] != UINT32_MAX)
-        return r->row[what];
+    return (osp_diff_frames){.half = h, .stack = osp_view_stack(&h->view, stack)};
+}
+
+bool osp_diff_next(osp_diff_frames *f, uint32_t *what)
+{
+    const osp_view *v = &f->half->view;
+    if (f->at == f->stack.n)
+        return false;
+    const uint32_t loc = f->stack.loc[f->at].i, first = v->first_line[loc], n = v->first_line[loc + 1] - first;
+    *what = n ? v->line[first + f->line].fn.i : v->of->functions.n + v->of->locations.mapping[loc].i;
+    if (++f->line >= n) {
+        f->line = 0;
+        f->at++;
+    }
+    return true;
+}
+
+/* The row of what stands at that index of half->row[]; UINT32_MAX without memory. */
+static uint32_t row_of_frame(sums *s, osp_diff_half *h, uint32_t what)
+{
+    const osp_profile *p = h->view.of;
+    if (h->row[what] != UINT32_MAX)
+        return h->row[what];
     osp_str name;
     if (what < p->functions.n) {
-        name = r->v->name[what];
+        name = h->view.name[what];
     } else {
         osp_str file = osp_str_base(osp_text(p, p->mappings.row[what - p->functions.n].file));
-        name = osp_arena_fmt(r->to->arena, "[%.*s]", STRF(file.n ? file : S("no name")));
+        name = osp_arena_fmt(s->arena, "[%.*s]", STRF(file.n ? file : S("no name")));
     }
-    return r->row[what] = row_of(r->to, name);
+    return h->row[what] = row_of(s, name);
 }
 
-static void add(sum *to, sum what)
+static bool add_stack(sums *s, unsigned side, uint32_t stack)
 {
-    to->value += what.value;
-    to->variance += what.variance;
-}
-
-static bool add_stack(rows *r, uint32_t stack, unsigned side, sum what)
-{
-    const osp_view *v = r->v;
-    const uint64_t mark = ++r->to->stacks;
-    bool leaf = true;
-    const osp_stack frames = osp_view_stack(v, stack);
-    for (uint32_t i = 0; i < frames.n; i++) {
-        uint32_t loc = frames.loc[i].i, first = v->first_line[loc], n = v->first_line[loc + 1] - first;
-        for (uint32_t l = 0; l < (n ? n : 1); l++, leaf = false) {
-            uint32_t what_frame = n ? v->line[first + l].fn.i : v->of->functions.n + v->of->locations.mapping[loc].i;
-            uint32_t id = row_of_frame(r, what_frame);
-            if (id == UINT32_MAX)
-                return false;
-            row_sums *row = &r->to->row[id];
-            if (leaf)
-                add(&row->own[side], what);
-            if (row->seen != mark)
-                add(&row->cum[side], what);
-            row->seen = mark;
-        }
+    osp_diff_half *h = &s->half[side];
+    osp_diff_frames f = osp_diff_frames_of(h, stack);
+    const uint64_t mark = ++s->stacks;
+    uint32_t what;
+    for (bool leaf = true; osp_diff_next(&f, &what); leaf = false) {
+        const uint32_t id = row_of_frame(s, h, what);
+        if (id == UINT32_MAX)
+            return false;
+        row_sums *row = &s->row[id];
+        if (leaf)
+            osp_diff_add(&row->own[side], h->stack[stack]);
+        if (row->seen != mark)
+            osp_diff_add(&row->cum[side], h->stack[stack]);
+        row->seen = mark;
     }
     return true;
 }
 
 /* Variances, and the sums over all samples, filtered or not. */
-static void count_events(sums *s, const osp_view *v, const osp_query *q, unsigned side, double ratio, sum *stack)
+static void count_events(osp_diff_half *h, const osp_query *q, double ratio)
 {
+    const osp_view *v = &h->view;
     const osp_profile *p = v->of;
     const counting c = counting_of(p, q->value);
     const int64_t *value = p->samples.value[q->value];
@@ -147,38 +145,37 @@ static void count_events(sums *s, const osp_view *v, const osp_query *q, unsigne
         if (x == 0)
             continue;
         double n = events_of(&c, i, x);
-        add(&s->all[side], (sum){x * ratio, x * ratio * (x * ratio) / n});
-        s->events[side] += n;
+        osp_diff_add(&h->all, (osp_diff_sum){x * ratio, x * ratio * (x * ratio) / n});
+        h->events += n;
     }
     for (uint32_t k = 0; k < v->nrow; k++) {
         uint32_t i = v->row[k];
         double x = (double)value[i] * ratio;
         if (x != 0)
-            add(&stack[p->samples.stack[i].i], (sum){x, x * x / events_of(&c, i, (double)value[i])});
+            osp_diff_add(&h->stack[p->samples.stack[i].i],
+                         (osp_diff_sum){x, x * x / events_of(&c, i, (double)value[i])});
     }
 }
 
 static bool add_profile(sums *s, const osp_profile *p, osp_query q, unsigned side, double ratio, uint32_t *unmatched,
                         osp_err *err)
 {
-    osp_view v;
+    osp_diff_half *h = &s->half[side];
+    osp_view *v = &h->view;
     q.rows = true;
-    if (!osp_view_make(p, &q, &v, err))
+    if (!osp_view_make(p, &q, v, err))
         return false;
-    size_t nframe = (size_t)v.of->functions.n + v.of->mappings.n + 1;
-    sum *stack = calloc((size_t)v.nstack + 1, sizeof *stack);
-    rows r = {.to = s, .v = &v, .row = malloc(nframe * sizeof *r.row)};
-    bool ok = stack && r.row;
-    for (size_t i = 0; ok && i < nframe; i++)
-        r.row[i] = UINT32_MAX;
+    const size_t nwhat = (size_t)v->of->functions.n + v->of->mappings.n + 1;
+    h->stack = calloc((size_t)v->nstack + 1, sizeof *h->stack);
+    h->row = malloc(nwhat * sizeof *h->row);
+    bool ok = h->stack && h->row;
+    for (size_t i = 0; ok && i < nwhat; i++)
+        h->row[i] = UINT32_MAX;
     if (ok)
-        count_events(s, &v, &q, side, ratio, stack);
-    for (uint32_t i = 0; ok && i < v.nstack; i++)
-        ok = stack[i].variance == 0 || add_stack(&r, i, side, stack[i]);
-    *unmatched &= v.unmatched;
-    free(r.row);
-    free(stack);
-    osp_view_drop(&v);
+        count_events(h, &q, ratio);
+    for (uint32_t i = 0; ok && i < v->nstack; i++)
+        ok = h->stack[i].variance == 0 || add_stack(s, side, i);
+    *unmatched &= v->unmatched;
     return ok || osp_fail_memory(err, "comparing two profiles");
 }
 
@@ -199,7 +196,7 @@ static double width_of(uint32_t n)
 }
 
 /* Variance of the share that `part` is of `all`. */
-static double share_variance(sum part, sum all)
+static double share_variance(osp_diff_sum part, osp_diff_sum all)
 {
     double p = part.value / all.value, rest = all.variance - part.variance;
     return ((1 - p) * (1 - p) * part.variance + p * p * (rest > 0 ? rest : 0)) / (all.value * all.value);
@@ -207,28 +204,28 @@ static double share_variance(sum part, sum all)
 
 /* The same if chance alone separated the two profiles: a share that both have in common, in events of a weight that they have
  * in common. It knows what share_variance cannot: that a profile of few events says little of what it lacks. */
-static double pooled_variance(const sum part[2], const sum all[2])
+static double pooled_variance(const osp_diff_sum part[2], const osp_diff_half half[2])
 {
     double value = fabs(part[0].value) + fabs(part[1].value), v = 0;
     if (value == 0)
         return 0;
     double weight = (part[0].variance + part[1].variance) / value;
-    double p = value / (all[0].value + all[1].value);
+    double p = value / (half[0].all.value + half[1].all.value);
     for (int side = 0; side < 2; side++) {
-        sum expected = {p * all[side].value, p * all[side].value * weight};
-        v += share_variance(expected, all[side]);
+        const osp_diff_sum all = half[side].all, expected = {p * all.value, p * all.value * weight};
+        v += share_variance(expected, all);
     }
     return v;
 }
 
-static osp_change judge(const sum part[2], const sum all[2], double width)
+osp_change osp_diff_judge(const osp_diff_sum part[2], const osp_diff_half half[2], double width)
 {
     osp_change c = {.before = part[0].value, .after = part[1].value};
-    c.share_before = part[0].value / all[0].value;
-    c.share_after = part[1].value / all[1].value;
+    c.share_before = part[0].value / half[0].all.value;
+    c.share_after = part[1].value / half[1].all.value;
     if (part[0].variance + part[1].variance > 0) {
-        double apart = share_variance(part[0], all[0]) + share_variance(part[1], all[1]);
-        c.error = width * sqrt(fmax(apart, pooled_variance(part, all)));
+        double apart = share_variance(part[0], half[0].all) + share_variance(part[1], half[1].all);
+        c.error = width * sqrt(fmax(apart, pooled_variance(part, half)));
     }
     return c;
 }
@@ -239,14 +236,19 @@ double osp_change_errors(const osp_change *c)
     return c->error > 0 ? change / c->error : change > 0 ? HUGE_VAL : 0;
 }
 
+typedef enum { TOLD, CALLER, REST } group;
+
 typedef struct {
-    double errors, size; /* errors: 0 within the error */
+    group group;
+    double errors, size; /* errors: 0 in the rest */
     const osp_diff_row *row;
 } sorted;
 
 static int by_evidence(const void *a, const void *b)
 {
     const sorted *x = a, *y = b;
+    if (x->group != y->group)
+        return x->group < y->group ? -1 : 1;
     if (x->errors != y->errors)
         return x->errors > y->errors ? -1 : 1;
     if (x->size != y->size)
@@ -254,7 +256,7 @@ static int by_evidence(const void *a, const void *b)
     return osp_str_cmp(x->row->name, y->row->name);
 }
 
-static bool sort_rows(osp_diff *d, osp_err *err)
+static bool sort_rows(osp_diff *d, const uint8_t *told, const uint8_t *caller, osp_err *err)
 {
     osp_diff_row *row = osp_new(&d->arena, osp_diff_row, d->nrow + 1);
     sorted *order = calloc((size_t)d->nrow + 1, sizeof *order);
@@ -263,10 +265,10 @@ static bool sort_rows(osp_diff *d, osp_err *err)
         return osp_fail_memory(err, "comparing two profiles");
     }
     for (uint32_t i = 0; i < d->nrow; i++) {
-        const osp_change *c = d->by_cum ? &d->row[i].cum : &d->row[i].own;
-        double errors = osp_change_errors(c);
-        order[i] = (sorted){errors > 1 ? errors : 0, fabs(c->share_after - c->share_before), &d->row[i]};
-        d->ntold += errors > 1;
+        const osp_change *c = d->by_cum || caller[i] ? &d->row[i].cum : &d->row[i].own;
+        const group g = told[i] ? TOLD : caller[i] ? CALLER : REST;
+        order[i] =
+            (sorted){g, g == REST ? 0 : osp_change_errors(c), fabs(c->share_after - c->share_before), &d->row[i]};
     }
     qsort(order, d->nrow, sizeof *order, by_evidence);
     for (uint32_t i = 0; i < d->nrow; i++)
@@ -276,36 +278,55 @@ static bool sort_rows(osp_diff *d, osp_err *err)
     return true;
 }
 
-static bool finish(osp_diff *d, const sums *s, osp_err *err)
+/* How many different numbers are judged: of a function that calls nothing, its own is also its cum. */
+static uint32_t count_judged(const sums *s)
 {
-    uint32_t nown = 0;
-    for (uint32_t i = 0; i < s->names.n; i++)
-        nown += s->row[i].own[0].variance + s->row[i].own[1].variance > 0;
-    d->width_own = width_of(nown);
-    d->width_cum = width_of(s->names.n);
-    d->nrow = s->names.n;
-    d->row = osp_new(&d->arena, osp_diff_row, d->nrow + 1);
-    if (!d->row)
-        return osp_fail_memory(err, "comparing two profiles");
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->names.n; i++) {
+        const row_sums *r = &s->row[i];
+        const bool own = r->own[0].variance + r->own[1].variance > 0;
+        const bool calls = r->own[0].variance != r->cum[0].variance || r->own[1].variance != r->cum[1].variance;
+        n += own + calls;
+    }
+    return n;
+}
+
+static bool tell(osp_diff *d, const sums *s, uint8_t *told, uint8_t *caller, osp_err *err)
+{
     for (uint32_t i = 0; i < d->nrow; i++) {
         const row_sums *r = &s->row[i];
         d->row[i] = (osp_diff_row){
             .name = s->names.text[i],
-            .own = judge(r->own, s->all, d->width_own),
-            .cum = judge(r->cum, s->all, d->width_cum),
+            .own = osp_diff_judge(r->own, s->half, d->width),
+            .cum = osp_diff_judge(r->cum, s->half, d->width),
             .fresh = r->cum[0].variance == 0,
             .gone = r->cum[1].variance == 0,
         };
+        told[i] = osp_change_errors(d->by_cum ? &d->row[i].cum : &d->row[i].own) > 1;
+        d->ntold += told[i];
     }
-    return sort_rows(d, err);
+    return (d->by_cum || osp_diff_callers(d, s->half, told, caller, err)) && sort_rows(d, told, caller, err);
+}
+
+static bool finish(osp_diff *d, const sums *s, osp_err *err)
+{
+    d->width = width_of(count_judged(s));
+    d->nrow = s->names.n;
+    d->row = osp_new(&d->arena, osp_diff_row, d->nrow + 1);
+    uint8_t *told = calloc((size_t)d->nrow + 1, 1), *caller = calloc((size_t)d->nrow + 1, 1);
+    const bool ok =
+        d->row && told && caller ? tell(d, s, told, caller, err) : osp_fail_memory(err, "comparing two profiles");
+    free(told);
+    free(caller);
+    return ok;
 }
 
 static osp_diff_side side_of(const osp_profile *p, const sums *s, unsigned side)
 {
     return (osp_diff_side){
-        .total = s->all[side].value,
-        .error = 1.96 * sqrt(s->all[side].variance),
-        .events = s->events[side],
+        .total = s->half[side].all.value,
+        .error = 1.96 * sqrt(s->half[side].all.variance),
+        .events = s->half[side].events,
         .seconds = p->duration_ns > 0 ? (double)p->duration_ns / 1e9 : 0,
     };
 }
@@ -342,7 +363,7 @@ bool osp_diff_make(const osp_profile *before, const osp_profile *after, const os
     bool ok = choose(p, o->type, q, &ratio[0], err);
     for (unsigned side = 0; ok && side < 2; side++) {
         ok = add_profile(&s, p[side], q[side], side, ratio[side], &out->unmatched, err);
-        if (ok && s.all[side].value == 0)
+        if (ok && s.half[side].all.value == 0)
             ok = osp_fail(err, OSP_EABSENT, "the %s profile is empty: there is nothing to compare",
                           side ? "second" : "first");
     }
@@ -358,6 +379,11 @@ bool osp_diff_make(const osp_profile *before, const osp_profile *after, const os
     ok = ok && finish(out, &s, err);
     osp_intern_drop(&s.names);
     free(s.row);
+    for (int side = 0; side < 2; side++) {
+        free(s.half[side].row);
+        free(s.half[side].stack);
+        osp_view_drop(&s.half[side].view);
+    }
     if (!ok)
         osp_diff_drop(out);
     return ok;

@@ -112,6 +112,7 @@ typedef struct osp_diff_row {
     osp_str name;
     osp_change own, cum;
     bool fresh, gone; /* not one sample before, or after */
+    bool follows;     /* its cum changed beyond its error, but by no more than what it calls and is told of did */
 } osp_diff_row;
 
 /* One of the two profiles. */
@@ -128,9 +129,12 @@ typedef struct osp_diff {
     osp_diff_side before, after;
     bool rates; /* both say how long they took, and the values are no state like memory in use */
     bool by_cum;
-    double width_own, width_cum; /* standard errors in an error */
+    double width; /* standard errors in an error */
     uint32_t nrow;
-    uint32_t ntold;     /* rows beyond their error: they come first, the surest first; the rest by its size */
+    uint32_t ntold; /* rows beyond their error: they come first, the surest first */
+    uint32_t
+        ncaller; /* behind them, unless by_cum: callers whose cum alone is, for more than the rows told of explain */
+    uint32_t nfollow;   /* of the others, which come last by their size: those that follow what they call */
     osp_diff_row *row;  /* names live as long as the arena */
     uint32_t unmatched; /* filters that matched in neither: OSP_FOCUS | … */
 } osp_diff;

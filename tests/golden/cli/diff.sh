@@ -7,4 +7,8 @@ osprey diff before.folded after.folded
 osprey diff -cum -focus=write -all before.folded after.folded
 osprey diff -n 1 -json before.folded after.folded
 osprey diff -sample_index=cpu before.folded after.folded
+for i in $(seq 90); do printf 'main;serve;parse;small%d 20\n' "$i"; done >spread.before.folded
+sed 's/20$/27/; $amain;serve;idle 10' spread.before.folded >spread.after.folded
+for f in before after; do printf 'main;wait;poll 1500\nmain;wait;sleep 700\n' >>spread.$f.folded; done
+osprey diff spread.before.folded spread.after.folded
 osprey diff before.folded

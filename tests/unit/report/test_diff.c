@@ -92,7 +92,7 @@ static void draws_of_one_behaviour_do_not_differ(void **state)
         seed = (uint64_t)i * 977 + 1;
         osp_profile *before = drawn(i % 2 ? 500 : 4000);
         osp_diff d = compare(before, drawn(3000), i % 3 == 0);
-        with_difference += d.ntold > 0;
+        with_difference += d.ntold + d.ncaller > 0;
         assert_in_range(d.nrow, 50, FUNCTIONS + 1);
         osp_diff_drop(&d);
     }
@@ -118,11 +118,45 @@ static void a_shift_of_five_points_is_seen(void **state)
     assert_true(osp_str_eq(d.row[0].name, S("main.moved")));
     const osp_change *c = &d.row[0].own;
     assert_true(fabs(c->share_before - 0.2) < 1e-9 && fabs(c->share_after - 1250.0 / 5010) < 1e-9);
-    /* binomial: of both shares, with the width for 41 functions */
+    /* binomial: of both shares, with the width for 41 functions and a caller */
     double e = sqrt(0.2 * 0.8 / 5000 + 1250.0 / 5010 * 3760 / 5010 / 5010);
-    assert_true(fabs(c->error / d.width_own / e - 1) < 0.01);
-    assert_true(d.width_own > 3.1 && d.width_own < 3.4);
+    assert_true(fabs(c->error / d.width / e - 1) < 0.01);
+    assert_true(d.width > 3.1 && d.width < 3.4);
     assert_true(d.rates && d.before.seconds == 10 && d.after.events == 5010);
+    osp_diff_drop(&d);
+}
+
+/* n samples in `leaf`, called by `caller`, called by main.serve, called by main. */
+static void called(osp_builder *b, const char *leaf, const char *caller, int64_t n)
+{
+    osp_location_id stack[4] = {at(b, leaf), at(b, caller), at(b, "main.serve"), at(b, "main.main")};
+    osp_builder_sample(b, osp_builder_stack(b, stack, 4), (osp_labelset_id){0}, (int64_t[]){n, n * 10000000}, 0);
+}
+
+static void a_subtree_that_grew_is_told_of_where_it_did(void **state)
+{
+    (void)state;
+    osp_builder *b[2];
+    for (int i = 0; i < 2; i++) {
+        char name[32];
+        b[i] = start("samples", "cpu", "nanoseconds");
+        for (int k = 0; k < 200; k++) {
+            snprintf(name, sizeof name, "main.small%d", k);
+            called(b[i], name, "main.parse", i ? 26 : 20);
+        }
+        called(b[i], "main.crc", "main.deflate", i ? 900 : 400);
+        called(b[i], "main.copy", "main.write", 2000);
+        cpu(b[i], "main.idle", i ? 4500 : 6000);
+    }
+    osp_profile *before = end(b[0], 10);
+    osp_diff d = compare(before, end(b[1], 10), false);
+    assert_int_equal(d.ntold, 2);
+    assert_true(named(&d, "main.crc") < d.row + 2 && named(&d, "main.idle") < d.row + 2);
+    assert_int_equal(d.ncaller, 1); /* none of the small ones is seen; what serve grew by is parse and crc */
+    assert_true(named(&d, "main.parse") == d.row + 2);
+    assert_int_equal(d.nfollow, 2);
+    assert_true(named(&d, "main.deflate")->follows && named(&d, "main.serve")->follows);
+    assert_true(!named(&d, "main.write")->follows && !named(&d, "main.main")->follows);
     osp_diff_drop(&d);
 }
 
@@ -235,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_of_one_behaviour_do_not_differ),
         cmocka_unit_test(a_shift_of_five_points_is_seen),
+        cmocka_unit_test(a_subtree_that_grew_is_told_of_where_it_did),
         cmocka_unit_test(new_and_gone_are_marked),
         cmocka_unit_test(little_is_known_of_few_samples),
         cmocka_unit_test(a_frame_counts_once_in_its_recursion),
