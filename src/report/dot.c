@@ -201,13 +201,13 @@ static void node(const picture *p, uint32_t i, double max_flat)
     const osp_node *n = &p->g->node[i];
     const int64_t flat = flat_of(n), cum = cum_of(n);
     const double size = (double)osp_abs(flat), score = (double)cum / (double)osp_abs(p->total);
-    int font = 8; /* to 24, growing fast at first */
+    int64_t font = 8; /* to 24, growing fast at first */
     if (max_flat != 0 && flat != 0 && size <= max_flat)
-        font += (int)osp_int_of(ceil(16 * sqrt(size / max_flat)));
+        osp_add(&font, osp_int_of(ceil(16 * sqrt(size / max_flat))));
     osp_buf_fmt(p->out, "N%u [label=\"", i + 1);
     node_lines(p, n);
     node_values(p, flat, cum);
-    osp_buf_fmt(p->out, "\" id=\"node%u\" fontsize=%d shape=box tooltip=\"", i + 1, font);
+    osp_buf_fmt(p->out, "\" id=\"node%u\" fontsize=%lld shape=box tooltip=\"", i + 1, (long long)font);
     escaped(p, n->label);
     osp_buf_add(p->out, S(" ("));
     value(p, cum);
