@@ -108,6 +108,12 @@ void osp_prompt_close(osp_prompt *p);
 /* The next line, without its end; it lives until the next call. False at the end of input, or with err->code set. */
 bool osp_prompt_line(osp_prompt *p, const char *prompt, osp_str *out, osp_err *err) OSP_CHECKED;
 
+/* ---- pprof_history.c ------------------------------------------------------------------------------------------ */
+
+/* The lines of former sessions, appended to lines, and where new ones go; -1 if they cannot be kept. Close it. */
+int osp_pprof_history_open(osp_buf *lines);
+void osp_pprof_history_add(int fd, osp_str line);
+
 /* ---- pprof_complete.c ----------------------------------------------------------------------------------------- */
 
 /* What can stand at the end of a line that is being typed. */

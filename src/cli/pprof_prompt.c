@@ -19,6 +19,7 @@ struct osp_prompt {
     const char *prompt;
     EditLine *edit; /* NULL: lines are read as they come */
     History *history;
+    int kept;     /* the file of lines, or -1 */
     bool dropped; /* by ^C */
     osp_buf line;
 };
@@ -96,6 +97,23 @@ static char *prompt_of(EditLine *edit)
     return (char *)(uintptr_t)p->prompt;
 }
 
+static void remember(osp_prompt *p, osp_str line)
+{
+    HistEvent event;
+    char text[1 << 12]; /* a longer line is not worth it */
+    if (line.n && line.n < sizeof text)
+        history(p->history, &event, H_ENTER, osp_str_z(line, text, sizeof text));
+}
+
+static void remember_former_sessions(osp_prompt *p)
+{
+    osp_buf lines = osp_buf_of(1 << 24);
+    p->kept = osp_pprof_history_open(&lines);
+    for (osp_str rest = osp_buf_str(&lines); rest.n;)
+        remember(p, osp_str_cut(&rest, '\n'));
+    osp_buf_drop(&lines);
+}
+
 static bool open_editor(osp_prompt *p, osp_err *err)
 {
     HistEvent event;
@@ -106,6 +124,7 @@ static bool open_editor(osp_prompt *p, osp_err *err)
         return osp_fail_memory(err, "preparing the terminal");
     history(p->history, &event, H_SETSIZE, 1000);
     history(p->history, &event, H_SETUNIQUE, 1);
+    remember_former_sessions(p);
     el_set(p->edit, EL_CLIENTDATA, p);
     el_set(p->edit, EL_PROMPT, prompt_of);
     el_set(p->edit, EL_EDITOR, "emacs");
@@ -143,7 +162,6 @@ static const char *ask_editor(osp_prompt *p, int *n)
 
 static bool edited_line(osp_prompt *p, osp_str *out, osp_err *err)
 {
-    HistEvent event;
     int n;
     do {
         const char *line = ask_editor(p, &n);
@@ -152,8 +170,10 @@ static bool edited_line(osp_prompt *p, osp_str *out, osp_err *err)
             return n < 0 && errno ? osp_fail_errno(err, errno, "reading the terminal") : false;
         }
         *out = osp_str_trim((osp_str){line, (size_t)n});
-        if (out->n && !p->dropped)
-            history(p->history, &event, H_ENTER, line);
+        if (out->n && !p->dropped) {
+            remember(p, *out);
+            osp_pprof_history_add(p->kept, *out);
+        }
     } while (p->dropped);
     return true;
 }
@@ -184,7 +204,7 @@ osp_prompt *osp_prompt_open(const osp_pprof_session *s, osp_err *err)
         osp_fail_memory(err, "opening the shell");
         return NULL;
     }
-    *p = (osp_prompt){.session = s, .line = osp_buf_of(LONGEST)};
+    *p = (osp_prompt){.session = s, .kept = -1, .line = osp_buf_of(LONGEST)};
     bool edit = isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && term && *term && strcasecmp(term, "dumb") != 0;
     if (edit && !open_editor(p, err)) {
         osp_prompt_close(p);
@@ -199,6 +219,7 @@ void osp_prompt_close(osp_prompt *p)
         el_end(p->edit);
     if (p->history)
         history_end(p->history);
+    osp_close_fd(&p->kept);
     osp_buf_drop(&p->line);
     free(p);
 }

@@ -22,9 +22,11 @@ PATIENCE = 60  # seconds; only a hang takes so long
 
 
 class Terminal:
-    def __init__(self, command, folder):
+    def __init__(self, command, folder, **more):
         env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "NO_COLOR")}
         env.update(TERM="xterm", TZ="UTC", HOME=folder, LC_ALL="C.UTF-8", COLUMNS="80", LINES="24")
+        env.pop("XDG_STATE_HOME", None)
+        env.update(more)
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
@@ -131,17 +133,79 @@ def cases(t, folder, has_proto):
     yield "^D leaves with status 0", t.end("\x04") == 0
 
 
+def label_cases(t):
+    t.until(PROMPT)
+    t.line("tagroot=ro\t")
+    yield "a key of labels is completed", re.search(r"tagroot += route", plain(t.line("o")))
+    t.line("tagfocus=rou\t")
+    yield "and for a filter", re.search(r"tagfocus += route", plain(t.line("o")))
+    t.line("tagfocus=route=li\t")
+    yield "behind a key, its values are", re.search(r"tagfocus += route=/list\b", plain(t.line("o")))
+    t.line("focus=nothing.like.it\t")
+    yield "what fits nothing stays as it was typed", re.search(r"focus += nothing.like.it\s", plain(t.line("o")))
+    yield "the shell of labels ends", t.end("\x04") == 0
+
+
+def history_cases(command, folder):
+    """Lines of one session in the next."""
+    state = os.path.join(folder, "state")
+    kept = os.path.join(state, "osprey", "pprof_history")
+    t = Terminal(command, folder, XDG_STATE_HOME=state)
+    t.until(PROMPT)
+    t.line("top7")
+    t.end("\x04")
+    yield "lines are kept for the next session", t, os.path.exists(kept) and "top7\n" in open(kept).read()
+    yield "for nobody else to read", t, os.stat(kept).st_mode & 0o777 == 0o600 and os.stat(os.path.dirname(kept)).st_mode & 0o777 == 0o700
+    t = Terminal(command, folder, XDG_STATE_HOME=state)
+    t.until(PROMPT)
+    out = plain(t.line("\x1b[A\x1b[A"))
+    yield "the arrow finds them there", t, "Showing top 7 nodes" in out
+    t.end("\x04")
+    with open(kept, "w") as f:
+        f.write("".join(f"top{i}  //: {'x' * 60}\n" for i in range(6000)))
+    t = Terminal(command, folder, XDG_STATE_HOME=state)
+    t.until(PROMPT)
+    t.end("\x04")
+    with open(kept) as f:
+        lines = f.read().splitlines()
+    yield "a file that grew is cut to its newer half", t, 1000 < len(lines) < 3000 and lines[-1].startswith("top5999") and lines[0].startswith("top")
+    os.remove(kept)
+    os.symlink(os.path.join(folder, "elsewhere"), kept)
+    t = Terminal(command, folder, XDG_STATE_HOME=state)
+    out = t.until(PROMPT)
+    out = plain(t.line("top2"))
+    yield "no link is followed, and nothing is said", t, "Showing top 2" in out and not os.path.exists(folder + "/elsewhere") and "history" not in out
+    t.end("\x04")
+    t = Terminal(command, folder, HOME=os.path.join(folder, "no", "home"))
+    out = t.until(PROMPT)
+    out = plain(t.line("top2"))
+    yield "a home that is not there is not made", t, "Showing top 2" in out and not os.path.exists(folder + "/no")
+    t.end("\x04")
+
+
 def main(osprey):
     n = failed = 0
+
+    def tell(name, good, t):
+        nonlocal n, failed
+        n += 1
+        failed += not good
+        print(f"{'ok' if good else 'not ok'} {n} - {name}", flush=True)
+        if not good:
+            print("# " + repr(t.seen[-1500:]))
+
     with tempfile.TemporaryDirectory() as folder:
-        t = Terminal([os.path.abspath(osprey), "pprof", os.path.join(DATA, "server.heap.pb.gz")], folder)
+        command = [os.path.abspath(osprey), "pprof"]
+        heap = [*command, os.path.join(DATA, "server.heap.pb.gz")]
+        t = Terminal(heap, folder)
         usage = subprocess.run([osprey, "pprof", "-h"], capture_output=True, text=True).stdout
         for name, good in cases(t, folder, "-proto " in usage):
-            n += 1
-            failed += not good
-            print(f"{'ok' if good else 'not ok'} {n} - {name}", flush=True)
-            if not good:
-                print("# " + repr(t.seen[-1500:]))
+            tell(name, good, t)
+        t = Terminal([*command, os.path.join(DATA, "server.cpu.labels.pb.gz")], folder)
+        for name, good in label_cases(t):
+            tell(name, good, t)
+        for name, t, good in history_cases(heap, folder):
+            tell(name, good, t)
     print(f"1..{n}")
     return failed > 0
 
