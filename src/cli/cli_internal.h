@@ -43,7 +43,8 @@ void osp_help_short(osp_buf *out, const osp_command *const *table);
 void osp_help_all(osp_buf *out, const osp_command *const *table, int columns);
 void osp_help_command(osp_buf *out, const osp_command *command, int columns);
 void osp_help_man(osp_buf *out, const osp_command *const *table);
-bool osp_completion(osp_buf *out, const osp_command *const *table, osp_str shell); /* false: unknown shell */
+/* For osprey, or for one command under whose name it is called; false: unknown shell. */
+bool osp_completion(osp_buf *out, const osp_command *const *table, const osp_command *alone, osp_str shell);
 
 /* A flame graph as SVG, or in a page around it; appended to out. */
 bool osp_flame_graph(const osp_profile *p, const osp_report_opts *o, bool page, osp_buf *out,

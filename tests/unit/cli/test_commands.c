@@ -124,7 +124,7 @@ static void completions_and_the_man_page_name_every_command_and_option(void **st
     for (size_t i = 0; i < 4; i++) {
         osp_buf out = osp_buf_of(1 << 20);
         if (i < 3)
-            assert_true(osp_completion(&out, osp_commands, osp_str_from(shell[i])));
+            assert_true(osp_completion(&out, osp_commands, NULL, osp_str_from(shell[i])));
         else
             osp_help_man(&out, osp_commands);
         assert_false(out.failed);
@@ -140,8 +140,16 @@ static void completions_and_the_man_page_name_every_command_and_option(void **st
         }
         osp_buf_drop(&out);
     }
+    const osp_command *pprof = osp_command_find(osp_commands, S("pprof"));
+    for (size_t i = 0; i < 3; i++) {
+        osp_buf out = osp_buf_of(1 << 20);
+        assert_true(osp_completion(&out, osp_commands, pprof, osp_str_from(shell[i])));
+        assert_true(osp_str_find(osp_buf_str(&out), S("tagfocus")) < out.n);
+        assert_true(osp_str_find(osp_buf_str(&out), S("record")) == out.n); /* no command but this */
+        osp_buf_drop(&out);
+    }
     osp_buf none = osp_buf_of(100);
-    assert_false(osp_completion(&none, osp_commands, S("tcsh")));
+    assert_false(osp_completion(&none, osp_commands, NULL, S("tcsh")));
 }
 
 int main(void)
