@@ -261,6 +261,10 @@ osp_profile *osp_profile_with_mappings(const osp_profile *of, const osp_mapping_
 /* The same profile with each function called by its linker name, if it has one; shared likewise. */
 osp_profile *osp_profile_with_linker_names(const osp_profile *of, osp_err *err);
 
+/* The same profile without the sample types that share a name, which nobody could ask for; *out is NULL if there are none. False
+ * and *err: EFORMAT if no type is left. */
+bool osp_profile_with_single_types(const osp_profile *of, osp_profile **out, osp_err *err) OSP_CHECKED;
+
 /* The same profile with one more comment, shared likewise. */
 osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, osp_err *err);
 

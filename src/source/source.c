@@ -110,6 +110,18 @@ static bool settle(osp_source *s, const osp_source_opts *o, osp_fetch *f, osp_er
            (f->url.n == 0 || keep_servers(s, s->profile, f->url.p, err));
 }
 
+/* Several profiles merged; one as it is, but for sample types that no sum could have. */
+static bool as_one(osp_source *s, const osp_profile *const *in, uint32_t n, size_t first, osp_err *err)
+{
+    osp_profile *single;
+    if (n == 1)
+        return osp_profile_with_single_types(in[0], &single, err) && (!single || go_on_with(s, single, err));
+    if (!go_on_with(s, osp_profile_merge(in, n, err), err))
+        return false;
+    drop_parts(s, first);
+    return true;
+}
+
 /* The n profiles of a group as one, s->profile; what failed is said. */
 static bool gather(osp_source *s, const osp_source_opts *o, osp_fetch *f, size_t n, const char *what, bool *is_remote,
                    osp_err *err)
@@ -131,12 +143,8 @@ static bool gather(osp_source *s, const osp_source_opts *o, osp_fetch *f, size_t
     }
     if (ok && count == 0)
         ok = osp_fail(err, OSP_EIO, "failed to fetch any %s profiles", what);
-    if (ok && count > 1) {
-        ok = go_on_with(s, osp_profile_merge(in, count, err), err) ||
-             osp_fail_in(err, "problem fetching %s profiles", what);
-        if (ok)
-            drop_parts(s, first);
-    }
+    if (ok && count)
+        ok = as_one(s, in, count, first, err) || osp_fail_in(err, "problem fetching %s profiles", what);
     if (ok && count < n)
         osp_tell(o, "Fetched %u %s profiles out of %zu", count, what, n);
     free(in);

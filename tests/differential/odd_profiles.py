@@ -27,7 +27,9 @@ def repeated(r, field, values):
 
 
 def types(r):
-    return r.sample(TYPES, r.randint(1, 3))
+    """Sample types; now and then two of one name."""
+    some = r.sample(TYPES, r.randint(1, 3))
+    return some + [(r.choice(some)[0], "count")] if r.random() < 0.05 else some
 
 
 def profile(r, sample_types=None):
