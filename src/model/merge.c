@@ -114,6 +114,8 @@ static bool find_types(merging *m, source *s)
     for (uint32_t t = 0; t < m->ntype; t++) {
         osp_str name = osp_text(m->in[0].p, m->type[t].type);
         s->type[t] = type_named(s->p, name);
+        if (s->type[t] == s->p->values.n) /* another has it twice */
+            return osp_fail(m->err, OSP_EFORMAT, "\"%.*s\" sample type is not found in profile", STRF(name));
         s->ratio[t] = 1;
         same &= s->type[t] == t;
         if (osp_str_eq(name, s->preferred))

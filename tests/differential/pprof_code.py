@@ -196,6 +196,9 @@ def pages(tap, osprey, command, profile, tmp):
 def inlined_only(tap, osprey, command, profile):
     """A function without a symbol: the peer's answer, and where its instructions are."""
     question = ["-disasm=main\\.step$", profile]
+    if b" main.step " not in run(command, "-raw", profile)[1]:
+        tap.skip(f"{question[0]} is inlined everywhere", "on this busy machine no sample hit it")
+        return
     why = peer.differences(run(command, *question), run(osprey, *question))
     said = subprocess.run([*osprey, *question], capture_output=True, text=True).stderr.splitlines()
     note = "main.step has no code of its own, it is inlined into main.hot"
