@@ -175,7 +175,14 @@ void osp_help_man(osp_buf *out, const osp_command *const *table)
                   ".SH COMMANDS\n"));
     for (; *table; table++)
         man_command(out, *table);
-    osp_buf_add(out, S(".SH EXIT STATUS\n.TP\n0\nDone.\n.TP\n1\nFailed; one sentence on standard error says why.\n"
-                       ".TP\n2\nWrong usage.\n.TP\n3\n\\fBosprey why\\fR found a cause.\n"
-                       ".SH ENVIRONMENT\n.TP\n\\fBNO_COLOR\\fR\nIf set and not empty, no colours.\n"));
+    osp_buf_add(
+        out, S(".SH EXIT STATUS\n.TP\n0\nDone.\n.TP\n1\nFailed; one sentence on standard error says why.\n"
+               ".TP\n2\nWrong usage.\n.TP\n3\n\\fBosprey why\\fR found a cause.\n"
+               ".SH ENVIRONMENT\n.TP\n\\fBNO_COLOR\\fR\nIf set and not empty, no colours.\n"
+               ".TP\n\\fBOSPREY_MEMORY\\fR\nHow much memory input may cost: bytes, or a number with K, M, G or T.\n"
+               "Otherwise half of the machine's, and at most 16 GiB.\n"
+               ".TP\n\\fBOSPREY_NO_GRAPHVIZ\\fR\nIf set, call graphs are laid out without Graphviz's "
+               "library.\n"
+               ".TP\n\\fBPPROF_TMPDIR\\fR, \\fBPPROF_BINARY_PATH\\fR, \\fBBROWSER\\fR\nAs \\fBgo tool pprof\\fR "
+               "has them.\n"));
 }

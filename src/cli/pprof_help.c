@@ -88,6 +88,8 @@ void osp_pprof_usage(osp_buf *out)
                "  Other flags:\n"
                "    -http [host]:[port]   show it in a browser; without host: localhost, without port: a free one\n"
                "    -no_browser           with -http: open no browser\n"
+               "    -json                 answer with one JSON object: top, tree, peek, traces, tags\n"
+               "    -json_bytes N         its size at most; 0 = no limit\n"
                "    -tools                taken for pprof's sake; osprey needs no tools\n"
                "\n"
                "  Sample types by their old flags:\n"
