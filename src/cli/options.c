@@ -80,24 +80,31 @@ unsigned osp_word_distance(osp_str a, osp_str b)
     return last[b.n];
 }
 
-bool osp_word_near(osp_str typed, unsigned distance) { return distance <= (typed.n < 4 ? 1 : typed.n < 7 ? 2 : 3); }
+void osp_guess_consider(osp_guess *g, const char *known)
+{
+    const osp_str word = osp_str_from(known);
+    const unsigned d = g->typed.n > 1 && osp_str_starts(word, g->typed) ? 1 : osp_word_distance(g->typed, word);
+    if (!g->nearest || d < g->distance) {
+        g->nearest = known;
+        g->distance = d;
+    }
+}
+
+const char *osp_guess_taken(const osp_guess *g)
+{
+    const unsigned near = g->typed.n < 4 ? 1 : g->typed.n < 7 ? 2 : 3;
+    return g->typed.n > 1 && g->distance <= near ? g->nearest : NULL;
+}
 
 static bool unknown_option(const osp_command *command, osp_str word, osp_str name, osp_err *err)
 {
-    const char *nearest = NULL;
-    unsigned best = 99;
+    osp_guess meant = {.typed = name};
     const osp_option *o;
-    for (size_t i = 0; (o = osp_command_option(command, i)); i++) {
-        osp_str known = osp_str_from(o->name);
-        unsigned d = name.n > 1 && osp_str_starts(known, name) ? 1 : osp_word_distance(name, known);
-        if (d < best) {
-            best = d;
-            nearest = o->name;
-        }
-    }
-    if (nearest && name.n > 1 && osp_word_near(name, best))
-        return osp_fail(err, OSP_EUSAGE, "unknown option %.*s; did you mean --%s?", STRF(word), nearest);
-    return osp_fail(err, OSP_EUSAGE, "unknown option %.*s", STRF(word));
+    for (size_t i = 0; (o = osp_command_option(command, i)); i++)
+        osp_guess_consider(&meant, o->name);
+    const char *nearest = osp_guess_taken(&meant);
+    return nearest ? osp_fail(err, OSP_EUSAGE, "unknown option %.*s; did you mean --%s?", STRF(word), nearest)
+                   : osp_fail(err, OSP_EUSAGE, "unknown option %.*s", STRF(word));
 }
 
 /* What one word that starts with a dash says. */

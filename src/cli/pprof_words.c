@@ -110,18 +110,12 @@ static bool find_flag(osp_str name, flag *out)
 
 static bool not_defined(osp_str name, osp_buf *notes, osp_err *err)
 {
-    const char *nearest = NULL;
-    unsigned best = 99;
+    osp_guess meant = {.typed = name};
     flag f;
-    for (size_t i = 0; flag_at(i, &f); i++) {
-        osp_str known = osp_str_from(f.name);
-        unsigned d = name.n > 2 && osp_str_starts(known, name) ? 1 : osp_word_distance(name, known);
-        if (d < best) {
-            best = d;
-            nearest = f.name;
-        }
-    }
-    if (nearest && name.n > 1 && osp_word_near(name, best))
+    for (size_t i = 0; flag_at(i, &f); i++)
+        osp_guess_consider(&meant, f.name);
+    const char *nearest = osp_guess_taken(&meant);
+    if (nearest)
         osp_buf_fmt(notes, "did you mean -%s?\n", nearest);
     return osp_fail(err, OSP_EUSAGE, "flag provided but not defined: -%.*s", STRF(osp_str_head(name, 80)));
 }

@@ -95,19 +95,13 @@ int osp_cli_usage(const osp_cli *cli, const char *fmt, ...)
 int osp_cli_unknown_command(osp_str word)
 {
     uint64_t pid;
-    const char *nearest = NULL;
-    unsigned best = 99;
-    for (const osp_command *const *c = osp_commands; *c; c++) {
-        unsigned d = osp_word_distance(word, osp_str_from((*c)->name));
-        if (d < best) {
-            best = d;
-            nearest = (*c)->name;
-        }
-    }
-    const osp_command *why = osp_command_find(osp_commands, S("why"));
-    if (why && osp_str_u64(word, 10, &pid))
+    osp_guess meant = {.typed = word};
+    for (const osp_command *const *c = osp_commands; *c; c++)
+        osp_guess_consider(&meant, (*c)->name);
+    const char *nearest = osp_guess_taken(&meant);
+    if (osp_str_u64(word, 10, &pid))
         complain("osprey: what about process %.*s?\ntry  osprey why %.*s", STRF(word), STRF(word));
-    else if (nearest && osp_word_near(word, best))
+    else if (nearest)
         complain("osprey: there is no command `%.*s`; did you mean `%s`?", STRF(word), nearest);
     else
         complain("osprey: there is no command `%.*s`\ntry  osprey help", STRF(word));

@@ -274,7 +274,30 @@ static void the_distance_of_words_counts_swaps_once(void **state)
     assert_int_equal(osp_word_distance(S("doctor"), S("doktr")), 2);
     char longest[100] = {0};
     memset(longest, 'a', 99);
-    assert_false(osp_word_near(S("why"), osp_word_distance(osp_str_from(longest), S("why"))));
+    assert_true(osp_word_distance(osp_str_from(longest), S("why")) > 3);
+}
+
+static const char *meant_by(const char *typed)
+{
+    osp_guess g = {.typed = osp_str_from(typed)};
+    osp_guess_consider(&g, "why");
+    osp_guess_consider(&g, "doctor");
+    osp_guess_consider(&g, "record");
+    return osp_guess_taken(&g);
+}
+
+static void a_guess_is_near_or_none(void **state)
+{
+    (void)state;
+    assert_string_equal(meant_by("wyh"), "why");
+    assert_string_equal(meant_by("doktr"), "doctor");
+    assert_string_equal(meant_by("rec"), "record");
+    assert_null(meant_by("xyz"));
+    assert_null(meant_by("w"));
+    assert_null(meant_by(""));
+    char longest[100] = {0};
+    memset(longest, 'a', 99);
+    assert_null(meant_by(longest));
 }
 
 int main(void)
@@ -295,6 +318,7 @@ int main(void)
         CASE(numbers_keep_their_bounds),
         CASE(without_memory_the_parser_says_so),
         CASE(the_distance_of_words_counts_swaps_once),
+        CASE(a_guess_is_near_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
