@@ -74,6 +74,13 @@ void osp_buf_vfmt(osp_buf *b, const char *fmt, va_list ap)
     va_end(again);
 }
 
+void osp_buf_right(osp_buf *b, osp_str s, size_t width)
+{
+    const size_t n = osp_str_columns(s);
+    osp_buf_fill(b, ' ', n < width ? width - n : 0);
+    osp_buf_add(b, s);
+}
+
 void osp_buf_fmt(osp_buf *b, const char *fmt, ...)
 {
     va_list ap;

@@ -22,7 +22,8 @@ void osp_buf_drop(osp_buf *b);
 
 void osp_buf_add(osp_buf *b, osp_str s);
 void osp_buf_byte(osp_buf *b, uint8_t c);
-void osp_buf_fill(osp_buf *b, char c, size_t n); /* c, n times */
+void osp_buf_fill(osp_buf *b, char c, size_t n);         /* c, n times */
+void osp_buf_right(osp_buf *b, osp_str s, size_t width); /* s, blanks before it up to so many columns */
 void osp_buf_fmt(osp_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void osp_buf_vfmt(osp_buf *b, const char *fmt, va_list ap);
 

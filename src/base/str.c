@@ -47,6 +47,16 @@ size_t osp_str_utf8(osp_str s)
     return n;
 }
 
+size_t osp_str_columns(osp_str s)
+{
+    size_t columns = 0;
+    for (; s.n; columns++) {
+        size_t n = osp_str_utf8(s);
+        s = osp_str_skip(s, n ? n : 1);
+    }
+    return columns;
+}
+
 size_t osp_utf8_put(char to[4], uint32_t c)
 {
     if (c < 0x80) {

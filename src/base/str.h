@@ -106,6 +106,9 @@ static inline bool osp_is_digit(char c) { return c >= '0' && c <= '9'; }
  * or begins with none. */
 size_t osp_str_utf8(osp_str s);
 
+/* How many characters s has, which is how many columns a terminal gives it; a byte that is none counts as one. */
+size_t osp_str_columns(osp_str s);
+
 /* The character as UTF-8; how many bytes it takes. */
 size_t osp_utf8_put(char to[4], uint32_t character);
 

@@ -96,9 +96,6 @@ void osp_paint(const osp_cli *cli, osp_buf *out, osp_colour c, const char *fmt, 
  * bytes that are not UTF-8 become '?'. Returns how many bytes are left. */
 size_t osp_harmless(char *text, size_t n, bool keep_lines);
 
-/* How many terminal columns a UTF-8 text takes (one per code point). */
-size_t osp_text_columns(osp_str s);
-
 /* Install SIGINT and SIGTERM handlers that set the returned flag; a second signal kills. */
 const volatile sig_atomic_t *osp_stop_flag(void);
 

@@ -44,24 +44,16 @@ static const char *value_text(const osp_diff *d, double value, bool sign, char *
     return out;
 }
 
-/* Text right-aligned in columns. */
-static void add_right(osp_buf *out, const char *text, size_t width)
-{
-    size_t n = osp_text_columns(osp_str_from(text));
-    osp_buf_fill(out, ' ', n < width ? width - n : 0);
-    osp_buf_add(out, osp_str_from(text));
-}
-
 static double per(const osp_diff *d, const osp_diff_side *side) { return d->rates ? side->seconds : 1; }
 
 static void add_values(const osp_diff *d, const osp_change *c, bool narrow, osp_buf *out)
 {
     char text[VALUE];
     double before = c->before / per(d, &d->before), after = c->after / per(d, &d->after);
-    add_right(out, value_text(d, before, false, text), 9);
-    add_right(out, value_text(d, after, false, text), 9);
+    osp_buf_right(out, osp_str_from(value_text(d, before, false, text)), 9);
+    osp_buf_right(out, osp_str_from(value_text(d, after, false, text)), 9);
     if (!narrow)
-        add_right(out, value_text(d, after - before, true, text), DELTA);
+        osp_buf_right(out, osp_str_from(value_text(d, after - before, true, text)), DELTA);
 }
 
 /* Its own change and that of all it calls; the one that is judged with its error. */
@@ -82,7 +74,7 @@ static void add_changes(const osp_cli *cli, const osp_diff_row *r, bool by_cum, 
 static void add_name(const osp_cli *cli, const osp_diff_row *r, size_t room, osp_buf *out)
 {
     osp_str name = r->name;
-    size_t columns = osp_text_columns(name);
+    size_t columns = osp_str_columns(name);
     const char *cut = "";
     if (room && columns > room) { /* names keep their tail */
         cut = "…";
@@ -202,10 +194,10 @@ static void add_title(const table *t)
 {
     const osp_diff *d = t->d;
     osp_buf line = osp_buf_of(512);
-    add_right(&line, d->rates ? "BEFORE/s" : "BEFORE", 9);
-    add_right(&line, d->rates ? "AFTER/s" : "AFTER", 9);
+    osp_buf_right(&line, osp_str_from(d->rates ? "BEFORE/s" : "BEFORE"), 9);
+    osp_buf_right(&line, osp_str_from(d->rates ? "AFTER/s" : "AFTER"), 9);
     if (!t->narrow)
-        add_right(&line, d->rates ? "Δ/s" : "Δ", DELTA);
+        osp_buf_right(&line, osp_str_from(d->rates ? "Δ/s" : "Δ"), DELTA);
     osp_buf_add(&line, t->by_cum ? S("    SHARE (CUM)        OWN   CUM CHANGE  ")
                                  : S("    SHARE (OWN)     OWN CHANGE       CUM"));
     osp_paint(t->cli, t->out, OSP_DIM, "%.*s  FUNCTION", STRF(osp_buf_str(&line)));

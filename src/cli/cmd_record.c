@@ -100,7 +100,7 @@ static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, cons
 {
     const osp_sample_stats *s = &r->rec.stats;
     double seconds = (double)s->duration_ns / 1e9;
-    int width = (int)osp_text_columns(osp_str_from(file));
+    int width = (int)osp_str_columns(osp_str_from(file));
     osp_paint(cli, out, OSP_BOLD, "%s", file);
     osp_buf_fmt(out, "   %llu samples in %.1f s, %u Hz", (unsigned long long)s->taken, seconds, s->hz);
     if (s->taken)

@@ -24,7 +24,7 @@ static void add_wrapped(osp_buf *out, osp_str text, size_t at, size_t columns)
     bool first = true;
     while (text.n) {
         osp_str word = osp_str_cut(&text, ' ');
-        size_t n = osp_text_columns(word);
+        size_t n = osp_str_columns(word);
         if (!first && used + 1 + n > width) {
             osp_buf_byte(out, '\n');
             osp_buf_fill(out, ' ', at);
@@ -44,7 +44,7 @@ static void add_wrapped(osp_buf *out, osp_str text, size_t at, size_t columns)
 static void add_row(osp_buf *out, osp_str left, size_t at, const char *text, size_t columns)
 {
     osp_buf_add(out, left);
-    size_t n = osp_text_columns(left);
+    size_t n = osp_str_columns(left);
     if (n + 1 >= at) {
         osp_buf_byte(out, '\n');
         n = 0;

@@ -33,13 +33,13 @@ static void list(const osp_prompt *p, const osp_completion_list *l)
     uint32_t n = l->n < MOST ? l->n : MOST;
     size_t widest = 1, columns = (size_t)p->session->cli->columns;
     for (uint32_t i = 0; i < n; i++)
-        widest = osp_text_columns(l->few[i]) > widest ? osp_text_columns(l->few[i]) : widest;
+        widest = osp_str_columns(l->few[i]) > widest ? osp_str_columns(l->few[i]) : widest;
     size_t across = columns / (widest + 2) ? columns / (widest + 2) : 1;
     osp_buf out = osp_buf_of(SIZE_MAX / 2);
     for (uint32_t i = 0; i < n; i++) {
         osp_buf_add(&out, i % across == 0 ? S("\n") : S("  "));
         osp_buf_add(&out, l->few[i]);
-        size_t used = osp_text_columns(l->few[i]);
+        size_t used = osp_str_columns(l->few[i]);
         if ((i + 1) % across != 0 && i + 1 < n)
             osp_buf_fill(&out, ' ', widest - used);
     }
@@ -70,7 +70,7 @@ static unsigned char on_tab(EditLine *edit, wint_t key)
             list(p, &found);
             then = CC_REDISPLAY;
         } else if (text.p) {
-            el_deletestr(edit, (int)osp_text_columns(typed)); /* it counts characters */
+            el_deletestr(edit, (int)osp_str_columns(typed)); /* it counts characters */
             then = el_insertstr(edit, text.p) == 0 ? CC_REFRESH : CC_ERROR;
         }
     }

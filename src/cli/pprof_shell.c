@@ -126,7 +126,7 @@ static void add_option(const shell *sh, const osp_field *f, osp_buf *out)
         osp_buf_add(&value, S("\"\""));
     }
     osp_buf_fmt(out, "  %-25s = ", f->name);
-    size_t columns = osp_text_columns(osp_buf_str(&value));
+    size_t columns = osp_str_columns(osp_buf_str(&value));
     osp_buf_add(out, osp_buf_str(&value));
     osp_buf_fill(out, ' ', columns < 20 ? 20 - columns : 0);
     osp_buf_fmt(out, " %s%.*s\n", comment.n ? "//: " : "", STRF(osp_buf_str(&comment)));

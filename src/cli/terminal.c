@@ -112,14 +112,6 @@ int osp_cli_unknown_command(osp_str word)
 
 static bool progress_shown;
 
-size_t osp_text_columns(osp_str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++)
-        n += ((uint8_t)s.p[i] & 0xc0) != 0x80;
-    return n;
-}
-
 /* The longest head of s that takes at most so many columns. */
 static osp_str head_columns(osp_str s, size_t columns)
 {

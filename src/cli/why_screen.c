@@ -25,7 +25,7 @@ static size_t flow(screen *s, osp_colour colour, size_t at, size_t indent, osp_s
     bool first = true;
     while (text.n) {
         osp_str word = osp_str_cut(&text, ' ');
-        size_t width = osp_text_columns(word);
+        size_t width = osp_str_columns(word);
         if (!width)
             continue;
         if (!first && at + 1 + width > s->columns && at > indent) {
@@ -101,7 +101,7 @@ static void head(screen *s, const osp_facts *f, double uptime_s)
         left = osp_arena_fmt(a, "%.*s, %lld goroutine%s", STRF(left), (long long)f->goroutines,
                              f->goroutines == 1 ? "" : "s");
     osp_str right = osp_arena_fmt(a, "observed %.1f s", (double)f->window_ns / 1e9);
-    size_t used = osp_text_columns(f->process.name) + osp_text_columns(left) + 1;
+    size_t used = osp_str_columns(f->process.name) + osp_str_columns(left) + 1;
     osp_str up = osp_arena_fmt(a, "up %.*s   %.*s", STRF(duration_text(a, uptime_s)), STRF(right));
     if (uptime_s > 0 && used + 2 + up.n <= s->columns)
         right = up;
@@ -225,7 +225,7 @@ static void evidence(screen *s, const osp_facts *f, const osp_finding *x)
 {
     size_t widest = 0;
     for (uint32_t i = 0; i < x->nevidence; i++) {
-        size_t n = osp_text_columns(value_text(f->arena, &x->evidence[i]));
+        size_t n = osp_str_columns(value_text(f->arena, &x->evidence[i]));
         widest = n > widest && n <= 18 ? n : widest;
     }
     for (uint32_t i = 0; i < x->nevidence; i++) {
@@ -235,11 +235,11 @@ static void evidence(screen *s, const osp_facts *f, const osp_finding *x)
             osp_buf_fill(s->out, ' ', LABEL);
         else
             label(s, "evidence");
-        size_t n = osp_text_columns(value), at = LABEL + (n > widest ? n : widest) + 2;
+        size_t n = osp_str_columns(value), at = LABEL + (n > widest ? n : widest) + 2;
         osp_paint(s->cli, s->out, OSP_PLAIN, "%.*s", STRF(value));
         osp_buf_fill(s->out, ' ', at - LABEL - n);
         size_t end = flow(s, OSP_PLAIN, at, at, e->what);
-        size_t source = osp_text_columns(e->source);
+        size_t source = osp_str_columns(e->source);
         if (end + 2 + source <= s->columns) {
             osp_buf_fill(s->out, ' ', s->columns - end - source);
             osp_paint(s->cli, s->out, OSP_DIM, "%.*s", STRF(e->source));
@@ -284,7 +284,7 @@ static void chain(screen *s, const osp_facts *f, const osp_finding *x)
         else if (keep[i]->kind == OSP_CALL_C && keep[i]->named && i + 1 == n)
             where = osp_arena_fmt(a, " in %.*s", STRF(keep[i]->module));
         bool culprit = osp_str_eq(keep[i]->func, x->culprit.func);
-        size_t width = osp_text_columns(name) + osp_text_columns(where) + (i ? 3 : 0);
+        size_t width = osp_str_columns(name) + osp_str_columns(where) + (i ? 3 : 0);
         if (i && at + width > s->columns) {
             osp_buf_byte(s->out, '\n');
             osp_buf_fill(s->out, ' ', LABEL);
@@ -307,7 +307,7 @@ static void title(screen *s, const osp_facts *f, const osp_finding *x)
     const char *text = rule ? rule->title : x->verdict;
     osp_str right = x->kind ? osp_arena_fmt(f->arena, "%s (%s) · confidence %.2f", x->verdict, x->kind, x->confidence)
                             : osp_arena_fmt(f->arena, "%s · confidence %.2f", x->verdict, x->confidence);
-    size_t used = 2 + osp_text_columns(osp_str_from(text)), wide = osp_text_columns(right);
+    size_t used = 2 + osp_str_columns(osp_str_from(text)), wide = osp_str_columns(right);
     osp_paint(s->cli, s->out, OSP_RED, "✗ ");
     osp_paint(s->cli, s->out, OSP_BOLD, "%s", text);
     bool fits = used + 2 + wide <= s->columns;

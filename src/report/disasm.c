@@ -264,7 +264,7 @@ static void print_instruction(disassembly *d, const osp_instruction *in, const t
                 osp_shown_or_dot(d->shown, osp_mean(t->cum, t->cum_divisor), cum, sizeof cum),
                 (unsigned long long)in->addr, STRF(in->text));
     if (says && in->text.n < SHORT) {
-        size_t width = osp_str_width_utf8(in->text);
+        size_t width = osp_str_columns(in->text);
         osp_buf_fill(out, ' ', width < SHORT ? SHORT - width : 0);
         put_place(out, &t->at);
     }

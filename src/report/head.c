@@ -379,24 +379,6 @@ osp_graph_opts osp_graph_opts_of(const osp_report_opts *o)
     };
 }
 
-size_t osp_str_width_utf8(osp_str s)
-{
-    size_t width = 0;
-    for (; s.n; width++) {
-        size_t n = osp_str_utf8(s);
-        s = osp_str_skip(s, n ? n : 1);
-    }
-    return width;
-}
-
-void osp_put_right(osp_buf *out, osp_str s, size_t width)
-{
-    const size_t n = osp_str_width_utf8(s);
-    if (n < width)
-        osp_buf_fill(out, ' ', width - n);
-    osp_buf_add(out, s);
-}
-
 osp_regex *osp_argument_regex(const osp_report_opts *o, osp_err *err)
 {
     char why[160];

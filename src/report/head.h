@@ -122,14 +122,6 @@ void osp_label_room_drop(osp_label_room *r);
 bool osp_put_labels(osp_label_room *r, const osp_view *v, uint32_t set, bool numeric, osp_label_writer *write,
                     void *ctx, osp_str between, osp_buf *out);
 
-/* ---- text ----------------------------------------------------------------------------------------------------- */
-
-/* How many characters s has; a byte that is none counts as one. */
-size_t osp_str_width_utf8(osp_str s);
-
-/* s, blanks before it up to width characters (as Go's %10s counts them). */
-void osp_put_right(osp_buf *out, osp_str s, size_t width);
-
 /* The report's argument as a pattern; NULL and *err if it is none. */
 osp_regex *osp_argument_regex(const osp_report_opts *o, osp_err *err);
 

@@ -152,7 +152,7 @@ static bool lay_out(table *t, osp_str in)
         if (escaped || !(c == '\t' || c == '\v' || c == '\n' || c == '\f'))
             continue;
         const bool last = c == '\n' || c == '\f';
-        const size_t width = osp_str_width_utf8((osp_str){in.p + from, i - from}) - hidden;
+        const size_t width = osp_str_columns((osp_str){in.p + from, i - from}) - hidden;
         if (!add_cell(t, place, from, i - from, width, last))
             return false;
         if (c == '\f')

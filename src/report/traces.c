@@ -59,7 +59,7 @@ static void label_line(void *ctx, const osp_keyed_label *from, const osp_keyed_l
     const printing *t = ctx;
     char text[OSP_SHOWN_MAX];
     const osp_str unit = from->numeric ? osp_label_unit(&t->units, from->key) : S("");
-    osp_put_right(out, from->key, VALUE_WIDTH);
+    osp_buf_right(out, from->key, VALUE_WIDTH);
     osp_buf_add(out, S(": "));
     for (; from < to; from++) {
         osp_buf_byte(out, ' ');
@@ -112,7 +112,7 @@ static void sample(printing *t, uint32_t row)
         osp_buf_add(t->text, labels_of(t, set));
     const int64_t value = value_of(t, row);
     char text[OSP_SHOWN_MAX];
-    osp_put_right(t->text, osp_str_from(osp_shown_text(&t->shown, value, text, sizeof text)), VALUE_WIDTH);
+    osp_buf_right(t->text, osp_str_from(osp_shown_text(&t->shown, value, text, sizeof text)), VALUE_WIDTH);
     osp_buf_add(t->text, osp_str_skip(frames_of(t, stack.loc[0].i), VALUE_WIDTH));
     size_t size = 0;
     for (uint32_t i = 1; i < stack.n; i++)

@@ -98,6 +98,15 @@ static void a_copy_with_nul_is_cut_to_its_room(void **state)
     assert_int_equal(osp_str_from(NULL).n, 0);
 }
 
+static void a_column_is_a_character(void **state)
+{
+    (void)state;
+    assert_int_equal(osp_str_columns(S("")), 0);
+    assert_int_equal(osp_str_columns(S("abc")), 3);
+    assert_int_equal(osp_str_columns(S("✓ ±2 →")), 6);
+    assert_int_equal(osp_str_columns(S("\xff\xe2\x9c")), 3); /* no characters, but bytes */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +117,7 @@ int main(void)
         cmocka_unit_test(trimming_takes_blanks_from_both_sides),
         cmocka_unit_test(numbers_must_be_whole_and_fit),
         cmocka_unit_test(a_copy_with_nul_is_cut_to_its_room),
+        cmocka_unit_test(a_column_is_a_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

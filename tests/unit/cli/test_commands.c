@@ -81,7 +81,7 @@ static size_t widest(osp_str text)
 {
     size_t most = 0;
     while (text.n) {
-        size_t n = osp_text_columns(osp_str_cut(&text, '\n'));
+        size_t n = osp_str_columns(osp_str_cut(&text, '\n'));
         most = n > most ? n : most;
     }
     return most;

@@ -53,14 +53,6 @@ static void color_always_and_never_win_over_the_environment(void **state)
     assert_true(cli.columns >= 20);
 }
 
-static void columns_are_counted_by_code_point(void **state)
-{
-    (void)state;
-    assert_int_equal(osp_text_columns(S("")), 0);
-    assert_int_equal(osp_text_columns(S("abc")), 3);
-    assert_int_equal(osp_text_columns(S("✓ ±2 →")), 6);
-}
-
 /* What a child writes to stderr while doing what. */
 static osp_str stderr_of(void (*what)(void), char *text, size_t size)
 {
@@ -164,7 +156,6 @@ int main(void)
         cmocka_unit_test(colours_are_painted_only_where_they_are_wanted),
         cmocka_unit_test(names_cannot_speak_to_the_terminal),
         cmocka_unit_test(color_always_and_never_win_over_the_environment),
-        cmocka_unit_test(columns_are_counted_by_code_point),
         cmocka_unit_test(progress_is_one_line_cut_to_the_terminal_and_wiped_at_the_end),
         cmocka_unit_test(a_full_disk_is_told_and_a_closed_pipe_is_not),
         cmocka_unit_test(one_signal_asks_and_the_second_kills),

@@ -52,7 +52,7 @@ static osp_buf screen(made_up *m, int columns, bool colour, size_t *lines, size_
     *lines = *widest = 0;
     for (osp_str rest = osp_buf_str(&out); rest.n;) {
         osp_str line = osp_str_cut(&rest, '\n');
-        size_t n = osp_text_columns(line);
+        size_t n = osp_str_columns(line);
         *widest = n > *widest ? n : *widest;
         ++*lines;
         if (!colour)
