@@ -125,9 +125,9 @@ static inline unsigned bytes_of_two(uint64_t tops)
 
 /* Numbers that begin in the `room` bytes at p and end there: their top bits are known at once, so that the next step
  * waits for no memory. Returns what follows them; NULL if a number is too large. */
-__attribute__((target("ssse3"))) static inline const uint8_t *shuffle_block(const uint8_t *p, unsigned room, uint64_t tops,
-                                                                            const uint8_t *end, __m128i less,
-                                                                            uint32_t **to)
+__attribute__((target("ssse3"))) static inline const uint8_t *shuffle_block(const uint8_t *p, unsigned room,
+                                                                            uint64_t tops, const uint8_t *end,
+                                                                            __m128i less, uint32_t **to)
 {
     unsigned at = 0;
     const unsigned of_two = bytes_of_two(tops) < room ? bytes_of_two(tops) : room;

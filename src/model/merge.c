@@ -444,7 +444,8 @@ static bool merge_samples(merging *m, source *s)
     s->stacks = osp_new(&m->scratch, uint32_t, p->stacks.n);
     s->room = osp_stack_room(p);
     s->labelsets = osp_new(&m->scratch, uint32_t, p->labelsets.n);
-    if (!s->room || !value || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks || !s->labelsets)
+    if (!s->room || !value || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks ||
+        !s->labelsets)
         return no_memory(m);
     if (m->mappings.n == 0 && map_mapping(m, s, main_mapping(p)) == UINT32_MAX)
         return no_memory(m);

@@ -217,8 +217,8 @@ static bool settle(decoding *d)
     uint32_t row = d->at.samples - d->queued;
     for (uint32_t i = 0; i < d->queued; i++, row++) {
         const waiting *w = &d->queue[i];
-        const uint32_t stack = d->apart ? osp_span_set_add(&d->stacks, w->stack)
-                                        : osp_span_set_put(&d->stacks, w->stack, w->stack_hash);
+        const uint32_t stack =
+            d->apart ? osp_span_set_add(&d->stacks, w->stack) : osp_span_set_put(&d->stacks, w->stack, w->stack_hash);
         const uint32_t labels = w->labels.n ? osp_span_set_put(&d->labelsets, w->labels, w->labels_hash) : 0;
         if (stack == UINT32_MAX || labels == UINT32_MAX)
             return no_memory(d);

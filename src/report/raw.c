@@ -245,9 +245,9 @@ static bool write_raw(const osp_profile *p, const osp_report_opts *o, osp_answer
     osp_shown_profile s;
     if (!osp_shown_profile_make(p, o, &s, out, err))
         return false;
-    printing t = {.s = &s, .p = &s.p, .stack = osp_stack_room(&s.p), .line = osp_buf_of(SIZE_MAX / 2), .text = &out->text};
-    bool ok = osp_label_room_make(&s.view, &t.room, err) &&
-              (t.stack || osp_fail_memory(err, "writing the profile"));
+    printing t = {
+        .s = &s, .p = &s.p, .stack = osp_stack_room(&s.p), .line = osp_buf_of(SIZE_MAX / 2), .text = &out->text};
+    bool ok = osp_label_room_make(&s.view, &t.room, err) && (t.stack || osp_fail_memory(err, "writing the profile"));
     if (ok) {
         header(&t);
         for (uint32_t i = 0; ok && i < t.p->samples.n; i++) {

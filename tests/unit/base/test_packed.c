@@ -72,7 +72,8 @@ static void a_number_that_does_not_end_is_refused_wherever_it_stands(void **stat
 static void what_does_not_fit_32_bits_is_refused(void **state)
 {
     (void)state;
-    static const uint8_t max[] = {0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1, 1, 1}, more[] = {0xff, 0xff, 0xff, 0xff, 0x1f, 1, 1, 1, 1};
+    static const uint8_t max[] = {0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1, 1, 1},
+                         more[] = {0xff, 0xff, 0xff, 0xff, 0x1f, 1, 1, 1, 1};
     uint32_t got[sizeof max + OSP_PACKED_SLACK];
     assert_int_equal(osp_packed_read(max, sizeof max, 0, got), 5);
     assert_int_equal(got[0], UINT32_MAX);
