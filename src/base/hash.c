@@ -9,7 +9,7 @@
 #include <xxhash.h>
 
 struct osp_intern_cell {
-    uint32_t hash; /* high half of the hash; the low half chose the cell */
+    uint32_t hash; /* chose the cell, so that a wider table needs no look at the texts */
     uint32_t id1;  /* id + 1; 0 = free */
 };
 
@@ -42,12 +42,14 @@ static bool rehash(osp_intern *t, size_t ncell)
     struct osp_intern_cell *cell = calloc(ncell, sizeof *cell);
     if (!cell)
         return false;
-    for (uint32_t id = 0; id < t->n; id++) {
-        uint64_t h = osp_hash(t->text[id].p, t->text[id].n);
-        size_t at = (size_t)h & (ncell - 1);
+    osp_large_pages(cell, ncell * sizeof *cell);
+    for (size_t i = 0; i < t->ncell; i++) {
+        if (!t->cell[i].id1)
+            continue;
+        size_t at = t->cell[i].hash & (ncell - 1);
         while (cell[at].id1)
             at = (at + 1) & (ncell - 1);
-        cell[at] = (struct osp_intern_cell){(uint32_t)(h >> 32), id + 1};
+        cell[at] = t->cell[i];
     }
     free(t->cell);
     t->cell = cell;
@@ -56,11 +58,11 @@ static bool rehash(osp_intern *t, size_t ncell)
 }
 
 /* The cell that holds s, or the free one where it belongs. */
-static struct osp_intern_cell *cell_for(const osp_intern *t, osp_str s, uint64_t h)
+static struct osp_intern_cell *cell_for(const osp_intern *t, osp_str s, uint32_t h)
 {
-    for (size_t at = (size_t)h & (t->ncell - 1);; at = (at + 1) & (t->ncell - 1)) {
+    for (size_t at = h & (t->ncell - 1);; at = (at + 1) & (t->ncell - 1)) {
         struct osp_intern_cell *c = &t->cell[at];
-        if (!c->id1 || (c->hash == (uint32_t)(h >> 32) && osp_str_eq(t->text[c->id1 - 1], s)))
+        if (!c->id1 || (c->hash == h && osp_str_eq(t->text[c->id1 - 1], s)))
             return c;
     }
 }
@@ -79,7 +81,7 @@ uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh)
 {
     if ((size_t)t->n * 2 >= t->ncell && !rehash(t, t->ncell ? t->ncell * 2 : 64))
         return UINT32_MAX;
-    uint64_t h = osp_hash(s.p, s.n);
+    const uint32_t h = (uint32_t)osp_hash(s.p, s.n);
     struct osp_intern_cell *c = cell_for(t, s, h);
     if (fresh)
         *fresh = !c->id1;
@@ -87,7 +89,7 @@ uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh)
         return c->id1 - 1;
     uint32_t id = osp_intern_add(t, s);
     if (id != UINT32_MAX)
-        *c = (struct osp_intern_cell){(uint32_t)(h >> 32), id + 1};
+        *c = (struct osp_intern_cell){h, id + 1};
     return id;
 }
 
@@ -95,6 +97,6 @@ uint32_t osp_intern_find(const osp_intern *t, osp_str s)
 {
     if (!t->ncell)
         return UINT32_MAX;
-    struct osp_intern_cell *c = cell_for(t, s, osp_hash(s.p, s.n));
+    struct osp_intern_cell *c = cell_for(t, s, (uint32_t)osp_hash(s.p, s.n));
     return c->id1 ? c->id1 - 1 : UINT32_MAX;
 }
