@@ -291,51 +291,71 @@ static bool weigh(osp_making *m)
     return ok;
 }
 
-/* How a node was reached last. */
+/* Where the last edge from a place went. */
 typedef struct {
-    uint32_t caller, link;
-    bool wanted; /* are edges into it? */
-} reach;
+    uint32_t to, link;
+} way;
+
+enum { SMALL = 512 /* nodes */ };
 
 typedef struct {
     osp_making *m;
-    reach *to;
+    uint8_t *wanted;      /* per node: are edges into it? */
     const uint32_t *node; /* per location */
+    way *last;            /* per entry of whats[]: nearly all calls at a place are of one function */
+    /* If only few nodes are kept: their numbers among themselves, and 1 + the edge from each to each. Where many are left
+     * out between them, a place leads to many. */
+    uint32_t nsmall, *small, *edge;
 } linking;
 
-/* Where on a stack we are, from root to leaf: the last node that is kept, and if others were left out since. */
+/* Where on a stack we are, from root to leaf: the last node that is kept, where it stands in whats[], and if others were
+ * left out since. */
 typedef struct {
-    uint32_t parent;
+    uint32_t parent, place;
     bool residual;
 } footing;
 
-static bool weigh_edge(linking *g, const weighed *k, footing at, uint32_t to, bool inlined)
+/* The edge from where we are to a node; OSP_NONE without memory. */
+static inline uint32_t link_to(linking *g, footing at, uint32_t to)
 {
     osp_making *m = g->m;
-    reach *r = &g->to[to];
-    if (r->caller != at.parent) {
-        bool fresh;
-        r->caller = at.parent;
-        r->link = osp_pair_put(&m->pairs, at.parent, to, (uint32_t)m->nlink, &fresh);
-        if (r->link == OSP_NONE || (fresh && !osp_link_new(m, at.parent, to)))
-            return osp_making_no_memory(m);
+    if (g->edge) {
+        uint32_t *edge = &g->edge[(size_t)g->small[at.parent] * g->nsmall + g->small[to]];
+        if (!*edge && osp_link_new(m, at.parent, to))
+            *edge = (uint32_t)m->nlink;
+        return *edge - 1;
     }
-    osp_link *l = &m->link[r->link];
-    if (l->stamp == k->id)
-        return true;
+    way *last = &g->last[at.place];
+    if (last->to != to) {
+        bool fresh;
+        last->to = to;
+        last->link = osp_pair_put(&m->pairs, at.parent, to, (uint32_t)m->nlink, &fresh);
+        if (last->link != OSP_NONE && fresh && !osp_link_new(m, at.parent, to))
+            last->link = OSP_NONE;
+    }
+    return last->link;
+}
+
+static bool weigh_edge(linking *g, const weighed *k, footing at, uint32_t to, bool inlined)
+{
+    const uint32_t link = link_to(g, at, to);
+    if (link == OSP_NONE)
+        return osp_making_no_memory(g->m);
+    osp_link *l = &g->m->link[link];
+    const bool once = l->stamp != k->id; /* without a branch, as above */
     l->stamp = k->id;
-    osp_add(&l->e.weight, k->w);
-    osp_add(&l->e.divisor, k->dw);
-    l->e.residual |= at.residual;
-    l->e.inlined &= inlined;
+    osp_add(&l->e.weight, k->w & -(int64_t)once);
+    osp_add(&l->e.divisor, k->dw & -(int64_t)once);
+    l->e.residual |= at.residual & once;
+    l->e.inlined &= inlined | !once;
     return true;
 }
 
-static inline bool link_node(linking *g, const weighed *k, footing *at, uint32_t n, bool inlined)
+static inline bool link_node(linking *g, const weighed *k, footing *at, uint32_t n, uint32_t place, bool inlined)
 {
-    if (g->to[n].wanted && at->parent != n && at->parent != OSP_NONE && !weigh_edge(g, k, *at, n, inlined))
+    if (g->wanted[n] && at->parent != n && at->parent != OSP_NONE && !weigh_edge(g, k, *at, n, inlined))
         return false;
-    *at = (footing){n, false};
+    *at = (footing){n, place, false};
     return true;
 }
 
@@ -347,7 +367,7 @@ static inline bool link_several(linking *g, const weighed *k, footing *at, uint3
         const uint32_t n = m->whats[i - 1];
         if (!m->t[n].kept)
             at->residual = true;
-        else if (!link_node(g, k, at, n, i - 1 != last))
+        else if (!link_node(g, k, at, n, i - 1, i - 1 != last))
             return false;
     }
     return true;
@@ -355,25 +375,43 @@ static inline bool link_several(linking *g, const weighed *k, footing *at, uint3
 
 static inline bool link_stack(linking *g, weighed k)
 {
-    footing at = {OSP_NONE, false};
+    footing at = {.parent = OSP_NONE};
     for (const osp_location_id *p = k.end; p > k.leaf;) {
         const uint32_t loc = (--p)->i, n = g->node[loc];
         if (n == LEFT_OUT)
             at.residual = true;
-        else if (n == SEVERAL ? !link_several(g, &k, &at, loc) : !link_node(g, &k, &at, n, false))
+        else if (n == SEVERAL ? !link_several(g, &k, &at, loc) : !link_node(g, &k, &at, n, g->m->first[loc], false))
             return false;
     }
     return true;
 }
 
 /* Which nodes want edges: all, or those that were inlined somewhere. */
-static void want_edges(const osp_making *m, reach *to)
+static void want_edges(const osp_making *m, uint8_t *wanted)
 {
-    for (uint32_t i = 0; i < m->n; i++)
-        to[i].wanted = !m->o->no_edges;
+    memset(wanted, !m->o->no_edges, m->n);
     for (uint32_t l = 0; l < m->v->of->locations.n; l++)
         for (uint32_t k = m->first[l]; k + 1 < m->first[l + 1]; k++)
-            to[m->whats[k]].wanted = true;
+            wanted[m->whats[k]] = true;
+}
+
+static bool make_linking(linking *g)
+{
+    const osp_making *m = g->m;
+    const uint32_t nplace = m->first[m->v->of->locations.n];
+    g->last = calloc((size_t)nplace + 1, sizeof *g->last);
+    g->wanted = calloc((size_t)m->n + 1, sizeof *g->wanted);
+    g->small = calloc((size_t)m->n + 1, sizeof *g->small);
+    if (!g->last || !g->wanted || !g->small)
+        return false;
+    for (uint32_t i = 0; i < nplace; i++)
+        g->last[i].to = OSP_NONE;
+    for (uint32_t i = 0; i < m->n; i++)
+        if (m->t[i].kept)
+            g->small[i] = g->nsmall++;
+    g->edge = g->nsmall <= SMALL ? calloc((size_t)g->nsmall * g->nsmall + 1, sizeof *g->edge) : NULL;
+    want_edges(m, g->wanted);
+    return true;
 }
 
 /* The edges between the nodes that are kept. */
@@ -381,19 +419,18 @@ static bool weigh_edges(osp_making *m)
 {
     const osp_view *v = m->v;
     uint32_t *node = nodes_of_locations(m);
-    linking g = {.m = m, .node = node, .to = calloc(m->n ? m->n : 1, sizeof *g.to)};
-    bool ok = (node && g.to) || osp_making_no_memory(m);
+    linking g = {.m = m, .node = node};
+    bool ok = (node && make_linking(&g)) || osp_making_no_memory(m);
     osp_pairs_clear(&m->pairs);
     m->nlink = 0;
-    for (uint32_t i = 0; ok && i < m->n; i++)
-        g.to[i].caller = OSP_NONE;
-    if (ok)
-        want_edges(m, g.to);
     for (uint32_t s = 0; ok && s < v->nstack; s++)
         if (v->live[s])
             ok = link_stack(&g, stack_of(v, s));
     free(node);
-    free(g.to);
+    free(g.last);
+    free(g.wanted);
+    free(g.small);
+    free(g.edge);
     return ok;
 }
 

@@ -6,6 +6,9 @@
 
 #include <stdlib.h>
 
+/* From here on packing as tightly as usual takes three times as long as all else, for a fourth less. */
+enum { LARGE = 32 << 20 };
+
 /* Encoded rows one behind the other. */
 typedef struct {
     osp_buf bytes;
@@ -257,7 +260,8 @@ bool osp_pprof_encode(const osp_profile *p, osp_buf *out, osp_err *err)
 bool osp_pprof_encode_packed(const osp_profile *p, osp_pack how, osp_buf *out, osp_err *err)
 {
     osp_buf plain = osp_buf_of(SIZE_MAX / 2);
-    bool ok = osp_pprof_encode(p, &plain, err) && osp_pack_bytes(how, osp_buf_str(&plain), 6, out, err);
+    bool ok = osp_pprof_encode(p, &plain, err) &&
+              osp_pack_bytes(how, osp_buf_str(&plain), plain.n < LARGE ? 6 : 1, out, err);
     osp_buf_drop(&plain);
     return ok;
 }
