@@ -30,6 +30,14 @@ static uint64_t seed(void)
 
 uint64_t osp_hash(const void *p, size_t n) { return XXH3_64bits_withSeed(p, n, seed()); }
 
+uint64_t osp_hash_pair(uint64_t a, uint64_t b) { return osp_hash((uint64_t[]){a, b}, 2 * sizeof a); }
+
+osp_wide osp_hash_wide(const void *p, size_t n, uint64_t beside)
+{
+    XXH128_hash_t h = XXH3_128bits_withSeed(p, n, seed() ^ osp_hash_mix(beside, n));
+    return (osp_wide){h.low64, h.high64};
+}
+
 void osp_intern_drop(osp_intern *t)
 {
     free(t->cell);

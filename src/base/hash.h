@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base/hash.h: one hash for bytes (XXH3, seeded per process so that hostile input cannot aim at buckets) and one
- * for words. */
+ * for words of our own. */
 #ifndef OSP_BASE_HASH_H
 #define OSP_BASE_HASH_H
 
@@ -9,7 +9,16 @@
 /* Hash of n bytes. */
 uint64_t osp_hash(const void *p, size_t n);
 
-/* Mix of two words, for keys that are small tuples. */
+/* Hash of two words that a file says. */
+uint64_t osp_hash_pair(uint64_t a, uint64_t b);
+
+/* 128 bits, which stand for the n bytes and the word beside them: two that differ have the same with a chance of 2^-128. */
+typedef struct {
+    uint64_t lo, hi;
+} osp_wide;
+osp_wide osp_hash_wide(const void *p, size_t n, uint64_t beside);
+
+/* Mix of two words, for keys that are small tuples of our own numbers. Not seeded: who chooses the words can aim. */
 static inline uint64_t osp_hash_mix(uint64_t a, uint64_t b)
 {
     __uint128_t m = (__uint128_t)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);

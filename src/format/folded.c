@@ -183,9 +183,14 @@ static int by_text(const void *a, const void *b)
 /* What would end a frame or a line in this form does not stand in a name. */
 static void add_name(osp_buf *out, osp_str name)
 {
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        osp_buf_byte(out, (uint8_t)(c == ';' ? ':' : (unsigned char)c < ' ' ? ' ' : c));
+    while (name.n) {
+        size_t plain = 0;
+        while (plain < name.n && name.p[plain] != ';' && (unsigned char)name.p[plain] >= ' ')
+            plain++;
+        osp_buf_add(out, osp_str_head(name, plain));
+        if (plain < name.n)
+            osp_buf_byte(out, name.p[plain] == ';' ? ':' : ' ');
+        name = osp_str_skip(name, plain + 1);
     }
 }
 

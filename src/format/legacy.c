@@ -284,12 +284,13 @@ static uint32_t place_for(osp_bare *b, uint64_t addr)
             return UINT32_MAX;
         b->place.ncell = ncell;
         for (size_t i = 0; i < n; i++) {
-            for (at = osp_hash_mix(b->place.addr[i], 1) & (ncell - 1); b->place.cell[at]; at = (at + 1) & (ncell - 1))
+            for (at = osp_hash_pair(b->place.addr[i], 0) & (ncell - 1); b->place.cell[at];
+                 at = (at + 1) & (ncell - 1))
                 ;
             b->place.cell[at] = (uint32_t)i + 1;
         }
     }
-    for (at = osp_hash_mix(addr, 1) & (b->place.ncell - 1); b->place.cell[at]; at = (at + 1) & (b->place.ncell - 1))
+    for (at = osp_hash_pair(addr, 0) & (b->place.ncell - 1); b->place.cell[at]; at = (at + 1) & (b->place.ncell - 1))
         if (b->place.addr[b->place.cell[at] - 1] == addr)
             return b->place.cell[at] - 1;
     if (!osp_grow(&addrs, &b->place.addr_cap, n + 1, sizeof addr))
@@ -309,7 +310,7 @@ uint32_t osp_bare_place(const osp_bare *b, uint64_t addr)
 {
     if (!b->place.ncell)
         return UINT32_MAX;
-    for (size_t at = osp_hash_mix(addr, 1) & (b->place.ncell - 1); b->place.cell[at];
+    for (size_t at = osp_hash_pair(addr, 0) & (b->place.ncell - 1); b->place.cell[at];
          at = (at + 1) & (b->place.ncell - 1))
         if (b->place.addr[b->place.cell[at] - 1] == addr)
             return b->place.cell[at] - 1;

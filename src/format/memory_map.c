@@ -48,7 +48,7 @@ typedef struct {
 
 static struct edge *edge_at(const names *t, uint64_t key)
 {
-    size_t at = osp_hash_mix(key, 2) & (t->nedge - 1);
+    size_t at = osp_hash_pair(key, 0) & (t->nedge - 1);
     while (t->edge[at].key && t->edge[at].key != key)
         at = (at + 1) & (t->nedge - 1);
     return &t->edge[at];

@@ -127,45 +127,117 @@ uint32_t osp_tally_event(osp_event_tally *t, osp_str name)
     return id;
 }
 
-void osp_tally_add(osp_event_tally *t, uint32_t event, osp_stack_id stack, osp_labelset_id labels, int64_t weight)
+static uint64_t hash_of(const osp_event_sample *s)
 {
-    void *all = t->sample;
-    if (t->failed || !osp_grow(&all, &t->cap, t->n + 1, sizeof *t->sample)) {
+    return osp_hash_pair((uint64_t)s->stack.i << 32 | s->labels.i, s->event);
+}
+
+/* The cell of what the key says, or the free one where it belongs. */
+static osp_event_sample *cell_of(osp_event_sample *all, size_t ncell, const osp_event_sample *key, uint64_t hash)
+{
+    size_t at = hash & (ncell - 1);
+    for (; all[at].number; at = (at + 1) & (ncell - 1))
+        if (all[at].stack.i == key->stack.i && all[at].labels.i == key->labels.i && all[at].event == key->event)
+            break;
+    return &all[at];
+}
+
+static bool room_for_sample(osp_event_tally *t)
+{
+    if (t->n * 2 < t->ncell)
+        return true;
+    size_t ncell = t->ncell ? t->ncell * 2 : 256;
+    osp_event_sample *all = t->n < UINT32_MAX / 2 ? calloc(ncell, sizeof *all) : NULL;
+    if (!all)
+        return false;
+    osp_large_pages(all, ncell * sizeof *all);
+    for (size_t i = 0; i < t->ncell; i++)
+        if (t->sample[i].number)
+            *cell_of(all, ncell, &t->sample[i], hash_of(&t->sample[i])) = t->sample[i];
+    free(t->sample);
+    t->sample = all;
+    t->ncell = ncell;
+    return true;
+}
+
+static void add_one(osp_event_tally *t, const osp_event_sample *one, uint64_t hash)
+{
+    if (t->failed || !room_for_sample(t)) {
         t->failed = true;
         return;
     }
-    t->sample = all;
-    t->sample[t->n++] = (osp_event_sample){stack, labels, event, weight};
+    osp_event_sample *s = cell_of(t->sample, t->ncell, one, hash);
+    if (!s->number) {
+        *s = *one;
+        s->number = (uint32_t)++t->n;
+        return;
+    }
+    osp_add(&s->count, one->count);
+    osp_add(&s->weight, one->weight);
+}
+
+enum { COMING = sizeof((osp_event_tally *)0)->coming / sizeof((osp_event_tally *)0)->coming[0] };
+
+void osp_tally_add(osp_event_tally *t, uint32_t event, osp_stack_id stack, osp_labelset_id labels, int64_t weight)
+{
+    const size_t at = t->ncome++ % COMING;
+    if (t->ncome > COMING)
+        add_one(t, &t->coming[at].one, t->coming[at].hash);
+    osp_event_sample *one = &t->coming[at].one;
+    *one = (osp_event_sample){
+        .stack = stack, .labels = labels, .event = event, .count = 1, .weight = weight < 0 ? 1 : weight};
+    t->coming[at].hash = hash_of(one);
+    if (t->ncell)
+        __builtin_prefetch(&t->sample[t->coming[at].hash & (t->ncell - 1)], 1);
     int64_t *period = &t->period[event];
     if (weight >= 0)
         t->weighed[event] = true;
     *period = *period == 0 || *period == weight ? weight : -1;
 }
 
-static osp_str without_modifiers(osp_str event) { return osp_str_cut(&event, ':'); }
+/* All that are still coming, in their order. */
+static void settle(osp_event_tally *t)
+{
+    size_t first = t->ncome > COMING ? t->ncome - COMING : 0;
+    for (; first < t->ncome; first++)
+        add_one(t, &t->coming[first % COMING].one, t->coming[first % COMING].hash);
+    t->ncome = 0;
+}
+
+/* "cpu-clock:u", "cpu-clock/period=100000/u" */
+static osp_str without_modifiers(osp_str event)
+{
+    osp_str head = osp_str_cut(&event, ':');
+    return osp_str_cut(&head, '/');
+}
 
 /* Weights of the clocks are times. The second clock of a profile keeps its own name. */
-static void type_of(const osp_event_tally *t, uint32_t event, osp_str *name, osp_str *unit)
+static void type_of(const osp_event_tally *t, uint32_t event, bool *had_clock, osp_str *name, osp_str *unit)
 {
     osp_str plain = without_modifiers(t->names.text[event]);
-    bool clock = (osp_str_eq(plain, S("cpu-clock")) || osp_str_eq(plain, S("task-clock"))) && t->weighed[event];
-    bool first = true;
-    for (uint32_t i = 0; i < event; i++)
-        first &= !osp_str_ends(without_modifiers(t->names.text[i]), S("-clock"));
-    *name = clock && first ? S("cpu") : t->names.text[event];
-    *unit = clock ? S("nanoseconds") : S("count");
+    bool clock = osp_str_eq(plain, S("cpu-clock")) || osp_str_eq(plain, S("task-clock"));
+    bool timed = clock && t->weighed[event];
+    *name = timed && !*had_clock ? S("cpu") : t->names.text[event];
+    *unit = timed ? S("nanoseconds") : S("count");
+    *had_clock |= clock;
 }
 
 bool osp_tally_finish(osp_event_tally *t, osp_profile_head *head, osp_err *err)
 {
+    settle(t);
     bool only_counted = t->names.n == 1 && t->n && !t->weighed[0];
     int64_t *value = t->failed ? NULL : calloc((size_t)t->names.n + 1, sizeof *value);
-    if (!value)
+    const osp_event_sample **in_order = calloc(t->n + 1, sizeof *in_order);
+    if (!value || !in_order) {
+        free(value);
+        free(in_order);
         return osp_fail_memory(err, "reading samples");
+    }
+    bool had_clock = false;
     osp_builder_value(t->b, S("samples"), S("count"));
     for (uint32_t e = 0; e < t->names.n && !only_counted; e++) {
         osp_str name, unit;
-        type_of(t, e, &name, &unit);
+        type_of(t, e, &had_clock, &name, &unit);
         osp_builder_value(t->b, name, unit);
         if (e > 0)
             continue;
@@ -174,13 +246,26 @@ bool osp_tally_finish(osp_event_tally *t, osp_profile_head *head, osp_err *err)
         head->period_unit = unit;
         head->period = t->period[0] > 0 ? t->period[0] : 0;
     }
+    for (size_t i = 0; i < t->ncell; i++)
+        if (t->sample[i].number)
+            in_order[t->sample[i].number - 1] = &t->sample[i];
     for (size_t i = 0; i < t->n; i++) {
-        const osp_event_sample *s = &t->sample[i];
-        value[0] = 1;
-        value[1 + s->event] = s->weight < 0 ? 1 : s->weight;
+        const osp_event_sample *s = in_order[i];
+        value[0] = s->count;
+        value[1 + s->event] = s->weight;
         osp_builder_sample(t->b, s->stack, s->labels, value, 0);
         value[1 + s->event] = 0;
     }
+    free(in_order);
     free(value);
     return true;
+}
+
+void osp_tally_counts(osp_event_tally *t, int64_t *n)
+{
+    settle(t);
+    memset(n, 0, t->names.n * sizeof *n);
+    for (size_t i = 0; i < t->ncell; i++)
+        if (t->sample[i].number)
+            osp_add(&n[t->sample[i].event], t->sample[i].count);
 }

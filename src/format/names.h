@@ -55,19 +55,26 @@ bool osp_lines_judged(const osp_line_count *c, osp_input *in, osp_err *err) OSP_
 
 /* ---- samples of one or more events ----------------------------------------------------------------------------- */
 
-/* Samples wait here until all events are known: the sample types of a profile come first. */
+/* Samples wait here, added up, until all events are known: the sample types of a profile come first. A cell of a table that is
+ * found by the first three: half a cache line, for that is what adding one more costs. */
 typedef struct {
     osp_stack_id stack;
     osp_labelset_id labels;
     uint32_t event;
-    int64_t weight; /* the period; < 0: not known */
+    uint32_t number; /* in order of the first of them, from 1; 0 = a free cell */
+    int64_t count, weight;
 } osp_event_sample;
 
 typedef struct osp_event_tally {
     osp_builder *b;
     osp_intern names;
-    osp_event_sample *sample;
-    size_t n, cap;
+    osp_event_sample *sample; /* by hash */
+    size_t n, ncell;
+    struct { /* the last few to be added: their cells are on the way from memory */
+        osp_event_sample one;
+        uint64_t hash;
+    } coming[4]; /* weight and count of one: what is to be added */
+    size_t ncome;
     int64_t *period; /* by event: the one of all samples; 0 = none yet, < 0 = they differ */
     bool *weighed;   /* some sample had a period */
     size_t period_cap, weighed_cap;
@@ -78,7 +85,11 @@ void osp_tally_drop(osp_event_tally *t);
 
 /* The event of that name (borrowed); modifiers stay: "cycles:u". */
 uint32_t osp_tally_event(osp_event_tally *t, osp_str name);
+/* weight: the period; < 0: not known. */
 void osp_tally_add(osp_event_tally *t, uint32_t event, osp_stack_id stack, osp_labelset_id labels, int64_t weight);
+
+/* How many samples each event has, into n[]. */
+void osp_tally_counts(osp_event_tally *t, int64_t *n);
 
 /* Declare the sample types and hand all samples to the builder:
  *     samples/count, and for each event EVENT/count or, of cpu-clock and task-clock, cpu/nanoseconds.

@@ -7,7 +7,8 @@
  *
  * In a call chain, "addresses" from -4095 up say whose the next ones are: -128 the kernel's, -512 the user's. Addresses
  * behind the first of each kind are return addresses: names are looked up one byte before. Stacks that were copied
- * (--call-graph dwarf) are unwound here by the rows of the files (x86-64). Equal chains are looked at once.
+ * (--call-graph dwarf) are unwound here by the rows of the files (x86-64). Equal chains of a process whose mappings have not
+ * changed are looked at once: they are known by their bytes in the file.
  *
  * Not read: branch stacks (lbr), guests, AUX area traces, /tmp/perf-PID.map. */
 #include "format/perf_data.h"
@@ -65,15 +66,19 @@ typedef struct {
     bool kernel; /* where ip is */
 } sample;
 
+/* A call chain that was met: its bytes in the file with the process's generation, or the words that addresses() wrote. */
+typedef struct {
+    osp_wide key;
+    uint32_t stack; /* id + 1; 0 = a free cell */
+} known_chain;
+
 typedef struct {
     osp_perf_file file;
     osp_perf_space *space;
     osp_names names;
     osp_event_tally tally;
-    osp_intern chains;   /* what addresses() wrote, in the arena */
-    osp_stack_id *stack; /* by id in chains */
-    size_t stack_cap;
-    osp_arena arena;
+    known_chain *chain; /* by hash */
+    size_t nchain, ncell;
     uint32_t last_attr, last_event; /* last_attr: + 1 */
     uint64_t samples, lost, cut_stacks, odd, first_ns, last_ns;
     bool is_x86, has_main;
@@ -104,6 +109,7 @@ static void read_counted(osp_cur *c, uint64_t size, uint64_t *n, osp_span *bytes
 static void read_regs(osp_cur *c, const osp_perf_attr *a, sample *s)
 {
     s->abi = osp_cur_u64(c);
+    memset(s->reg, 0, sizeof s->reg);
     for (unsigned bit = 0; s->abi && bit < 64; bit++)
         if (a->regs_user >> bit & 1) {
             uint64_t v = osp_cur_u64(c);
@@ -122,25 +128,47 @@ static void read_stack(osp_cur *c, sample *s)
     s->stack.n = used < s->stack.n ? (size_t)used : s->stack.n;
 }
 
+/* The next of the fields that are there if their bit is set. */
+static uint64_t field(const uint8_t **p, uint64_t type, uint64_t bit)
+{
+    uint64_t v = 0;
+    if (type & bit) {
+        memcpy(&v, *p, sizeof v);
+        *p += sizeof v;
+    }
+    return v;
+}
+
 /* False if it is cut short. */
 static bool read_sample(const osp_perf_attr *a, const osp_perf_record *r, sample *s)
 {
     osp_err short_sample;
     osp_cur c = osp_cur_on(r->body, "sample", &short_sample);
     const uint64_t t = a->sample_type;
+    const uint8_t *p = r->body.p;
+    const size_t fixed = 8 * (size_t)__builtin_popcountll(t & (S_IDENTIFIER | S_IP | S_TID | S_TIME | S_ADDR | S_ID |
+                                                               S_STREAM_ID | S_CPU | S_PERIOD));
     uint64_t n;
     osp_span skipped;
-    *s = (sample){.period = a->freq ? 1 : a->period, .kernel = (r->misc & MISC_CPUMODE) == MISC_KERNEL};
-    osp_cur_skip(&c, t & S_IDENTIFIER ? 8 : 0);
-    s->ip = t & S_IP ? osp_cur_u64(&c) : 0;
-    if (t & S_TID) {
-        s->pid = osp_cur_u32(&c);
-        s->tid = osp_cur_u32(&c);
-    }
-    s->time_ns = t & S_TIME ? osp_cur_u64(&c) : 0;
-    osp_cur_skip(&c, (t & S_ADDR ? 8 : 0) + (t & S_ID ? 8 : 0) + (t & S_STREAM_ID ? 8 : 0) + (t & S_CPU ? 8 : 0));
-    if (t & S_PERIOD)
-        s->period = osp_cur_u64(&c);
+    if (r->body.n < fixed)
+        return false;
+    s->abi = s->nchain = 0;
+    s->chain = s->stack = (osp_span){0};
+    s->kernel = (r->misc & MISC_CPUMODE) == MISC_KERNEL;
+    field(&p, t, S_IDENTIFIER);
+    s->ip = field(&p, t, S_IP);
+    n = field(&p, t, S_TID);
+    s->pid = (uint32_t)n;
+    s->tid = (uint32_t)(n >> 32);
+    s->time_ns = field(&p, t, S_TIME);
+    field(&p, t, S_ADDR);
+    field(&p, t, S_ID);
+    field(&p, t, S_STREAM_ID);
+    field(&p, t, S_CPU);
+    s->period = field(&p, t, S_PERIOD);
+    if (!(t & S_PERIOD))
+        s->period = a->freq ? 1 : a->period;
+    osp_cur_skip(&c, fixed);
     if (t & S_READ)
         skip_read(&c, a->read_format);
     if (t & S_CALLCHAIN)
@@ -171,6 +199,8 @@ static uint64_t word_at(osp_span s, size_t i)
     return v;
 }
 
+static bool has_copy(const reader *r, const sample *s) { return s->abi == ABI_64 && r->is_x86 && s->reg[REG_IP]; }
+
 /* All pcs into r->word, leaf first: [0] the process's generation, [1] how many are the kernel's. How many words. */
 static size_t addresses(reader *r, const sample *s)
 {
@@ -199,7 +229,7 @@ static size_t addresses(reader *r, const sample *s)
         nkernel += kernel;
         user |= !kernel;
     }
-    if (s->abi == ABI_64 && r->is_x86 && s->reg[REG_IP]) {
+    if (has_copy(r, s)) {
         const osp_unwind_regs regs = {s->reg[REG_IP], s->reg[REG_SP], s->reg[REG_BP], s->reg[REG_R10]};
         bool complete = true;
         n = nkernel; /* the copy tells more than frame pointers do */
@@ -211,25 +241,55 @@ static size_t addresses(reader *r, const sample *s)
     return n + 2;
 }
 
-static osp_stack_id stack_of(reader *r, const sample *s)
+static known_chain *cell_of(known_chain *chain, size_t ncell, osp_wide key)
 {
-    size_t n = addresses(r, s);
-    bool fresh;
-    void *all = r->stack;
-    uint32_t id = osp_intern_put(&r->chains, (osp_str){(char *)r->word, n * sizeof *r->word}, &fresh);
-    if (id != UINT32_MAX && !fresh)
-        return r->stack[id];
-    osp_str kept = osp_arena_str(&r->arena, (osp_str){(char *)r->word, n * sizeof *r->word});
-    if (id == UINT32_MAX || !kept.p || !osp_grow(&all, &r->stack_cap, (size_t)id + 1, sizeof *r->stack)) {
-        r->names.failed = true;
-        return (osp_stack_id){0};
+    size_t at = key.lo & (ncell - 1);
+    while (chain[at].stack && (chain[at].key.lo != key.lo || chain[at].key.hi != key.hi))
+        at = (at + 1) & (ncell - 1);
+    return &chain[at];
+}
+
+/* The chain of that digest; its stack is 0 if it is new. NULL without memory. Good until the next one. */
+static known_chain *chain_of(reader *r, osp_wide key)
+{
+    if (r->nchain * 2 >= r->ncell) {
+        size_t ncell = r->ncell ? r->ncell * 2 : 1024;
+        known_chain *all = calloc(ncell, sizeof *all);
+        if (!all)
+            return NULL;
+        for (size_t i = 0; i < r->ncell; i++)
+            if (r->chain[i].stack)
+                *cell_of(all, ncell, r->chain[i].key) = r->chain[i];
+        free(r->chain);
+        r->chain = all;
+        r->ncell = ncell;
     }
-    r->chains.text[id] = kept;
-    r->stack = all;
+    known_chain *c = cell_of(r->chain, r->ncell, key);
+    c->key = key;
+    return c;
+}
+
+static osp_stack_id put_stack(reader *r, const sample *s, size_t nword)
+{
     r->has_main = r->has_main || osp_perf_main_binary(r->space, s->pid);
-    for (size_t i = 2; i < n; i++)
-        osp_names_push(&r->names, osp_perf_location(r->space, s->pid, r->word[i], i - 2 < r->word[1]));
-    return r->stack[id] = osp_names_stack(&r->names, false);
+    osp_perf_push(r->space, s->pid, r->word + 2, nword - 2, r->word[1]);
+    return osp_names_stack(&r->names, false);
+}
+
+/* The chain with its stack; NULL without memory. Copied stacks differ in bytes that are no addresses: they are known by what
+ * comes out. */
+static known_chain *stack_of(reader *r, const sample *s)
+{
+    const bool by_bytes = s->nchain && !has_copy(r, s);
+    size_t nword = by_bytes ? 0 : addresses(r, s);
+    known_chain *c = by_bytes ? chain_of(r, osp_hash_wide(s->chain.p, s->chain.n,
+                                                          osp_perf_generation(r->space, s->pid) * 2 + s->kernel))
+                              : chain_of(r, osp_hash_wide(r->word, nword * sizeof *r->word, UINT64_MAX));
+    if (c && !c->stack) {
+        c->stack = put_stack(r, s, by_bytes ? addresses(r, s) : nword).i + 1;
+        r->nchain++;
+    }
+    return c;
 }
 
 static uint32_t event_of(reader *r, const osp_perf_attr *a)
@@ -251,7 +311,10 @@ static bool take_sample(reader *r, const osp_perf_record *record, osp_err *err)
         r->odd++;
         return true;
     }
-    osp_tally_add(&r->tally, event_of(r, a), stack_of(r, &s), osp_perf_labels(r->space, s.pid, s.tid),
+    known_chain *c = stack_of(r, &s);
+    if (!c)
+        return osp_fail_memory(err, "reading samples");
+    osp_tally_add(&r->tally, event_of(r, a), (osp_stack_id){c->stack - 1}, osp_perf_labels(r->space, s.pid, s.tid),
                   s.period <= INT64_MAX ? (int64_t)s.period : INT64_MAX);
     r->samples++;
     if (s.time_ns) {
@@ -302,11 +365,11 @@ static void add_comments(reader *r)
     osp_buf_drop(&text);
 }
 
-static void say_details(const reader *r, osp_details *to)
+static void say_details(reader *r, osp_details *to)
 {
     static const char recording[] = "recording", events[] = "events";
     const osp_perf_file *f = &r->file;
-    uint64_t *n = calloc((size_t)r->tally.names.n + 1, sizeof *n);
+    int64_t *n = calloc((size_t)r->tally.names.n + 1, sizeof *n);
     if (!to || !n) {
         free(n);
         return;
@@ -322,10 +385,9 @@ static void say_details(const reader *r, osp_details *to)
     if (r->cut_stacks)
         osp_detail_number(to, recording, S("stacks_cut_short"), OSP_DETAIL_COUNT, (int64_t)r->cut_stacks,
                           "copied stacks that could not be walked to their root");
-    for (size_t i = 0; i < r->tally.n; i++)
-        n[r->tally.sample[i].event]++;
+    osp_tally_counts(&r->tally, n);
     for (uint32_t i = 0; i < r->tally.names.n; i++)
-        osp_detail_number(to, events, r->tally.names.text[i], OSP_DETAIL_COUNT, (int64_t)n[i], "samples");
+        osp_detail_number(to, events, r->tally.names.text[i], OSP_DETAIL_COUNT, n[i], "samples");
     free(n);
 }
 
@@ -379,13 +441,10 @@ static osp_profile *read_perf(osp_input *in, osp_err *err)
         osp_fail_memory(err, "reading perf.data");
         return NULL;
     }
-    osp_arena_init(&r->arena, in->limit);
     bool ok = read_all(r, in, err);
     osp_tally_drop(&r->tally);
     osp_perf_space_drop(r->space);
-    osp_intern_drop(&r->chains);
-    free(r->stack);
-    osp_arena_drop(&r->arena);
+    free(r->chain);
     osp_perf_file_close(&r->file);
     osp_profile *p = osp_names_finish(&r->names, ok, err);
     free(r);

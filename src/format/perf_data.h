@@ -93,8 +93,8 @@ osp_labelset_id osp_perf_labels(osp_perf_space *s, uint32_t pid, uint32_t tid);
 /* A number that changes whenever this process's mappings do. */
 uint64_t osp_perf_generation(osp_perf_space *s, uint32_t pid);
 
-/* The location of an address in that process (or in the kernel). */
-osp_location_id osp_perf_location(osp_perf_space *s, uint32_t pid, uint64_t addr, bool kernel);
+/* Push the locations of n addresses, leaf first, of which the first nkernel are the kernel's, the others that process's. */
+void osp_perf_push(osp_perf_space *s, uint32_t pid, const uint64_t *addr, size_t n, size_t nkernel);
 
 /* Make what lies lowest in the process the profile's first mapping: its program, for programs lie below their libraries.
  * False if nothing is mapped there yet. */

@@ -341,7 +341,7 @@ static bool read_lines(reader *r, osp_input *in, osp_err *err)
     end_sample(r);
     if (r->names.failed)
         return osp_fail_memory(err, "reading the output of perf script");
-    r->lines.lines += r->lines.lines == r->lines.bad && r->tally.n ? r->tally.n : 0;
+    r->lines.lines += r->lines.lines == r->lines.bad ? r->tally.ncome : 0;
     return osp_lines_judged(&r->lines, in, err);
 }
 

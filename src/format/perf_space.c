@@ -82,6 +82,15 @@ typedef struct {
     size_t ncell, n;
 } lookup;
 
+/* An address that was met: in a segment, or in the kernel. */
+typedef struct {
+    uint64_t addr;
+    uint32_t where; /* segment + FIRST_SEGMENT; 0 = a free cell */
+    osp_location_id at;
+} place;
+
+enum { IN_KERNEL = 1, IN_NOTHING = 2, FIRST_SEGMENT = 3 };
+
 struct osp_perf_space {
     osp_perf_file *f;
     osp_names *names;
@@ -95,6 +104,9 @@ struct osp_perf_space {
     process *process;
     thread *thread;
     lookup processes, threads;
+    place *place; /* by hash */
+    size_t ncell, nplace;
+    uint64_t seed;
     size_t ndso, dso_cap, segment_cap, nprocess, process_cap, nthread, thread_cap;
     uint64_t generation, live_maps;
     map_table kernel;
@@ -119,6 +131,7 @@ osp_perf_space *osp_perf_space_new(osp_perf_file *f, osp_names *names, osp_err *
     }
     s->f = f;
     s->names = names;
+    s->seed = osp_hash_pair(0, 0);
     s->key_thread = osp_builder_string(names->b, S("thread"));
     s->key_pid = osp_builder_string(names->b, S("pid"));
     s->key_tid = osp_builder_string(names->b, S("tid"));
@@ -145,6 +158,7 @@ void osp_perf_space_drop(osp_perf_space *s)
     free(s->thread);
     free(s->dso);
     free(s->segment);
+    free(s->place);
     free(s->processes.cell);
     free(s->threads.cell);
     osp_intern_drop(&s->dso_names);
@@ -168,7 +182,7 @@ static uint64_t process_key(const osp_perf_space *s, uint32_t i) { return s->pro
 static uint32_t *cell_of(const osp_perf_space *s, const lookup *x, uint64_t key,
                          uint64_t (*key_of)(const osp_perf_space *, uint32_t))
 {
-    size_t at = osp_hash_mix(key, 1) & (x->ncell - 1);
+    size_t at = osp_hash_pair(key, 0) & (x->ncell - 1);
     while (x->cell[at] && key_of(s, x->cell[at] - 1) != key)
         at = (at + 1) & (x->ncell - 1);
     return &x->cell[at];
@@ -673,30 +687,78 @@ static osp_location_id kernel_location(osp_perf_space *s, uint64_t addr)
     return with_frames(s, s->kernel_id, addr, named);
 }
 
-osp_location_id osp_perf_location(osp_perf_space *s, uint32_t pid, uint64_t addr, bool kernel)
+static osp_location_id file_location(osp_perf_space *s, const map *m, uint64_t there)
 {
-    if (kernel)
-        return kernel_location(s, addr);
-    process *p = process_of(s, pid);
-    const map *m = p ? map_at(p->maps, addr) : NULL;
-    if (!m)
-        return osp_builder_location(s->names->b, (osp_mapping_id){0}, addr, NULL, 0);
     segment *g = made_segment(s, m);
-    bool fresh;
-    /* A map cut short by a later one keeps its part of the file in step. */
-    uint64_t there = addr - m->start + (m->offset - g->offset) + g->start;
-    /* Names cost much more than a look here: processes and their changing mappings share them. */
-    uint64_t key[2] = {m->segment, there};
-    osp_location_id *at = osp_names_at(s->names, (osp_str){(char *)key, sizeof key}, &fresh);
-    if (!fresh)
-        return *at;
-    if (!key_in_arena(s, &s->names->known, s->names->known.n - 1, (osp_str){(char *)key, sizeof key}).p)
-        s->names->failed = true;
     osp_object *o = s->dso[m->dso].object;
     size_t n = o ? osp_object_frames(o, there - g->bias, s->frame, MOST_FRAMES) : 0;
     if (n && s->frame[n - 1].name.n == 0)
         n = 0;
-    return *at = with_frames(s, g->id, there, n);
+    return with_frames(s, g->id, there, n);
+}
+
+static place *place_in(place *cell, size_t ncell, uint64_t seed, uint32_t where, uint64_t addr)
+{
+    size_t at = osp_hash_mix(addr ^ seed, where) & (ncell - 1);
+    while (cell[at].where && (cell[at].where != where || cell[at].addr != addr))
+        at = (at + 1) & (ncell - 1);
+    return &cell[at];
+}
+
+/* The place of an address; *fresh: its location is not known yet. NULL without memory. Good until the next one. */
+static place *place_of(osp_perf_space *s, uint32_t where, uint64_t addr, bool *fresh)
+{
+    if (s->nplace * 2 >= s->ncell) {
+        size_t ncell = s->ncell ? s->ncell * 2 : 1024;
+        place *cell = calloc(ncell, sizeof *cell);
+        if (!cell)
+            return NULL;
+        for (size_t i = 0; i < s->ncell; i++)
+            if (s->place[i].where)
+                *place_in(cell, ncell, s->seed, s->place[i].where, s->place[i].addr) = s->place[i];
+        free(s->place);
+        s->place = cell;
+        s->ncell = ncell;
+    }
+    place *at = place_in(s->place, s->ncell, s->seed, where, addr);
+    *fresh = !at->where;
+    if (*fresh) {
+        *at = (place){.addr = addr, .where = where};
+        s->nplace++;
+    }
+    return at;
+}
+
+/* Names cost much more than a look here: processes and their changing mappings share them. */
+static osp_location_id location_of(osp_perf_space *s, const map *m, uint64_t addr, bool kernel)
+{
+    uint32_t where = kernel ? IN_KERNEL : m ? m->segment + FIRST_SEGMENT : IN_NOTHING;
+    if (m) { /* a map cut short by a later one keeps its part of the file in step */
+        const segment *g = made_segment(s, m);
+        addr = addr - m->start + (m->offset - g->offset) + g->start;
+    }
+    bool fresh;
+    place *at = place_of(s, where, addr, &fresh);
+    if (!at) {
+        s->names->failed = true;
+        return (osp_location_id){0};
+    }
+    if (fresh)
+        at->at = kernel ? kernel_location(s, addr)
+                 : m    ? file_location(s, m, addr)
+                        : osp_builder_location(s->names->b, (osp_mapping_id){0}, addr, NULL, 0);
+    return at->at;
+}
+
+void osp_perf_push(osp_perf_space *s, uint32_t pid, const uint64_t *addr, size_t n, size_t nkernel)
+{
+    const process *p = n > nkernel ? process_of(s, pid) : NULL;
+    const map *m = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (i >= nkernel && (!m || addr[i] < m->start || addr[i] >= m->end))
+            m = p ? map_at(p->maps, addr[i]) : NULL;
+        osp_names_push(s->names, location_of(s, m, addr[i], i < nkernel));
+    }
 }
 
 bool osp_perf_main_binary(osp_perf_space *s, uint32_t pid)
@@ -713,6 +775,7 @@ bool osp_perf_main_binary(osp_perf_space *s, uint32_t pid)
 typedef struct {
     osp_perf_space *s;
     const map_table *maps;
+    const map *last; /* most callers are in the file of what they call */
     uint64_t sp;
     osp_span stack;
 } copied;
@@ -728,8 +791,10 @@ static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
 
 static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
 {
-    const copied *c = ctx;
-    const map *m = map_at(c->maps, addr);
+    copied *c = ctx;
+    if (!c->last || addr < c->last->start || addr >= c->last->end)
+        c->last = map_at(c->maps, addr);
+    const map *m = c->last;
     osp_err unreadable; /* no rows: then frame pointers */
     if (!m)
         return false;
@@ -750,7 +815,7 @@ size_t osp_perf_unwind(osp_perf_space *s, uint32_t pid, const osp_unwind_regs *r
                        size_t max, bool *complete)
 {
     process *p = process_of(s, pid);
-    copied c = {s, p ? p->maps : NULL, regs->sp, stack};
+    copied c = {s, p ? p->maps : NULL, NULL, regs->sp, stack};
     const osp_unwind_env env = {&c, read_word, rule_at};
     const osp_unwind_go no_go = {.g_goid = -1, .g_labels = -1};
     uint64_t curg, m;

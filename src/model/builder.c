@@ -217,7 +217,7 @@ void osp_builder_sample(osp_builder *b, osp_stack_id stack, osp_labelset_id labe
         void *all = b->value;
         size_t need;
         if (__builtin_mul_overflow((size_t)b->samples.n, b->ntype, &need) ||
-            !osp_grow(&all, &b->value_cap, need, sizeof *b->value)) {
+            need > b->p->arena.limit / sizeof *b->value || !osp_grow(&all, &b->value_cap, need, sizeof *b->value)) {
             b->failed = true;
             return;
         }
