@@ -21,11 +21,11 @@
 #endif
 #ifdef WATCHED
 #include <sanitizer/asan_interface.h>
-enum { GAP = 16 };
+static const size_t gap = 16;
 #else
 #define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
-enum { GAP = 0 };
+static const size_t gap = 0;
 #endif
 
 struct osp_chunk {
@@ -81,7 +81,8 @@ static void *block_in(struct osp_chunk *c, size_t pad, size_t want)
 {
     uint8_t *block = c->data + c->at + pad;
     c->at += pad + want;
-    c->at += c->size - c->at < GAP ? c->size - c->at : GAP;
+    const size_t left = c->size - c->at;
+    c->at += left < gap ? left : gap;
     ASAN_UNPOISON_MEMORY_REGION(block, want);
     return block;
 }

@@ -14,6 +14,8 @@ FILES = ["main.go", "/src/a/../b.go", "./x//y.c", "/proc/self/cwd/z.cc", "", "/s
          "/../r"]
 TYPES = [("samples", "count"), ("cpu", "nanoseconds"), ("space", "bytes"), ("delay", "milliseconds"), ("widgets", "gadgets"),
          ("energy", "nanogcu")]
+NUMBERS = [0, 7, -1, 1000, 1024, 1 << 20, 3 << 30, 86400, (1 << 63) - 1, -(1 << 63)]
+UNITS = ["", "", "bytes", "kilobytes", "s", "ms", "widgets", "request"]
 DROP = ["", "", "", "leaf|runtime.*", "main\\.work", ".*", "(", "x.F.*"]
 
 
@@ -49,7 +51,7 @@ def profile(r, sample_types=None):
         maps.append(k + 1 if r.random() < 0.7 else r.randrange(1, 1 << 40))
         parts.append(put(3, put(1, maps[-1]) + put(2, 4096 * (k + 1)) + put(3, 4096 * (k + 2)) +
                          put(5, text(r.choice(["/bin/prog", "[vdso]", "", "lib.so", "/x/y/"]))) +
-                         put(6, text(r.choice(["", "abcdef01"]))) + put(7, 1)))
+                         put(6, text(r.choice(["", "abcdef01"]))) + b"".join(put(f, 1) for f in (7, 8, 9, 10) if r.random() < 0.6)))
     functions = []
     for i, name in enumerate(r.sample(NAMES, r.randint(1, len(NAMES)))):
         functions.append(i + 1 if r.random() < 0.8 else r.randrange(100, 1 << 63))
@@ -63,24 +65,24 @@ def profile(r, sample_types=None):
         if maps and r.random() < 0.9:
             body += put(2, r.choice(maps))
         for _ in range(r.choice([0, 1, 1, 1, 2, 3])):
-            body += put(4, put(1, r.choice(functions)) + put(2, r.choice([0, 1, 12, 12, 99])) + put(3, r.choice([0, 0, 5])))
-        parts.append(put(4, body))
+            body += put(4, put(1, r.choice(functions[:3] if r.random() < 0.2 else functions)) + put(2, r.choice([0, 1, 12, 12, 99])) + put(3, r.choice([0, 0, 5])))
+        parts.append(put(4, body + (put(5, 1) if r.random() < 0.1 else b"")))
     stacks = [[r.choice(locations) for _ in range(r.choice([0, 1, 2, 3, 5, 9]))] for _ in range(12)]
     big = r.random() < 0.1
     for _ in range(r.randrange(60)):
         values = [r.choice([0, 1, 2, 10, 1000, r.randrange(10 ** 9), -r.randrange(1, 500) if r.random() < 0.3 else 7])
                   if not big else r.choice([1 << 62, -(1 << 63), (1 << 63) - 1, 5]) for _ in sample_types]
         labels = b""
-        for _ in range(r.randrange(3)):
-            key = r.choice(["route", "bytes", "pprof::base" if r.random() < 0.1 else "tenant"])
-            labels += put(3, put(1, text(key)) + (put(2, text(r.choice(["a", "b", "true"]))) if r.random() < 0.5 else
-                                                  put(3, r.choice([0, 7, -1])) + put(4, text(r.choice(["", "bytes"])))))
+        for _ in range(r.choice([0, 0, 1, 1, 2, 5])):
+            key = r.choice(["route", "bytes", "request", "latency", "pprof::base" if r.random() < 0.2 else "tenant"])
+            labels += put(3, put(1, text(key)) + (put(2, text(r.choice(["a", "b", "true", "a b", "é:=,"]))) if r.random() < 0.5 else
+                                                  put(3, r.choice(NUMBERS)) + put(4, text(r.choice(UNITS)))))
         fields = [repeated(r, 1, r.choice(stacks)), repeated(r, 2, values), labels]
         r.shuffle(fields)
         parts.append(put(2, b"".join(fields)))
     tail = [put(7, text(r.choice(DROP))), put(8, text(r.choice(["", "", "main\\.work"]))), put(9, 1763800000123456789),
-            put(10, r.choice([0, 1, 1500000000, 4000000000000])), put(11, put(1, text("cpu")) + put(2, text("nanoseconds"))),
-            put(12, 10000000), put(13, text("a comment")), put(13, text("#hidden")),
+            put(10, r.choice([0, 1, 1500000000, 4000000000000])), put(11, put(1, text(r.choice(["cpu", "space"]))) + put(2, text(r.choice(["nanoseconds", "seconds", "bytes", ""])))),
+            put(12, r.choice([10000000, 1, -5, 1 << 62])), put(13, text("a comment")), put(13, text("#hidden")),
             put(14, text(r.choice(["", sample_types[0][0], "none"]))), put(15, text(r.choice(["", "http://x.example/doc"])))]
     parts += r.sample(tail, r.randint(0, len(tail)))
     if r.random() < 0.3:
