@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* locate.c: where the files of a profile's mappings are on this machine: in the directories of PPROF_BINARY_PATH, else in
  * ~/pprof/binaries, by build id and by name; the first that opens and has the mapping's build id. */
+#include "base/path.h"
 #include "source_internal.h"
 
 #include <dirent.h>
@@ -147,7 +148,7 @@ static void locate(search *s, osp_str path, osp_mapping_text *m)
 {
     s->build_id = m->build_id;
     s->file = m->file;
-    s->base = osp_str_base(m->file);
+    s->base = m->file.n ? osp_path_base(m->file) : S("");
     s->dir = directory_of(m->file);
     while (path.n) {
         osp_str root = osp_str_cut(&path, ':');

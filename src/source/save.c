@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* save.c: a copy of what was fetched, so that nobody has to wait for it again: in PPROF_TMPDIR, else ~/pprof, else the
  * directory for temporary files. */
+#include "base/path.h"
 #include "source_internal.h"
 
 #include "pprof/pprof.h"
@@ -64,9 +65,9 @@ static void add_word(osp_buf *name, osp_str word)
 static void name_of(const osp_profile *p, osp_buf *name)
 {
     osp_buf_add(name, S("pprof."));
-    osp_str file = p->mappings.n > 1 ? osp_str_base(osp_text(p, p->mappings.row[1].file)) : S("");
+    osp_str file = p->mappings.n > 1 ? osp_text(p, p->mappings.row[1].file) : S("");
     if (file.n)
-        add_word(name, file);
+        add_word(name, osp_path_base(file));
     for (uint32_t i = 0; i < p->values.n; i++)
         add_word(name, osp_text(p, p->values.type[i].type));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* symbolise.c: what -symbolize says, and names for addresses that come without, from the files on this machine. Mappings
  * that have names already are left alone, if nothing else is wished. */
+#include "base/path.h"
 #include "source_internal.h"
 
 #include "base/cur.h"
@@ -64,7 +65,7 @@ osp_symbol_mode osp_read_symbol_mode(const osp_source_opts *o)
 /* Mappings that no file stands behind. */
 static bool is_no_file(osp_str file)
 {
-    osp_str base = osp_str_base(file);
+    osp_str base = osp_path_base(file);
     return file.n == 0 || osp_str_starts(base, S("[")) || osp_str_starts(base, S("linux-vdso")) ||
            osp_str_starts(file, S("/dev/dri/")) || osp_str_eq(file, S("//anon")) ||
            osp_str_starts(file, S("/memfd:"));
@@ -123,7 +124,7 @@ static osp_object *object_for(looking *l, uint32_t i)
         return NULL;
     char path[4096];
     osp_err why;
-    osp_str base = osp_str_base(file);
+    osp_str base = osp_path_base(file);
     const char *open = id.n ? " (build ID " : "", *close = id.n ? ")" : "";
     osp_object *object = osp_open_object(l->s->objects, osp_str_z(file, path, sizeof path), &why);
     if (!object) {
