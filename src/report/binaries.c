@@ -2,55 +2,19 @@
 /* binaries.c: the object files behind a profile's mappings, for reports that show code. */
 #include "report/binaries.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 bool osp_binaries_init(osp_binaries *b, const osp_profile *p, const osp_report_opts *o, osp_err *err)
 {
     *b = (osp_binaries){.profile = p, .opts = o};
     b->row = calloc(p->mappings.n + (size_t)1, sizeof *b->row);
-    b->objects = osp_objects_new(NULL);
-    if (b->row && b->objects)
-        return true;
-    osp_binaries_drop(b);
-    return osp_fail_memory(err, "opening binaries");
+    return b->row || osp_fail_memory(err, "opening binaries");
 }
 
 void osp_binaries_drop(osp_binaries *b)
 {
     free(b->row);
-    osp_objects_drop(b->objects);
     *b = (osp_binaries){0};
-}
-
-/* A mapping's own file, if it is the one that was mapped. */
-static osp_object *open_file(osp_binaries *b, osp_mapping_id m, osp_err *err)
-{
-    char path[4096];
-    osp_str file = osp_text(b->profile, b->profile->mappings.row[m.i].file);
-    osp_str want = osp_text(b->profile, b->profile->mappings.row[m.i].build_id);
-    bool named = m.i == 1 && b->opts->main_file.n;
-    file = named ? b->opts->main_file : file;
-    if (file.n == 0 || file.n >= sizeof path || memchr(file.p, 0, file.n)) {
-        osp_fail(err, OSP_EABSENT, "no file is known for a mapping");
-        return NULL;
-    }
-    OSP_AUTO_CLOSE int fd = open(osp_str_z(file, path, sizeof path), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        osp_fail_errno(err, fd < 0 ? errno : EINVAL, "open %s", path);
-        return NULL;
-    }
-    osp_object *o = osp_objects_of_fd(b->objects, fd, path, err);
-    osp_str got = o ? osp_object_build_id(o) : S("");
-    if (!named && want.n && got.n && !osp_str_eq(want, got)) {
-        osp_fail(err, OSP_EABSENT, "%s: another build (%.*s) than the one that was measured (%.*s)", path,
-                 STRF(osp_str_head(got, 40)), STRF(osp_str_head(want, 40)));
-        return NULL;
-    }
-    return o;
 }
 
 osp_object *osp_binaries_object(osp_binaries *b, osp_mapping_id m, osp_buf *notes)
@@ -62,7 +26,10 @@ osp_object *osp_binaries_object(osp_binaries *b, osp_mapping_id m, osp_buf *note
         return row->object;
     osp_err err = {0};
     row->asked = true;
-    row->object = b->opts->object_of ? b->opts->object_of(b->opts->object_ctx, m, &err) : open_file(b, m, &err);
+    if (b->opts->object_of)
+        row->object = b->opts->object_of(b->opts->object_ctx, m, &err);
+    else
+        osp_fail(&err, OSP_EABSENT, "nobody knows the files of mappings");
     if (!row->object) {
         osp_buf_fmt(notes, "%s\n", err.msg);
         return NULL;

@@ -16,7 +16,6 @@ typedef struct {
     const osp_profile *profile;
     const osp_report_opts *opts;
     osp_binary *row; /* by mapping */
-    osp_objects *objects;
 } osp_binaries;
 
 bool osp_binaries_init(osp_binaries *b, const osp_profile *p, const osp_report_opts *o, osp_err *err) OSP_CHECKED;

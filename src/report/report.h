@@ -29,8 +29,8 @@ typedef struct osp_report_opts {
     osp_query base_query;
     bool json;          /* one JSON object instead of text (docs/json.md) */
     int64_t json_bytes; /* which has at most so many bytes: rows are left out, the lightest first; 0 = no limit */
-    /* The object file behind a mapping; NULL and *err if there is none. It lives as long as object_ctx. Without it: the
-     * file that the mapping names, or main_file for the main binary. */
+    /* The object file behind a mapping; NULL and *err if there is none. It lives as long as object_ctx. NULL: there are
+     * none. */
     osp_object *(*object_of)(void *ctx, osp_mapping_id m, osp_err *err);
     void *object_ctx;
 } osp_report_opts;
