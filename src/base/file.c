@@ -158,3 +158,20 @@ bool osp_file_write(const char *path, osp_str bytes, osp_err *err)
     free(behind);
     return ok;
 }
+
+int osp_create_numbered(osp_str stem, const char *ending, char *path, size_t size)
+{
+    *path = 0;
+    errno = ENOENT;
+    for (int i = 1; stem.n && i < 10000; i++) {
+        int n = snprintf(path, size, "%.*s%03d%s", STRF(stem), i, ending);
+        if (n < 0 || (size_t)n >= size) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}

@@ -45,4 +45,8 @@ bool osp_write_fd(int fd, osp_str bytes, const char *name, osp_err *err) OSP_CHE
 void osp_close_fd(int *fd);
 #define OSP_AUTO_CLOSE __attribute__((cleanup(osp_close_fd)))
 
+/* Create the first of STEM001ENDING, STEM002ENDING, … that is not there yet, for writing; path[size] gets its name. -1 and
+ * errno if it cannot be: EEXIST if there are 9,999 of them, ENOENT for an empty stem. */
+int osp_create_numbered(osp_str stem, const char *ending, char *path, size_t size);
+
 #endif

@@ -42,22 +42,16 @@ static void say_file(const osp_pprof_session *s, const char *what, const char *p
 
 enum { PATH_ROOM = 4096 };
 
-/* Write to the first of FOLDER/STEM001.ENDING, 002, … that is not there yet. */
-static bool write_numbered(const char *folder, const char *stem, const char *ending, osp_str bytes,
-                           char path[PATH_ROOM], osp_err *err)
+/* Write to the first of STEM001.ENDING, 002, … that is not there yet. */
+static bool write_numbered(osp_str stem, const char *ending, osp_str bytes, char path[PATH_ROOM], osp_err *err)
 {
-    int fd = -1;
-    for (int i = 1; fd < 0 && i < 10000; i++) {
-        int n = snprintf(path, PATH_ROOM, "%s%s%s%03d.%s", folder, *folder ? "/" : "", stem, i, ending);
-        if (n < 0 || n >= PATH_ROOM)
-            return osp_fail(err, OSP_ELIMIT, "the name of the folder is too long: %.80s...", folder);
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EEXIST)
-            return osp_fail_errno(err, errno, "%s", path);
-    }
+    char dotted[32];
+    snprintf(dotted, sizeof dotted, ".%s", ending);
+    int fd = osp_create_numbered(stem, dotted, path, PATH_ROOM);
+    if (fd < 0 && errno == EEXIST)
+        return osp_fail(err, OSP_EIO, "could not create file of the form %.*sNNN.%s", STRF(stem), ending);
     if (fd < 0)
-        return osp_fail(err, OSP_EIO, "could not create file of the form %s%s%sNNN.%s", folder, *folder ? "/" : "",
-                        stem, ending);
+        return osp_fail_errno(err, errno, "%s", path);
     bool ok = osp_write_fd(fd, bytes, path, err);
     if (close(fd) != 0 && ok)
         ok = osp_fail_errno(err, errno, "%s", path);
@@ -196,7 +190,11 @@ static bool view(const osp_pprof_session *s, const osp_viewer *v, osp_str text, 
     const char *folder = is_set("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     char path[PATH_ROOM];
     bool display = is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"), by_name = !v->program && is_set("BROWSER");
-    if (!write_numbered(folder, "pprof", v->ending, text, path, err))
+    osp_buf stem = osp_buf_of(PATH_ROOM);
+    osp_buf_fmt(&stem, "%s/pprof", folder);
+    bool written = write_numbered(osp_buf_str(&stem), v->ending, text, path, err);
+    osp_buf_drop(&stem);
+    if (!written)
         return false;
     if (!display && !by_name) {
         say_file(s, "No display to show it on; the report is in ", path);
@@ -256,7 +254,7 @@ static bool deliver(osp_pprof_session *s, const osp_pprof_line *line, osp_buf *t
     if (c->viewer)
         return view(s, c->viewer, osp_buf_str(text), err);
     if (c->report->ending && (s->interactive || isatty(STDOUT_FILENO))) {
-        if (!write_numbered("", "profile", c->report->ending, osp_buf_str(text), path, err))
+        if (!write_numbered(S("profile"), c->report->ending, osp_buf_str(text), path, err))
             return false;
         say_file(s, "Generating report in ", path);
         return true;

@@ -7,14 +7,11 @@
 #include "pprof/pprof.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { MOST_COPIES = 10000 };
 
 /* mkdir -p: 0, or errno. */
 static int make_directories(const char *path)
@@ -72,19 +69,6 @@ static void name_of(const osp_profile *p, osp_buf *name)
         add_word(name, osp_text(p, p->values.type[i].type));
 }
 
-/* The first name with a number that nobody has yet. -1 and *why (errno) on failure. */
-static int create(const char *dir, osp_str name, char *path, size_t size, int *why)
-{
-    for (int i = 1; i < MOST_COPIES; i++) {
-        snprintf(path, size, "%s%s%.*s%03d.pb.gz", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", STRF(name), i);
-        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        *why = errno;
-        if (fd >= 0 || *why != EEXIST)
-            return fd;
-    }
-    return -1;
-}
-
 /* With the names and frames that the reports will show. */
 static bool write_copy(const osp_profile *p, const osp_query *q, int fd, const char *path, osp_err *err)
 {
@@ -106,12 +90,13 @@ bool osp_save_profile(const osp_source_opts *o, const osp_profile *p, const osp_
     char dir[PATH_MAX], path[2 * PATH_MAX], text[64];
     if (!choose_directory(o, dir, sizeof dir, err))
         return false;
-    osp_buf name = osp_buf_of(NAME_MAX - 16);
+    osp_buf name = osp_buf_of(NAME_MAX - 16), stem = osp_buf_of(sizeof path);
     name_of(p, &name);
+    osp_buf_fmt(&stem, "%s%s%.*s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", STRF(osp_buf_str(&name)));
     osp_err why = {0};
-    int e = 0, fd = create(dir, osp_buf_str(&name), path, sizeof path, &e);
+    int fd = osp_create_numbered(osp_buf_str(&stem), ".pb.gz", path, sizeof path);
     if (fd < 0)
-        osp_fail(&why, OSP_EIO, "open %s: %s", path, osp_errno_text(e, text, sizeof text));
+        osp_fail(&why, OSP_EIO, "open %s: %s", path, osp_errno_text(errno, text, sizeof text));
     if (fd >= 0 && write_copy(p, q, fd, path, &why)) {
         osp_tell(o, "Saved profile in %s", path);
     } else {
@@ -121,5 +106,6 @@ bool osp_save_profile(const osp_source_opts *o, const osp_profile *p, const osp_
     }
     osp_close_fd(&fd);
     osp_buf_drop(&name);
+    osp_buf_drop(&stem);
     return true;
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -250,6 +251,26 @@ static void descriptors_close_themselves(void **state)
     assert_int_equal(none, -1);
 }
 
+static void the_first_number_that_is_free_is_taken(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"p.001.gz", "p.002.gz", "p.001.gz"};
+    char path[128], stem[96];
+    snprintf(stem, sizeof stem, "%s/p.", dir);
+    for (int i = 0; i < 3; i++) {
+        OSP_AUTO_CLOSE int fd = osp_create_numbered(osp_str_from(stem), ".gz", path, sizeof path);
+        assert_true(fd >= 0);
+        assert_string_equal(path, path_of(names[i]));
+        if (i == 1)
+            assert_int_equal(unlink(path_of(names[0])), 0);
+    }
+    assert_int_equal(osp_create_numbered(osp_str_from(stem), ".gz", path, 8), -1);
+    assert_int_equal(errno, ENAMETOOLONG);
+    assert_int_equal(osp_create_numbered(S(""), ".gz", path, sizeof path), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(entries(dir), 2);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -265,6 +286,7 @@ int main(void)
         CASE(a_disk_that_fills_up_leaves_the_old_file_and_no_other),
         CASE(a_full_disk_leaves_the_old_file_and_no_other),
         CASE(descriptors_close_themselves),
+        CASE(the_first_number_that_is_free_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
