@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -53,9 +54,14 @@ static void frames_have_their_share_and_their_origin(void **state)
     add((osp_location_id[]){at("sys_read", "", "[kernel.kallsyms]"), root}, 2, 1000000000);
     osp_answer a = picture();
     assert_non_null(strstr(a.text.p, "<title>main.main\n4s,   100% of all</title>"));
-    assert_non_null(strstr(
-        a.text.p, "data-x=\"0\" data-w=\"0.75\" data-y=\"2\"><title>deflate\n3s, 75.00% of all; own 3s</title>"));
-    assert_non_null(strstr(a.text.p, "data-x=\"0.75\" data-w=\"0.25\" data-y=\"2\"><title>sys_read"));
+    assert_non_null(strstr(a.text.p, "<title>deflate\n3s, 75.00% of all; own 3s</title><rect x=\"12.0\" y=\"120\" "
+                                     "width=\"881.0\" height=\"18\" rx=\"2.5\" class=\"c4"));
+    assert_non_null(
+        strstr(a.text.p, "<title>sys_read\n1s, 25.00% of all; own 1s</title><rect x=\"894.0\" y=\"120\""));
+    assert_non_null(strstr(a.text.p, "names:[\"all\",\n\"main.main\",\n\"deflate\",\n\"sys_read\"]"));
+    assert_non_null(
+        strstr(a.text.p, "values:[0,1000000000,3000000000,4000000000],\ntexts:[\"0\",\"1s\",\"3s\",\"4s\"]"));
+    assert_non_null(strstr(a.text.p, "nodes:[0,0,3,0,7,0,1,3,0,0,0,2,2,2,4,1,3,1,1,6]}"));
     assert_non_null(strstr(a.text.p, ">C 75.00%</text>"));
     assert_non_null(strstr(a.text.p, ">kernel 25.00%</text>"));
     osp_answer_drop(&a);
@@ -70,6 +76,7 @@ static void names_cannot_break_the_picture(void **state)
     osp_answer a = picture();
     assert_null(strstr(a.text.p, "<script>alert"));
     assert_non_null(strstr(a.text.p, "&#60;/title&#62;&#60;script&#62;alert(&#34;1&#34;)&#38;]]&#62;??"));
+    assert_non_null(strstr(a.text.p, "\\x3c/title\\x3e\\x3cscript\\x3ealert(\\x221\\x22)\\x26\\x5d\\x5d\\x3e??\""));
     osp_answer_drop(&a);
 }
 
@@ -79,10 +86,31 @@ static void what_is_too_small_is_left_out_and_said(void **state)
     start();
     osp_location_id big = at("big", "", ""), small = at("small", "", "");
     add(&big, 1, 1000000);
-    add((osp_location_id[]){small, big}, 2, 10);
+    add((osp_location_id[]){small, big}, 2, 5);
     osp_answer a = picture();
-    assert_null(strstr(a.text.p, "<title>small"));
-    assert_non_null(strstr(a.text.p, "1 frames below 0.1 % are left out"));
+    assert_null(strstr(a.text.p, "small"));
+    assert_non_null(strstr(a.text.p, "1 frames below 0.0011% are left out, 0.0005% stands in them"));
+    osp_answer_drop(&a);
+}
+
+/* Siblings of a pixel each, between two that are wide. */
+static void thin_neighbours_are_one_in_the_picture_and_themselves_in_the_data(void **state)
+{
+    (void)state;
+    char name[16];
+    start();
+    osp_location_id root = at("root", "", ""), wide = at("a", "", ""), last = at("z", "", "");
+    add((osp_location_id[]){wide, root}, 2, 500);
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "thin%02d", i);
+        add((osp_location_id[]){at("below", "", ""), at(name, "", ""), root}, 3, 1);
+    }
+    add((osp_location_id[]){last, root}, 2, 480);
+    osp_answer a = picture();
+    assert_non_null(strstr(a.text.p, "<title>20 more\n 2.00% of all</title><rect x=\"600.0\""));
+    assert_null(strstr(a.text.p, "<title>thin"));
+    assert_null(strstr(a.text.p, "<title>below"));
+    assert_non_null(strstr(a.text.p, "\"thin00\",\n\"below\",\n\"thin01\""));
     osp_answer_drop(&a);
 }
 
@@ -105,9 +133,9 @@ static void in_reverse_the_leaf_stands_at_the_root(void **state)
     osp_report_opts o = osp_report_defaults();
     o.reverse = true;
     osp_answer a = picture_with(o);
-    assert_non_null(strstr(a.text.p, "data-x=\"0\" data-w=\"1\" data-y=\"1\"><title>leaf"));
-    assert_non_null(strstr(a.text.p, "data-x=\"0\" data-w=\"0.75\" data-y=\"2\"><title>one"));
-    assert_non_null(strstr(a.text.p, "data-x=\"0.75\" data-w=\"0.25\" data-y=\"2\"><title>two"));
+    assert_non_null(strstr(a.text.p, "names:[\"all\",\n\"leaf\",\n\"one\",\n\"two\"]"));
+    assert_non_null(strstr(a.text.p, "values:[0,100,300,400]"));
+    assert_non_null(strstr(a.text.p, "nodes:[0,0,3,0,7,0,1,3,0,4,0,2,2,2,4,1,3,1,1,4]}"));
     osp_answer_drop(&a);
 }
 
@@ -132,7 +160,7 @@ static void a_base_colours_what_changed(void **state)
     osp_answer a = picture_with(o);
     assert_non_null(strstr(a.text.p, "25.00% before, +55.00 points"));
     assert_non_null(strstr(a.text.p, "50.00% before, -30.00 points"));
-    assert_non_null(strstr(a.text.p, "fill:var(--f16)"));
+    assert_non_null(strstr(a.text.p, " class=\"c16\"/>"));
     assert_null(strstr(a.text.p, "<title>gone"));
     osp_answer_drop(&a);
     osp_profile_drop(base);
@@ -141,9 +169,13 @@ static void a_base_colours_what_changed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_have_their_share_and_their_origin), cmocka_unit_test(names_cannot_break_the_picture),
-        cmocka_unit_test(what_is_too_small_is_left_out_and_said),   cmocka_unit_test(nothing_is_a_picture_too),
-        cmocka_unit_test(in_reverse_the_leaf_stands_at_the_root),   cmocka_unit_test(a_base_colours_what_changed),
+        cmocka_unit_test(frames_have_their_share_and_their_origin),
+        cmocka_unit_test(names_cannot_break_the_picture),
+        cmocka_unit_test(what_is_too_small_is_left_out_and_said),
+        cmocka_unit_test(nothing_is_a_picture_too),
+        cmocka_unit_test(thin_neighbours_are_one_in_the_picture_and_themselves_in_the_data),
+        cmocka_unit_test(in_reverse_the_leaf_stands_at_the_root),
+        cmocka_unit_test(a_base_colours_what_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
