@@ -85,11 +85,23 @@ uint32_t osp_intern_add(osp_intern *t, osp_str s)
     return t->n++;
 }
 
+uint32_t osp_intern_hash(osp_str s) { return (uint32_t)osp_hash(s.p, s.n); }
+
+void osp_intern_prefetch(const osp_intern *t, uint32_t hash)
+{
+    if (t->ncell)
+        __builtin_prefetch(&t->cell[hash & (t->ncell - 1)]);
+}
+
 uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh)
+{
+    return osp_intern_put_hashed(t, s, osp_intern_hash(s), fresh);
+}
+
+uint32_t osp_intern_put_hashed(osp_intern *t, osp_str s, uint32_t h, bool *fresh)
 {
     if ((size_t)t->n * 2 >= t->ncell && !rehash(t, t->ncell ? t->ncell * 2 : 64))
         return UINT32_MAX;
-    const uint32_t h = (uint32_t)osp_hash(s.p, s.n);
     struct osp_intern_cell *c = cell_for(t, s, h);
     if (fresh)
         *fresh = !c->id1;
@@ -105,6 +117,6 @@ uint32_t osp_intern_find(const osp_intern *t, osp_str s)
 {
     if (!t->ncell)
         return UINT32_MAX;
-    struct osp_intern_cell *c = cell_for(t, s, (uint32_t)osp_hash(s.p, s.n));
+    struct osp_intern_cell *c = cell_for(t, s, osp_intern_hash(s));
     return c->id1 ? c->id1 - 1 : UINT32_MAX;
 }

@@ -152,26 +152,29 @@ __attribute__((target("ssse3"))) static inline const uint8_t *shuffle_block(cons
     return p + at;
 }
 
-/* The last numbers, in fewer than eight bytes, behind at least one more: zeros come in behind them. */
+/* The last numbers, in fewer than eight bytes, behind at least one more: zeros come in behind them, each like a number. */
 __attribute__((target("ssse3"))) static uint32_t shuffle_rest(const uint8_t *p, const uint8_t *end, __m128i less,
                                                               uint32_t *to)
 {
     uint64_t word;
+    uint32_t n = 0;
     memcpy(&word, end - 8, sizeof word);
     word >>= 8 * (8 - (end - p));
-    const uint32_t n = (uint32_t)(end - p) - (uint32_t)__builtin_popcountll(word & UINT64_C(0x8080808080808080));
     while (p < end) {
         const __m128i bytes = _mm_cvtsi64_si128((long long)word);
         const unsigned top = (unsigned)_mm_movemask_epi8(bytes) & 0xff;
         const progress by = advance[top];
-        if (!by.numbers)
-            return read_simply(p, end, (uint32_t)_mm_cvtsi128_si32(less), to) == UINT32_MAX ? UINT32_MAX : n;
+        if (!by.numbers) {
+            const uint32_t rest = read_simply(p, end, (uint32_t)_mm_cvtsi128_si32(less), to);
+            return rest == UINT32_MAX ? rest : n + rest;
+        }
         _mm_storeu_si128((__m128i *)to, numbers_of(bytes, top, less));
         to += by.numbers;
+        n += by.numbers;
         p += by.bytes;
         word = by.bytes < 8 ? word >> 8 * by.bytes : 0;
     }
-    return n;
+    return n - (uint32_t)(p - end);
 }
 
 /* The top bits of the first of what is left of n >= 8 bytes, and how many these are. */

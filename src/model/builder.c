@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds a profile row by row. Every table is an interner over the bytes of its rows: the bytes live in the
- * profile's arena, the position in the interner is the id, and finish() lays the rows out as columns. */
+/* Builds a profile row by row. Every table but that of samples is an interner over the bytes of its rows: the bytes live
+ * in the profile's arena, the position in the interner is the id, and finish() lays the rows out as columns. Samples, of
+ * which there are most, are columns at once. */
 #include "base/hash.h"
-#include "base/packed.h"
-#include "model/model.h"
+#include "model/model_internal.h"
 
 #include <stdlib.h>
 
@@ -11,7 +11,26 @@ typedef struct {
     osp_stack_id stack;
     osp_labelset_id labels;
     int64_t time_ns;
-} sample_key;
+} sample_key; /* without padding */
+
+/* The first sample of a stack is found by that; the others are in cells. */
+typedef struct {
+    uint32_t hash, row1;
+} sample_cell;
+
+typedef struct {
+    osp_stack_id *stack;
+    osp_labelset_id *labels;
+    int64_t *time_ns; /* NULL while none is timed */
+    int64_t **value;  /* by type */
+    uint32_t n;
+    size_t cap;
+    uint32_t *first1; /* by stack: its first sample + 1 */
+    size_t first_cap;
+    sample_cell *cell; /* open addressing, a power of two */
+    size_t ncell;
+    uint32_t nlater; /* in cells */
+} sample_table;
 
 typedef struct {
     uint64_t addr;
@@ -22,16 +41,34 @@ typedef struct {
 
 struct osp_builder {
     osp_profile *p;
-    osp_intern strings, functions, mappings, locations, labelsets, stacks, samples;
+    osp_intern strings, functions, mappings, locations, labelsets, stacks;
+    sample_table samples;
     osp_value_type *type;
-    int64_t *value; /* row by row, ntype each */
     osp_string_id *comment;
     char *scratch; /* a location's key while it is put together */
-    size_t ntype, type_cap, value_cap, ncomment, comment_cap, scratch_cap;
+    size_t ntype, type_cap, ncomment, comment_cap, scratch_cap;
     bool apart; /* equal mappings, locations and samples stay so */
     uint32_t deepest;
     bool failed;
 };
+
+/* Keep the bytes of a fresh row; its id, or 0 if it has none. */
+static uint32_t keep_row(osp_builder *b, osp_intern *t, osp_str row, uint32_t id, bool fresh)
+{
+    if (fresh && id != UINT32_MAX) {
+        char *copy = osp_arena_take(&b->p->arena, row.n, 1, alignof(uint64_t));
+        if (!copy) {
+            b->failed = true;
+            t->text[id] = (osp_str){0};
+            return 0;
+        }
+        if (row.n)
+            memcpy(copy, row.p, row.n);
+        t->text[id] = (osp_str){copy, row.n};
+    }
+    b->failed |= id == UINT32_MAX;
+    return id == UINT32_MAX ? 0 : id;
+}
 
 /* The id of a row: of a known one, if equal rows are one. */
 static uint32_t put_row(osp_builder *b, osp_intern *t, const void *bytes, size_t n, bool apart)
@@ -39,22 +76,7 @@ static uint32_t put_row(osp_builder *b, osp_intern *t, const void *bytes, size_t
     bool fresh = apart;
     osp_str row = {bytes, n};
     uint32_t id = b->failed ? UINT32_MAX : apart ? osp_intern_add(t, row) : osp_intern_put(t, row, &fresh);
-    if (fresh && id != UINT32_MAX) {
-        char *copy = osp_arena_take(&b->p->arena, n, 1, alignof(uint64_t));
-        if (!copy) {
-            b->failed = true;
-            t->text[id] = (osp_str){0};
-            return 0;
-        }
-        if (n)
-            memcpy(copy, bytes, n);
-        t->text[id] = (osp_str){copy, n};
-    }
-    if (id == UINT32_MAX) {
-        b->failed = true;
-        return 0;
-    }
-    return id;
+    return keep_row(b, t, row, id, fresh);
 }
 
 static uint32_t put(osp_builder *b, osp_intern *t, const void *bytes, size_t n)
@@ -81,16 +103,28 @@ osp_builder *osp_builder_new(size_t limit, osp_err *err)
     return b;
 }
 
+static void drop_samples(sample_table *s, size_t ntype)
+{
+    for (size_t t = 0; s->value && t < ntype; t++)
+        free(s->value[t]);
+    free(s->value);
+    free(s->stack);
+    free(s->labels);
+    free(s->time_ns);
+    free(s->first1);
+    free(s->cell);
+    *s = (sample_table){0};
+}
+
 void osp_builder_drop(osp_builder *b)
 {
     if (!b)
         return;
-    osp_intern *all[] = {&b->strings,   &b->functions, &b->mappings, &b->locations,
-                         &b->labelsets, &b->stacks,    &b->samples};
+    osp_intern *all[] = {&b->strings, &b->functions, &b->mappings, &b->locations, &b->labelsets, &b->stacks};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         osp_intern_drop(all[i]);
+    drop_samples(&b->samples, b->ntype);
     free(b->type);
-    free(b->value);
     free(b->comment);
     free(b->scratch);
     osp_profile_drop(b->p);
@@ -178,6 +212,27 @@ osp_labelset_id osp_builder_labels(osp_builder *b, const osp_label *labels, size
     return (osp_labelset_id){put(b, &b->labelsets, b->scratch, size)};
 }
 
+void osp_builder_stack_ahead(const osp_builder *b, const osp_location_id *leaf_first, uint32_t n,
+                             osp_stack_ahead *out)
+{
+    uint8_t *to = out->packed;
+    for (uint32_t i = 0; i < n; i++)
+        to = osp_packed_put(to, leaf_first[i].i + 1);
+    out->n = n;
+    out->size = (uint32_t)(to - out->packed);
+    out->hash = osp_intern_hash((osp_str){(const char *)out->packed, out->size});
+    osp_intern_prefetch(&b->stacks, out->hash);
+}
+
+osp_stack_id osp_builder_stack_put(osp_builder *b, const osp_stack_ahead *s)
+{
+    bool fresh = false;
+    const osp_str row = {(const char *)s->packed, s->size};
+    const uint32_t id = b->failed ? UINT32_MAX : osp_intern_put_hashed(&b->stacks, row, s->hash, &fresh);
+    b->deepest = s->n > b->deepest ? s->n : b->deepest;
+    return (osp_stack_id){keep_row(b, &b->stacks, row, id, fresh)};
+}
+
 osp_stack_id osp_builder_stack(osp_builder *b, const osp_location_id *leaf_first, size_t n)
 {
     void *scratch = b->scratch;
@@ -186,11 +241,9 @@ osp_stack_id osp_builder_stack(osp_builder *b, const osp_location_id *leaf_first
         return (osp_stack_id){0};
     }
     b->scratch = scratch;
-    uint8_t *to = (uint8_t *)scratch;
-    for (size_t i = 0; i < n; i++)
-        to = osp_packed_put(to, leaf_first[i].i + 1);
-    b->deepest = n > b->deepest ? (uint32_t)n : b->deepest;
-    return (osp_stack_id){put(b, &b->stacks, scratch, (size_t)(to - (uint8_t *)scratch))};
+    osp_stack_ahead ahead = {.packed = scratch};
+    osp_builder_stack_ahead(b, leaf_first, (uint32_t)n, &ahead);
+    return osp_builder_stack_put(b, &ahead);
 }
 
 void osp_builder_value(osp_builder *b, osp_str type, osp_str unit)
@@ -205,31 +258,133 @@ void osp_builder_value(osp_builder *b, osp_str type, osp_str unit)
     b->type[b->ntype++] = t;
 }
 
+/* ---- samples -------------------------------------------------------------------------------------------------- */
+
+static bool widen(void *column, size_t cap, size_t size)
+{
+    void **at = column, *wider = reallocarray(*at, cap, size);
+    if (wider)
+        *at = wider;
+    return wider;
+}
+
+static bool widen_samples(osp_builder *b)
+{
+    sample_table *s = &b->samples;
+    const size_t cap = s->cap ? s->cap * 2 : 64;
+    if (cap > b->p->arena.limit / ((b->ntype + 2) * sizeof **s->value) ||
+        (!s->value && !(s->value = calloc(b->ntype + 1, sizeof *s->value))))
+        return false;
+    bool ok = widen(&s->stack, cap, sizeof *s->stack) && widen(&s->labels, cap, sizeof *s->labels) &&
+              (!s->time_ns || widen(&s->time_ns, cap, sizeof *s->time_ns));
+    for (size_t t = 0; ok && t < b->ntype; t++)
+        ok = widen(&s->value[t], cap, sizeof *s->value[t]);
+    s->cap = ok ? cap : s->cap;
+    return ok;
+}
+
+static sample_key key_of(const sample_table *s, uint32_t row)
+{
+    return (sample_key){s->stack[row], s->labels[row], s->time_ns ? s->time_ns[row] : 0};
+}
+
+static bool same_key(sample_key a, sample_key b)
+{
+    return a.stack.i == b.stack.i && a.labels.i == b.labels.i && a.time_ns == b.time_ns;
+}
+
+static uint32_t hash_of(sample_key key) { return (uint32_t)osp_hash(&key, sizeof key); }
+
+/* The cell of a sample, or the free one where it belongs. */
+static sample_cell *cell_for(const sample_table *s, sample_key key, uint32_t hash)
+{
+    size_t at = hash & (s->ncell - 1);
+    while (s->cell[at].row1 && (s->cell[at].hash != hash || !same_key(key_of(s, s->cell[at].row1 - 1), key)))
+        at = (at + 1) & (s->ncell - 1);
+    return &s->cell[at];
+}
+
+static bool widen_cells(sample_table *s)
+{
+    const size_t ncell = s->ncell ? s->ncell * 2 : 64;
+    sample_cell *cell = calloc(ncell, sizeof *cell);
+    if (!cell)
+        return false;
+    osp_large_pages(cell, ncell * sizeof *cell);
+    for (size_t i = 0; i < s->ncell; i++) {
+        size_t at = s->cell[i].hash & (ncell - 1);
+        while (s->cell[i].row1 && cell[at].row1)
+            at = (at + 1) & (ncell - 1);
+        if (s->cell[i].row1)
+            cell[at] = s->cell[i];
+    }
+    free(s->cell);
+    s->cell = cell;
+    s->ncell = ncell;
+    return true;
+}
+
+/* Where the row of a sample is noted; it is 0 if there is none such yet. NULL without memory. */
+static uint32_t *note_of(sample_table *s, sample_key key)
+{
+    const size_t before = s->first_cap;
+    void *first = s->first1;
+    if (!osp_grow(&first, &s->first_cap, (size_t)key.stack.i + 1, sizeof *s->first1))
+        return NULL;
+    s->first1 = first;
+    if (s->first_cap > before)
+        memset(s->first1 + before, 0, (s->first_cap - before) * sizeof *s->first1);
+    uint32_t *only = &s->first1[key.stack.i];
+    if (*only == 0 || same_key(key_of(s, *only - 1), key))
+        return only;
+    if ((size_t)s->nlater * 2 >= s->ncell && !widen_cells(s))
+        return NULL;
+    const uint32_t hash = hash_of(key);
+    sample_cell *c = cell_for(s, key, hash);
+    s->nlater += c->row1 == 0;
+    c->hash = hash;
+    return &c->row1;
+}
+
+static bool add_sample(osp_builder *b, sample_key key)
+{
+    sample_table *s = &b->samples;
+    if (s->n >= UINT32_MAX - 1 || (s->n == s->cap && !widen_samples(b)))
+        return false;
+    if (key.time_ns && !s->time_ns && !(s->time_ns = calloc(s->cap, sizeof *s->time_ns)))
+        return false;
+    s->stack[s->n] = key.stack;
+    s->labels[s->n] = key.labels;
+    if (s->time_ns)
+        s->time_ns[s->n] = key.time_ns;
+    for (size_t t = 0; t < b->ntype; t++)
+        s->value[t][s->n] = 0;
+    s->n++;
+    return true;
+}
+
+void osp_builder_sample_ahead(const osp_builder *b, osp_stack_id stack, osp_labelset_id labels)
+{
+    const sample_table *s = &b->samples;
+    if (stack.i < s->first_cap && s->first1[stack.i] && s->ncell)
+        __builtin_prefetch(&s->cell[hash_of((sample_key){stack, labels, 0}) & (s->ncell - 1)]);
+}
+
 void osp_builder_sample(osp_builder *b, osp_stack_id stack, osp_labelset_id labels, const int64_t *values,
                         int64_t time_ns)
 {
-    sample_key key = {stack, labels, time_ns};
-    uint32_t before = b->samples.n, row = put_row(b, &b->samples, &key, sizeof key, b->apart);
+    sample_table *s = &b->samples;
+    const sample_key key = {stack, labels, time_ns};
     if (b->failed)
         return;
-    int64_t *to;
-    if (b->samples.n > before) {
-        void *all = b->value;
-        size_t need;
-        if (__builtin_mul_overflow((size_t)b->samples.n, b->ntype, &need) ||
-            need > b->p->arena.limit / sizeof *b->value || !osp_grow(&all, &b->value_cap, need, sizeof *b->value)) {
-            b->failed = true;
-            return;
-        }
-        b->value = all;
-        to = b->value + (size_t)row * b->ntype;
-        if (b->ntype)
-            memset(to, 0, b->ntype * sizeof *to);
-    } else {
-        to = b->value + (size_t)row * b->ntype;
+    uint32_t fresh = 0, *row1 = b->apart ? &fresh : note_of(s, key);
+    if (!row1 || (*row1 == 0 && !add_sample(b, key))) {
+        b->failed = true;
+        return;
     }
+    *row1 = *row1 ? *row1 : s->n;
     for (size_t t = 0; t < b->ntype; t++)
-        osp_add(&to[t], values[t]);
+        osp_add(&s->value[t][*row1 - 1], values[t]);
 }
 
 void osp_builder_comment(osp_builder *b, osp_str text)
@@ -314,34 +469,37 @@ static void lay_out_stacks(osp_builder *b)
     b->p->stacks.size = size;
 }
 
+/* A column of samples into the arena; the old one is freed. */
+static void *settled(osp_builder *b, void *from, size_t size, size_t align)
+{
+    void *to = column(b, b->samples.n, size, align);
+    if (to && b->samples.n)
+        memcpy(to, from, b->samples.n * size);
+    free(from);
+    return to;
+}
+#define SETTLED(b, type, from) ((type *)settled((b), (from), sizeof(type), alignof(type)))
+
 static void lay_out_samples(osp_builder *b)
 {
     osp_profile *p = b->p;
-    uint32_t n = b->samples.n;
-    osp_stack_id *stack = COLUMN(b, osp_stack_id, n);
-    osp_labelset_id *labels = COLUMN(b, osp_labelset_id, n);
-    int64_t **value = COLUMN(b, int64_t *, b->ntype);
-    bool timed = false;
-    for (uint32_t i = 0; i < n && !b->failed; i++) {
-        sample_key key;
-        memcpy(&key, b->samples.text[i].p, sizeof key);
-        stack[i] = key.stack;
-        labels[i] = key.labels;
-        timed |= key.time_ns != 0;
+    sample_table *s = &b->samples;
+    const int64_t **value = COLUMN(b, const int64_t *, b->ntype);
+    p->samples.n = s->n;
+    p->samples.stack = SETTLED(b, osp_stack_id, s->stack);
+    p->samples.labels = SETTLED(b, osp_labelset_id, s->labels);
+    p->samples.time_ns = s->time_ns ? SETTLED(b, int64_t, s->time_ns) : NULL;
+    p->samples.value = value;
+    for (size_t t = 0; t < b->ntype; t++) {
+        int64_t *one = SETTLED(b, int64_t, s->value ? s->value[t] : NULL);
+        if (value)
+            value[t] = one;
     }
-    int64_t *time_ns = timed && !b->failed ? COLUMN(b, int64_t, n) : NULL;
-    for (uint32_t i = 0; time_ns && i < n; i++)
-        memcpy(&time_ns[i], b->samples.text[i].p + offsetof(sample_key, time_ns), sizeof *time_ns);
-    for (size_t t = 0; t < b->ntype && !b->failed; t++) {
-        value[t] = COLUMN(b, int64_t, n);
-        for (uint32_t i = 0; value[t] && i < n; i++)
-            value[t][i] = b->value[(size_t)i * b->ntype + t];
-    }
-    p->samples.n = n;
-    p->samples.stack = stack;
-    p->samples.labels = labels;
-    p->samples.value = (const int64_t *const *)value;
-    p->samples.time_ns = time_ns;
+    s->stack = NULL;
+    s->labels = NULL;
+    s->time_ns = NULL;
+    free(s->value);
+    s->value = NULL;
 }
 
 static void lay_out_locations(osp_builder *b)

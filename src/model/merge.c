@@ -361,20 +361,17 @@ static bool map_location(merging *m, source *s, uint32_t l)
     return true;
 }
 
-static bool map_stack(merging *m, source *s, uint32_t stack, osp_stack_id *out)
+/* The stack with the ids that its locations have in the merged profile; it is put later. */
+static bool prepare_stack(merging *m, source *s, uint32_t stack, osp_stack_ahead *out)
 {
-    const osp_profile *p = s->p;
-    if (!s->stacks[stack]) {
-        const osp_stack old = osp_stack_read(p, (osp_stack_id){stack}, s->room);
-        for (uint32_t i = 0; i < old.n; i++) {
-            const uint32_t l = old.loc[i].i;
-            if (!s->locations[l] && !map_location(m, s, l))
-                return false;
-            s->room[i].i = s->locations[l] - 1;
-        }
-        s->stacks[stack] = 1 + osp_builder_stack(m->b, s->room, old.n).i;
+    const osp_stack old = osp_stack_read(s->p, (osp_stack_id){stack}, s->room);
+    for (uint32_t i = 0; i < old.n; i++) {
+        const uint32_t l = old.loc[i].i;
+        if (!s->locations[l] && !map_location(m, s, l))
+            return false;
+        s->room[i].i = s->locations[l] - 1;
     }
-    out->i = s->stacks[stack] - 1;
+    osp_builder_stack_ahead(m->b, s->room, old.n, out);
     return true;
 }
 
@@ -433,10 +430,59 @@ static bool values_of(const merging *m, const source *s, uint32_t row, int64_t *
     return some && (scaled || !s->scales);
 }
 
+enum { AT_ONCE = 16, DEEP = 4096 };
+
+/* Samples at hand: so many that the memory for one is loaded while others are prepared. */
+typedef struct {
+    uint32_t n, row[AT_ONCE];
+    osp_stack_ahead stack[AT_ONCE];
+    osp_labelset_id labels[AT_ONCE];
+    int64_t *value[AT_ONCE];
+} batch;
+
+static bool make_batch(merging *m, const source *s, batch *at_hand, uint32_t *most)
+{
+    const size_t room = (size_t)s->p->stacks.deepest * OSP_PACKED_MOST;
+    *most = s->p->stacks.deepest <= DEEP ? AT_ONCE : 1;
+    for (uint32_t i = 0; i < *most; i++) {
+        at_hand->stack[i].packed = osp_new(&m->scratch, uint8_t, room);
+        at_hand->value[i] = osp_new(&m->scratch, int64_t, m->ntype);
+        if (!at_hand->stack[i].packed || !at_hand->value[i])
+            return false;
+    }
+    return room / OSP_PACKED_MOST < UINT32_MAX / OSP_PACKED_MOST;
+}
+
+/* A batch in three rounds. */
+static bool merge_batch(merging *m, source *s, batch *at_hand)
+{
+    const osp_profile *p = s->p;
+    for (uint32_t i = 0; i < at_hand->n; i++) {
+        const uint32_t stack = p->samples.stack[at_hand->row[i]].i;
+        if (!s->stacks[stack] && !prepare_stack(m, s, stack, &at_hand->stack[i]))
+            return false;
+    }
+    for (uint32_t i = 0; i < at_hand->n; i++) {
+        const uint32_t stack = p->samples.stack[at_hand->row[i]].i;
+        if (!s->stacks[stack])
+            s->stacks[stack] = 1 + osp_builder_stack_put(m->b, &at_hand->stack[i]).i;
+        if (!map_labels(m, s, p->samples.labels[at_hand->row[i]].i, &at_hand->labels[i]))
+            return false;
+        osp_builder_sample_ahead(m->b, (osp_stack_id){s->stacks[stack] - 1}, at_hand->labels[i]);
+    }
+    for (uint32_t i = 0; i < at_hand->n; i++) {
+        const uint32_t stack = p->samples.stack[at_hand->row[i]].i;
+        osp_builder_sample(m->b, (osp_stack_id){s->stacks[stack] - 1}, at_hand->labels[i], at_hand->value[i], 0);
+    }
+    at_hand->n = 0;
+    return true;
+}
+
 static bool merge_samples(merging *m, source *s)
 {
     const osp_profile *p = s->p;
-    int64_t *value = osp_new(&m->scratch, int64_t, m->ntype);
+    batch at_hand = {0};
+    uint32_t most;
     s->functions = osp_new(&m->scratch, uint32_t, p->functions.n);
     s->mappings = osp_new(&m->scratch, uint32_t, p->mappings.n);
     s->moved = osp_new(&m->scratch, uint64_t, p->mappings.n);
@@ -444,21 +490,18 @@ static bool merge_samples(merging *m, source *s)
     s->stacks = osp_new(&m->scratch, uint32_t, p->stacks.n);
     s->room = osp_stack_room(p);
     s->labelsets = osp_new(&m->scratch, uint32_t, p->labelsets.n);
-    if (!s->room || !value || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks ||
-        !s->labelsets)
+    if (!s->room || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks || !s->labelsets ||
+        !make_batch(m, s, &at_hand, &most))
         return no_memory(m);
     if (m->mappings.n == 0 && map_mapping(m, s, main_mapping(p)) == UINT32_MAX)
         return no_memory(m);
     for (uint32_t i = 0; i < p->samples.n; i++) {
-        osp_stack_id stack;
-        osp_labelset_id labels;
-        if (!values_of(m, s, i, value))
-            continue;
-        if (!map_stack(m, s, p->samples.stack[i].i, &stack) || !map_labels(m, s, p->samples.labels[i].i, &labels))
+        at_hand.row[at_hand.n] = i;
+        at_hand.n += values_of(m, s, i, at_hand.value[at_hand.n]);
+        if (at_hand.n == most && !merge_batch(m, s, &at_hand))
             return false;
-        osp_builder_sample(m->b, stack, labels, value, 0);
     }
-    return true;
+    return merge_batch(m, s, &at_hand);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */

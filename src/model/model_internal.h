@@ -20,6 +20,19 @@ osp_string_id osp_profile_add_string(osp_profile *p, osp_str text);
 /* A profile without mappings gets an empty one for all its locations, as the peer gives it. False without memory. */
 bool osp_profile_make_up_mapping(osp_profile *p);
 
+/* A stack that a builder will get soon; in two steps, as interners have them. packed has room for OSP_PACKED_MOST bytes a
+ * location. */
+typedef struct {
+    uint8_t *packed;
+    uint32_t size, n, hash;
+} osp_stack_ahead;
+void osp_builder_stack_ahead(const osp_builder *b, const osp_location_id *leaf_first, uint32_t n,
+                             osp_stack_ahead *out);
+osp_stack_id osp_builder_stack_put(osp_builder *b, const osp_stack_ahead *s);
+
+/* A sample without time that will be added soon. */
+void osp_builder_sample_ahead(const osp_builder *b, osp_stack_id stack, osp_labelset_id labels);
+
 /* A value times a ratio as the peer rounds it: halves away from zero. */
 static inline int64_t osp_times(int64_t v, double ratio)
 {
