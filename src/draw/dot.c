@@ -65,7 +65,7 @@ static bool next_is(reading *r, osp_str token)
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (osp_is_digit(c)) || c == '_' || c == '.' ||
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || osp_is_digit(c) || c == '_' || c == '.' ||
            (unsigned char)c > 127;
 }
 

@@ -65,32 +65,30 @@ static void read_numbers(osp_span message, uint64_t *out, size_t n, const char *
         *why = m.why;
 }
 
-/* The numbers of a repeated field, packed or one by one: call again until it is false. */
+/* The numbers of a field that may be repeated: packed, or the one that stands there. */
 typedef struct {
     const uint8_t *at, *end;
+    uint64_t single;
+    bool one; /* single is still to come */
 } numbers;
 
-static bool next_number(numbers *p, uint64_t *out)
+static numbers numbers_of(const osp_pb *m)
 {
-    const uint8_t *next = p->at < p->end ? osp_pb_varint(p->at, p->end, out) : NULL;
-    p->at = next ? next : p->end;
+    if (m->type != OSP_PB_BYTES)
+        return (numbers){.single = m->value, .one = m->field != 0};
+    return (numbers){.at = m->bytes.p, .end = m->bytes.p + m->bytes.n};
+}
+
+static bool next_number(numbers *l, uint64_t *out)
+{
+    if (l->one) {
+        l->one = false;
+        *out = l->single;
+        return true;
+    }
+    const uint8_t *next = l->at < l->end ? osp_pb_varint(l->at, l->end, out) : NULL;
+    l->at = next ? next : l->end;
     return next != NULL;
-}
-
-static numbers numbers_of(const osp_pb *m, uint64_t *single, bool *one)
-{
-    *one = m->type != OSP_PB_BYTES;
-    *single = m->value;
-    return m->type == OSP_PB_BYTES ? (numbers){m->bytes.p, m->bytes.p + m->bytes.n} : (numbers){NULL, NULL};
-}
-
-static bool next_of(numbers *p, bool *one, uint64_t single, uint64_t *out)
-{
-    if (!*one)
-        return next_number(p, out);
-    *one = false;
-    *out = single;
-    return true;
 }
 
 static osp_str string_at(const reader *r, uint64_t i)
@@ -195,7 +193,7 @@ static void add_label(reader *r, osp_str key, osp_label l, osp_span value)
 
 static void read_mapping(reader *r, uint32_t i)
 {
-    uint64_t number[5] = {0}, single, at;
+    uint64_t number[5] = {0}, at;
     osp_str build_id = S(""), key;
     uint32_t has = 0;
     osp_label l;
@@ -203,9 +201,8 @@ static void read_mapping(reader *r, uint32_t i)
     read_numbers(r->entry[MAPPINGS][i], number, 5, &r->why);
     osp_pb m = osp_pb_on(r->entry[MAPPINGS][i]);
     while (osp_pb_next(&m)) {
-        bool one;
-        numbers list = numbers_of(&m, &single, &one);
-        while (m.field == 5 && next_of(&list, &one, single, &at)) {
+        numbers list = numbers_of(&m);
+        while (m.field == 5 && next_number(&list, &at)) {
             if (!read_attribute(r, at, &key, &l, &value))
                 continue;
             if (osp_str_eq(key, BUILD_ID) ||
@@ -254,10 +251,9 @@ static bool read_stack(reader *r, uint32_t i)
 {
     osp_pb m = osp_pb_on(r->entry[STACKS][i]);
     while (osp_pb_next(&m)) {
-        uint64_t single, at;
-        bool one;
-        numbers list = numbers_of(&m, &single, &one);
-        while (m.field == 1 && next_of(&list, &one, single, &at)) {
+        uint64_t at;
+        numbers list = numbers_of(&m);
+        while (m.field == 1 && next_number(&list, &at)) {
             if (at >= r->n[LOCATIONS])
                 return false;
             osp_names_push(&r->names, r->location[at]);
@@ -306,20 +302,19 @@ static bool read_tables(reader *r, osp_err *err)
 /* All values of a sample that has no times are one sample; else each time is one, of its value or, without values, of 1. */
 static void add_sample(reader *r, osp_stack_id stack, uint32_t type, const osp_pb *values, const osp_pb *times)
 {
-    uint64_t single = 0, v = 0, t = 0;
+    uint64_t v = 0, t = 0;
     int64_t value[MOST_TYPES] = {0}, sum = 0;
-    bool one = false, any = false;
+    bool any = false;
     osp_labelset_id labels = osp_builder_labels(r->b, r->label, r->nlabel);
-    numbers list = numbers_of(values, &single, &one);
-    one = one && values->field;
+    numbers list = numbers_of(values);
     for (size_t k = 0; k + 8 <= times->bytes.n; k += 8) {
         memcpy(&t, times->bytes.p + k, 8);
-        bool has = next_of(&list, &one, single, &v);
+        bool has = next_number(&list, &v);
         value[type] = has ? (int64_t)v : values->field ? 0 : 1;
         osp_builder_sample(r->b, stack, labels, value, (int64_t)t);
         any = true;
     }
-    while (next_of(&list, &one, single, &v))
+    while (next_number(&list, &v))
         osp_add(&sum, (int64_t)v);
     value[type] = sum;
     if (!any || sum)
@@ -328,16 +323,15 @@ static void add_sample(reader *r, osp_stack_id stack, uint32_t type, const osp_p
 
 static bool read_sample(reader *r, osp_span message, uint32_t type, osp_err *err)
 {
-    uint64_t number[4] = {0}, single, at;
+    uint64_t number[4] = {0}, at;
     osp_pb m = osp_pb_on(message), values = {0}, times = {0};
     osp_str key;
     osp_label l;
     osp_span any;
     r->nlabel = r->nresource;
     while (osp_pb_next(&m)) {
-        bool one;
-        numbers list = numbers_of(&m, &single, &one);
-        while (m.field == 2 && next_of(&list, &one, single, &at))
+        numbers list = numbers_of(&m);
+        while (m.field == 2 && next_number(&list, &at))
             if (read_attribute(r, at, &key, &l, &any))
                 add_label(r, key, l, any);
         if (m.field == 1 && m.type == OSP_PB_VARINT)
@@ -377,16 +371,15 @@ static void read_head_attribute(reader *r, osp_str key, osp_span value)
 /* First pass over a profile: its sample type, and of the first one what all have. */
 static bool read_head(reader *r, osp_span profile, osp_err *err)
 {
-    uint64_t number[12] = {0}, single, at;
+    uint64_t number[12] = {0}, at;
     osp_str type = S(""), unit = S(""), key;
     osp_label l;
     osp_span any;
     read_numbers(profile, number, 12, &r->why);
     osp_pb m = osp_pb_on(profile);
     while (osp_pb_next(&m)) {
-        bool one;
-        numbers list = numbers_of(&m, &single, &one);
-        while (m.field == 11 && !r->whole_head && next_of(&list, &one, single, &at))
+        numbers list = numbers_of(&m);
+        while (m.field == 11 && !r->whole_head && next_number(&list, &at))
             if (read_attribute(r, at, &key, &l, &any))
                 read_head_attribute(r, key, any);
         if (m.field == 1 && m.type == OSP_PB_BYTES)
