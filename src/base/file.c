@@ -159,6 +159,18 @@ bool osp_file_write(const char *path, osp_str bytes, osp_err *err)
     return ok;
 }
 
+int osp_open_regular(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return -1;
+    if (!S_ISREG(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+        return -1;
+    }
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
 int osp_create_numbered(osp_str stem, const char *ending, char *path, size_t size)
 {
     *path = 0;

@@ -45,6 +45,10 @@ bool osp_write_fd(int fd, osp_str bytes, const char *name, osp_err *err) OSP_CHE
 void osp_close_fd(int *fd);
 #define OSP_AUTO_CLOSE __attribute__((cleanup(osp_close_fd)))
 
+/* A regular file, open for reading; -1 and errno, EISDIR or EINVAL where it is something else. For names that a stranger's
+ * profile holds: to open a device can do something, to open a pipe can wait for ever. */
+int osp_open_regular(const char *path);
+
 /* Create the first of STEM001ENDING, STEM002ENDING, … that is not there yet, for writing; path[size] gets its name. -1 and
  * errno if it cannot be: EEXIST if there are 9,999 of them, ENOENT for an empty stem. */
 int osp_create_numbered(osp_str stem, const char *ending, char *path, size_t size);

@@ -15,30 +15,19 @@
 #include "base/path.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 int osp_open_source(osp_str path)
 {
     char z[PATH_MAX];
-    struct stat st;
     if (path.n == 0 || path.n >= sizeof z || memchr(path.p, 0, path.n)) {
         errno = path.n ? ENAMETOOLONG : ENOENT;
         return -1;
     }
-    osp_str_z(path, z, sizeof z);
-    /* To open a device can do something, to open a pipe can wait for ever: look first. */
-    if (stat(z, &st) != 0)
-        return -1;
-    if (!S_ISREG(st.st_mode)) {
-        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-        return -1;
-    }
-    return open(z, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return osp_open_regular(osp_str_z(path, z, sizeof z));
 }
 
 /* ---- names -------------------------------------------------------------------------------------------------- */

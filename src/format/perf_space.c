@@ -8,12 +8,10 @@
 #include "base/search.h"
 #include "format/perf_data.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
-#include <unistd.h>
 
 enum {
     RECORD_MMAP = 1,
@@ -553,7 +551,7 @@ static bool is_the_one(const dso *d, const osp_object *o)
 static osp_object *open_at(osp_perf_space *s, const dso *d, const char *path)
 {
     osp_err absent; /* then the next place is tried */
-    OSP_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    OSP_AUTO_CLOSE int fd = osp_open_regular(path);
     osp_object *o = fd < 0 ? NULL : osp_objects_of_fd(s->objects, fd, path, &absent);
     return o && is_the_one(d, o) ? o : NULL;
 }

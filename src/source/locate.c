@@ -6,27 +6,22 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- objects --------------------------------------------------------------------------------------------------- */
 
 osp_object *osp_open_object(osp_objects *objects, const char *path, osp_err *err)
 {
     char text[64];
-    struct stat st;
     osp_err why;
-    OSP_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        osp_fail(err, OSP_EABSENT, "open %s: %s", path, osp_errno_text(errno, text, sizeof text));
-        return NULL;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        osp_fail(err, OSP_EFORMAT, "open %s: not a regular file", path);
+    OSP_AUTO_CLOSE int fd = osp_open_regular(path);
+    if (fd < 0) {
+        const bool other = errno == EISDIR || errno == EINVAL;
+        osp_fail(err, other ? OSP_EFORMAT : OSP_EABSENT, "open %s: %s", path,
+                 other ? "not a regular file" : osp_errno_text(errno, text, sizeof text));
         return NULL;
     }
     osp_object *o = osp_objects_of_fd(objects, fd, path, &why);

@@ -2,10 +2,8 @@
 /* source.c: the order of work: fetch, locate binaries, merge, subtract the base, symbolise, comment, save. */
 #include "source_internal.h"
 
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct osp_source {
@@ -43,9 +41,8 @@ bool osp_is_object_file(const char *path)
         {0xfe, 0xed, 0xfa, 0xcf}, {0xce, 0xfa, 0xed, 0xfe}, {0xcf, 0xfa, 0xed, 0xfe}, {0xca, 0xfe, 0xba, 0xbe},
     };
     uint8_t head[4] = {0};
-    OSP_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || read(fd, head, sizeof head) != sizeof head)
+    OSP_AUTO_CLOSE int fd = osp_open_regular(path);
+    if (fd < 0 || read(fd, head, sizeof head) != sizeof head)
         return false;
     for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
         if (memcmp(head, magic[i], sizeof head) == 0)

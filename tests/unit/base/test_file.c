@@ -251,6 +251,23 @@ static void descriptors_close_themselves(void **state)
     assert_int_equal(none, -1);
 }
 
+static void only_a_regular_file_is_opened_as_one(void **state)
+{
+    (void)state;
+    assert_true(osp_file_write(path_of("plain"), S("x"), &err));
+    OSP_AUTO_CLOSE int fd = osp_open_regular(path_of("plain"));
+    assert_true(fd >= 0);
+    assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
+    assert_int_equal(osp_open_regular(path_of("pipe")), -1); /* and does not wait for a writer */
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(osp_open_regular("/dev/null"), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(osp_open_regular(dir), -1);
+    assert_int_equal(errno, EISDIR);
+    assert_int_equal(osp_open_regular(path_of("none")), -1);
+    assert_int_equal(errno, ENOENT);
+}
+
 static void the_first_number_that_is_free_is_taken(void **state)
 {
     (void)state;
@@ -287,6 +304,7 @@ int main(void)
         CASE(a_full_disk_leaves_the_old_file_and_no_other),
         CASE(descriptors_close_themselves),
         CASE(the_first_number_that_is_free_is_taken),
+        CASE(only_a_regular_file_is_opened_as_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
