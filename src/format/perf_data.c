@@ -10,7 +10,7 @@
  * (--call-graph dwarf) are unwound here by the rows of the files (x86-64). Equal chains of a process whose mappings have not
  * changed are looked at once: they are known by their bytes in the file.
  *
- * Not read: branch stacks (lbr), guests, AUX area traces, /tmp/perf-PID.map. */
+ * Not read: branch stacks (lbr), guests, AUX area traces. */
 #include "format/perf_data.h"
 #include "format/details.h"
 

@@ -25,6 +25,7 @@ enum {
     MISC_MMAP_DATA = 1 << 13,
     MISC_BUILD_ID = 1 << 14,
     MOST_MAPS = 1 << 24, /* of all processes that live */
+    MOST_TRIES = 4096,   /* to find a map of compiled code */
     MOST_FRAMES = 200,
     VDSO_BYTES = 1 << 16,
 };
@@ -38,6 +39,7 @@ typedef struct {
     uint32_t build_id_n;
     bool tried, counted;
     osp_object *object;
+    osp_perf_map *compiled; /* it is no file with code, but tells what is in memory without one */
 } dso;
 
 /* A part of a file as the profile shows it. */
@@ -65,6 +67,8 @@ typedef struct {
     uint32_t pid;
     map_table *maps; /* NULL = none */
     uint64_t generation;
+    bool tried;        /* to find its map of compiled code */
+    uint32_t compiled; /* which dso that is, + 1; 0 = none */
 } process;
 
 typedef struct {
@@ -113,7 +117,7 @@ struct osp_perf_space {
     osp_kallsyms *kallsyms;
     bool kallsyms_tried;
     osp_string_id key_thread, key_pid, key_tid;
-    uint32_t files, missing;
+    uint32_t files, missing, tries;
     osp_str first_missing;
     osp_frame frame[MOST_FRAMES];
     osp_line line[MOST_FRAMES];
@@ -154,6 +158,8 @@ void osp_perf_space_drop(osp_perf_space *s)
     free(s->kernel.map);
     free(s->process);
     free(s->thread);
+    for (size_t i = 0; i < s->ndso; i++)
+        osp_perf_map_close(s->dso[i].compiled);
     free(s->dso);
     free(s->segment);
     free(s->place);
@@ -404,6 +410,38 @@ static uint32_t segment_of(osp_perf_space *s, uint32_t dso_id, uint64_t offset, 
     return id;
 }
 
+/* Memory without a file, in which code can have been compiled: perf's is_anon_memory() and is_no_dso_memory(). */
+static bool is_anonymous(osp_str path)
+{
+    static const char *const begin[] = {"//anon", "[anon",  "/anon_hugepage", "/dev/zero",
+                                        "[heap]", "[stack", "/SYSV"};
+    for (size_t i = 0; i < sizeof begin / sizeof *begin; i++)
+        if (osp_str_starts(path, osp_str_from(begin[i])))
+            return true;
+    return false;
+}
+
+/* The dso that stands for the process's map of compiled code, by its path; UINT32_MAX if it has none. */
+static uint32_t compiled_of(osp_perf_space *s, process *p)
+{
+    char path[32];
+    osp_err absent;
+    if (!p->tried && s->tries < MOST_TRIES) {
+        s->tries++;
+        snprintf(path, sizeof path, "/tmp/perf-%" PRIu32 ".map", p->pid);
+        osp_perf_map *m = osp_perf_map_open(path, &absent);
+        uint32_t id = m ? dso_of(s, osp_str_from(path), NULL, 0) : UINT32_MAX;
+        if (id != UINT32_MAX && !s->dso[id].compiled) {
+            s->dso[id].compiled = m;
+            p->compiled = id + 1;
+        } else {
+            osp_perf_map_close(m);
+        }
+    }
+    p->tried = true;
+    return p->compiled - 1;
+}
+
 /* u32 pid, tid; u64 start, size, offset; of MMAP2: u32 major, minor; u64 inode, generation (or u8 size of the build id, 3
  * unused, u8 id[20]); u32 protection, flags; the path. */
 static bool take_mmap(osp_perf_space *s, const osp_perf_record *r, osp_err *err)
@@ -432,7 +470,10 @@ static bool take_mmap(osp_perf_space *s, const osp_perf_record *r, osp_err *err)
         return true; /* cut short, empty, or data: nothing runs there */
     end = start + size ? start + size : UINT64_MAX;
     bool kernel = (r->misc & MISC_CPUMODE) == MISC_KERNEL;
-    uint32_t file = dso_of(s, path, build_id, n);
+    process *p = kernel ? NULL : process_of(s, pid);
+    uint32_t file = p && is_anonymous(path) ? compiled_of(s, p) : UINT32_MAX;
+    if (file == UINT32_MAX)
+        file = dso_of(s, path, build_id, n);
     uint32_t part = file == UINT32_MAX ? file : segment_of(s, file, offset, size);
     if (part == UINT32_MAX)
         return osp_fail_memory(err, "reading mappings");
@@ -447,7 +488,6 @@ static bool take_mmap(osp_perf_space *s, const osp_perf_record *r, osp_err *err)
             s->kernel_start = offset;
         return true;
     }
-    process *p = process_of(s, pid);
     map_table *t = p ? own_maps(s, p, 3, err) : NULL;
     if (!t)
         return p ? false : osp_fail_memory(err, "reading mappings");
@@ -593,6 +633,8 @@ static osp_object *object_of(osp_perf_space *s, dso *d)
     if (d->tried)
         return d->object;
     d->tried = true;
+    if (d->compiled)
+        return NULL;
     if (osp_str_eq(d->path, S("[vdso]")))
         return d->object = open_vdso(s, d);
     if (d->path.n == 0 || d->path.p[0] != '/' || osp_str_starts(d->path, S("//anon")))
@@ -629,8 +671,9 @@ static segment *made_segment(osp_perf_space *s, const map *m)
     g->start = m->start - (m->offset - g->offset);
     if (!o || !osp_object_bias(o, g->start, g->offset, &g->bias, &unplaced))
         d->object = NULL;
-    g->id = osp_builder_mapping(s->names->b, g->start, g->start + g->size, g->offset,
-                                d->path.n ? d->path : S("//anon"), build_id, d->object ? OSP_HAS_ALL : 0);
+    g->id =
+        osp_builder_mapping(s->names->b, g->start, g->start + g->size, g->offset, d->path.n ? d->path : S("//anon"),
+                            build_id, d->object || d->compiled ? OSP_HAS_ALL : 0);
     return g;
 }
 
@@ -688,8 +731,12 @@ static osp_location_id kernel_location(osp_perf_space *s, uint64_t addr)
 static osp_location_id file_location(osp_perf_space *s, const map *m, uint64_t there)
 {
     segment *g = made_segment(s, m);
-    osp_object *o = s->dso[m->dso].object;
-    size_t n = o ? osp_object_frames(o, there - g->bias, s->frame, MOST_FRAMES) : 0;
+    const dso *d = &s->dso[m->dso];
+    size_t n = d->object ? osp_object_frames(d->object, there - g->bias, s->frame, MOST_FRAMES) : 0;
+    if (d->compiled) {
+        s->frame[0] = (osp_frame){.name = osp_perf_map_at(d->compiled, there)};
+        n = 1;
+    }
     if (n && s->frame[n - 1].name.n == 0)
         n = 0;
     return with_frames(s, g->id, there, n);

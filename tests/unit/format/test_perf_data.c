@@ -11,6 +11,8 @@ typedef struct {
     osp_buf b;
 } bytes;
 
+static uint32_t pid_of_records = 7; /* and tid */
+
 static bytes new_bytes(void) { return (bytes){osp_buf_of(1 << 20)}; }
 static void u16(bytes *b, uint16_t v) { osp_buf_add(&b->b, (osp_str){(char *)&v, sizeof v}); }
 static void u32(bytes *b, uint32_t v) { osp_buf_add(&b->b, (osp_str){(char *)&v, sizeof v}); }
@@ -39,16 +41,16 @@ static void tail(bytes *b, uint64_t time)
 {
     while (b->b.n % 8)
         osp_buf_byte(&b->b, 0);
-    u32(b, 7);
-    u32(b, 7);
+    u32(b, pid_of_records);
+    u32(b, pid_of_records);
     u64(b, time);
 }
 
 static void mmap2(bytes *to, uint64_t start, uint64_t size, uint64_t offset, const char *path, uint64_t time)
 {
     bytes b = new_bytes();
-    u32(&b, 7);
-    u32(&b, 7);
+    u32(&b, pid_of_records);
+    u32(&b, pid_of_records);
     words(&b, 6, (uint64_t[]){start, size, offset, 0, 0, 0});
     u32(&b, 4);
     u32(&b, 2);
@@ -61,8 +63,8 @@ static void mmap2(bytes *to, uint64_t start, uint64_t size, uint64_t offset, con
 static void comm(bytes *to, const char *name, uint16_t misc, uint64_t time)
 {
     bytes b = new_bytes();
-    u32(&b, 7);
-    u32(&b, 7);
+    u32(&b, pid_of_records);
+    u32(&b, pid_of_records);
     osp_buf_add(&b.b, osp_str_from(name));
     osp_buf_byte(&b.b, 0);
     tail(&b, time);
@@ -73,8 +75,8 @@ static void sample(bytes *to, uint64_t time, size_t n, const uint64_t *chain)
 {
     bytes b = new_bytes();
     u64(&b, n ? chain[n - 1] : 0);
-    u32(&b, 7);
-    u32(&b, 7);
+    u32(&b, pid_of_records);
+    u32(&b, pid_of_records);
     u64(&b, time);
     u64(&b, 1000);
     u64(&b, n);
@@ -214,8 +216,8 @@ static void a_copied_stack_is_unwound(void **state)
     const uint64_t at = (uint64_t)(uintptr_t)marked_function;
     map_self(&d, path, sizeof path);
     u64(&b, at);
-    u32(&b, 7);
-    u32(&b, 7);
+    u32(&b, pid_of_records);
+    u32(&b, pid_of_records);
     /* time, period, an empty chain; abi, bp, sp, ip; the stack: its size, a return address into the function, 0; used */
     words(&b, 10, (uint64_t[]){2, 1000, 0, 2, 0, 0x7000, at, 16, at + 1, 0});
     u64(&b, 16);
@@ -261,6 +263,25 @@ static void packed_records_may_be_cut_anywhere(void **state)
     osp_buf_drop(&plain.b);
 }
 
+static void compiled_code_has_the_names_of_its_map(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/perf-2147480000.map";
+    osp_err err;
+    bytes d = new_bytes();
+    pid_of_records = 2147480000; /* which no process has */
+    mmap2(&d, 0x1000, 0x1000, 0x1000, "//anon", 1);
+    sample(&d, 2, 3, (uint64_t[]){USER, 0x1010, 0x1109});
+    sample(&d, 3, 2, (uint64_t[]){USER, 0x1012});
+    sample(&d, 4, 2, (uint64_t[]){USER, 0x1500});
+    pid_of_records = 7;
+    bytes f = file_of(IP_TID_TIME_PERIOD_CHAIN, &d);
+    assert_true(osp_file_write(
+        path, S("1000 20 old name\n1000 20 first one\nnonsense\n1012 2 inside\n1100 10 caller\n"), &err));
+    check(&f, "[perf-2147480000.map] 1000\ncaller;first one 1000\ninside 1000\n");
+    assert_int_equal(unlink(path), 0);
+}
+
 static void what_is_broken_is_refused_or_said(void **state)
 {
     (void)state;
@@ -294,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_copied_stack_is_unwound),
         cmocka_unit_test(a_pipe_describes_its_event_first),
         cmocka_unit_test(packed_records_may_be_cut_anywhere),
+        cmocka_unit_test(compiled_code_has_the_names_of_its_map),
         cmocka_unit_test(what_is_broken_is_refused_or_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
