@@ -57,6 +57,7 @@ typedef struct osp_perf_file {
     size_t nbuild_id;
     size_t attr_cap, id_cap, build_id_cap;
     osp_str hostname, os_release, arch, cpu, cmdline;
+    unsigned sorts;              /* of ids */
     bool ids_sorted, piped, cut; /* cut: the file ends in the middle of a record */
     osp_span data;
     uint64_t data_offset; /* where data stands in the file */

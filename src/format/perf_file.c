@@ -37,6 +37,7 @@ enum {
     ATTR_LEAST = 64, /* PERF_ATTR_SIZE_VER0 */
     ATTR_MOST = 4096,
     MOST_EVENTS = 1 << 16,
+    MOST_SORTS = 256, /* of ids; events are described before their samples */
 };
 
 enum { /* PERF_SAMPLE_… */
@@ -119,7 +120,7 @@ static int by_id(const void *a, const void *b)
 
 static const osp_perf_attr *attr_with_id(osp_perf_file *f, uint64_t id)
 {
-    if (!f->ids_sorted && f->nid)
+    if (!f->ids_sorted && f->nid && f->sorts++ < MOST_SORTS)
         qsort(f->id, f->nid, sizeof *f->id, by_id);
     f->ids_sorted = true;
     const osp_perf_id key = {.id = id}, *at = f->nid ? bsearch(&key, f->id, f->nid, sizeof key, by_id) : NULL;
@@ -354,6 +355,7 @@ struct osp_perf_queue {
     entry *entry, *other; /* other: room for merging */
     size_t n, cap, other_cap;
     uint64_t newest, flush_to;
+    uint64_t looks; /* at records that wait, in all; how many are left */
     chunk *chunk;
     size_t nchunk, chunk_cap;
     osp_unpacker *unpacker;
@@ -436,6 +438,9 @@ static bool flush(osp_perf_queue *q, uint64_t until, osp_err *err)
     size_t i = 0;
     if (q->n == 0)
         return true;
+    if (q->looks < q->n)
+        return osp_fail(err, OSP_ELIMIT, "too many records wait too long for their time");
+    q->looks -= q->n;
     if (!sort_entries(q))
         return osp_fail_memory(err, "sorting records");
     for (; i < q->n && q->entry[i].time_ns <= until; i++) {
@@ -585,12 +590,18 @@ static void drop_queue(osp_perf_queue *q)
 
 bool osp_perf_records(osp_perf_file *f, osp_perf_take *take, void *ctx, osp_err *err)
 {
-    osp_perf_queue q = {
-        .f = f, .take = take, .ctx = ctx, .unpack_limit = osp_unpack_limit(f->in.n), .rest = osp_buf_of(1 << 20)};
+    osp_perf_queue q = {.f = f,
+                        .take = take,
+                        .ctx = ctx,
+                        .looks = ((uint64_t)1 << 28) + f->in.n,
+                        .unpack_limit = osp_unpack_limit(f->in.n),
+                        .rest = osp_buf_of(1 << 20)};
     size_t used = 0;
     bool ok = read_records(&q, f->data, 0, &used, err);
     f->cut |= used < f->data.n || q.rest.n;
     ok = ok && flush(&q, UINT64_MAX, err);
+    if (ok && f->sorts > MOST_SORTS)
+        ok = osp_fail(err, OSP_ELIMIT, "more than %d events are described in the midst of samples", MOST_SORTS);
     drop_queue(&q);
     return ok;
 }

@@ -110,7 +110,7 @@ struct osp_perf_space {
     size_t ncell, nplace;
     uint64_t seed;
     size_t ndso, dso_cap, segment_cap, nprocess, process_cap, nthread, thread_cap;
-    uint64_t generation, live_maps;
+    uint64_t generation, live_maps, moves; /* moves: of maps in tables, and copies; what is left */
     map_table kernel;
     osp_mapping_id kernel_id;
     uint64_t kernel_start; /* address of _text or _stext when it was recorded */
@@ -134,6 +134,7 @@ osp_perf_space *osp_perf_space_new(osp_perf_file *f, osp_names *names, osp_err *
     s->f = f;
     s->names = names;
     s->seed = osp_hash_pair(0, 0);
+    s->moves = ((uint64_t)1 << 27) + f->in.n; /* half a second */
     s->key_thread = osp_builder_string(names->b, S("thread"));
     s->key_pid = osp_builder_string(names->b, S("pid"));
     s->key_tid = osp_builder_string(names->b, S("tid"));
@@ -292,6 +293,7 @@ static map_table *own_maps(osp_perf_space *s, process *p, size_t more, osp_err *
         if (n)
             memcpy(copy->map, t->map, n * sizeof *t->map);
         s->live_maps += n;
+        s->moves -= s->moves < n ? s->moves : n;
         give_up_maps(s, t);
         p->maps = t = copy;
     }
@@ -301,6 +303,10 @@ static map_table *own_maps(osp_perf_space *s, process *p, size_t more, osp_err *
         return NULL;
     }
     t->map = all;
+    if (s->moves == 0) {
+        osp_fail(err, OSP_ELIMIT, "too many mappings change too often");
+        return NULL;
+    }
     return t;
 }
 
@@ -325,6 +331,7 @@ static void put_map(osp_perf_space *s, map_table *t, map m)
         keep[n++].start = m.end;
     }
     memmove(t->map + first + n, t->map + last, (t->n - last) * sizeof *t->map);
+    s->moves -= s->moves < t->n - last ? s->moves : t->n - last;
     memcpy(t->map + first, keep, n * sizeof *keep);
     s->live_maps += n;
     s->live_maps -= last - first;
@@ -480,6 +487,8 @@ static bool take_mmap(osp_perf_space *s, const osp_perf_record *r, osp_err *err)
     map m = {start, end, offset, file, part};
     if (kernel) {
         void *all = s->kernel.map;
+        if (s->moves == 0)
+            return osp_fail(err, OSP_ELIMIT, "too many mappings of the kernel");
         if (s->kernel.n > 1 << 20 || !osp_grow(&all, &s->kernel.cap, s->kernel.n + 3, sizeof *s->kernel.map))
             return osp_fail_memory(err, "reading mappings");
         s->kernel.map = all;
