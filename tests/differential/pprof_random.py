@@ -22,6 +22,8 @@ import sys
 import tempfile
 
 import odd_profiles
+import peer
+from tap import Tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -54,27 +56,12 @@ AGAIN, MANY = 6, 40  # times the peer is asked what it answered differently, or 
 KNOWN_KEYS = ["key1", "key2", "bytes", "request", "allocations", "handler"]
 
 
-class Peer:
-    """go tool pprof itself, not the go command in front of it."""
-
-    def __init__(self):
-        go = shutil.which("go")
-        tool = go and subprocess.run([go, "tool", "-n", "pprof"], capture_output=True, text=True).stdout.strip()
-        self.command = [tool] if tool and os.path.exists(tool) else ([go, "tool", "pprof"] if go else None)
-
-
-def run(command):
-    env = dict(os.environ, TZ="UTC", HOME="/nonexistent", PPROF_TMPDIR=tempfile.gettempdir(), GOTOOLCHAIN="local")
-    done = subprocess.run(command, env=env, capture_output=True, timeout=300)
-    return done.returncode, done.stdout, done.stderr
-
-
 class Asking:
-    def __init__(self, osprey, peer, rng, folder):
-        self.osprey, self.peer, self.rng, self.folder = [osprey, "pprof"], peer, rng, folder
+    def __init__(self, osprey, command, rng, folder):
+        self.osprey, self.peer, self.rng, self.folder = [osprey, "pprof"], command, rng, folder
         self.profiles = [p for d in MORE for p in sorted(glob.glob(os.path.join(d, "*.pb.gz")))]
         self.profiles = self.profiles or sorted(glob.glob(os.path.join(OWN, "*.pb.gz")))
-        self.legacy = [p for p in sorted(glob.glob(os.path.join(LEGACY, "*"))) if b"unrecognized" not in run([*peer, "-top", p])[2]]
+        self.legacy = [p for p in sorted(glob.glob(os.path.join(LEGACY, "*"))) if b"unrecognized" not in peer.ask(command, "-top", p)[2]]
         goroot = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True).stdout.strip()
         self.sources_of_go = os.path.join(goroot, "src")
         self.known = {}
@@ -83,8 +70,8 @@ class Asking:
     def about(self, profile):
         """Its sample types, keys and values of its labels, names of its functions, as the peer prints them."""
         if profile not in self.known:
-            raw = run([*self.peer, "-raw", "-symbolize=none", profile])[1].decode(errors="replace").split("\nSamples:\n")
-            tags = run([*self.peer, "-tags", "-symbolize=none", profile])[1].decode(errors="replace")
+            raw = peer.ask(self.peer, "-raw", "-symbolize=none", profile)[1].decode(errors="replace").split("\nSamples:\n")
+            tags = peer.ask(self.peer, "-tags", "-symbolize=none", profile)[1].decode(errors="replace")
             keys = re.findall(r"^ *(\S+): +Total", tags, re.MULTILINE)
             values = re.findall(r"\): +(\S+)$", tags, re.MULTILINE)[:20]
             names = re.findall(r"(?:M=\d+|0x0|\[F\]|^ {13}) (\S+) \S+:\d+:\d+ s=", raw[-1], re.MULTILINE)
@@ -210,10 +197,10 @@ class Comparing:
         with tempfile.NamedTemporaryFile(suffix=".pb.gz") as f:
             f.write(out)
             f.flush()
-            return run([*self.a.peer, "-symbolize=none", "-raw", f.name])[1]
+            return peer.ask(self.a.peer, "-symbolize=none", "-raw", f.name)[1]
 
     def ask(self, command, report, flags, files):
-        status, out, err = run([*command, *flags, *files])
+        status, out, err = peer.ask(command, *flags, *files)
         return status, self.readable(report, out), chatter(err), err
 
     def equal(self, report, want, got, flags):
@@ -240,13 +227,14 @@ class Comparing:
 
 
 def show(want, got):
+    """Lines that say how the answers differ."""
     if want[0] != got[0]:
-        print(f"# status {want[0]}, osprey {got[0]}: {want[3][:200]!r} {got[3][:200]!r}")
+        yield f"status {want[0]}, osprey {got[0]}: {want[3][:200]!r} {got[3][:200]!r}"
     if want[2] != got[2]:
-        print(f"# said {want[2]}, osprey {got[2]}")
+        yield f"said {want[2]}, osprey {got[2]}"
     a, b = (x[1].decode(errors="replace").splitlines() for x in (want, got))
     for line in list(difflib.unified_diff(a, b, "peer", "osprey", n=0, lineterm=""))[2:10]:
-        print("#   " + line[:200])
+        yield line[:200]
 
 
 def keep(words, folder):
@@ -266,31 +254,29 @@ def main(words):
     words = [w for w in words if not w.startswith("--")]
     count = int(words[1]) if len(words) > 1 else 60
     seed = int(option.get("seed", random.randrange(1 << 32)))
-    peer = Peer().command
-    if not peer:
-        print("1..0 # SKIP no Go here")
-        return 0
+    tap = Tap()
+    command, why = peer.find()
+    if not command:
+        tap.skip("random questions", why)
+        return tap.end()
     only = option["only"].split(",") if "only" in option else None
     print(f"# seed {seed}")
-    print(f"1..{count}")
-    failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        asking = Asking(os.path.abspath(words[0]), peer, random.Random(seed), folder)
+        asking = Asking(os.path.abspath(words[0]), command, random.Random(seed), folder)
         compare = Comparing(asking)
-        for n in range(1, count + 1):
+        for _ in range(count):
             report, flags, files = asking.question(only, odd)
             verdict, want, got = compare.judge(report, flags, files)
             shown = " ".join([*flags, *files]).replace(folder + "/", "").replace("#", "")
             for known in asking.profiles + asking.legacy:
                 shown = shown.replace(known, os.path.basename(known))
-            print(f"{'not ok' if verdict == 'different' else 'ok'} {n} - {shown}" +
-                  (" # SKIP the peer contradicts itself" if verdict == "unsure" else ""), flush=True)
-            if verdict == "different":
-                failed += 1
-                kept = keep([*flags, *files], folder)
-                print("#   " + shlex.join(kept))
-                show(want, got)
-    return failed > 0
+            if verdict == "unsure":
+                tap.skip(shown, "the peer contradicts itself")
+            elif verdict == "equal":
+                tap.case(shown, True)
+            else:
+                tap.case(shown, False, shlex.join(keep([*flags, *files], folder)), *show(want, got))
+    return tap.end()
 
 
 sys.exit(main(sys.argv[1:]))
