@@ -107,6 +107,24 @@ static bool unknown_option(const osp_command *command, osp_str word, osp_str nam
                    : osp_fail(err, OSP_EUSAGE, "unknown option %.*s", STRF(word));
 }
 
+int osp_cli_unknown_command(osp_str word)
+{
+    osp_err err = {0};
+    uint64_t pid;
+    osp_guess meant = {.typed = word};
+    const osp_str shown = osp_str_head(word, 80);
+    for (const osp_command *const *c = osp_commands; *c; c++)
+        osp_guess_consider(&meant, (*c)->name);
+    const char *nearest = osp_guess_taken(&meant);
+    if (osp_str_u64(word, 10, &pid))
+        osp_fail(&err, OSP_EUSAGE, "what about process %.*s?\ntry  osprey why %.*s", STRF(shown), STRF(shown));
+    else if (nearest)
+        osp_fail(&err, OSP_EUSAGE, "there is no command `%.*s`; did you mean `%s`?", STRF(shown), nearest);
+    else
+        osp_fail(&err, OSP_EUSAGE, "there is no command `%.*s`\ntry  osprey help", STRF(shown));
+    return osp_cli_fail(&err);
+}
+
 /* What one word that starts with a dash says. */
 typedef struct {
     size_t index;             /* of the option */

@@ -92,22 +92,6 @@ int osp_cli_usage(const osp_cli *cli, const char *fmt, ...)
     return OSP_EXIT_USAGE;
 }
 
-int osp_cli_unknown_command(osp_str word)
-{
-    uint64_t pid;
-    osp_guess meant = {.typed = word};
-    for (const osp_command *const *c = osp_commands; *c; c++)
-        osp_guess_consider(&meant, (*c)->name);
-    const char *nearest = osp_guess_taken(&meant);
-    if (osp_str_u64(word, 10, &pid))
-        complain("osprey: what about process %.*s?\ntry  osprey why %.*s", STRF(word), STRF(word));
-    else if (nearest)
-        complain("osprey: there is no command `%.*s`; did you mean `%s`?", STRF(word), nearest);
-    else
-        complain("osprey: there is no command `%.*s`\ntry  osprey help", STRF(word));
-    return OSP_EXIT_USAGE;
-}
-
 /* ---- progress ---------------------------------------------------------------------------------------------- */
 
 static bool progress_shown;
