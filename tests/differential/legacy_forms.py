@@ -87,11 +87,11 @@ def build_peer(folder):
 
 
 def answers(program, paths, n):
-    done = subprocess.run([program], input="".join(p + "\n" for p in paths), capture_output=True, text=True, errors="replace", timeout=600,
+    done = subprocess.run([program], input="".join(p + "\n" for p in paths).encode(), capture_output=True, timeout=600,
                           env=dict(os.environ, TZ="UTC"))
-    lines = done.stdout.splitlines()
+    lines = [line.decode(errors="replace") for line in done.stdout.split(b"\n")[:-1]]  # a text may hold other ends of lines
     if len(lines) != n:
-        lines += [f"died: {done.stderr[-600:]}"] * (n - len(lines))
+        lines += [f"died: {done.stderr[-600:].decode(errors='replace')}"] * (n - len(lines))
     return lines
 
 
