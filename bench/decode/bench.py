@@ -8,7 +8,7 @@ One table for each number of samples (100000,1000000) without labels and with. R
 least CPU time (user + system) of each counts, because others may use the machine. Peak memory is the kernel's own
 (ru_maxrss), which starts with what this program has when it forks: it never holds much. go tool pprof runs once, right
 after, on profiles of up to -peer samples (100000: it needs minutes for a million), at most PPROF_TIMEOUT seconds (240)
-a report. A * stands behind what misses its bar; then the status is 1.
+a report; larger output, which is gigabytes, goes to /dev/null. A * stands behind what misses its bar; then the status is 1.
 """
 import filecmp
 import gzip
@@ -125,7 +125,9 @@ class Bench:
         of = files if name == "merge" else files[:1]
         words = ["-symbolize=none", *(w.format(other=other) for w in r.words), *of]
         read = files if name in ("merge", "diff") else of
-        ours_out, peer_out = (os.path.join(self.folder, f"{name}.{who}") for who in ("osprey", "peer"))
+        compared = self.peer and self.n <= self.peer_most
+        ours_out, peer_out = (os.path.join(self.folder, f"{name}.{who}") if compared else os.devnull
+                              for who in ("osprey", "peer"))
         low, ours = self.measure([self.osprey, "pprof", *words], read, ours_out)
         bar = r.floor_bar and r.floor_bar[0 if plain else 1]
         ratio, wall_ratio = ours.cpu / low.cpu, ours.wall / low.wall
@@ -133,7 +135,7 @@ class Bench:
                "ratio": ratio, "wall_ratio": wall_ratio, "bar": bar, "room_mb": room}
         line = (f"{name:8}{ours.cpu:8.3f}{ours.wall:8.3f}{ours.mb:8.0f}{self.mark(ours.mb, room)}{room or 0:7.0f}"
                 f"{ratio:8.2f}{self.mark(ratio, bar)}{wall_ratio:7.2f}{bar or '-':>5}")
-        if self.peer and self.n <= self.peer_most:
+        if compared:
             peer = run([*self.peer, *words], peer_out, self.timeout)
             less = peer.cpu / ours.cpu
             same = "" if not peer.finished else "-" if name == "proto" else self.same(ours_out, peer_out)
