@@ -489,7 +489,7 @@ static int cmd_info(const osp_cli *cli)
 const osp_command osp_command_info = {
     .name = "info",
     .args = "FILE",
-    .summary = "what a profile is and what is in it",
+    .summary = "what is in a profile, and beside it: MemStats, perf's header",
     .examples = examples,
     .options = options,
     .run = cmd_info,
