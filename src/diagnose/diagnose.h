@@ -108,8 +108,7 @@ typedef struct osp_facts {
     osp_process_info process;
     int pid;
     uint64_t window_ns;
-    double cores_used;   /* by /proc */
-    double cores_demand; /* with the time spent waiting for a CPU after being preempted */
+    double cores_used; /* by /proc */
     uint32_t host_cpus;
     char clocksource[OSP_CLOCKSOURCE_MAX];
     bool is_go;

@@ -157,7 +157,6 @@ static bool fill_threads(osp_facts *f, const reading *b, const reading *a, const
         memcpy(t[i].name, p ? p->name : s ? s->name : "", p || s ? sizeof t[i].name : 1);
         fill_thread(b, a, s, window_s, sampled_s, &t[i]);
         f->cores_used += t[i].running;
-        f->cores_demand += t[i].demand;
         f->sampled_cores += t[i].sampled;
     }
     f->thread = t;

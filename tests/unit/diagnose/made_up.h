@@ -28,7 +28,6 @@ static inline made_up *made_up_new(bool is_go)
         .process.name = S("gateway"),
         .window_ns = 5000000000,
         .cores_used = 1,
-        .cores_demand = 1,
         .host_cpus = 2,
         .clocksource = "tsc",
         .is_go = is_go,
