@@ -559,7 +559,8 @@ static bool read_rows(decoding *d, const osp_id_map *map, osp_span bytes, osp_lo
     osp_pb m = osp_pb_on(bytes);
     *n = 0;
     while (osp_pb_next(&m)) {
-        const uint8_t *p = m.bytes.p, *end = p + m.bytes.n;
+        const uint8_t *p = m.bytes.p,
+                      *end = m.bytes.n ? p + m.bytes.n : p; /* a number has none, and NULL + 0 is undefined */
         bool more = m.type == OSP_PB_VARINT || p < end;
         for (uint64_t id = m.value; more; more = m.type == OSP_PB_BYTES && p < end) {
             if (m.type == OSP_PB_BYTES && !(p = osp_pb_varint(p, end, &id)))
