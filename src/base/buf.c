@@ -29,7 +29,7 @@ char *osp_buf_room(osp_buf *b, size_t n)
         b->p = p;
         b->cap = cap;
     }
-    return b->p + b->n;
+    return b->p ? b->p + b->n : NULL; /* nothing wanted of an empty buffer */
 }
 
 void osp_buf_add(osp_buf *b, osp_str s)
