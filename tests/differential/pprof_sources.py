@@ -42,6 +42,7 @@ import (
 	"os"
 	"runtime/pprof"
 	"sort"
+	"syscall"
 	"time"
 
 	"example.com/Odd/burn"
@@ -57,11 +58,18 @@ func mine(n int) (s int) {
 	return v[n/2]
 }
 
+// used is the time that a busy machine has given us so far.
+func used() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano())
+}
+
 func main() {
 	f, _ := os.Create(os.Args[1])
 	pprof.StartCPUProfile(f)
 	t := 0
-	for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); {
+	for used() < 500*time.Millisecond {
 		t += burn.Sum(100000) + mine(5000)EXTRA
 	}
 	pprof.StopCPUProfile()
