@@ -395,8 +395,8 @@ static bool map_labels(merging *m, source *s, uint32_t set, osp_labelset_id *out
     const osp_profile *p = s->p;
     const uint32_t from = p->labelsets.first[set], n = p->labelsets.first[set + 1] - from;
     if (!s->labelsets[set]) {
-        sorted_label *sorted = space_for(m, n * (sizeof *sorted + sizeof(osp_label)));
-        if (!sorted && n)
+        sorted_label *sorted = space_for(m, n * (sizeof *sorted + sizeof(osp_label)) + 1);
+        if (!sorted) /* not even for no labels */
             return no_memory(m);
         osp_label *label = (osp_label *)(sorted + n);
         for (uint32_t i = 0; i < n; i++)
