@@ -298,9 +298,9 @@ typedef struct {
 
 typedef struct {
     osp_making *m;
-    uint8_t *wanted;      /* per node: are edges into it? */
-    const uint32_t *node; /* per location */
-    way *last;            /* per entry of whats[]: nearly all calls at a place are of one function */
+    const uint8_t *wanted; /* per node: INTO, OUT_OF */
+    const uint32_t *node;  /* per location */
+    way *last;             /* per entry of whats[]: nearly all calls at a place are of one function */
 } linking;
 
 /* Where on a stack we are, from root to leaf: the last node that is kept, where it stands in whats[], and if others were
@@ -309,6 +309,13 @@ typedef struct {
     uint32_t parent, place;
     bool residual;
 } footing;
+
+enum { INTO = 1, OUT_OF = 2 }; /* which edges of a node are wanted */
+
+static inline bool is_wanted(const uint8_t *wanted, uint32_t from, uint32_t to)
+{
+    return (wanted[to] & INTO) | (wanted[from] & OUT_OF);
+}
 
 /* The edge from where we are to a node; OSP_NONE without memory. */
 static inline uint32_t link_to(linking *g, footing at, uint32_t to)
@@ -342,7 +349,8 @@ static bool weigh_edge(linking *g, const weighed *k, footing at, uint32_t to, bo
 
 static inline bool link_node(linking *g, const weighed *k, footing *at, uint32_t n, uint32_t place, bool inlined)
 {
-    if (g->wanted[n] && at->parent != n && at->parent != OSP_NONE && !weigh_edge(g, k, *at, n, inlined))
+    if (at->parent != n && at->parent != OSP_NONE && is_wanted(g->wanted, at->parent, n) &&
+        !weigh_edge(g, k, *at, n, inlined))
         return false;
     *at = (footing){n, place, false};
     return true;
@@ -375,16 +383,23 @@ static inline bool link_stack(linking *g, weighed k)
     return true;
 }
 
-/* Which nodes want edges: all, or those that were inlined somewhere. */
-static void want_edges(const osp_making *m, uint8_t *wanted)
+/* Which nodes want edges: all, those whose label matches, or those that were inlined somewhere. */
+static bool want_edges(osp_making *m, uint8_t *wanted)
 {
-    memset(wanted, !m->o->no_edges, m->n);
-    for (uint32_t l = 0; l < m->v->of->locations.n; l++)
+    memset(wanted, m->o->no_edges || m->o->edges_of ? 0 : INTO, m->n);
+    for (uint32_t i = 0; m->o->edges_of && i < m->n; i++) {
+        osp_node node;
+        if (!osp_node_of(m, i, &node))
+            return false;
+        wanted[i] = osp_regex_match(m->o->edges_of, node.label.p, node.label.n) ? INTO | OUT_OF : 0;
+    }
+    for (uint32_t l = 0; m->o->no_edges && l < m->v->of->locations.n; l++)
         for (uint32_t k = m->first[l]; k + 1 < m->first[l + 1]; k++)
-            wanted[m->whats[k]] = true;
+            wanted[m->whats[k]] = INTO;
+    return true;
 }
 
-static bool link_stacks(osp_making *m, uint8_t *wanted)
+static bool link_stacks(osp_making *m, const uint8_t *wanted)
 {
     const osp_view *v = m->v;
     const uint32_t nplace = m->first[v->of->locations.n];
@@ -555,7 +570,7 @@ static bool list_links(const few *g, const uint8_t *wanted)
     for (uint32_t i = 0; i < g->nmet; i++) {
         const cell *c = &g->cell[g->met[i]];
         const uint32_t from = g->node[g->met[i] / g->n], to = g->node[g->met[i] % g->n];
-        if (from == to || !wanted[to])
+        if (from == to || !is_wanted(wanted, from, to))
             continue;
         osp_link *l = osp_link_new(g->m, from, to);
         if (!l)
@@ -592,9 +607,10 @@ static bool weigh_edges(osp_making *m)
     uint32_t nkept = 0;
     for (uint32_t i = 0; i < m->n; i++)
         nkept += m->t[i].kept;
-    want_edges(m, wanted);
     m->nlink = 0;
-    const bool ok = nkept <= FEW && !m->o->no_edges ? link_few(m, nkept, wanted) : link_stacks(m, wanted);
+    const bool ok = !want_edges(m, wanted)            ? false
+                    : nkept <= FEW && !m->o->no_edges ? link_few(m, nkept, wanted)
+                                                      : link_stacks(m, wanted);
     free(wanted);
     return ok;
 }

@@ -49,6 +49,7 @@ typedef struct osp_graph_opts {
     osp_str trim_path, source_path;      /* colon lists: prefixes of file names to cut, directories of sources */
     bool whole_paths;                    /* cut nothing of file names, not even what is always cut */
     bool no_edges;                       /* but those into nodes that were inlined, for in_inlined and in_called */
+    const osp_regex *edges_of;           /* only edges from or to nodes whose label matches; NULL = all */
     bool objects;                        /* functions of one name in several objects are several nodes */
     bool call_tree;                      /* a node for each path, not one for all */
     /* For a picture: sorted by how much a node tells, few edges, tags. The view needs its rows for these, if the profile has

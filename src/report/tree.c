@@ -109,7 +109,8 @@ bool osp_write_tree(const osp_profile *p, const osp_report_opts *o, const osp_re
     uint32_t matched = 0;
     if (!osp_answer_view(p, o, false, &view, out, err))
         return false;
-    const osp_graph_opts graph_opts = osp_graph_opts_of(o);
+    osp_graph_opts graph_opts = osp_graph_opts_of(o);
+    graph_opts.edges_of = only;
     bool ok = osp_graph_make(&view, &graph_opts, &graph, err);
     if (ok) {
         osp_shown shown = osp_shown_of(p, o);

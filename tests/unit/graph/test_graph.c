@@ -267,6 +267,19 @@ static void frames_are_called_as_their_nodes(void **state)
     osp_profile_drop(p);
 }
 
+static void edges_can_be_asked_for_around_some_nodes(void **state)
+{
+    (void)state;
+    osp_regex *about = osp_regex_new("^g", 2, NULL, 0);
+    assert_non_null(about);
+    start();
+    add("main f g h", 3);
+    add("main h k", 4);
+    assert_string_equal(graph_of(&(osp_graph_opts){.edges_of = about}),
+                        "k 4/4(0,0) h 3/7(1,0) f 0/3(0,0) g 0/3(1,0) main 0/7(0,0) f>g 3 g>h 3 -0-0/5");
+    osp_regex_drop(about);
+}
+
 static void too_little_memory_is_an_error_at_every_step(void **state)
 {
     (void)state;
@@ -312,6 +325,7 @@ int main(void)
         cmocka_unit_test(tags_are_texts_together_and_numbers_that_look_alike),
         cmocka_unit_test(edges_are_sorted_by_weight_then_by_name),
         cmocka_unit_test(frames_are_called_as_their_nodes),
+        cmocka_unit_test(edges_can_be_asked_for_around_some_nodes),
         cmocka_unit_test(too_little_memory_is_an_error_at_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
