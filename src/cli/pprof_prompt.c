@@ -90,6 +90,14 @@ static unsigned char on_cancel(EditLine *edit, wint_t key)
     return CC_NEWLINE;
 }
 
+/* What the kernel makes of a ^D that is pressed while the terminal changes its mode. */
+static unsigned char on_nothing(EditLine *edit, wint_t key)
+{
+    (void)edit;
+    (void)key;
+    return CC_NORM;
+}
+
 static char *prompt_of(EditLine *edit)
 {
     osp_prompt *p;
@@ -133,7 +141,9 @@ static bool open_editor(osp_prompt *p, osp_err *err)
     /* wide: libedit loses its copies of narrow names */
     el_wset(p->edit, EL_ADDFN, L"pprof-complete", L"complete what is typed", on_tab);
     el_wset(p->edit, EL_ADDFN, L"pprof-cancel", L"drop the line", on_cancel);
+    el_wset(p->edit, EL_ADDFN, L"pprof-nothing", L"do nothing", on_nothing);
     el_set(p->edit, EL_BIND, "^I", "pprof-complete", NULL);
+    el_set(p->edit, EL_BIND, "^@", "pprof-nothing", NULL);
     el_set(p->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(p->edit, EL_BIND, "^C", "pprof-cancel", NULL);
     el_source(p->edit, NULL);
