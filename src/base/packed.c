@@ -8,28 +8,38 @@
 #include <stddef.h>
 #include <string.h>
 
-uint32_t osp_packed_count(const uint8_t *p, uint32_t n)
+const uint8_t *osp_varint_read(const uint8_t *p, const uint8_t *end, uint64_t *out)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < n; i++)
+    uint64_t v = 0;
+    const uint8_t *stop = end - p > OSP_VARINT_MOST ? p + OSP_VARINT_MOST : end;
+    for (unsigned shift = 0; p < stop; shift += 7) {
+        uint8_t b = *p++;
+        v |= (uint64_t)(b & 0x7f) << shift;
+        if (b < 0x80) {
+            *out = v;
+            return p;
+        }
+    }
+    return NULL;
+}
+
+size_t osp_packed_count(const uint8_t *p, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
         count += p[i] < 0x80;
     return count;
 }
 
-/* One number, as long as a varint may be; NULL if it does not end or is too large. */
+/* One number; NULL if it does not end or is too large. */
 static const uint8_t *read_one(const uint8_t *p, const uint8_t *end, uint32_t *out)
 {
-    uint64_t v = 0;
-    const uint8_t *stop = end - p > 10 ? p + 10 : end;
-    for (unsigned shift = 0; p < stop; shift += 7) {
-        const uint8_t b = *p++;
-        v |= (uint64_t)(b & 0x7f) << shift;
-        if (b < 0x80) {
-            *out = (uint32_t)v;
-            return v <= UINT32_MAX ? p : NULL;
-        }
-    }
-    return NULL;
+    uint64_t v;
+    p = osp_varint_read(p, end, &v);
+    if (!p || v > UINT32_MAX)
+        return NULL;
+    *out = (uint32_t)v;
+    return p;
 }
 
 static uint32_t read_simply(const uint8_t *p, const uint8_t *end, uint32_t less, uint32_t *to)

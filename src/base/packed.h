@@ -4,6 +4,7 @@
 #ifndef OSP_BASE_PACKED_H
 #define OSP_BASE_PACKED_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -20,8 +21,13 @@ static inline uint8_t *osp_packed_put(uint8_t *to, uint32_t v)
     return to;
 }
 
+enum { OSP_VARINT_MOST = 10 }; /* bytes that a varint of 64 bits can take */
+
+/* One varint of 64 bits from p, before end. What follows it; NULL if it does not end. */
+const uint8_t *osp_varint_read(const uint8_t *p, const uint8_t *end, uint64_t *out);
+
 /* How many numbers end in these bytes. */
-uint32_t osp_packed_count(const uint8_t *p, uint32_t n);
+size_t osp_packed_count(const uint8_t *p, size_t n);
 
 /* Write the numbers, each made smaller by `less`, to to[], which has room for all of them (n are the most) and
  * OSP_PACKED_SLACK more. How many; UINT32_MAX if one does not end or does not fit 32 bits. */

@@ -375,7 +375,7 @@ static bool count_rows(decoding *d)
             fits &= count_up(&d->n.strings, 1);
             break;
         case 13:
-            fits &= count_up(&d->n.comments, m.type == OSP_PB_VARINT ? 1 : osp_pb_varints(m.bytes));
+            fits &= count_up(&d->n.comments, m.type == OSP_PB_VARINT ? 1 : osp_packed_count(m.bytes.p, m.bytes.n));
             break;
         default:
             break;

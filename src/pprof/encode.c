@@ -82,7 +82,7 @@ static wire_stack wire_stack_at(const wire_stacks *all, uint32_t s)
 {
     const uint32_t size = all->size[s];
     wire_stack w = {.ids = {(const char *)all->packed[s], size}, .packed = true};
-    const uint32_t n = size > 2 * OSP_PB_VARINT_MOST ? 3 : osp_packed_count(all->packed[s], size);
+    const size_t n = size > 2 * OSP_VARINT_MOST ? 3 : osp_packed_count(all->packed[s], size);
     w.packed = n > 2;
     w.size = w.packed ? 1 + osp_pb_varint_size(size) + size : n + size;
     return w;

@@ -10,29 +10,6 @@
  * Groups (3, 4) are refused: no format of ours has them. */
 #include "wire/wire.h"
 
-const uint8_t *osp_pb_varint_slow(const uint8_t *p, const uint8_t *end, uint64_t *out)
-{
-    uint64_t v = 0;
-    const uint8_t *stop = end - p > 10 ? p + 10 : end;
-    for (unsigned shift = 0; p < stop; shift += 7) {
-        uint8_t b = *p++;
-        v |= (uint64_t)(b & 0x7f) << shift;
-        if (b < 0x80) {
-            *out = v;
-            return p;
-        }
-    }
-    return NULL;
-}
-
-size_t osp_pb_varints(osp_span bytes)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < bytes.n; i++)
-        n += bytes.p[i] < 0x80;
-    return n;
-}
-
 static bool broken(osp_pb *m, const char *why)
 {
     m->why = why;

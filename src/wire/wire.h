@@ -9,15 +9,12 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/packed.h"
 #include "base/str.h"
 
 /* ---- protobuf, reading ---------------------------------------------------------------------------------------- */
 
-enum { OSP_PB_VARINT_MOST = 10 }; /* bytes */
-
-/* A varint of at most 10 bytes from p, before end. What follows it; NULL if it does not end. */
-const uint8_t *osp_pb_varint_slow(const uint8_t *p, const uint8_t *end, uint64_t *out);
-
+/* osp_varint_read, quick for the short ones, which are nearly all. */
 static inline const uint8_t *osp_pb_varint(const uint8_t *p, const uint8_t *end, uint64_t *out)
 {
     if (p < end && p[0] < 0x80) {
@@ -28,11 +25,8 @@ static inline const uint8_t *osp_pb_varint(const uint8_t *p, const uint8_t *end,
         *out = (uint64_t)p[1] << 7 | (p[0] & 0x7f);
         return p + 2;
     }
-    return osp_pb_varint_slow(p, end, out);
+    return osp_varint_read(p, end, out);
 }
-
-/* How many varints end in these bytes. */
-size_t osp_pb_varints(osp_span bytes);
 
 typedef enum { OSP_PB_VARINT = 0, OSP_PB_FIXED64 = 1, OSP_PB_BYTES = 2, OSP_PB_FIXED32 = 5 } osp_pb_type;
 
