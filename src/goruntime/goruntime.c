@@ -103,7 +103,7 @@ static bool layout_by_table(osp_go *go, bool plain, osp_err *err)
 {
     bool newer;
     if (!osp_go_layout_of_version(go->number, &go->at, &newer))
-        return osp_fail(err, OSP_EFORMAT, "%.*s is older than go1.18, the oldest release whose structures are known",
+        return osp_fail(err, OSP_EFORMAT, "%.*s is older than go1.16, the oldest release whose structures are known",
                         STRF(go->version));
     if (newer)
         go->source = osp_arena_fmt(&go->arena, "table of %.*s for %.*s (newer than the table)",

@@ -13,7 +13,7 @@
 /* Byte offsets of the fields that the sampler and `why` read. -1 = this release has no such field. */
 typedef struct {
     int32_t g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp, g_syscallsp, g_syscallpc, g_status,
-        g_goid, g_gopc, g_startpc, g_waitreason, g_labels, g_parent_goid, g_lockedm;
+        g_goid, g_gopc, g_startpc, g_waitreason, g_labels, g_parent_goid, g_lockedm, g_tracking_seq, g_syscallbp;
     int32_t m_g0, m_gsignal, m_curg, m_procid, m_ncgocall, m_ncgo, m_alllink, m_p, m_id, m_incgo, m_spinning,
         m_blocked, m_vdso_sp, m_vdso_pc, m_lockedg;
     int32_t p_id, p_status, p_schedtick, p_syscalltick, p_m, p_runqhead, p_runqtail;

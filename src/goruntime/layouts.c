@@ -13,13 +13,13 @@ static const uint32_t since[] = {
 };
 enum { NCOLUMNS = sizeof since / sizeof *since };
 
-#define ROW(a, b, c, d, e, f, g, h, i, j, k, l) \
-    {                                           \
-        a, b, c, d, e, f, g, h, i, j, k, l      \
+#define ROW(a, b, c, d, e, f, g, h, i, j, k, l, m, n) \
+    {                                                 \
+        a, b, c, d, e, f, g, h, i, j, k, l, m, n      \
     }
 static const int16_t column[][NCOLUMNS] = {
 #define OSP_GO_SINCE(...)
-#define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, field, path) ROW(a, b, c, d, e, f, g, h, i, j, k, l),
+#define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) ROW(a, b, c, d, e, f, g, h, i, j, k, l, m, n),
 #define OSP_M OSP_G
 #define OSP_P OSP_G
 #define OSP_Q OSP_G
@@ -31,11 +31,11 @@ static const int16_t column[][NCOLUMNS] = {
 #define AT(field) offsetof(osp_go_places, field)
 const osp_go_field osp_go_fields[] = {
 #define OSP_GO_SINCE(...)
-#define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, field, path) {"runtime.g", path, AT(pub.field)},
-#define OSP_M(a, b, c, d, e, f, g, h, i, j, k, l, field, path) {"runtime.m", path, AT(pub.field)},
-#define OSP_P(a, b, c, d, e, f, g, h, i, j, k, l, field, path) {"runtime.p", path, AT(pub.field)},
-#define OSP_Q(a, b, c, d, e, f, g, h, i, j, k, l, field, path) {"runtime.p", path, AT(field)},
-#define OSP_S(a, b, c, d, e, f, g, h, i, j, k, l, field, path) {"runtime.schedt", path, AT(field)},
+#define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.g", path, AT(pub.field)},
+#define OSP_M(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.m", path, AT(pub.field)},
+#define OSP_P(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.p", path, AT(pub.field)},
+#define OSP_Q(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.p", path, AT(field)},
+#define OSP_S(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.schedt", path, AT(field)},
 #include "goruntime/layouts.def"
 };
 const size_t osp_go_nfields = sizeof osp_go_fields / sizeof *osp_go_fields;

@@ -87,15 +87,15 @@ static void each_release_has_its_column(void **state)
     (void)state;
     osp_go_places at;
     bool newer;
-    assert_false(osp_go_layout_of_version(11705, &at, &newer));
+    assert_false(osp_go_layout_of_version(11515, &at, &newer));
     static const struct {
         uint32_t version;
         int32_t ncgocall, goid;
         bool newer;
     } row[] = {
-        {11800, 304, 152, false}, {12303, 296, 160, false}, {12311, 296, 160, false}, {12312, 320, 160, false},
-        {12405, 296, 160, false}, {12406, 320, 160, false}, {12500, 312, 152, false}, {12608, 320, 152, false},
-        {12705, 320, 152, false}, {12800, 320, 152, true},
+        {11615, 304, 152, false}, {11800, 304, 152, false}, {12303, 296, 160, false}, {12311, 296, 160, false},
+        {12312, 320, 160, false}, {12405, 296, 160, false}, {12406, 320, 160, false}, {12500, 312, 152, false},
+        {12608, 320, 152, false}, {12705, 320, 152, false}, {12800, 320, 152, true},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         assert_true(osp_go_layout_of_version(row[i].version, &at, &newer));
