@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* bpf/sample.bpf.c: the CPU sampler. Runs at each tick of a perf cpu-clock event in a thread of a process we know:
+/* bpf/sample.bpf.c: the sampler. Runs at each sample of a perf event in a thread of a process we know:
  * kernel stack, user stack by unwind rows, goroutine and labels, one record into the ring buffer.
  *
  * All state lives in a per-CPU scratch value, so that the verifier sees only unknown scalars in the loops: the frame
@@ -298,7 +298,8 @@ int on_tick(struct bpf_perf_event_data *ctx)
     s->mapping = (osp_bpf_mapping){0};
     s->head = (osp_raw_sample){
         .ktime_ns = bpf_ktime_get_ns(),
-        .weight = ctx->sample_period,
+        .value = {ctx->sample_period},
+        .event = bpf_get_attach_cookie(ctx),
         .pid = pid,
         .tid = ids.pid,
         .cpu = bpf_get_smp_processor_id(),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* bpf/sample.h: what the CPU sampler's two sides share: the raw sample and the tables. */
+/* bpf/sample.h: what the sampler's two sides share: the raw sample and the tables. */
 #ifndef OSP_BPF_SAMPLE_H
 #define OSP_BPF_SAMPLE_H
 
@@ -21,13 +21,15 @@ enum {
  * already minus 1), then the labels, each a word {key bytes u16, value bytes u16} and the texts, padded to words. */
 typedef struct osp_raw_sample {
     __u64 ktime_ns; /* CLOCK_MONOTONIC */
-    __u64 weight;   /* ns of CPU time that this sample stands for */
+    __u64 value[2]; /* what the sample stands for, as its event defines it: ns of CPU time, a number of faults */
     __u64 goid;     /* 0 if not on a goroutine */
     __u64 m, curg;  /* addresses in the target; 0 if there is none */
     __u32 pid, tid, cpu;
     __u16 nkernel, nuser;
     __u16 end; /* osp_unwind_status: why the user walk stopped */
     __u16 nlabels;
+    __u32 event; /* its place in the recording's list of events */
+    __u32 reason;
     __u32 fp_steps;
     __u32 stack_bytes; /* != 0: instead of user pcs and labels come the words pc, sp, fp, r10 and this much of the
                           stack from sp on: code was met that has no table yet, user space unwinds it */
@@ -36,7 +38,7 @@ typedef struct osp_raw_sample {
     char comm[16];
 } osp_raw_sample;
 
-_Static_assert(sizeof(osp_raw_sample) == 96, "shared between the kernel side and user space");
+_Static_assert(sizeof(osp_raw_sample) == 112, "shared between the kernel side and user space");
 
 /* An executable mapping of a process, sorted by start within the process. */
 typedef struct osp_bpf_mapping {

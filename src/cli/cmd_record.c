@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* osprey record: CPU samples of a process into a pprof file. */
+/* osprey record: samples of a process into a pprof file. */
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/cli_internal.h"
@@ -17,6 +17,7 @@
 static const osp_option options[] = {
     {"output", 'o', "FILE", "where the profile goes (NAME.cpu.pb.gz)"},
     {"duration", 'd', "SECONDS", "how long to sample (30; a program started after -- : until it ends)"},
+    {"event", 'e', "LIST", "what to sample, with commas between: cpu, page-faults, cycles … (cpu)"},
     {"frequency", 'F', "HZ", "samples per second of CPU time (99, more for light loads)"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
     {"cost", 0, NULL, "say what sampling cost"},
@@ -251,10 +252,15 @@ static int cmd_record(const osp_cli *cli)
     if (!osp_cli_number(cli, "duration", 0.1, 86400, cli->nrest ? 0 : 30, &seconds) ||
         !osp_cli_number(cli, "frequency", 1, 20000, 0, &hz))
         return OSP_EXIT_USAGE;
+    osp_event_list events = {0};
+    if (osp_cli_given(cli, "event") &&
+        !osp_event_list_parse(osp_str_from(osp_cli_value(cli, "event")), &events, &err))
+        return osp_cli_fail(&err);
     if (!osp_cli_target(cli, &pid, &status))
         return status;
     osp_sample_opts opts = {
         .pid = pid,
+        .events = events,
         .seconds = seconds,
         .hz = (uint32_t)hz,
         .no_bpf = osp_cli_given(cli, "no-bpf"),

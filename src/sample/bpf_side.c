@@ -2,7 +2,7 @@
 /* The BPF side from user space: load, hand over tables, drain the ring.
  *
  * A table of unwind rows is an inner map a file, filled by mapping it; files keep their table for the whole recording,
- * so a refresh of the mappings sends only what is new. The list of mappings is double-buffered in one array: the new
+ * so a refresh of the mappings sends only what is new. The lists of mappings of all processes share one array: a new
  * list is written beside the one in use, then the process's entry is switched to it in one update. */
 #include "base/buf.h"
 #include "sample/sample_internal.h"
@@ -25,14 +25,21 @@ struct table {
     uint32_t n;
 };
 
+/* The place of one process's mappings. */
+struct range {
+    int pid;
+    uint32_t first, n;
+};
+
 struct osp_bpf_side {
     struct sample_bpf *skel;
     struct ring_buffer *ring;
     int stats_fd;
     struct table *table; /* by index into the map of tables */
     size_t ntable, cap;
-    bool second_half;         /* which half of the mappings array is in use */
-    osp_collector *collector; /* while draining */
+    struct range *range; /* the parts of the mappings array in use, by place */
+    size_t nrange, range_cap;
+    const osp_bpf_sink *sink; /* while draining */
     osp_buf aside;            /* records with stack copies, one after the other */
     uint64_t no_room;         /* records that did not fit there */
     uint64_t word[OSP_MAX_KERNEL + OSP_MAX_USER];
@@ -58,8 +65,9 @@ static int on_record(void *ctx, void *data, size_t size)
     if (head.stack_bytes) {
         osp_buf_add(&b->aside, (osp_str){data, sizeof head + (size_t)head.nwords * 8});
         b->no_room += b->aside.failed;
+        b->sink->aside(b->sink->ctx, &head);
     } else {
-        osp_collector_add(b->collector, &head, (const uint64_t *)(const void *)((const char *)data + sizeof head));
+        b->sink->sample(b->sink->ctx, &head, (const uint64_t *)(const void *)((const char *)data + sizeof head));
     }
     return 0;
 }
@@ -135,6 +143,7 @@ void osp_bpf_side_close(osp_bpf_side *b)
         close(b->stats_fd);
     osp_buf_drop(&b->aside);
     free(b->table);
+    free(b->range);
     free(b);
 }
 
@@ -186,12 +195,45 @@ static bool table_of(osp_bpf_side *b, const osp_space_map *m, uint32_t *index, o
     return true;
 }
 
-bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_unwind_go *go, osp_err *err)
+/* Room for n mappings between those in use; the new range stands in b->range. */
+static struct range *place(osp_bpf_side *b, int pid, uint32_t n, osp_err *err)
 {
-    uint32_t half = OSP_MAX_MAPPINGS / 2, first = b->second_half ? 0 : half;
+    void *array = b->range;
+    if (!osp_grow(&array, &b->range_cap, b->nrange + 1, sizeof *b->range)) {
+        osp_fail_memory(err, "loading the mappings");
+        return NULL;
+    }
+    b->range = array;
+    size_t i = 0;
+    uint32_t at = 0;
+    while (i < b->nrange && b->range[i].first - at < n) {
+        at = b->range[i].first + b->range[i].n;
+        i++;
+    }
+    if (OSP_MAX_MAPPINGS - at < n) {
+        osp_fail(err, OSP_ELIMIT, "more than %d executable mappings, with the %u of process %d", OSP_MAX_MAPPINGS, n,
+                 pid);
+        return NULL;
+    }
+    memmove(b->range + i + 1, b->range + i, (b->nrange - i) * sizeof *b->range);
+    b->nrange++;
+    b->range[i] = (struct range){pid, at, n};
+    return &b->range[i];
+}
+
+/* Give back the process's ranges but for the one that begins at keep. */
+static void release(osp_bpf_side *b, int pid, uint32_t keep)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < b->nrange; i++)
+        if (b->range[i].pid != pid || b->range[i].first == keep)
+            b->range[k++] = b->range[i];
+    b->nrange = k;
+}
+
+static bool write_mappings(osp_bpf_side *b, uint32_t first, const osp_space *s, osp_err *err)
+{
     int fd = bpf_map__fd(b->skel->maps.mappings);
-    if (s->n > half)
-        return osp_fail(err, OSP_ELIMIT, "process %d has more than %u executable mappings", pid, half);
     for (uint32_t i = 0; i < s->n; i++) {
         const osp_space_map *m = &s->map[i];
         osp_bpf_mapping row = {.start = m->start, .end = m->end, .base = m->base, .nrows = m->nrow};
@@ -201,46 +243,75 @@ bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_
         if (bpf_map_update_elem(fd, &key, &row, BPF_ANY) != 0)
             return osp_fail_errno(err, errno, "loading the mappings");
     }
-    osp_bpf_process process = {.first = first, .n = s->n, .go = *go};
-    uint32_t key = (uint32_t)pid;
-    if (bpf_map_update_elem(bpf_map__fd(b->skel->maps.processes), &key, &process, BPF_ANY) != 0)
-        return osp_fail_errno(err, errno, "loading the process's entry");
-    b->second_half = !b->second_half;
     return true;
 }
 
-void osp_bpf_side_drain(osp_bpf_side *b, osp_collector *c, size_t *pending)
+bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_unwind_go *go, osp_err *err)
 {
-    b->collector = c;
-    ring_buffer__consume(b->ring);
-    b->collector = NULL;
-    *pending = b->aside.n;
+    /* An empty list has a place too, so that every range begins elsewhere. */
+    const struct range *r = place(b, pid, s->n ? s->n : 1, err);
+    if (!r)
+        return false;
+    osp_bpf_process process = {.first = r->first, .n = s->n, .go = *go};
+    uint32_t key = (uint32_t)pid;
+    bool ok = write_mappings(b, process.first, s, err);
+    if (ok && bpf_map_update_elem(bpf_map__fd(b->skel->maps.processes), &key, &process, BPF_ANY) != 0)
+        ok = osp_fail_errno(err, errno, "loading the entry of process %d", pid);
+    if (ok)
+        release(b, pid, process.first);
+    return ok;
 }
 
-void osp_bpf_side_settle(osp_bpf_side *b, osp_collector *c, osp_copied *with)
+void osp_bpf_side_forget(osp_bpf_side *b, int pid)
+{
+    uint32_t key = (uint32_t)pid;
+    bpf_map_delete_elem(bpf_map__fd(b->skel->maps.processes), &key);
+    release(b, pid, UINT32_MAX);
+}
+
+void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to)
+{
+    b->sink = to;
+    ring_buffer__consume(b->ring);
+    b->sink = NULL;
+}
+
+/* Unwind one record that was kept: its kernel pcs, registers and stack are at word. */
+static void settle_one(osp_bpf_side *b, const osp_bpf_sink *to, const osp_subject *of, osp_raw_sample *head,
+                       const char *word)
 {
     osp_err err;
+    osp_unwind_regs regs;
+    uint64_t g = 0;
+    size_t fixed = (size_t)head->nkernel + 4;
+    if (head->nkernel > OSP_MAX_KERNEL || head->nwords < fixed || head->stack_bytes > (head->nwords - fixed) * 8)
+        return;
+    memcpy(b->word, word, (size_t)head->nkernel * 8);
+    memcpy(&regs, word + (size_t)head->nkernel * 8, sizeof regs);
+    osp_copied with = {.mem = osp_process_mem(of->process),
+                       .space = &of->space,
+                       .go = &of->unwind_go,
+                       .sp = regs.sp,
+                       .stack = {(const uint8_t *)word + fixed * 8, head->stack_bytes}};
+    if (with.go->has_go && head->m)
+        g = head->curg;
+    else if (with.go->has_go && !with.mem.read(with.mem.ctx, head->tls + (uint64_t)with.go->tls_g, &g, 8, &err))
+        g = 0;
+    osp_copied_walk(&with, &regs, g, head, b->word + head->nkernel);
+    to->sample(to->ctx, head, b->word);
+}
+
+void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
+                         const osp_subject *(*subject_of)(void *ctx, int pid))
+{
     for (size_t at = 0; at + sizeof(osp_raw_sample) <= b->aside.n;) {
         osp_raw_sample head;
         memcpy(&head, b->aside.p + at, sizeof head);
         const char *word = b->aside.p + at + sizeof head;
-        size_t nword = head.nwords, fixed = (size_t)head.nkernel + 4;
-        at += sizeof head + nword * 8;
-        if (nword < fixed || head.nkernel > OSP_MAX_KERNEL || head.stack_bytes > (nword - fixed) * 8)
-            continue;
-        osp_unwind_regs regs;
-        uint64_t g = 0;
-        memcpy(b->word, word, (size_t)head.nkernel * 8);
-        memcpy(&regs, word + (size_t)head.nkernel * 8, sizeof regs);
-        with->sp = regs.sp;
-        with->stack = (osp_span){(const uint8_t *)word + fixed * 8, head.stack_bytes};
-        if (with->go->has_go && head.m)
-            g = head.curg;
-        else if (with->go->has_go &&
-                 !with->mem.read(with->mem.ctx, head.tls + (uint64_t)with->go->tls_g, &g, 8, &err))
-            g = 0;
-        osp_copied_walk(with, &regs, g, &head, b->word + head.nkernel);
-        osp_collector_add(c, &head, b->word);
+        const osp_subject *of = subject_of(to->ctx, (int)head.pid);
+        at += sizeof head + (size_t)head.nwords * 8;
+        if (of)
+            settle_one(b, to, of, &head, word);
     }
     b->aside.n = 0;
     b->aside.failed = false;

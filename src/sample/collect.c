@@ -7,23 +7,40 @@
 
 #include <stdlib.h>
 
-enum { PROFILE_LIMIT = 1 << 30, MAX_FRAMES = OSP_MAX_KERNEL + OSP_MAX_USER, CACHE = 4096 };
+enum {
+    COLUMNS_MAX = 3 * OSP_MAX_EVENTS,
+    PROFILE_LIMIT = 1 << 30,
+    MAX_FRAMES = OSP_MAX_KERNEL + OSP_MAX_USER,
+    CACHE = 4096
+};
 
 static const uint64_t KERNEL_START = 0xffff800000000000u;
 
 /* Where an address lies: its location in the profile and, for the leaf, its domain. */
 struct cached {
     uint64_t addr;
+    uint64_t place; /* which mappings of which process it was looked up in; 0: the kernel's */
     osp_location_id location;
     const char *domain; /* NULL: not asked yet */
     bool used;
 };
 
+/* A subject as the profile has it. */
+struct known_subject {
+    const osp_subject *of;
+    osp_string_id name;
+    osp_mapping_id *map_id; /* by index into its space; 0: not a mapping of the profile yet */
+    size_t map_cap;
+    uint32_t generation; /* of the space that map_id is for */
+};
+
 struct osp_collector {
     osp_builder *builder;
-    const osp_space *space;
-    osp_mapping_id *map_id; /* by index into the space */
-    size_t map_cap;
+    const osp_event_list *events;
+    uint32_t first_column[OSP_MAX_EVENTS], ncolumn;
+    bool many;
+    struct known_subject *subject;
+    size_t nsubject, subject_cap;
     osp_object **object; /* by mapping id */
     size_t nobject, object_cap;
     osp_mapping_id kernel;
@@ -31,28 +48,65 @@ struct osp_collector {
     osp_sampled_thread *thread;
     size_t nthread, thread_cap;
     uint64_t taken, ended[OSP_END_REASONS], frame_pointer_steps;
-    osp_string_id key_thread, key_tid, key_goroutine, key_domain;
+    osp_string_id key_thread, key_tid, key_goroutine, key_domain, key_process, key_pid;
     bool failed;
 };
 
-osp_collector *osp_collector_new(osp_err *err)
+static bool begin(osp_collector *c, osp_err *err)
+{
+    c->builder = osp_builder_new(PROFILE_LIMIT, err);
+    if (!c->builder)
+        return false;
+    c->ncolumn = 0;
+    for (uint32_t i = 0; i < c->events->n; i++) {
+        const osp_event_kind *kind = c->events->kind[i];
+        c->first_column[i] = c->ncolumn;
+        c->ncolumn += kind->ncolumn;
+        for (uint32_t k = 0; k < kind->ncolumn; k++)
+            osp_builder_value(c->builder, osp_str_from(kind->column[k].type), osp_str_from(kind->column[k].unit));
+    }
+    c->key_thread = osp_builder_string(c->builder, S("thread"));
+    c->key_tid = osp_builder_string(c->builder, S("tid"));
+    c->key_goroutine = osp_builder_string(c->builder, S("goroutine"));
+    c->key_domain = osp_builder_string(c->builder, S("domain"));
+    c->key_process = osp_builder_string(c->builder, S("process"));
+    c->key_pid = osp_builder_string(c->builder, S("pid"));
+    return true;
+}
+
+/* Let go of what belongs to one profile. */
+static void reset(osp_collector *c)
+{
+    osp_builder_drop(c->builder);
+    for (size_t i = 0; i < c->nsubject; i++)
+        free(c->subject[i].map_id);
+    free(c->object);
+    free(c->thread);
+    c->builder = NULL;
+    c->object = NULL;
+    c->thread = NULL;
+    c->nsubject = 0;
+    c->nobject = c->object_cap = 0;
+    c->nthread = c->thread_cap = 0;
+    c->kernel = (osp_mapping_id){0};
+    memset(c->cache, 0, sizeof c->cache);
+    c->taken = c->frame_pointer_steps = 0;
+    memset(c->ended, 0, sizeof c->ended);
+}
+
+osp_collector *osp_collector_new(const osp_event_list *events, bool many, osp_err *err)
 {
     osp_collector *c = calloc(1, sizeof *c);
     if (!c) {
         osp_fail_memory(err, "starting the recording");
         return NULL;
     }
-    c->builder = osp_builder_new(PROFILE_LIMIT, err);
-    if (!c->builder) {
-        free(c);
+    c->events = events;
+    c->many = many;
+    if (!begin(c, err)) {
+        osp_collector_drop(c);
         return NULL;
     }
-    osp_builder_value(c->builder, S("samples"), S("count"));
-    osp_builder_value(c->builder, S("cpu"), S("nanoseconds"));
-    c->key_thread = osp_builder_string(c->builder, S("thread"));
-    c->key_tid = osp_builder_string(c->builder, S("tid"));
-    c->key_goroutine = osp_builder_string(c->builder, S("goroutine"));
-    c->key_domain = osp_builder_string(c->builder, S("domain"));
     return c;
 }
 
@@ -60,10 +114,8 @@ void osp_collector_drop(osp_collector *c)
 {
     if (!c)
         return;
-    osp_builder_drop(c->builder);
-    free(c->map_id);
-    free(c->object);
-    free(c->thread);
+    reset(c);
+    free(c->subject);
     free(c);
 }
 
@@ -80,38 +132,61 @@ static void set_object(osp_collector *c, osp_mapping_id id, osp_object *o)
     c->object[id.i] = o;
 }
 
-static void add_mapping(osp_collector *c, uint32_t i)
+/* The profile's mapping for number i of the subject's. */
+static osp_mapping_id mapping_of(osp_collector *c, struct known_subject *k, size_t i)
 {
-    const osp_space_map *m = &c->space->map[i];
-    osp_str build_id = m->object ? osp_object_build_id(m->object) : S("");
-    osp_str file = m->path.n ? m->path : S("//anon");
-    c->map_id[i] = osp_builder_mapping(c->builder, m->start, m->end, m->offset, file, build_id, 0);
-    set_object(c, c->map_id[i], m->object);
-}
-
-void osp_collector_space(osp_collector *c, const osp_space *s, osp_str main_binary)
-{
-    void *array = c->map_id;
-    if (!osp_grow(&array, &c->map_cap, s->n, sizeof *c->map_id)) {
-        c->failed = true;
-        return;
+    const osp_space_map *m = &k->of->space.map[i];
+    if (k->map_id[i].i == 0) {
+        osp_str build_id = m->object ? osp_object_build_id(m->object) : S("");
+        osp_str file = m->path.n ? m->path : S("//anon");
+        k->map_id[i] = osp_builder_mapping(c->builder, m->start, m->end, m->offset, file, build_id, 0);
+        set_object(c, k->map_id[i], m->object);
     }
-    c->map_id = array;
-    c->space = s;
-    memset(c->cache, 0, sizeof c->cache);
-    for (uint32_t i = 0; i < s->n; i++)
-        if (osp_str_eq(s->map[i].path, main_binary))
-            add_mapping(c, i);
-    for (uint32_t i = 0; i < s->n; i++)
-        if (!osp_str_eq(s->map[i].path, main_binary))
-            add_mapping(c, i);
+    return k->map_id[i];
 }
 
-static const char *domain_of(const osp_collector *c, uint64_t addr)
+/* The subject's space is another than before, or was never seen: its mappings are asked for anew. */
+static bool take_space(osp_collector *c, struct known_subject *k)
+{
+    void *array = k->map_id;
+    const osp_space *s = &k->of->space;
+    if (!osp_grow(&array, &k->map_cap, s->n ? s->n : 1, sizeof *k->map_id)) {
+        c->failed = true;
+        return false;
+    }
+    k->map_id = array;
+    memset(k->map_id, 0, s->n * sizeof *k->map_id);
+    k->generation = k->of->generation;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (osp_str_eq(s->map[i].path, k->of->info.exe))
+            mapping_of(c, k, i);
+    return true;
+}
+
+static struct known_subject *known(osp_collector *c, const osp_subject *of)
+{
+    size_t i = c->nsubject;
+    while (i-- > 0)
+        if (c->subject[i].of == of) {
+            struct known_subject *k = &c->subject[i];
+            return k->generation == of->generation || take_space(c, k) ? k : NULL;
+        }
+    void *array = c->subject;
+    if (!osp_grow(&array, &c->subject_cap, c->nsubject + 1, sizeof *c->subject)) {
+        c->failed = true;
+        return NULL;
+    }
+    c->subject = array;
+    struct known_subject *k = &c->subject[c->nsubject++];
+    *k = (struct known_subject){.of = of, .name = osp_builder_string(c->builder, of->info.name)};
+    return take_space(c, k) ? k : NULL;
+}
+
+static const char *domain_of(const osp_subject *of, uint64_t addr)
 {
     if (addr >= KERNEL_START)
         return "kernel";
-    const osp_space_map *m = osp_space_at(c->space, addr);
+    const osp_space_map *m = osp_space_at(&of->space, addr);
     if (m && m->vdso)
         return "vdso";
     if (!m || !m->object || !osp_object_is_go(m->object, addr - m->bias))
@@ -122,31 +197,37 @@ static const char *domain_of(const osp_collector *c, uint64_t addr)
     return osp_go_is_runtime(f.name, f.file) ? "runtime" : "go";
 }
 
-static struct cached *look_up(osp_collector *c, uint64_t addr)
+static osp_mapping_id kernel_mapping(osp_collector *c)
 {
-    struct cached *e = &c->cache[osp_hash_mix(addr, 1) % CACHE];
-    if (e->used && e->addr == addr)
+    if (c->kernel.i == 0)
+        c->kernel = osp_builder_mapping(c->builder, KERNEL_START, UINT64_MAX, 0, S("[kernel.kallsyms]"), S(""), 0);
+    return c->kernel;
+}
+
+static struct cached *look_up(osp_collector *c, struct known_subject *k, uint64_t addr)
+{
+    bool kernel = addr >= KERNEL_START;
+    uint64_t place = kernel ? 0 : (uint64_t)k->of->pid << 32 | k->generation;
+    struct cached *e = &c->cache[osp_hash_mix(addr, place + 1) % CACHE];
+    if (e->used && e->addr == addr && e->place == place)
         return e;
     osp_mapping_id map = {0};
-    if (addr >= KERNEL_START) {
-        if (c->kernel.i == 0)
-            c->kernel =
-                osp_builder_mapping(c->builder, KERNEL_START, UINT64_MAX, 0, S("[kernel.kallsyms]"), S(""), 0);
-        map = c->kernel;
+    if (kernel) {
+        map = kernel_mapping(c);
     } else {
-        const osp_space_map *m = osp_space_at(c->space, addr);
+        const osp_space_map *m = osp_space_at(&k->of->space, addr);
         if (m)
-            map = c->map_id[m - c->space->map];
+            map = mapping_of(c, k, (size_t)(m - k->of->space.map));
     }
-    *e =
-        (struct cached){.addr = addr, .location = osp_builder_location(c->builder, map, addr, NULL, 0), .used = true};
+    *e = (struct cached){
+        .addr = addr, .place = place, .location = osp_builder_location(c->builder, map, addr, NULL, 0), .used = true};
     return e;
 }
 
 static osp_sampled_thread *thread_of(osp_collector *c, const osp_raw_sample *head)
 {
     for (size_t i = c->nthread; i-- > 0;)
-        if (c->thread[i].tid == (int)head->tid)
+        if (c->thread[i].tid == (int)head->tid && c->thread[i].pid == (int)head->pid)
             return &c->thread[i];
     void *array = c->thread;
     if (!osp_grow(&array, &c->thread_cap, c->nthread + 1, sizeof *c->thread)) {
@@ -154,7 +235,7 @@ static osp_sampled_thread *thread_of(osp_collector *c, const osp_raw_sample *hea
         return NULL;
     }
     c->thread = array;
-    c->thread[c->nthread] = (osp_sampled_thread){.tid = (int)head->tid};
+    c->thread[c->nthread] = (osp_sampled_thread){.pid = (int)head->pid, .tid = (int)head->tid};
     return &c->thread[c->nthread++];
 }
 
@@ -174,20 +255,32 @@ static size_t read_labels(osp_collector *c, const osp_raw_sample *head, const ui
     return n;
 }
 
-void osp_collector_add(osp_collector *c, const osp_raw_sample *head, const uint64_t *word)
+/* The sample's row: its event's columns, the other events' 0. */
+static void fill_values(const osp_collector *c, const osp_raw_sample *head, int64_t *value)
+{
+    const osp_event_kind *kind = c->events->kind[head->event];
+    memset(value, 0, c->ncolumn * sizeof *value);
+    for (uint32_t i = 0; i < kind->ncolumn; i++) {
+        osp_column_from from = kind->column[i].from;
+        value[c->first_column[head->event] + i] = from == OSP_FROM_ONE ? 1 : (int64_t)head->value[from];
+    }
+}
+
+void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
 {
     osp_location_id loc[MAX_FRAMES];
     size_t n = (size_t)head->nkernel + head->nuser;
-    if (n > MAX_FRAMES || n > head->nwords)
+    struct known_subject *subject = known(c, of);
+    if (!subject || n > MAX_FRAMES || n > head->nwords || head->event >= c->events->n)
         return;
     struct cached leaf = {0};
     for (size_t i = 0; i < n; i++) {
         /* The kernel's own walk gives return addresses as they are. */
         uint64_t addr = i > 0 && i < head->nkernel ? word[i] - 1 : word[i];
-        struct cached *e = look_up(c, addr);
+        struct cached *e = look_up(c, subject, addr);
         if (i == 0) {
             if (!e->domain)
-                e->domain = domain_of(c, addr);
+                e->domain = domain_of(of, addr);
             leaf = *e;
         }
         loc[i] = e->location;
@@ -197,7 +290,8 @@ void osp_collector_add(osp_collector *c, const osp_raw_sample *head, const uint6
     if (!t)
         return;
     t->samples++;
-    t->cpu_ns += head->weight;
+    if (c->events->kind[head->event] == c->events->kind[0])
+        t->cpu_ns += head->value[0];
     if (head->m)
         t->m = head->m;
     if (head->goid)
@@ -205,8 +299,12 @@ void osp_collector_add(osp_collector *c, const osp_raw_sample *head, const uint6
     memcpy(t->name, head->comm, sizeof t->name);
     t->name[sizeof t->name - 1] = 0;
 
-    osp_label label[4 + OSP_MAX_LABELS];
+    osp_label label[6 + OSP_MAX_LABELS];
     size_t k = 0;
+    if (c->many) {
+        label[k++] = (osp_label){.key = c->key_process, .str = subject->name};
+        label[k++] = (osp_label){.key = c->key_pid, .num = head->pid};
+    }
     label[k++] = (osp_label){.key = c->key_thread, .str = osp_builder_string(c->builder, osp_str_from(t->name))};
     label[k++] = (osp_label){.key = c->key_tid, .num = head->tid};
     if (head->goid)
@@ -215,7 +313,8 @@ void osp_collector_add(osp_collector *c, const osp_raw_sample *head, const uint6
                              .str = osp_builder_string(c->builder, osp_str_from(leaf.domain ? leaf.domain : "c"))};
     k += read_labels(c, head, word, label + k);
 
-    int64_t value[2] = {1, (int64_t)head->weight};
+    int64_t value[COLUMNS_MAX];
+    fill_values(c, head, value);
     osp_builder_sample(c->builder, osp_builder_stack(c->builder, loc, n), osp_builder_labels(c->builder, label, k),
                        value, 0);
     c->taken++;
@@ -231,7 +330,7 @@ const uint64_t *osp_collector_ended(const osp_collector *c, uint64_t *frame_poin
     return c->ended;
 }
 
-bool osp_collector_finish(osp_collector *c, const osp_profile_head *head, osp_recording *out, osp_err *err)
+bool osp_collector_take(osp_collector *c, const osp_profile_head *head, osp_recording *out, osp_err *err)
 {
     osp_builder_head(c->builder, head);
     out->profile = osp_builder_finish(c->builder, err);
@@ -246,5 +345,6 @@ bool osp_collector_finish(osp_collector *c, const osp_profile_head *head, osp_re
     out->nthread = (uint32_t)c->nthread;
     c->object = NULL;
     c->thread = NULL;
-    return true;
+    reset(c);
+    return begin(c, err);
 }

@@ -4,6 +4,7 @@
  * that start while we are opening are caught by looking again until no new one shows. */
 #include "sample/sample_internal.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
@@ -26,10 +27,8 @@ static int open_event(struct perf_event_attr *attr, int tid, int cpu)
 static bool keep(osp_events *e, int fd, osp_err *err)
 {
     void *array = e->fd;
-    if (!osp_grow(&array, &e->cap, e->n + 1, sizeof *e->fd)) {
-        close(fd);
+    if (!osp_grow(&array, &e->cap, e->n + 1, sizeof *e->fd))
         return osp_fail_memory(err, "opening perf events");
-    }
     e->fd = array;
     e->fd[e->n++] = fd;
     return true;
@@ -42,16 +41,29 @@ bool osp_perf_explain(int error, osp_err *err)
         osp_fail(err, OSP_EPERM,
                  "perf_event_open was refused: needs CAP_PERFMON, or kernel.perf_event_paranoid <= 2 and a "
                  "process of your own");
+    else if (error == ENOENT || error == EOPNOTSUPP)
+        osp_fail(err, OSP_EABSENT,
+                 "this machine does not offer that event (virtual machines often have no hardware events)");
     else if (error == EMFILE)
         osp_fail(err, OSP_ELIMIT, "too many threads for the limit on open files: raise it with `ulimit -n`");
     return false;
 }
 
-static bool attach(int fd, int prog_fd, osp_err *err)
+/* Attach the program to an event, start the event and keep it. The link carries a cookie, in which the program reads
+ * which event it is; it holds the event, so that the event's own descriptor is no longer needed. */
+static bool attach(osp_events *e, int fd, int prog_fd, bool enable, osp_err *err)
 {
-    if (prog_fd >= 0 && ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog_fd) != 0)
-        return osp_fail_errno(err, errno, "attaching the BPF program to a perf event");
-    return true;
+    LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = e->index);
+    int link = bpf_link_create(prog_fd, fd, BPF_PERF_EVENT, &opts);
+    bool ok = link >= 0 && (!enable || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) == 0);
+    if (!ok)
+        osp_fail_errno(err, errno, "attaching the BPF program to a perf event");
+    else
+        ok = keep(e, link, err);
+    if (!ok)
+        osp_close_fd(&link);
+    close(fd);
+    return ok;
 }
 
 /* In place of what is open already. */
@@ -59,7 +71,6 @@ static bool open_cpus(osp_events *e, struct perf_event_attr *attr, int prog_fd, 
 {
     osp_events_close(e);
     long ncpu = sysconf(_SC_NPROCESSORS_CONF);
-    e->all_cpus = true;
     attr->inherit = 0;
     for (int cpu = 0; cpu < ncpu; cpu++) {
         int fd = open_event(attr, -1, cpu);
@@ -67,7 +78,7 @@ static bool open_cpus(osp_events *e, struct perf_event_attr *attr, int prog_fd, 
             continue;
         if (fd < 0)
             return osp_perf_explain(errno, err);
-        if (!keep(e, fd, err) || !attach(fd, prog_fd, err))
+        if (!attach(e, fd, prog_fd, true, err))
             return false;
     }
     return true;
@@ -95,7 +106,7 @@ static bool open_threads(osp_events *e, osp_process *p, struct perf_event_attr *
             osp_arena_drop(&a);
             goto out;
         }
-        if (n > MANY_THREADS && prog_fd >= 0) {
+        if (n > MANY_THREADS) {
             osp_arena_drop(&a);
             ok = open_cpus(e, attr, prog_fd, err);
             goto out;
@@ -115,19 +126,14 @@ static bool open_threads(osp_events *e, osp_process *p, struct perf_event_attr *
             int fd = open_event(attr, t[i].tid, -1);
             if (fd < 0 && errno == ESRCH) /* it ended meanwhile */
                 continue;
-            if (fd < 0 && errno == EMFILE && prog_fd >= 0) {
+            if (fd < 0 && errno == EMFILE) {
                 osp_arena_drop(&a);
                 ok = open_cpus(e, attr, prog_fd, err);
                 goto out;
             }
-            if (fd < 0 || !keep(e, fd, err) || !attach(fd, prog_fd, err)) {
-                if (fd < 0)
-                    osp_perf_explain(errno, err);
-                osp_arena_drop(&a);
-                goto out;
-            }
-            if (!attr->enable_on_exec && ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) != 0) {
-                osp_fail_errno(err, errno, "starting a perf event");
+            if (fd < 0)
+                osp_perf_explain(errno, err);
+            if (fd < 0 || !attach(e, fd, prog_fd, !attr->enable_on_exec, err)) {
                 osp_arena_drop(&a);
                 goto out;
             }
@@ -151,25 +157,26 @@ void osp_allow_open_files(void)
     }
 }
 
-bool osp_events_open(osp_events *e, osp_process *p, uint32_t hz, int prog_fd, bool on_exec, osp_err *err)
+bool osp_events_open(osp_events *e, const osp_event_kind *kind, uint32_t index, osp_process *p, uint32_t hz,
+                     int prog_fd, bool on_exec, osp_err *err)
 {
+    bool clock = kind->perf_type == PERF_TYPE_SOFTWARE && kind->perf_config == PERF_COUNT_SW_CPU_CLOCK;
     struct perf_event_attr attr = {
         .size = sizeof attr,
-        .type = PERF_TYPE_SOFTWARE,
-        .config = PERF_COUNT_SW_CPU_CLOCK,
-        .sample_period = 1000000000u / hz,
+        .type = kind->perf_type,
+        .config = kind->perf_config,
+        .sample_period = clock ? 1000000000u / hz : hz,
+        .freq = !clock, /* the kernel finds the period, and says it with each sample */
         .disabled = 1,
         .inherit = 1,
         .enable_on_exec = on_exec,
     };
     osp_allow_open_files();
-    *e = (osp_events){0};
+    *e = (osp_events){.index = index};
     if (!open_threads(e, p, &attr, prog_fd, err)) {
         osp_events_close(e);
         return false;
     }
-    for (size_t i = 0; e->all_cpus && i < e->n; i++)
-        ioctl(e->fd[i], PERF_EVENT_IOC_ENABLE, 0);
     return true;
 }
 

@@ -43,9 +43,7 @@ struct thread_event {
 struct osp_perf_side {
     osp_process *process;
     osp_mem mem;
-    const osp_space *space;
-    osp_go *go;
-    osp_unwind_go offsets;
+    const osp_subject *subject;
     osp_arena ms_arena;
     osp_go_snapshot ms; /* which M runs on which thread; refreshed in follow() */
     struct thread_event *event;
@@ -77,15 +75,13 @@ static void read_ms(osp_perf_side *s)
     osp_err err;
     osp_arena_drop(&s->ms_arena);
     osp_arena_init(&s->ms_arena, THREADS_LIMIT);
-    if (!s->go || !osp_go_snapshot_read(s->go, &s->ms_arena, &s->ms, &err))
+    if (!s->subject->go || !osp_go_snapshot_read(s->subject->go, &s->ms_arena, &s->ms, &err))
         s->ms = (osp_go_snapshot){0};
 }
 
-void osp_perf_side_space(osp_perf_side *s, const osp_space *space, osp_go *go, const osp_unwind_go *offsets)
+void osp_perf_side_space(osp_perf_side *s, const osp_subject *of)
 {
-    s->space = space;
-    s->go = go;
-    s->offsets = *offsets;
+    s->subject = of;
     read_ms(s);
 }
 
@@ -255,13 +251,14 @@ void osp_perf_side_wait(osp_perf_side *s, uint64_t ns)
 /* The g to start from: R14 in Go code, else any g of the thread's M. */
 static uint64_t find_g(osp_perf_side *s, const uint64_t *reg, int tid)
 {
-    const osp_space_map *map = osp_space_at(s->space, reg[IP]);
+    const osp_unwind_go *go = &s->subject->unwind_go;
+    const osp_space_map *map = osp_space_at(&s->subject->space, reg[IP]);
     osp_err err;
     uint64_t g0 = 0;
     if (map && map->object && osp_object_is_go(map->object, reg[IP] - map->bias)) {
         uint64_t lo = 0, hi = 0;
-        if (s->mem.read(s->mem.ctx, reg[R14] + s->offsets.g_stack_lo, &lo, 8, &err) &&
-            s->mem.read(s->mem.ctx, reg[R14] + s->offsets.g_stack_hi, &hi, 8, &err) && reg[SP] >= lo && reg[SP] < hi)
+        if (s->mem.read(s->mem.ctx, reg[R14] + go->g_stack_lo, &lo, 8, &err) &&
+            s->mem.read(s->mem.ctx, reg[R14] + go->g_stack_hi, &hi, 8, &err) && reg[SP] >= lo && reg[SP] < hi)
             return reg[R14];
     }
     for (uint32_t i = 0; i < s->ms.nm && !g0; i++)
@@ -286,7 +283,7 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
     head.pid = osp_cur_u32(&c);
     head.tid = osp_cur_u32(&c);
     head.ktime_ns = osp_cur_u64(&c);
-    head.weight = osp_cur_u64(&c);
+    head.value[0] = osp_cur_u64(&c);
     uint64_t nchain = osp_cur_u64(&c);
     bool kernel = false;
     for (uint64_t i = 0; i < nchain && !c.bad; i++) {
@@ -308,9 +305,10 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
         return;
     copy.n = used < copy.n ? used : copy.n;
 
-    osp_copied from = {.mem = s->mem, .space = s->space, .go = &s->offsets, .sp = reg[SP], .stack = copy};
+    osp_copied from = {
+        .mem = s->mem, .space = &s->subject->space, .go = &s->subject->unwind_go, .sp = reg[SP], .stack = copy};
     osp_unwind_regs regs = {.pc = reg[IP], .sp = reg[SP], .fp = reg[BP], .r10 = reg[R10]};
-    uint64_t g = s->offsets.has_go ? find_g(s, reg, (int)head.tid) : 0;
+    uint64_t g = s->subject->unwind_go.has_go ? find_g(s, reg, (int)head.tid) : 0;
     if (abi == PERF_SAMPLE_REGS_ABI_64) {
         osp_copied_walk(&from, &regs, g, &head, s->word + head.nkernel);
     } else {
@@ -318,7 +316,7 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
         head.nwords = head.nkernel;
     }
     memcpy(head.comm, e->name, sizeof head.comm);
-    osp_collector_add(collector, &head, s->word);
+    osp_collector_add(collector, s->subject, &head, s->word);
 }
 
 /* Copy n bytes from place `at` of the ring, which wraps. */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sample/sample.h: takes CPU samples of a process from outside and makes an address-only profile of them.
+/* sample/sample.h: takes samples of processes from outside and makes an address-only profile of them.
  *
  * By BPF where the kernel lets us: complete stacks through Go, cgo, C, the vDSO and the kernel. Else by perf events
- * with copied user stacks, unwound here by the same rows. The process is never stopped. */
+ * with copied user stacks, unwound here by the same rows. No process is ever stopped.
+ *
+ *     osp_sampler_start -> { osp_sampler_run -> osp_sampler_take }... -> osp_sampler_stop       osp_record: once round
+ */
 #ifndef OSP_SAMPLE_H
 #define OSP_SAMPLE_H
 
@@ -40,15 +43,58 @@ typedef struct osp_sample_stats {
     char gave_up[160]; /* one line: what the fallback could not do and why; "" if nothing */
 } osp_sample_stats;
 
+/* ---- what is measured -------------------------------------------------------------------------------------- */
+
+/* Where a column of the profile gets its value from. */
+typedef enum {
+    OSP_FROM_ONE = -1, /* 1 a sample */
+    OSP_FROM_VALUE0,   /* the sample's values, in the order of osp_raw_sample.value */
+    OSP_FROM_VALUE1,
+} osp_column_from;
+
+typedef struct {
+    const char *type, *unit; /* as pprof names sample types: "cpu", "nanoseconds" */
+    osp_column_from from;
+} osp_column;
+
+/* A kind of event: the word that -e takes, and the columns that it adds to the profile. One descriptor a kind, in
+ * kinds.c. */
+typedef struct osp_event_kind {
+    const char *name, *help;
+    osp_column column[3];
+    uint32_t ncolumn;
+    uint32_t main;      /* the column that people mean when they name the event */
+    uint32_t perf_type; /* of perf_event_open, with the config below */
+    uint64_t perf_config;
+    bool needs_bpf;
+} osp_event_kind;
+
+/* All kinds, ended by NULL. */
+extern const osp_event_kind *const osp_event_kinds[];
+
+enum { OSP_MAX_EVENTS = 16 };
+
+/* The events of a recording, each kind once. */
+typedef struct {
+    const osp_event_kind *kind[OSP_MAX_EVENTS];
+    uint32_t n;
+} osp_event_list;
+
+/* Read "cpu,page-faults". EUSAGE names the word that is unknown and those that are known. */
+bool osp_event_list_parse(osp_str text, osp_event_list *out, osp_err *err) OSP_CHECKED;
+
+/* ---- a sampler --------------------------------------------------------------------------------------------- */
+
 typedef struct osp_sample_opts {
-    int pid; /* the process to sample */
+    int pid;               /* the process to sample */
+    osp_event_list events; /* none = cpu */
     /* The same process and its Go runtime, where the caller has them open already: borrowed for the recording. NULL =
      * osp_record opens them. */
     osp_process *process;
     osp_go *go;
     double seconds; /* 0 = until stop or the process ends */
-    uint32_t hz;    /* samples per second of CPU time; 0 = 99, raised for light loads */
-    bool no_bpf;    /* use the fallback even where BPF works */
+    uint32_t hz; /* samples per second of CPU time; 0 = 99, raised for light loads where CPU is all that is asked */
+    bool no_bpf; /* use the fallback even where BPF works */
     /* pid is a child that waits before its exec: release() lets it go and returns once it has exec'ed (or false and
      * *err if it could not). Sampling starts with the new program. NULL = an ordinary process. */
     bool (*release)(void *ctx, osp_err *err);
@@ -67,7 +113,7 @@ double osp_sample_error_pct(const osp_sample_stats *s);
 
 /* One thread as seen by the samples. */
 typedef struct {
-    int tid;
+    int pid, tid;
     char name[16];
     uint64_t samples, cpu_ns;
     uint64_t m, goid; /* address of its M (0: no M of the Go runtime owns it), last goroutine seen on it */
@@ -75,7 +121,7 @@ typedef struct {
 
 typedef struct osp_recording {
     char name[16];        /* of the process when it began (comm) */
-    osp_profile *profile; /* address-only; sample types samples/count, cpu/nanoseconds; labels below */
+    osp_profile *profile; /* address-only; sample types: the events' columns; labels below */
     osp_object **object;  /* by mapping id; NULL where unknown. Owned by opts.objects, the array by us */
     uint32_t nobject;
     osp_sample_stats stats;
@@ -84,7 +130,20 @@ typedef struct osp_recording {
 } osp_recording;
 
 /* Labels of every sample: thread (text: its name), tid (number), goroutine (number; absent off goroutines), domain
- * (text: go, runtime, c, vdso, kernel), and the goroutine's own pprof labels. */
+ * (text: go, runtime, c, vdso, kernel), and the goroutine's own pprof labels. Of several processes also process (text)
+ * and pid (number). */
+
+typedef struct osp_sampler osp_sampler;
+
+/* Begin to sample; opts must live until the stop. NULL if nothing can be sampled at all. */
+osp_sampler *osp_sampler_start(const osp_sample_opts *opts, osp_err *err);
+/* Collect for that many seconds (0: without end). True: go on; false: *stop was set or the process has ended. */
+bool osp_sampler_run(osp_sampler *s, double seconds);
+/* What was sampled since the start or the last take; sampling goes on. */
+bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err) OSP_CHECKED;
+/* Take no more samples; what is there can still be taken. */
+void osp_sampler_pause(osp_sampler *s);
+void osp_sampler_stop(osp_sampler *s);
 
 /* Sample until the time is over, *stop is set or the process ends. What was sampled until then is kept: an early
  * end is no error. False and *err if no sample could be taken at all. */
