@@ -16,8 +16,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PF_KTHREAD_BIT 0x00200000u /* include/linux/sched.h */
-
 /* ---- texts -------------------------------------------------------------------------------------------------- */
 
 bool osp_next_number(osp_str *s, uint64_t *out)
@@ -34,7 +32,7 @@ bool osp_next_number(osp_str *s, uint64_t *out)
 }
 
 /* "PID (NAME) STATE PPID …": the name may hold blanks and parentheses, so it ends at the last one. Fields are counted
- * as in proc(5): state is 3, flags 9, utime 14, stime 15, num_threads 20, starttime 22. */
+ * as in proc(5): state is 3, flags 9, utime 14, stime 15, num_threads 20, starttime 22, rss 24. */
 bool osp_stat_parse(osp_str text, osp_stat_line *out)
 {
     *out = (osp_stat_line){0};
@@ -46,7 +44,8 @@ bool osp_stat_parse(osp_str text, osp_stat_line *out)
     osp_str rest = osp_str_trim(osp_str_skip(text, close + 1));
     if (rest.n == 0)
         return false;
-    for (int field = 3; rest.n && field <= 22; field++) {
+    int last = 0;
+    for (int field = 3; rest.n && field <= 24; field++) {
         osp_str word = osp_str_cut(&rest, ' ');
         uint64_t v = 0;
         bool number = osp_str_u64(word, 10, &v);
@@ -72,14 +71,18 @@ bool osp_stat_parse(osp_str text, osp_stat_line *out)
             break;
         case 22:
             out->start_ticks = v;
-            return number;
+            break;
+        case 24:
+            out->rss_pages = number ? v : 0; /* negative for a moment while it ends */
+            return true;
         default:
             number = true; /* some of the others may be negative */
         }
         if (!number)
             return false;
+        last = field;
     }
-    return false;
+    return last >= 22;
 }
 
 osp_str osp_status_field(osp_str text, osp_str name)
@@ -250,7 +253,7 @@ static bool fit_to_read(osp_process *p, osp_err *err)
     }
     osp_str_z(st.name, p->name, sizeof p->name);
     p->start_ticks = st.start_ticks;
-    if (st.flags & PF_KTHREAD_BIT)
+    if (osp_is_kernel_thread(&st))
         return osp_fail(err, OSP_EABSENT,
                         "cannot read pid %d: `%s` is a thread of the kernel and has no memory of its own; give the "
                         "pid of a program",

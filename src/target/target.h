@@ -70,6 +70,28 @@ typedef struct {
 /* Every thread with its times, by tid. Threads that end meanwhile are left out. */
 bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* ---- all processes ----------------------------------------------------------------------------------------- */
+
+/* A row of a list, from what anyone may read. */
+typedef struct {
+    int pid, parent;
+    osp_str name; /* of the program's file where comm is the cut head of it, else comm */
+    osp_str exe;  /* as the process sees it, " (deleted)" cut off; "" if we may not know */
+    char state;
+    uint32_t nthreads;
+    uint64_t rss_bytes;
+    uint64_t start_ns; /* CLOCK_BOOTTIME; with the pid it tells a process from a later one */
+    uint64_t cpu_ns;   /* CPU time of all its threads, ended ones included */
+    uint64_t read_ns;  /* CLOCK_MONOTONIC when cpu_ns was read */
+} osp_process_row;
+
+/* All processes by pid, but for threads of the kernel and zombies. */
+bool osp_processes_read(osp_arena *a, osp_process_row **out, uint32_t *n, osp_err *err) OSP_CHECKED;
+
+/* The container that a process runs in, in the arena: its id of 12 digits or its name, as the manager named its cgroup; else,
+ * for a process in another pid namespace than ours, "pid:[4026532201]"; "" for one beside us. */
+osp_str osp_process_container(int pid, osp_arena *a);
+
 /* The most memory that this process, osprey itself, had resident at once; 0 if unknown. */
 uint64_t osp_own_peak_bytes(void);
 

@@ -25,8 +25,19 @@ typedef struct {
     uint64_t flags; /* PF_* */
     uint64_t user_ticks, system_ticks, start_ticks;
     uint64_t nthreads;
+    uint64_t rss_pages;
 } osp_stat_line;
 bool osp_stat_parse(osp_str text, osp_stat_line *out);
+
+/* The name that a container's manager gave the group of a process, from the text of /proc/PID/cgroup: the first 12 digits of
+ * a long number, as docker, containerd and podman name them, or what follows lxc.payload. or machine-. Empty: none. */
+osp_str osp_container_parse(osp_str text);
+
+/* A thread of the kernel, by the flags of its stat line. */
+static inline bool osp_is_kernel_thread(const osp_stat_line *s)
+{
+    return (s->flags & 0x00200000u) != 0; /* PF_KTHREAD, include/linux/sched.h */
+}
 
 /* The value of "Name:\tvalue" in the text of a status file, blanks trimmed; empty if there is none. */
 osp_str osp_status_field(osp_str text, osp_str name);

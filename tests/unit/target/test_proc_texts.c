@@ -80,10 +80,38 @@ static void a_thread_name_may_hold_blanks_and_parentheses(void **state)
     assert_int_equal(st.system_ticks, 66);
     assert_int_equal(st.nthreads, 7);
     assert_int_equal(st.start_ticks, 8888);
+    assert_int_equal(st.rss_pages, 2);
     assert_false(osp_stat_parse(S(""), &st));
     assert_false(osp_stat_parse(S("1 )x("), &st));
     assert_false(osp_stat_parse(S("1 (x) S 1 2 3"), &st));
     assert_false(osp_stat_parse(S("1 (x) S y 4711 4711 0 -1 4194560 1 2 3 4 55 66 0 0 20 0 7 0 8888"), &st));
+}
+
+#define HEX64 "4a9f00c0ffee4a9f00c0ffee4a9f00c0ffee4a9f00c0ffee4a9f00c0ffee4a9f"
+
+static void a_container_is_called_as_its_manager_named_the_cgroup(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"0::/system.slice/docker-" HEX64 ".scope\n", "4a9f00c0ffee"},
+        {"12:pids:/docker/" HEX64 "\n0::/\n", "4a9f00c0ffee"},
+        {"0::/kubepods.slice/kubepods-burstable.slice/kubepods-pod7.slice/cri-containerd-" HEX64 ".scope\n",
+         "4a9f00c0ffee"},
+        {"0::/machine.slice/libpod-" HEX64 ".scope/container\n", "4a9f00c0ffee"},
+        {"0::/lxc.payload.web1/system.slice/x.service\n", "web1"},
+        {"0::/machine.slice/machine-debian.scope/payload\n", "debian"},
+        {"0::/system.slice/gateway.service\n", ""},
+        {"0::/docker-" HEX64 "0.scope\n", ""}, /* 65 digits are no id */
+        {"0::/\n", ""},
+        {"", ""},
+        {"no line of this kind", ""},
+        {"0::" HEX64, "4a9f00c0ffee"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        osp_str name = osp_container_parse(osp_str_from(cases[i][0]));
+        if (!osp_str_eq(name, osp_str_from(cases[i][1])))
+            fail_msg("%s: `%.*s`", cases[i][0], STRF(name));
+    }
 }
 
 static osp_kallsyms *kallsyms(const char *text, osp_err *err)
@@ -142,6 +170,7 @@ int main(void)
         cmocka_unit_test(a_memory_map_is_read_field_by_field),
         cmocka_unit_test(a_broken_memory_map_is_refused_with_its_line),
         cmocka_unit_test(a_thread_name_may_hold_blanks_and_parentheses),
+        cmocka_unit_test(a_container_is_called_as_its_manager_named_the_cgroup),
         cmocka_unit_test(kernel_symbols_are_sorted_and_the_best_name_wins),
         cmocka_unit_test(hidden_and_broken_kernel_symbols_are_told_apart),
     };

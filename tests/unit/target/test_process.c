@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "target/target_internal.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 
 #include <setjmp.h>
@@ -512,6 +513,54 @@ static void kernel_functions_have_names_or_a_reason(void **state)
     osp_kallsyms_close(k);
 }
 
+static const osp_process_row *row_of(const osp_process_row *row, uint32_t n, int pid)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (row[i].pid == pid)
+            return &row[i];
+    return NULL;
+}
+
+static void all_processes_are_listed_with_the_facts_of_each(void **state)
+{
+    (void)state;
+    pid_t pid = idle_child(), zombie = fork();
+    if (zombie == 0)
+        _exit(0);
+    until_zombie(zombie);
+    osp_arena a;
+    osp_arena_init(&a, 16 << 20);
+    osp_process_row *row;
+    uint32_t n;
+    osp_err err = {0};
+    assert_true(osp_processes_read(&a, &row, &n, &err));
+    const osp_process_row *self = row_of(row, n, getpid()), *child = row_of(row, n, pid);
+    assert_non_null(self);
+    assert_non_null(child);
+    assert_null(row_of(row, n, zombie));
+    for (uint32_t i = 1; i < n; i++)
+        assert_true(row[i - 1].pid < row[i].pid);
+    assert_int_equal(child->parent, getpid());
+    assert_int_equal(child->nthreads, 1);
+    assert_true(osp_str_eq(child->exe, self->exe));
+    assert_true(osp_str_starts(osp_str_base(self->exe), S("test_process")));
+    assert_true(osp_str_eq(self->name, osp_str_base(self->exe)));
+    assert_true(self->cpu_ns > 0 && self->cpu_ns <= osp_clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+    assert_true(self->read_ns <= osp_monotonic_ns());
+    assert_true(child->start_ns <= osp_clock_ns(CLOCK_BOOTTIME));
+    osp_process *p = osp_process_open(pid, &err);
+    osp_process_info info;
+    assert_non_null(p);
+    assert_true(osp_process_info_read(p, &a, &info, &err));
+    assert_int_equal(info.start_ns, child->start_ns);
+    assert_true(osp_str_eq(info.exe, child->exe));
+    assert_int_equal(osp_process_container(INT_MAX, &a).n, 0);
+    osp_process_close(p);
+    stop(pid);
+    waitpid(zombie, NULL, 0);
+    osp_arena_drop(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +577,7 @@ int main(void)
         cmocka_unit_test(memory_is_read_whole_or_not_at_all),
         cmocka_unit_test(facts_of_a_child_are_those_we_gave_it),
         cmocka_unit_test(the_file_behind_a_mapping_opens_even_when_deleted_or_replaced),
+        cmocka_unit_test(all_processes_are_listed_with_the_facts_of_each),
         cmocka_unit_test(the_host_is_measured),
         cmocka_unit_test(kernel_functions_have_names_or_a_reason),
     };
