@@ -209,11 +209,26 @@ static void find_allgs(osp_go *go, const candidates *c)
     }
 }
 
+/* The fields of memstats that the end of a collection writes, and the question whether one is due reads. */
+static void find_memstats(osp_go *go, const candidates *c)
+{
+    const osp_go_places *at = &go->at;
+    const int32_t field[] = {at->mem_last_gc_mono, at->mem_last_gc, at->mem_pause_total,
+                             at->mem_numgc,        at->mem_gc_cpu,  at->mem_enablegc};
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < sizeof field / sizeof *field; k++)
+            if (field[k] >= 0 && osp_go_is_memstats(go, c->addr[i] - (uint64_t)field[k])) {
+                go->global[OSP_GO_MEMSTATS] = c->addr[i] - (uint64_t)field[k];
+                return;
+            }
+}
+
 /* ---- all together ------------------------------------------------------------------------------------------- */
 
 static const char *const names[OSP_GO_NGLOBALS] = {
-    [OSP_GO_ALLM] = "runtime.allm",       [OSP_GO_ALLP] = "runtime.allp",       [OSP_GO_ALLGS] = "runtime.allgs",
-    [OSP_GO_ALLGPTR] = "runtime.allgptr", [OSP_GO_ALLGLEN] = "runtime.allglen", [OSP_GO_SCHED] = "runtime.sched",
+    [OSP_GO_ALLM] = "runtime.allm",         [OSP_GO_ALLP] = "runtime.allp",       [OSP_GO_ALLGS] = "runtime.allgs",
+    [OSP_GO_ALLGPTR] = "runtime.allgptr",   [OSP_GO_ALLGLEN] = "runtime.allglen", [OSP_GO_SCHED] = "runtime.sched",
+    [OSP_GO_MEMSTATS] = "runtime.memstats",
 };
 
 /* Find what is not known yet of go->global by symbols, then by decoding with a look at live memory. */
@@ -245,6 +260,11 @@ static void find_globals(osp_go *go)
     add_operands(go, S("runtime.allgadd"), c);
     if (!go->global[OSP_GO_ALLGS])
         find_allgs(go, c);
+    c->n = 0;
+    add_operands(go, S("runtime.gcMarkTermination"), c);
+    add_operands(go, S("runtime.gcTrigger.test"), c);
+    if (!go->global[OSP_GO_MEMSTATS])
+        find_memstats(go, c);
     free(c);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { VERSION_MAX = 256 };
@@ -24,40 +25,69 @@ static osp_go_range image_of(const osp_map *maps, uint32_t n, const osp_map *of)
     return r;
 }
 
-/* If the object behind this mapping holds Go, take it. */
-static bool try_map(osp_go *go, const osp_map *maps, uint32_t nmaps, const osp_map *m, osp_objects *objects,
-                    osp_err *err)
+/* What a search for the object goes by. */
+typedef struct {
+    const osp_map *map;
+    uint32_t n;
+    osp_objects *objects;
+    osp_intern *without; /* files without Go, by key_of; NULL = none is known */
+    osp_arena *keys;
+} search;
+
+/* A mapped file, as far as maps tells; the path too, since the number of a file is unique only in its part of a btrfs. */
+static osp_str key_of(const osp_map *m, char *buf, size_t size)
 {
-    char name[4096];
+    int n = snprintf(buf, size, "%llx %llx %.*s", (unsigned long long)m->dev, (unsigned long long)m->inode,
+                     STRF(m->path));
+    return (osp_str){buf, n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1};
+}
+
+static void remember_without(const search *in, osp_str key)
+{
+    osp_str copy = in->without ? osp_arena_str(in->keys, key) : (osp_str){0};
+    if (copy.p)
+        (void)osp_intern_put(in->without, copy, NULL); /* what is not remembered is looked at again */
+}
+
+/* If the object behind this mapping holds Go, take it. */
+static bool try_map(osp_go *go, const search *in, const osp_map *m, osp_err *err)
+{
+    char name[4096], text[4096 + 40];
+    osp_str key = key_of(m, text, sizeof text);
+    if (in->without && osp_intern_find(in->without, key) != UINT32_MAX)
+        return osp_fail(err, OSP_EABSENT, "no Go in it");
     OSP_AUTO_CLOSE int fd = osp_process_map_fd(go->process, m, err);
     if (fd < 0)
         return false;
-    osp_object *o = osp_objects_of_fd(objects, fd, osp_str_z(m->path, name, sizeof name), err);
+    osp_object *o = osp_objects_of_fd(in->objects, fd, osp_str_z(m->path, name, sizeof name), err);
     osp_go_info info;
     if (!o)
         return false;
-    if (!osp_object_go(o, &info))
+    if (!osp_object_go(o, &info)) {
+        remember_without(in, key);
         return osp_fail(err, OSP_EABSENT, "%s: no Go in it", name);
+    }
     if (!osp_object_bias(o, m->start, m->offset, &go->bias, err))
         return false;
     go->object = o;
-    go->image = image_of(maps, nmaps, m);
+    go->image = image_of(in->map, in->n, m);
     go->version = osp_arena_str(&go->arena, info.version);
     return go->version.p || osp_fail_memory(err, "opening a Go process");
 }
 
 /* The program's own file first, then each library. */
-static bool find_object(osp_go *go, osp_str exe, const osp_map *maps, uint32_t n, osp_objects *objects, osp_err *err)
+static bool find_object(osp_go *go, osp_str exe, const search *in, osp_err *err)
 {
+    const osp_map *maps = in->map;
     bool refused = false;
     osp_err first = {0};
     for (int own = 1; own >= 0; own--) {
         uint64_t last = 0;
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < in->n; i++) {
             if (!maps[i].exec || maps[i].inode == 0 || maps[i].inode == last || osp_str_eq(maps[i].path, exe) != own)
                 continue;
             last = maps[i].inode;
-            if (try_map(go, maps, n, &maps[i], objects, err))
+            if (try_map(go, in, &maps[i], err))
                 return true;
             if (err->code == OSP_ELIMIT || !osp_process_alive(go->process))
                 return false;
@@ -163,7 +193,8 @@ static bool find_layout(osp_go *go, osp_err *err)
            (err->code == OSP_EFORMAT && plain && layout_by_dwarf(go, &ignored) && osp_go_check(go, &ignored));
 }
 
-osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_err *err)
+osp_go *osp_go_find(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_intern *without,
+                    osp_arena *keys, osp_err *err)
 {
     osp_go *go = calloc(1, sizeof *go);
     if (!go) {
@@ -173,12 +204,26 @@ osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_obj
     osp_arena_init(&go->arena, 1 << 20);
     go->process = p;
     go->mem = osp_process_mem(p);
+    const search in = {maps, nmaps, objects, without, keys};
     osp_process_info info;
     bool ok = osp_process_info_read(p, &go->arena, &info, err);
     go->namespaced = ok && info.ns_pid != osp_process_pid(p);
-    ok = ok && find_object(go, info.exe, maps, nmaps, objects, err) &&
-         (go->version.n || version_from_memory(go, err)) && find_layout(go, err);
-    if (!ok) {
+    if (!ok || !find_object(go, info.exe, &in, err)) {
+        osp_go_close(go);
+        return NULL;
+    }
+    return go;
+}
+
+bool osp_go_fit(osp_go *go, osp_err *err)
+{
+    return (go->version.n || version_from_memory(go, err)) && find_layout(go, err);
+}
+
+osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_err *err)
+{
+    osp_go *go = osp_go_find(p, maps, nmaps, objects, NULL, NULL, err);
+    if (go && !osp_go_fit(go, err)) {
         osp_go_close(go);
         return NULL;
     }

@@ -74,6 +74,17 @@ typedef struct {
 } osp_go_snapshot;
 bool osp_go_snapshot_read(osp_go *go, osp_arena *a, osp_go_snapshot *out, osp_err *err) OSP_CHECKED;
 
+/* The runtime's own figures of its memory and its collector. EABSENT: they are not there yet, or were not found; nothing
+ * is said that does not fit together. */
+typedef struct {
+    uint64_t heap_inuse_bytes;  /* spans of the heap in use: MemStats.HeapInuse */
+    uint64_t stack_inuse_bytes; /* MemStats.StackInuse */
+    uint32_t num_gc;            /* collections done */
+    double gc_cpu_fraction;     /* 0 … 1 of the CPU time that was available from its start to the end of the last
+                                   collection: MemStats.GCCPUFraction */
+} osp_go_memory;
+bool osp_go_memory_read(osp_go *go, osp_go_memory *out, osp_err *err) OSP_CHECKED;
+
 /* One M or G by its address (the sampler reports them). */
 bool osp_go_read_m(osp_go *go, uint64_t addr, osp_m *out, osp_err *err) OSP_CHECKED;
 bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err) OSP_CHECKED;
@@ -81,6 +92,26 @@ bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err) OSP_CHEC
 /* Does this Go function belong to the runtime: to package runtime, or to one that only serves it? runtime/pprof and its
  * like do not. file is asked where assembly has a name without a package. */
 bool osp_go_is_runtime(osp_str func, osp_str file);
+
+/* ---- many processes ---------------------------------------------------------------------------------------- */
+
+/* A look at many processes, one after the other: what is in a file is looked up once for all that run it. */
+typedef struct osp_go_survey osp_go_survey;
+osp_go_survey *osp_go_survey_new(osp_err *err);
+void osp_go_survey_drop(osp_go_survey *s);
+
+typedef struct {
+    bool is_go;         /* known by the files that it runs */
+    osp_str version;    /* "go1.26.8"; "" if no file tells and memory cannot be read */
+    int64_t goroutines; /* -1 = not known */
+    bool has_memory;
+    osp_go_memory memory;
+    osp_err
+        why; /* why something is not known: whether it is Go (EPERM), its state (EPERM, EFORMAT); OSP_OK: all is */
+} osp_go_brief;
+
+/* Texts are in the arena. A process that has ended meanwhile is no Go, and why says EABSENT. */
+void osp_go_survey_look(osp_go_survey *s, int pid, osp_arena *a, osp_go_brief *out);
 
 /* Texts of Go's own numbers, as this release prints them: "waiting", "chan receive". */
 osp_str osp_go_status_text(uint8_t status);

@@ -5,6 +5,8 @@
 
 #include "goruntime/goruntime.h"
 
+#include "base/hash.h"
+
 /* The public layout and the fields that only this room reads. */
 typedef struct {
     osp_go_layout pub;
@@ -12,6 +14,10 @@ typedef struct {
     int32_t sched_lock, sched_mnext, sched_maxmcount, sched_nmfreed, sched_ngsys;
     int32_t sched_free_n;                      /* to 1.24 */
     int32_t sched_free_stack, sched_free_bare; /* since 1.25 */
+    /* mstats: the three deltas of heapStats, then gen; numbers of the collector */
+    int32_t mem_stats, mem_gen, mem_mspan_sys, mem_mcache_sys, mem_last_gc, mem_pause_total, mem_pause_end, mem_numgc,
+        mem_gc_cpu, mem_last_gc_mono, mem_enablegc;
+    int32_t delta_in_heap, delta_in_stacks; /* in one delta */
 } osp_go_places;
 
 /* One field: where it is in osp_go_places, and where the Go type has it. */
@@ -51,7 +57,16 @@ typedef struct {
     uint64_t lo, hi; /* run addresses */
 } osp_go_range;
 
-enum { OSP_GO_ALLM, OSP_GO_ALLP, OSP_GO_ALLGS, OSP_GO_ALLGPTR, OSP_GO_ALLGLEN, OSP_GO_SCHED, OSP_GO_NGLOBALS };
+enum {
+    OSP_GO_ALLM,
+    OSP_GO_ALLP,
+    OSP_GO_ALLGS,
+    OSP_GO_ALLGPTR,
+    OSP_GO_ALLGLEN,
+    OSP_GO_SCHED,
+    OSP_GO_MEMSTATS,
+    OSP_GO_NGLOBALS
+};
 
 struct osp_go {
     osp_process *process;
@@ -68,9 +83,19 @@ struct osp_go {
     bool checked;                     /* the layout has met a live runtime and fits */
 };
 
+/* osp_go_open in two steps. Which object of the process holds Go, and its version where build info tells: no memory of the
+ * process is read. without, if not NULL, is a set of mapped files that are known to hold no Go, and grows; its texts are
+ * in keys. Then the layout, checked against the process. */
+osp_go *osp_go_find(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_intern *without,
+                    osp_arena *keys, osp_err *err);
+bool osp_go_fit(osp_go *go, osp_err *err) OSP_CHECKED;
+
 bool osp_go_find_tls(const osp_go *go, int64_t *offset, osp_err *err) OSP_CHECKED;
 
 bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out); /* 8 bytes of live memory */
+
+/* Is runtime.memstats at addr? All that can be checked of it from outside is. */
+bool osp_go_is_memstats(const osp_go *go, uint64_t addr);
 
 /* Sleep a little before the next try (0, 1 …) to read what may just have changed: not at all at first, then longer. */
 void osp_go_let_it_settle(int try);

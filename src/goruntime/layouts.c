@@ -9,6 +9,8 @@ static const uint32_t since[] = {
 #define OSP_P(...)
 #define OSP_Q(...)
 #define OSP_S(...)
+#define OSP_A(...)
+#define OSP_D(...)
 #include "goruntime/layouts.def"
 };
 enum { NCOLUMNS = sizeof since / sizeof *since };
@@ -24,10 +26,12 @@ static const int16_t column[][NCOLUMNS] = {
 #define OSP_P OSP_G
 #define OSP_Q OSP_G
 #define OSP_S OSP_G
+#define OSP_A OSP_G
+#define OSP_D OSP_G
 #include "goruntime/layouts.def"
 };
 
-/* Fields of osp_go_layout are named as they are there; p_gfree_n and sched_* are of osp_go_places itself. */
+/* Fields of osp_go_layout are named as they are there; the others are of osp_go_places itself. */
 #define AT(field) offsetof(osp_go_places, field)
 const osp_go_field osp_go_fields[] = {
 #define OSP_GO_SINCE(...)
@@ -36,6 +40,8 @@ const osp_go_field osp_go_fields[] = {
 #define OSP_P(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.p", path, AT(pub.field)},
 #define OSP_Q(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.p", path, AT(field)},
 #define OSP_S(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.schedt", path, AT(field)},
+#define OSP_A(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.mstats", path, AT(field)},
+#define OSP_D(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.heapStatsDelta", path, AT(field)},
 #include "goruntime/layouts.def"
 };
 const size_t osp_go_nfields = sizeof osp_go_fields / sizeof *osp_go_fields;

@@ -45,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     } else if (err.code == OSP_OK) {
         abort();
     }
+    (void)osp_go_is_memstats(&go, BASE + 8);
     osp_arena_drop(&a);
     return 0;
 }
