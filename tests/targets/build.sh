@@ -62,6 +62,10 @@ goprog frameless frameless
 goprog vdso vdso
 goprog labels labels
 goprog recursion recursion
+goprog resident resident
+goprog resident-stripped resident '' -ldflags='-s -w'
+goprog resident-pie resident '' -buildmode=pie
+goprog resident-pie-stripped resident '' -buildmode=pie -ldflags='-s -w'
 goprog twins twins
 cprog c-clock-storm c/clock_storm.c
 cprog spin-cflag c/spin_cflag.c
