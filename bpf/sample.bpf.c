@@ -162,7 +162,9 @@ static long one_frame(__u64 i, void *unused)
     if (!s)
         return 1;
     __u64 at = osp_unwind_lookup(&s->u);
-    if (!(at >= s->mapping.start && at < s->mapping.end) && !find_mapping(s, at)) {
+    bool mapped = (at >= s->mapping.start && at < s->mapping.end) || find_mapping(s, at);
+    __u32 rule = mapped ? find_rule(s, at) : osp_unwind_unmapped(&s->u);
+    if (!mapped && rule == OSP_RULE_NONE) {
         s->status = OSP_UNWIND_NO_MAPPING;
         if (i == 0 || s->u.exact) { /* a wild jump: keep the address, it is the finding */
             __u32 k = (s->head.nkernel + s->head.nuser) & (WORDS - 1);
@@ -171,7 +173,6 @@ static long one_frame(__u64 i, void *unused)
         }
         return 1;
     }
-    __u32 rule = find_rule(s, at);
     if (osp_rule_kind(rule) == OSP_RULE_SIGFRAME)
         at = s->u.pc;
     __u32 k = (s->head.nkernel + s->head.nuser) & (WORDS - 1);

@@ -41,10 +41,23 @@ typedef struct osp_unwind {
     __u32 root;     /* osp_root of the last frame, once ended with OSP_UNWIND_ROOT */
 } osp_unwind;
 
+/* vm.mmap_min_addr, by default. */
+#define OSP_LOWEST_MAPPED 65536
+
+/* Within this many bytes two frames are on one thread's stack. */
+#define OSP_CALLBACK_SPAN (1ull << 30)
+
 /* The address to look rows and names up with: a return address may belong to the next function already. */
 static inline __u64 osp_unwind_lookup(const osp_unwind *u) { return u->exact ? u->pc : u->pc - 1; }
 
 static inline bool osp_on_goroutine(const osp_unwind *u) { return u->sp >= u->stack_lo && u->sp < u->stack_hi; }
+
+/* The rule for a pc in no mapping with code. Below the lowest address that can be mapped it is the target of a call
+ * through a null pointer, which pushed its return address and nothing else. */
+static inline __u32 osp_unwind_unmapped(const osp_unwind *u)
+{
+    return u->leaf && u->pc < OSP_LOWEST_MAPPED ? osp_rule_make(OSP_RULE_SP, 8, 0) : OSP_RULE_NONE;
+}
 
 /* Fill what the walk needs to know of the thread's goroutine. g is what the TLS slot holds. */
 static inline void osp_unwind_goroutine(void *env, osp_unwind *u, const osp_unwind_go *go, __u64 g, __u64 *m_out)
@@ -177,12 +190,20 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
             cfa = base + cfa_off;
             break;
         }
+        switched = true;
+        /* cgocallback's rbp stands in its frame on g0. Where a panic has passed through it (unwindm), g0.sched.sp is
+         * above that frame already: C's frames are given up, and may be overwritten. The goroutine's stack goes on. */
+        if (u->fp && u->fp - (__u64)(cfa_off - 16) < u->callback_sp && u->callback_sp - u->fp < OSP_CALLBACK_SPAN) {
+            cfa = base + cfa_off;
+            fp_off = 0;
+            exact = true; /* the pc put there is a function's first, until Go 1.20 */
+            break;
+        }
         base = u->callback_sp;
         if (!base || !osp_unwind_read(env, base, &u->callback_sp))
             return OSP_UNWIND_GO_SWITCH;
         cfa = base + cfa_off;
         fp_off = -16;
-        switched = true;
         break;
     case OSP_RULE_UNKNOWN:
         return OSP_UNWIND_UNSUPPORTED;
@@ -208,6 +229,8 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
     u->sp = cfa;
     u->leaf = 0;
     u->exact = exact;
+    if (u->pc == 0 && switched)
+        return OSP_UNWIND_GO_SWITCH;
     if (u->pc == 0) { /* a return address of 0 ends the stack of a thread that has no CFI at its root */
         u->root = OSP_ROOT_THREAD;
         return OSP_UNWIND_ROOT;

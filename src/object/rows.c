@@ -70,12 +70,21 @@ static special special_of(const osp_pcln *p, const osp_func *f)
         {"sigtramp", OSP_RULE_SP, 0, false},
         {"cgoSigtramp", OSP_RULE_SP, 0, false},
         {"sigtrampgo", OSP_RULE_SP, 0, true},
+        /* Go 1.16 does not mark what writes SP. */
+        {"nanotime1", OSP_RULE_GO_SPWRITE, 0, false},
+        {"walltime1", OSP_RULE_GO_SPWRITE, 0, false},
+        {"callCgoMmap", OSP_RULE_GO_SPWRITE, 0, false},
+        {"callCgoMunmap", OSP_RULE_GO_SPWRITE, 0, false},
+        {"callCgoSigaction", OSP_RULE_GO_SPWRITE, 0, false},
+        {"sigfwd", OSP_RULE_GO_SPWRITE, 0, false},
     };
-    if (f->flag == 0 && f->id == 0)
+    if (f->flag == 0 && f->id == 0 && p->layout != 116)
         return (special){.kind = OSP_RULE_SP};
     osp_str name = osp_pcln_name(p, f->name);
     if (osp_str_ends(name, S(".abi0")))
         name.n -= 5;
+    if (osp_str_eq(name, S("gogo"))) /* its second half, without a package */
+        return (special){OSP_RULE_END, OSP_ROOT_SCHEDULER};
     if (osp_str_starts(name, S("runtime."))) {
         osp_str in = osp_str_skip(name, 8);
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -118,6 +127,19 @@ static saving saving_at(const osp_elf *e, const osp_func *f, uint64_t pc, int32_
     return (saving){0};
 }
 
+/* Behind the instruction at addr if that sets rbp to the frame (mov rbp, rsp; lea rbp, [rsp + disp]), else addr. */
+static uint64_t past_frame_setting(const osp_elf *e, uint64_t addr)
+{
+    osp_span b = osp_elf_from(e, addr);
+    if (b.n < 8 || b.p[0] != 0x48)
+        return addr;
+    if (b.p[1] == 0x89)
+        return b.p[2] == 0xe5 ? addr + 3 : addr;
+    if (b.p[1] != 0x8d || (b.p[3] != 0x24))
+        return addr;
+    return b.p[2] == 0x2c ? addr + 4 : b.p[2] == 0x6c ? addr + 5 : b.p[2] == 0xac ? addr + 8 : addr;
+}
+
 static uint32_t go_rule(const special *s, int32_t delta, bool saved)
 {
     if (s->kind == OSP_RULE_END)
@@ -148,15 +170,22 @@ static bool rows_of_func(const osp_pcln *p, const osp_elf *e, const osp_func *f,
     saving save = {0};
     bool looked = false, ok = true;
     while (osp_pcvalue_next(&v) && v.pc < f->end) {
+        uint64_t framed = 0;
         if (!looked && v.value > 0) {
             looked = true;
             save = saving_at(e, f, v.pc, v.value);
+            /* Until rbp is set it cannot lead back, and SP was not written yet. */
+            if (s.kind == OSP_RULE_GO_SPWRITE && save.saves)
+                framed = past_frame_setting(e, save.from);
         }
-        uint32_t rule = go_rule(&s, v.value, save.saves && v.pc >= save.from);
+        const special plain = {.kind = OSP_RULE_SP}, *now = framed ? &plain : &s;
+        uint32_t rule = go_rule(now, v.value, save.saves && v.pc >= save.from);
         ok &= osp_rule_kind(rule) != OSP_RULE_UNKNOWN || save.saves;
         osp_row_add(out, v.pc, rule);
         if (save.saves && save.from > v.pc && save.from < v.next && save.from < f->end)
-            osp_row_add(out, save.from, go_rule(&s, v.value, true));
+            osp_row_add(out, save.from, go_rule(now, v.value, true));
+        if (framed && framed < v.next && framed < f->end)
+            osp_row_add(out, framed, go_rule(&s, v.value, true));
     }
     /* A table ends with its function's last instruction; the next function is aligned. */
     if (v.cur.bad || (v.next < f->end && f->end - v.next > PADDING)) {

@@ -32,6 +32,10 @@ int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const os
             break;
         }
         bool known = env->rule(env->ctx, at, &rule);
+        if (!known) {
+            rule = osp_unwind_unmapped(&u);
+            known = rule != OSP_RULE_NONE;
+        }
         if (known || *n == 0 || u.exact)
             pc[(*n)++] = known && osp_rule_kind(rule) == OSP_RULE_SIGFRAME ? u.pc : at;
         status = known ? osp_unwind_step(ctx, &u, go, rule) : OSP_UNWIND_NO_MAPPING;

@@ -53,6 +53,7 @@ goprog cgo-deep cgo-deep
 goprog callback callback
 goprog shares shares
 goprog cgo-twins cgo-twins
+goprog torture-cgo torture
 cgo=0
 goprog clock-storm clock-storm
 goprog clock-storm-stripped clock-storm '' -ldflags='-s -w'
@@ -67,6 +68,7 @@ goprog resident-stripped resident '' -ldflags='-s -w'
 goprog resident-pie resident '' -buildmode=pie
 goprog resident-pie-stripped resident '' -buildmode=pie -ldflags='-s -w'
 goprog twins twins
+goprog torture torture
 cprog c-clock-storm c/clock_storm.c
 cprog spin-cflag c/spin_cflag.c
 cprog spin-cflag-O0 c/spin_cflag.c -O0

@@ -272,10 +272,53 @@ static void a_wild_jump_keeps_its_address(void **state)
     struct world w = {0};
     uint64_t pc[WORDS];
     size_t n;
-    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x9999, .sp = STACK}, 0, pc, &n),
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x99990000, .sp = STACK}, 0, pc, &n),
                      OSP_UNWIND_NO_MAPPING);
     assert_int_equal(n, 1);
-    assert_int_equal(pc[0], 0x9999);
+    assert_int_equal(pc[0], 0x99990000);
+}
+
+static void a_call_through_null_has_a_caller(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_SP, 8, 0));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    poke(&w, STACK, 0x2010);
+    poke(&w, STACK + 8, 0x3010);
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0, .sp = STACK}, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+    assert_int_equal(pc[0], 0);
+    assert_int_equal(pc[1], 0x200f);
+    poke(&w, STACK, 0); /* but null is no caller: a return address of 0 ends the stack, as ever */
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x2000, .sp = STACK}, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 1);
+}
+
+/* unwindm has taken cgocallback's frame off g0 already, while the deferred functions above it still run. */
+static void a_panic_through_c_leaves_the_goroutine(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    add_go(&w);
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 16, -16)); /* cgocallbackg */
+    code(&w, 0x4000, osp_rule_make(OSP_RULE_GO_CGOCALLBACK, 40, -16));
+    code(&w, 0x6000, osp_rule_make(OSP_RULE_SP, 8, 0)); /* systemstack_switch, from its first byte on */
+    code(&w, 0x7000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
+    poke(&w, GOSTACK, STACK + 0x100 + 24); /* rbp: cgocallback's, on g0 */
+    poke(&w, GOSTACK + 8, 0x4010);
+    poke(&w, GOSTACK + 16 + 32, 0x6000); /* the pc that stands for C's frames */
+    poke(&w, GOSTACK + 16 + 40, 0x7010);
+    poke(&w, 0x8000 + 24, STACK + 0x400); /* g0.sched.sp: an outer one */
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &GO, (osp_unwind_regs){.pc = 0x1000, .sp = GOSTACK}, 0x8000, pc, &n), OSP_UNWIND_ROOT);
+    const uint64_t want[] = {0x1000, 0x400f, 0x6000, 0x700f};
+    assert_int_equal(n, sizeof want / sizeof *want);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(pc[i], want[i]);
 }
 
 int main(void)
@@ -292,6 +335,8 @@ int main(void)
         cmocka_unit_test(nested_cgo_is_one_stack),
         cmocka_unit_test(an_assembly_function_that_moved_sp_is_left_by_rbp),
         cmocka_unit_test(a_wild_jump_keeps_its_address),
+        cmocka_unit_test(a_call_through_null_has_a_caller),
+        cmocka_unit_test(a_panic_through_c_leaves_the_goroutine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

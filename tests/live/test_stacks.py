@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Complete stacks of programs made to be hard to unwind (tests/targets: torture, hard). Usage: test_stacks.py OSPREY
+FOLDER [NAME...]
+
+A stack must reach its root by osprey's own count, and must be possible by the machine code of the program
+(edges.py). The torture of Go is built with each release of OSPREY_GO_RELEASES ("go1.16.15 go1.22.12 …", toolchains
+that the go command fetches or has), else with the Go at hand alone. Needs Go, and the right to sample by BPF; else it
+is skipped, and says why. Prints TAP."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import edges
+import stacks
+import test_sampler
+
+HERE = pathlib.Path(__file__).resolve().parent
+TARGETS = HERE.parent / "targets"
+COMPLETE = 0.999
+LEAST = 2000 # samples; fewer cannot tell one in a thousand
+
+
+def share_of(found, test):
+    return stacks.share(found, test) if found else 0.0
+
+
+def has_root(*names):
+    """Every stack with one of these functions has the others around it: (function, root to leaf)."""
+    def check(found):
+        bad = []
+        for function, chain in names:
+            those = [s for s in found if function in s.frames]
+            share = share_of(those, lambda s: s.has(*chain))
+            if not those:
+                bad.append(f"{function} was never seen")
+            elif share < COMPLETE:
+                bad.append(f"{share:.2%} of {function} has {chain}: " +
+                           str(next(s.frames for s in those if not s.has(*chain))))
+        return bad
+    return check
+
+
+GO = has_root(("main.run", ("runtime.goexit", "main.run")),
+              ("main.growing", ("runtime.goexit", "main.worker", "main.run", "main.growing")),
+              ("main.panics", ("runtime.goexit", "main.worker", "main.run", "main.panics")))
+
+# name, command, frequency, seconds, check, share of complete stacks
+CASES = [
+    ("Go without cgo", ["torture"], 2999, 4, GO, COMPLETE),
+    ("Go with C, callbacks and threads of C", ["torture-cgo"], 2999, 4, GO, COMPLETE),
+]
+
+
+def record(osprey, command, hz, seconds, profile, *extra):
+    """Sample a target; what osprey says of it, what is wrong already."""
+    child, out = test_sampler.start(command)
+    done = subprocess.run([osprey, "record", str(child.pid), "-F", str(hz), "-d", str(seconds), "-o", profile, "--json",
+                           *extra], capture_output=True, text=True, check=False)
+    alive = child.poll() is None
+    test_sampler.stop(child, out)
+    if done.returncode:
+        return None, [f"exit status {done.returncode}: {done.stderr.strip()}"]
+    return json.loads(done.stdout), [] if alive else ["the target is dead"]
+
+
+def judge(said, profile, check, least):
+    """What is wrong with a recording."""
+    complete, samples = said["complete"], said["samples"]
+    cut = {why: n for why, n in said["truncated"].items() if n}
+    print(f"# {samples} samples, {complete / max(1, samples):.5f} complete, cut: {cut or 'none'}")
+    bad = [] if samples >= LEAST else [f"only {samples} samples"]
+    if complete < least * samples:
+        bad.append(f"{complete} of {samples} complete: {cut}")
+    wrong, total, why = edges.wrong(profile)
+    if wrong > (1 - COMPLETE) * total:
+        bad += [f"{wrong} of {total} stacks are impossible"] + [f"{n} {line}" for line, n in why.most_common(5)]
+    return bad + check(stacks.read(profile))
+
+
+def run_case(osprey, case, program, work):
+    name, command, hz, seconds, check, least = case
+    profile = os.path.join(work, "p.pb.gz")
+    said, bad = record(osprey, [program, *command[1:]], hz, seconds, profile)
+    return bad + judge(said, profile, check, least) if said else bad
+
+
+def built_by(release, name, folder):
+    """The torture built by a release of Go; None where that cannot be had."""
+    program = folder / f"{name}-{release}"
+    env = dict(os.environ, GOTOOLCHAIN=release, CGO_ENABLED="1" if name.endswith("cgo") else "0", GOFLAGS="-mod=mod")
+    # Go 1.19 cannot build inside a module cache, where the go command keeps its toolchains.
+    root = subprocess.run(["go", "env", "GOROOT"], env=env, cwd=TARGETS, capture_output=True, text=True, check=False)
+    if root.returncode:
+        return None
+    env["GOROOT"] = root.stdout.strip()
+    done = subprocess.run(["go", "build", "-o", str(program), "./torture"], env=env, cwd=TARGETS, check=False,
+                          capture_output=True, text=True)
+    return str(program) if done.returncode == 0 else None
+
+
+def main():
+    osprey, folder, only = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute(), sys.argv[3:]
+    if not shutil.which("go"):
+        print("1..0 # SKIP go is not installed")
+        return 0
+    subprocess.run(["sh", str(TARGETS / "build.sh"), str(folder), "c-compute", *sorted({c[1][0] for c in CASES})],
+                   check=True, stdout=subprocess.DEVNULL)
+    tap = test_sampler.Tap()
+    with tempfile.TemporaryDirectory() as work:
+        said, bad = record(osprey, [str(folder / "c-compute")], 99, 0.3, os.path.join(work, "probe.pb.gz"))
+        if not said or not said["bpf"]:
+            print(f"1..0 # SKIP this user cannot sample by BPF here: {said['gave_up'] if said else bad}")
+            return 0
+        for case in CASES:
+            if only and case[1][0] not in only:
+                continue
+            tap.case(case[0], run_case(osprey, case, str(folder / case[1][0]), work))
+        for release in os.environ.get("OSPREY_GO_RELEASES", "").split():
+            for case in CASES:
+                if not case[1][0].startswith("torture") or (only and case[1][0] not in only):
+                    continue
+                program = built_by(release, case[1][0], folder)
+                tap.case(f"{case[0]}, {release}", run_case(osprey, case, program, work) if program else [],
+                         None if program else f"{release} cannot be had or does not build here")
+    print(f"1..{tap.n}")
+    return 1 if tap.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
