@@ -1,354 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* bpf/sample.bpf.c: the sampler. Runs at each sample of a perf event in a thread of a process we know:
- * kernel stack, user stack by unwind rows, goroutine and labels, one record into the ring buffer.
- *
- * All state lives in a per-CPU scratch value, so that the verifier sees only unknown scalars in the loops: the frame
- * loop is one bpf_loop callback, verified once; the binary searches take no branches. */
-#include "kernel.h"
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-
-static bool osp_unwind_read(void *env, __u64 addr, __u64 *word);
-
-#include "sample.h"
-#include "unwind.h"
+/* bpf/sample.bpf.c: the sampler. on_tick runs at each sample of a perf event in a thread of a process we know:
+ * kernel stack, user stack by unwind rows, goroutine and labels, one record into the ring buffer. */
+#include "walk.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-const volatile __u64 pidns_dev, pidns_ino; /* the namespace that pids are counted in: osprey's own */
-const volatile bool pidns_is_first;        /* it is the machine's first one, whose numbers every task has */
-
-enum { MAX_WORDS = OSP_MAX_KERNEL + OSP_MAX_USER + 512, WORDS = 2048 }; /* WORDS: a power of two */
-
-struct scratch {
-    osp_raw_sample head;
-    __u64 word[WORDS + 128];
-    osp_unwind u;
-    osp_unwind leaf; /* u before the first step */
-    osp_bpf_process process;
-    osp_bpf_mapping mapping; /* of the last frame */
-    __u64 labels;            /* where label i is: array of two Go strings */
-    __u64 labels_apart;      /* 1: keys and values apart, in a map bucket; 0: pairs, in a slice */
-    __u32 nlabels;
-    __u32 status;
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct scratch);
-} scratch_map SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, OSP_MAX_PROCESSES);
-    __type(key, __u32);
-    __type(value, osp_bpf_process);
-} processes SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, OSP_MAX_MAPPINGS);
-    __type(key, __u32);
-    __type(value, osp_bpf_mapping);
-} mappings SEC(".maps");
-
-struct inner_table {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
-    __uint(key_size, sizeof(__u32));
-    __uint(value_size, sizeof(osp_row));
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-    __uint(max_entries, OSP_MAX_OBJECTS);
-    __type(key, __u32);
-    __array(values, struct inner_table);
-} tables SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 1 << 21);
-} ring SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, OSP_COUNTS);
-    __type(key, __u32);
-    __type(value, __u64);
-} counts SEC(".maps");
-
-static void count(__u32 what)
-{
-    __u64 *n = bpf_map_lookup_elem(&counts, &what);
-    if (n)
-        ++*n;
-}
-
-static struct scratch *my_scratch(void)
-{
-    __u32 zero = 0;
-    return bpf_map_lookup_elem(&scratch_map, &zero);
-}
-
-static bool osp_unwind_read(void *env, __u64 addr, __u64 *word)
-{
-    (void)env;
-    return bpf_probe_read_user(word, sizeof *word, (const void *)addr) == 0;
-}
-
-/* 1 if a <= b, else 0, without a branch; both below 2^63. */
-static __always_inline __u64 at_most(__u64 a, __u64 b)
-{
-    __u64 d = a - b - 1;
-    asm volatile("" : "+r"(d));
-    return d >> 63;
-}
-
-/* The mapping of addr among the process's, into s->mapping. */
-static __always_inline bool find_mapping(struct scratch *s, __u64 addr)
-{
-    __u32 lo = s->process.first, n = s->process.n;
-    if (n == 0)
-        return false;
-    for (int i = 0; i < 17 && n > 1; i++) {
-        __u32 half = n / 2, mid = lo + half;
-        osp_bpf_mapping *m = bpf_map_lookup_elem(&mappings, &mid);
-        if (!m)
-            return false;
-        lo += half & -(__u32)at_most(m->start, addr);
-        n -= half;
-    }
-    osp_bpf_mapping *m = bpf_map_lookup_elem(&mappings, &lo);
-    if (!m || addr < m->start || addr >= m->end)
-        return false;
-    s->mapping = *m;
-    return true;
-}
-
-/* The rule in force at addr, which lies in s->mapping. */
-static __always_inline __u32 find_rule(struct scratch *s, __u64 addr)
-{
-    __u32 table = s->mapping.table, lo = 0, n = s->mapping.nrows;
-    if (table == OSP_NO_TABLE || n == 0)
-        return OSP_RULE_NONE;
-    void *rows = bpf_map_lookup_elem(&tables, &table);
-    if (!rows)
-        return OSP_RULE_NONE;
-    __u64 pc = addr - s->mapping.base;
-    if (pc >> 32)
-        return OSP_RULE_NONE;
-    for (int i = 0; i < 25 && n > 1; i++) {
-        __u32 half = n / 2, mid = lo + half;
-        osp_row *r = bpf_map_lookup_elem(rows, &mid);
-        if (!r)
-            return OSP_RULE_NONE;
-        lo += half & -(__u32)at_most(r->pc, pc);
-        n -= half;
-    }
-    osp_row *r = bpf_map_lookup_elem(rows, &lo);
-    return r && r->pc <= pc ? r->rule : OSP_RULE_NONE;
-}
-
-/* One frame: write its address down, step to its caller. 1 ends the loop. */
-static long one_frame(__u64 i, void *unused)
-{
-    (void)unused;
-    struct scratch *s = my_scratch();
-    if (!s)
-        return 1;
-    __u64 at = osp_unwind_lookup(&s->u);
-    bool mapped = (at >= s->mapping.start && at < s->mapping.end) || find_mapping(s, at);
-    __u32 rule = mapped ? find_rule(s, at) : osp_unwind_unmapped(&s->u);
-    if (!mapped && rule == OSP_RULE_NONE) {
-        s->status = OSP_UNWIND_NO_MAPPING;
-        if (i == 0 || s->u.exact) { /* a wild jump: keep the address, it is the finding */
-            __u32 k = (s->head.nkernel + s->head.nuser) & (WORDS - 1);
-            s->word[k] = at;
-            s->head.nuser++;
-        }
-        return 1;
-    }
-    if (osp_rule_kind(rule) == OSP_RULE_SIGFRAME)
-        at = s->u.pc;
-    __u32 k = (s->head.nkernel + s->head.nuser) & (WORDS - 1);
-    s->word[k] = at;
-    s->head.nuser++;
-    s->status = osp_unwind_step(NULL, &s->u, &s->process.go, rule);
-    return s->status != OSP_UNWIND_MORE;
-}
-
-enum { CHUNK = 1024 };
-
-/* 1 KiB of stack to the end of the words; ends where the stack does. */
-static long one_chunk(__u64 i, void *unused)
-{
-    (void)unused;
-    struct scratch *s = my_scratch();
-    if (!s)
-        return 1;
-    __u32 at = s->head.nwords;
-    if (at > WORDS - CHUNK / 8 ||
-        bpf_probe_read_user(&s->word[at & (WORDS - 1)], CHUNK, (const void *)(s->leaf.sp + i * CHUNK)))
-        return 1;
-    s->head.nwords = at + CHUNK / 8;
-    s->head.stack_bytes += CHUNK;
-    return 0;
-}
-
-/* Forget the user part of the walk; send the registers and the top of the stack instead. */
-static __always_inline void copy_stack(struct scratch *s)
-{
-    __u32 at = s->head.nkernel & 255;
-    s->head.nuser = 0;
-    s->word[at] = s->leaf.pc;
-    s->word[at + 1] = s->leaf.sp;
-    s->word[at + 2] = s->leaf.fp;
-    s->word[at + 3] = s->leaf.r10;
-    s->head.nwords = at + 4;
-    bpf_loop(OSP_STACK_COPY / CHUNK, one_chunk, NULL, 0);
-}
-
-/* Label i of the goroutine: key and value to the end of the words. */
-static long one_label(__u64 i, void *unused)
-{
-    (void)unused;
-    struct scratch *s = my_scratch();
-    if (!s || i >= s->nlabels)
-        return 1;
-    struct {
-        __u64 p, n;
-    } key = {0}, value = {0};
-    /* A slice of pairs of strings, or a map bucket: 8 keys, then 8 values. */
-    __u64 key_at = s->labels_apart ? s->labels + i * 16 : s->labels + i * 32;
-    __u64 value_at = s->labels_apart ? s->labels + 128 + i * 16 : key_at + 16;
-    if (bpf_probe_read_user(&key, sizeof key, (const void *)key_at) ||
-        bpf_probe_read_user(&value, sizeof value, (const void *)value_at))
-        return 1;
-    if (key.n == 0) /* a free place of a bucket */
-        return 0;
-    if (key.n > OSP_MAX_LABEL_KEY)
-        key.n = OSP_MAX_LABEL_KEY;
-    if (value.n > OSP_MAX_LABEL_VALUE)
-        value.n = OSP_MAX_LABEL_VALUE;
-    __u32 at = s->head.nwords;
-    if (at > MAX_WORDS)
-        return 1;
-    s->word[at & (WORDS - 1)] = key.n | value.n << 16;
-    at++;
-    bpf_probe_read_user(&s->word[at & (WORDS - 1)], key.n & 127, (const void *)key.p);
-    at += (key.n + 7) / 8;
-    bpf_probe_read_user(&s->word[at & (WORDS - 1)], value.n & 255, (const void *)value.p);
-    at += (value.n + 7) / 8;
-    s->head.nwords = at;
-    s->head.nlabels++;
-    return 0;
-}
-
-/* Where the labels of curg are. Since Go 1.24 *labels is a slice of pairs; before, a map[string]string, of which we
- * read the one bucket that up to 8 labels take. */
-static __always_inline void find_labels(struct scratch *s)
-{
-    __u64 p = 0, n = 0, bucket = 0;
-    s->nlabels = 0;
-    if (s->process.go.g_labels < 0 || !osp_unwind_read(NULL, s->u.curg + s->process.go.g_labels, &p) || !p)
-        return;
-    if (s->process.go.labels_are_slice) {
-        if (!osp_unwind_read(NULL, p, &s->labels) || !osp_unwind_read(NULL, p + 8, &n))
-            return;
-        s->labels_apart = 0;
-        s->nlabels = n < OSP_MAX_LABELS ? n : OSP_MAX_LABELS;
-        return;
-    }
-    /* *p is the map value: a pointer to hmap {count int; flags, B uint8; …; buckets at 16}. */
-    __u64 hmap = 0, flags = 0;
-    if (!osp_unwind_read(NULL, p, &hmap) || !hmap || !osp_unwind_read(NULL, hmap, &n) || !n ||
-        !osp_unwind_read(NULL, hmap + 8, &flags) || ((flags >> 8) & 0xff) != 0 ||
-        !osp_unwind_read(NULL, hmap + 16, &bucket) || !bucket)
-        return;
-    s->labels = bucket + 8; /* behind the 8 hash bytes */
-    s->labels_apart = 1;
-    s->nlabels = 8;
-}
 
 SEC("perf_event")
 int on_tick(struct bpf_perf_event_data *ctx)
 {
     struct bpf_pidns_info ids = {0};
-    if (pidns_is_first) { /* the helper below refuses tasks of any other namespace, also of those inside ours */
-        __u64 both = bpf_get_current_pid_tgid();
-        ids.pid = (__u32)both;
-        ids.tgid = (__u32)(both >> 32);
-    } else if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &ids, sizeof ids)) {
+    if (!current_ids(&ids))
         return 0;
-    }
-    __u32 pid = ids.tgid;
+    __u32 pid = ids.tgid, slot = SLOT_EVENT;
     osp_bpf_process *process = bpf_map_lookup_elem(&processes, &pid);
     if (!process) {
         count(OSP_COUNT_FOREIGN);
         return 0;
     }
-    struct scratch *s = my_scratch();
+    struct scratch *s = scratch_of(slot);
     if (!s)
         return 0;
-    s->process = *process;
-    s->mapping = (osp_bpf_mapping){0};
-    s->head = (osp_raw_sample){
-        .ktime_ns = bpf_ktime_get_ns(),
-        .value = {ctx->sample_period},
-        .event = bpf_get_attach_cookie(ctx),
-        .pid = pid,
-        .tid = ids.pid,
-        .cpu = bpf_get_smp_processor_id(),
-    };
+    begin(s, process, &ids, bpf_ktime_get_ns());
+    s->head.value[0] = ctx->sample_period;
+    s->head.event = bpf_get_attach_cookie(ctx);
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
 
     struct task_struct *task = bpf_get_current_task_btf();
     /* Volatile: the verifier wants each context load as it stands, not through one merged pointer. */
     const volatile struct osp_user_regs *r = &ctx->regs;
-    s->u = (osp_unwind){.pc = r->ip, .sp = r->sp, .fp = r->bp, .r10 = r->r10};
-    if (!(r->cs & 3)) { /* interrupted in the kernel: the user's registers are at the bottom of the kernel stack */
+    if (r->cs & 3) {
+        begin_user(s, task, r->ip, r->sp, r->bp, r->r10);
+    } else { /* interrupted in the kernel: the user's registers are at the bottom of the kernel stack */
         __s64 bytes = bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
         if (bytes > 0)
             s->head.nkernel = (__u64)bytes >> 3;
         struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
-        s->u = (osp_unwind){.pc = user->ip, .sp = user->sp, .fp = user->bp, .r10 = user->r10};
+        begin_user(s, task, user->ip, user->sp, user->bp, user->r10);
     }
-    s->u.leaf = 1;
-    s->u.exact = 1;
-    s->head.tls = task->thread.fsbase;
-    s->status = OSP_UNWIND_MORE;
-
-    if (s->process.go.has_go) {
-        __u64 g = 0;
-        osp_unwind_read(NULL, s->head.tls + s->process.go.tls_g, &g);
-        osp_unwind_goroutine(NULL, &s->u, &s->process.go, g, &s->head.m);
-        s->head.curg = s->u.curg;
-        if (s->u.curg)
-            osp_unwind_read(NULL, s->u.curg + s->process.go.g_goid, &s->head.goid);
-    }
-
-    s->leaf = s->u;
-    bpf_loop(OSP_MAX_USER, one_frame, NULL, 0);
-    s->head.end = s->status == OSP_UNWIND_MORE ? OSP_UNWIND_DEPTH : s->status;
-    s->head.fp_steps = s->u.fp_steps;
-    s->head.nwords = s->head.nkernel + s->head.nuser;
-    if (s->status == OSP_UNWIND_NO_MAPPING) {
-        copy_stack(s);
-    } else if (s->u.curg) {
-        find_labels(s);
-        bpf_loop(OSP_MAX_LABELS, one_label, NULL, 0);
-    }
-
-    __u64 flags = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 19) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-    __u64 words = s->head.nwords;
-    asm volatile("" : "+r"(words)); /* bounded right before its use, or the verifier loses sight of it */
-    words &= WORDS - 1;
-    if (bpf_ringbuf_output(&ring, s, sizeof s->head + words * 8, flags))
-        count(OSP_COUNT_LOST);
+    find_goroutine(s);
+    walk_user(s, &slot, true);
+    hash_stack(s, &slot);
+    send(s);
     return 0;
 }

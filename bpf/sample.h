@@ -18,27 +18,34 @@ enum {
 };
 
 /* What the kernel side hands up: this header, then words: kernel pcs, user pcs (each leaf first; return addresses are
- * already minus 1), then the labels, each a word {key bytes u16, value bytes u16} and the texts, padded to words. */
+ * already minus 1), then the labels, each a word {key bytes u16, value bytes u16} and the texts, padded to words. Words
+ * that were handed up before, under the same hash, are left out. */
 typedef struct osp_raw_sample {
-    __u64 ktime_ns; /* CLOCK_MONOTONIC */
-    __u64 value[2]; /* what the sample stands for, as its event defines it: ns of CPU time, a number of faults */
-    __u64 goid;     /* 0 if not on a goroutine */
-    __u64 m, curg;  /* addresses in the target; 0 if there is none */
+    __u64 ktime_ns;   /* CLOCK_MONOTONIC */
+    __u64 value[3];   /* ns on a CPU (or what else a perf event counts), ns blocked, ns runnable */
+    __u64 goid;       /* 0 if not on a goroutine */
+    __u64 m, curg;    /* addresses in the target; 0 if there is none */
+    __u64 stack_hash; /* names the words; 0 = there are none */
     __u32 pid, tid, cpu;
+    __u32 count; /* how many events it stands for */
     __u16 nkernel, nuser;
     __u16 end; /* osp_unwind_status: why the user walk stopped */
     __u16 nlabels;
-    __u32 event; /* its place in the recording's list of events */
+    __u16 event; /* its place in the recording's list of events; OSP_NO_EVENT: only words are handed up */
+    __u16
+        unwind; /* 1: instead of user pcs and labels come the words pc, sp, fp, r10, thread pointer and stack_bytes of
+                     the stack from sp on: user space unwinds it, since code was met that has no table yet */
     __u32 reason;
     __u32 fp_steps;
-    __u32 stack_bytes; /* != 0: instead of user pcs and labels come the words pc, sp, fp, r10 and this much of the
-                          stack from sp on: code was met that has no table yet, user space unwinds it */
-    __u32 nwords;      /* words after this header */
-    __u64 tls;         /* thread pointer */
-    char comm[16];
+    __u32 stack_bytes;
+    __u32 nwords; /* words after this header */
+    __u32 unused;
+    char comm[16]; /* "" = as before */
 } osp_raw_sample;
 
-_Static_assert(sizeof(osp_raw_sample) == 112, "shared between the kernel side and user space");
+_Static_assert(sizeof(osp_raw_sample) == 128, "shared between the kernel side and user space");
+
+enum { OSP_NO_EVENT = 0xffff, OSP_UNWIND_WORDS = 5 };
 
 /* An executable mapping of a process, sorted by start within the process. */
 typedef struct osp_bpf_mapping {
@@ -51,7 +58,8 @@ typedef struct osp_bpf_mapping {
 #define OSP_NO_TABLE 0xffffffffu
 
 typedef struct osp_bpf_process {
-    __u32 first, n; /* its mappings */
+    __u32 first, n;   /* its mappings */
+    __u32 generation; /* another one each time that mappings are handed over, of whichever process */
     osp_unwind_go go;
 } osp_bpf_process;
 

@@ -120,3 +120,50 @@ uint32_t osp_intern_find(const osp_intern *t, osp_str s)
     struct osp_intern_cell *c = cell_for(t, s, osp_intern_hash(s));
     return c->id1 ? c->id1 - 1 : UINT32_MAX;
 }
+
+void osp_index_drop(osp_index *t)
+{
+    free(t->cell);
+    *t = (osp_index){0};
+}
+
+void osp_index_clear(osp_index *t)
+{
+    if (t->n)
+        memset(t->cell, 0, t->ncell * sizeof *t->cell);
+    t->n = 0;
+}
+
+/* The cell of a key: its own, or the free one where it belongs. */
+static size_t index_cell(const osp_index *t, uint64_t key)
+{
+    size_t at = osp_hash_mix(key, 1) & (t->ncell - 1);
+    while (t->cell[at].value1 && t->cell[at].key != key)
+        at = (at + 1) & (t->ncell - 1);
+    return at;
+}
+
+uint32_t osp_index_find(const osp_index *t, uint64_t key)
+{
+    return t->ncell ? t->cell[index_cell(t, key)].value1 - 1 : UINT32_MAX;
+}
+
+bool osp_index_put(osp_index *t, uint64_t key, uint32_t value)
+{
+    if (2 * (t->n + 1) > t->ncell) {
+        osp_index wider = {.ncell = t->ncell ? 2 * t->ncell : 64};
+        wider.cell = calloc(wider.ncell, sizeof *wider.cell);
+        if (!wider.cell)
+            return false;
+        for (size_t i = 0; i < t->ncell; i++)
+            if (t->cell[i].value1)
+                wider.cell[index_cell(&wider, t->cell[i].key)] = t->cell[i];
+        wider.n = t->n;
+        osp_index_drop(t);
+        *t = wider;
+    }
+    size_t at = index_cell(t, key);
+    t->n += !t->cell[at].value1;
+    t->cell[at] = (struct osp_index_cell){key, value + 1};
+    return true;
+}

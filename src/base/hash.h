@@ -52,4 +52,21 @@ uint32_t osp_intern_add(osp_intern *t, osp_str s);
 /* The id of s, or UINT32_MAX if it was never put. */
 uint32_t osp_intern_find(const osp_intern *t, osp_str s);
 
+/* Numbers found by numbers of our own: where in an array something stands. A key has one value, below UINT32_MAX. */
+typedef struct {
+    struct osp_index_cell {
+        uint64_t key;
+        uint32_t value1; /* value + 1; 0 = free */
+    } * cell;            /* open addressing, a power of two */
+    size_t ncell, n;
+} osp_index;
+
+void osp_index_drop(osp_index *t);
+/* Forget all keys, keep the room. */
+void osp_index_clear(osp_index *t);
+/* UINT32_MAX if the key was never put. */
+uint32_t osp_index_find(const osp_index *t, uint64_t key);
+/* In place of an earlier value. False without memory; nothing has changed then. */
+bool osp_index_put(osp_index *t, uint64_t key, uint32_t value) __attribute__((warn_unused_result));
+
 #endif

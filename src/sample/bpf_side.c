@@ -5,6 +5,7 @@
  * so a refresh of the mappings sends only what is new. The lists of mappings of all processes share one array: a new
  * list is written beside the one in use, then the process's entry is switched to it in one update. */
 #include "base/buf.h"
+#include "base/hash.h"
 #include "sample/sample_internal.h"
 
 #include "sample.skel.h"
@@ -39,18 +40,47 @@ struct osp_bpf_side {
     size_t ntable, cap;
     struct range *range; /* the parts of the mappings array in use, by place */
     size_t nrange, range_cap;
+    uint32_t generation; /* of the mappings handed over last */
+    osp_stack_words *stacks;
     const osp_bpf_sink *sink; /* while draining */
-    osp_buf aside;            /* records with stack copies, one after the other */
-    uint64_t no_room;         /* records that did not fit there */
+    osp_buf aside;            /* records to be unwound here, one after the other */
+    osp_buf waiting;          /* headers of samples whose stack may be among them */
+    uint64_t no_room;         /* records that did not fit there, samples whose stack is unknown */
     uint64_t word[OSP_MAX_KERNEL + OSP_MAX_USER];
 };
 
-enum { ASIDE_LIMIT = 32 << 20 };
+enum { ASIDE_LIMIT = 32 << 20, WAITING_LIMIT = 8 << 20 };
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
     (void)level, (void)fmt, (void)ap;
     return 0;
+}
+
+/* A sample, whose words are known or will be. */
+static void give(osp_bpf_side *b, osp_raw_sample *head)
+{
+    const uint64_t *word = osp_stack_words_find(b->stacks, head);
+    if (head->event == OSP_NO_EVENT)
+        return;
+    if (word || !head->stack_hash) {
+        b->sink->sample(b->sink->ctx, head, word);
+    } else if (b->aside.n) {
+        osp_buf_add(&b->waiting, (osp_str){(const char *)head, sizeof *head});
+        b->no_room += b->waiting.failed;
+    } else {
+        b->no_room++;
+    }
+}
+
+/* A record with the stack's words, or with its hash alone. */
+static void take_stack(osp_bpf_side *b, osp_raw_sample *head, const uint64_t *word)
+{
+    if (head->nwords && !osp_stack_words_put(b->stacks, head, word)) {
+        b->no_room++;
+        return;
+    }
+    give(b, head);
 }
 
 static int on_record(void *ctx, void *data, size_t size)
@@ -62,12 +92,13 @@ static int on_record(void *ctx, void *data, size_t size)
     memcpy(&head, data, sizeof head);
     if (head.nwords > (size - sizeof head) / 8)
         return 0;
-    if (head.stack_bytes) {
+    const uint64_t *word = (const uint64_t *)(const void *)((const char *)data + sizeof head);
+    if (head.unwind) {
         osp_buf_add(&b->aside, (osp_str){data, sizeof head + (size_t)head.nwords * 8});
         b->no_room += b->aside.failed;
         b->sink->aside(b->sink->ctx, &head);
     } else {
-        b->sink->sample(b->sink->ctx, &head, (const uint64_t *)(const void *)((const char *)data + sizeof head));
+        take_stack(b, &head, word);
     }
     return 0;
 }
@@ -103,6 +134,10 @@ osp_bpf_side *osp_bpf_side_open(osp_err *err)
     }
     b->stats_fd = -1;
     b->aside = osp_buf_of(ASIDE_LIMIT);
+    b->waiting = osp_buf_of(WAITING_LIMIT);
+    b->stacks = osp_stack_words_new(err);
+    if (!b->stacks)
+        goto fail;
     libbpf_set_print(quiet);
     b->skel = sample_bpf__open();
     if (!b->skel) {
@@ -113,6 +148,7 @@ osp_bpf_side *osp_bpf_side_open(osp_err *err)
         osp_fail_errno(err, errno, "/proc/self/ns/pid");
         goto fail;
     }
+    b->skel->rodata->hash_seed = osp_hash("seed", 4);
     b->skel->rodata->pidns_dev = ns.st_dev;
     b->skel->rodata->pidns_ino = ns.st_ino;
     b->skel->rodata->pidns_is_first = ns.st_ino == FIRST_PID_NAMESPACE;
@@ -142,6 +178,8 @@ void osp_bpf_side_close(osp_bpf_side *b)
     if (b->stats_fd >= 0)
         close(b->stats_fd);
     osp_buf_drop(&b->aside);
+    osp_buf_drop(&b->waiting);
+    osp_stack_words_drop(b->stacks);
     free(b->table);
     free(b->range);
     free(b);
@@ -252,7 +290,7 @@ bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_
     const struct range *r = place(b, pid, s->n ? s->n : 1, err);
     if (!r)
         return false;
-    osp_bpf_process process = {.first = r->first, .n = s->n, .go = *go};
+    osp_bpf_process process = {.first = r->first, .n = s->n, .generation = ++b->generation, .go = *go};
     uint32_t key = (uint32_t)pid;
     bool ok = write_mappings(b, process.first, s, err);
     if (ok && bpf_map_update_elem(bpf_map__fd(b->skel->maps.processes), &key, &process, BPF_ANY) != 0)
@@ -274,20 +312,24 @@ void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to)
     b->sink = to;
     ring_buffer__consume(b->ring);
     b->sink = NULL;
+    if (osp_stack_words_full(b->stacks)) {
+        b->skel->bss->stacks_epoch++;
+        osp_stack_words_age(b->stacks);
+    }
 }
 
 /* Unwind one record that was kept: its kernel pcs, registers and stack are at word. */
-static void settle_one(osp_bpf_side *b, const osp_bpf_sink *to, const osp_subject *of, osp_raw_sample *head,
-                       const char *word)
+static void settle_one(osp_bpf_side *b, const osp_subject *of, osp_raw_sample *head, const char *word)
 {
     osp_err err;
     osp_unwind_regs regs;
-    uint64_t g = 0;
-    size_t fixed = (size_t)head->nkernel + 4;
+    uint64_t g = 0, tls;
+    size_t fixed = (size_t)head->nkernel + OSP_UNWIND_WORDS;
     if (head->nkernel > OSP_MAX_KERNEL || head->nwords < fixed || head->stack_bytes > (head->nwords - fixed) * 8)
         return;
     memcpy(b->word, word, (size_t)head->nkernel * 8);
     memcpy(&regs, word + (size_t)head->nkernel * 8, sizeof regs);
+    memcpy(&tls, word + fixed * 8 - sizeof tls, sizeof tls);
     osp_copied with = {.mem = osp_process_mem(of->process),
                        .space = &of->space,
                        .go = &of->unwind_go,
@@ -295,15 +337,16 @@ static void settle_one(osp_bpf_side *b, const osp_bpf_sink *to, const osp_subjec
                        .stack = {(const uint8_t *)word + fixed * 8, head->stack_bytes}};
     if (with.go->has_go && head->m)
         g = head->curg;
-    else if (with.go->has_go && !with.mem.read(with.mem.ctx, head->tls + (uint64_t)with.go->tls_g, &g, 8, &err))
+    else if (with.go->has_go && !with.mem.read(with.mem.ctx, tls + (uint64_t)with.go->tls_g, &g, 8, &err))
         g = 0;
     osp_copied_walk(&with, &regs, g, head, b->word + head->nkernel);
-    to->sample(to->ctx, head, b->word);
+    take_stack(b, head, b->word);
 }
 
 void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
                          const osp_subject *(*subject_of)(void *ctx, int pid))
 {
+    b->sink = to;
     for (size_t at = 0; at + sizeof(osp_raw_sample) <= b->aside.n;) {
         osp_raw_sample head;
         memcpy(&head, b->aside.p + at, sizeof head);
@@ -311,10 +354,18 @@ void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
         const osp_subject *of = subject_of(to->ctx, (int)head.pid);
         at += sizeof head + (size_t)head.nwords * 8;
         if (of)
-            settle_one(b, to, of, &head, word);
+            settle_one(b, of, &head, word);
     }
     b->aside.n = 0;
     b->aside.failed = false;
+    for (size_t at = 0; at + sizeof(osp_raw_sample) <= b->waiting.n; at += sizeof(osp_raw_sample)) {
+        osp_raw_sample head;
+        memcpy(&head, b->waiting.p + at, sizeof head);
+        give(b, &head);
+    }
+    b->waiting.n = 0;
+    b->waiting.failed = false;
+    b->sink = NULL;
 }
 
 uint64_t osp_bpf_side_lost(const osp_bpf_side *b)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    COLUMNS_MAX = 3 * OSP_MAX_EVENTS,
+    COLUMNS_MAX = OSP_MAX_COLUMNS * OSP_MAX_EVENTS,
     PROFILE_LIMIT = 1 << 30,
     MAX_FRAMES = OSP_MAX_KERNEL + OSP_MAX_USER,
     CACHE = 4096
@@ -23,6 +23,13 @@ struct cached {
     osp_location_id location;
     const char *domain; /* NULL: not asked yet */
     bool used;
+};
+
+/* A stack as the profile has it. */
+struct known_stack {
+    osp_stack_id id;
+    const char *domain;
+    uint32_t first_label, nlabel; /* the goroutine's, in label[] */
 };
 
 /* A subject as the profile has it. */
@@ -45,6 +52,12 @@ struct osp_collector {
     size_t nobject, object_cap;
     osp_mapping_id kernel;
     struct cached cache[CACHE];
+    osp_index stack_at; /* by a stack's hash */
+    struct known_stack *stack;
+    size_t nstack, stack_cap;
+    osp_label *label;
+    size_t nlabel, label_cap;
+    osp_index thread_at; /* by pid and tid */
     osp_sampled_thread *thread;
     size_t nthread, thread_cap;
     uint64_t taken, ended[OSP_END_REASONS], frame_pointer_steps;
@@ -88,6 +101,9 @@ static void reset(osp_collector *c)
     c->nsubject = 0;
     c->nobject = c->object_cap = 0;
     c->nthread = c->thread_cap = 0;
+    c->nstack = c->nlabel = 0;
+    osp_index_clear(&c->stack_at);
+    osp_index_clear(&c->thread_at);
     c->kernel = (osp_mapping_id){0};
     memset(c->cache, 0, sizeof c->cache);
     c->taken = c->frame_pointer_steps = 0;
@@ -115,6 +131,10 @@ void osp_collector_drop(osp_collector *c)
     if (!c)
         return;
     reset(c);
+    osp_index_drop(&c->stack_at);
+    osp_index_drop(&c->thread_at);
+    free(c->stack);
+    free(c->label);
     free(c->subject);
     free(c);
 }
@@ -226,15 +246,20 @@ static struct cached *look_up(osp_collector *c, struct known_subject *k, uint64_
 
 static osp_sampled_thread *thread_of(osp_collector *c, const osp_raw_sample *head)
 {
-    for (size_t i = c->nthread; i-- > 0;)
-        if (c->thread[i].tid == (int)head->tid && c->thread[i].pid == (int)head->pid)
-            return &c->thread[i];
+    uint64_t key = (uint64_t)head->pid << 32 | head->tid;
+    uint32_t at = osp_index_find(&c->thread_at, key);
+    if (at != UINT32_MAX)
+        return &c->thread[at];
     void *array = c->thread;
     if (!osp_grow(&array, &c->thread_cap, c->nthread + 1, sizeof *c->thread)) {
         c->failed = true;
         return NULL;
     }
     c->thread = array;
+    if (!osp_index_put(&c->thread_at, key, (uint32_t)c->nthread)) {
+        c->failed = true;
+        return NULL;
+    }
     c->thread[c->nthread] = (osp_sampled_thread){.pid = (int)head->pid, .tid = (int)head->tid};
     return &c->thread[c->nthread++];
 }
@@ -255,6 +280,18 @@ static size_t read_labels(osp_collector *c, const osp_raw_sample *head, const ui
     return n;
 }
 
+static uint64_t column_value(const osp_raw_sample *head, osp_column_from from)
+{
+    switch (from) {
+    case OSP_FROM_COUNT:
+        return head->count;
+    case OSP_FROM_SUM:
+        return head->value[0] + head->value[1] + head->value[2];
+    default:
+        return head->value[from];
+    }
+}
+
 /* The sample's row: its event's columns, the other events' 0. */
 static void fill_values(const osp_collector *c, const osp_raw_sample *head, int64_t *value)
 {
@@ -262,17 +299,18 @@ static void fill_values(const osp_collector *c, const osp_raw_sample *head, int6
     memset(value, 0, c->ncolumn * sizeof *value);
     for (uint32_t i = 0; i < kind->ncolumn; i++) {
         osp_column_from from = kind->column[i].from;
-        value[c->first_column[head->event] + i] = from == OSP_FROM_ONE ? 1 : (int64_t)head->value[from];
+        value[c->first_column[head->event] + i] = (int64_t)column_value(head, from);
     }
 }
 
-void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
+/* The stack as the profile has it. What is not named by a hash is looked up each time. */
+static bool find_stack(osp_collector *c, struct known_subject *subject, const osp_raw_sample *head,
+                       const uint64_t *word, struct known_stack *out)
 {
     osp_location_id loc[MAX_FRAMES];
     size_t n = (size_t)head->nkernel + head->nuser;
-    struct known_subject *subject = known(c, of);
-    if (!subject || n > MAX_FRAMES || n > head->nwords || head->event >= c->events->n)
-        return;
+    if (n > MAX_FRAMES || n > head->nwords)
+        return false;
     struct cached leaf = {0};
     for (size_t i = 0; i < n; i++) {
         /* The kernel's own walk gives return addresses as they are. */
@@ -280,15 +318,53 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
         struct cached *e = look_up(c, subject, addr);
         if (i == 0) {
             if (!e->domain)
-                e->domain = domain_of(of, addr);
+                e->domain = domain_of(subject->of, addr);
             leaf = *e;
         }
         loc[i] = e->location;
     }
+    void *array = c->label;
+    if (!osp_grow(&array, &c->label_cap, c->nlabel + OSP_MAX_LABELS, sizeof *c->label)) {
+        c->failed = true;
+        return false;
+    }
+    c->label = array;
+    *out = (struct known_stack){.id = osp_builder_stack(c->builder, loc, n),
+                                .domain = leaf.domain ? leaf.domain : "c",
+                                .first_label = (uint32_t)c->nlabel,
+                                .nlabel = (uint32_t)read_labels(c, head, word, c->label + c->nlabel)};
+    return true;
+}
 
+static bool known_stack(osp_collector *c, struct known_subject *subject, const osp_raw_sample *head,
+                        const uint64_t *word, struct known_stack *out)
+{
+    if (!head->stack_hash)
+        return find_stack(c, subject, head, word, out);
+    uint32_t at = osp_index_find(&c->stack_at, head->stack_hash);
+    if (at != UINT32_MAX) {
+        *out = c->stack[at];
+        return true;
+    }
+    void *array = c->stack;
+    if (!find_stack(c, subject, head, word, out))
+        return false;
+    if (!osp_grow(&array, &c->stack_cap, c->nstack + 1, sizeof *c->stack) ||
+        !osp_index_put(&c->stack_at, head->stack_hash, (uint32_t)c->nstack)) {
+        c->failed = true;
+        return false;
+    }
+    c->stack = array;
+    c->stack[c->nstack++] = *out;
+    c->nlabel += out->nlabel;
+    return true;
+}
+
+static osp_sampled_thread *note_thread(osp_collector *c, const osp_raw_sample *head)
+{
     osp_sampled_thread *t = thread_of(c, head);
     if (!t)
-        return;
+        return NULL;
     t->samples++;
     if (c->events->kind[head->event] == c->events->kind[0])
         t->cpu_ns += head->value[0];
@@ -296,27 +372,44 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
         t->m = head->m;
     if (head->goid)
         t->goid = head->goid;
-    memcpy(t->name, head->comm, sizeof t->name);
-    t->name[sizeof t->name - 1] = 0;
+    if (head->comm[0]) {
+        memcpy(t->name, head->comm, sizeof t->name);
+        t->name[sizeof t->name - 1] = 0;
+    }
+    return t;
+}
 
+static osp_label text_label(osp_collector *c, osp_string_id key, const char *text)
+{
+    return (osp_label){.key = key, .str = osp_builder_string(c->builder, osp_str_from(text))};
+}
+
+void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
+{
+    struct known_stack stack;
+    struct known_subject *subject = known(c, of);
+    if (!subject || head->event >= c->events->n || !known_stack(c, subject, head, word, &stack))
+        return;
+    osp_sampled_thread *t = note_thread(c, head);
+    if (!t)
+        return;
     osp_label label[6 + OSP_MAX_LABELS];
     size_t k = 0;
     if (c->many) {
         label[k++] = (osp_label){.key = c->key_process, .str = subject->name};
         label[k++] = (osp_label){.key = c->key_pid, .num = head->pid};
     }
-    label[k++] = (osp_label){.key = c->key_thread, .str = osp_builder_string(c->builder, osp_str_from(t->name))};
+    label[k++] = text_label(c, c->key_thread, t->name);
     label[k++] = (osp_label){.key = c->key_tid, .num = head->tid};
     if (head->goid)
         label[k++] = (osp_label){.key = c->key_goroutine, .num = (int64_t)head->goid};
-    label[k++] = (osp_label){.key = c->key_domain,
-                             .str = osp_builder_string(c->builder, osp_str_from(leaf.domain ? leaf.domain : "c"))};
-    k += read_labels(c, head, word, label + k);
+    label[k++] = text_label(c, c->key_domain, stack.domain);
+    memcpy(label + k, c->label + stack.first_label, stack.nlabel * sizeof *label);
+    k += stack.nlabel;
 
     int64_t value[COLUMNS_MAX];
     fill_values(c, head, value);
-    osp_builder_sample(c->builder, osp_builder_stack(c->builder, loc, n), osp_builder_labels(c->builder, label, k),
-                       value, 0);
+    osp_builder_sample(c->builder, stack.id, osp_builder_labels(c->builder, label, k), value, 0);
     c->taken++;
     c->ended[head->end < OSP_END_REASONS ? head->end : OSP_END_UNSUPPORTED]++;
     c->frame_pointer_steps += head->fp_steps;

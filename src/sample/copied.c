@@ -58,6 +58,7 @@ void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp
     head->nwords = (uint32_t)head->nkernel + head->nuser;
     head->nlabels = 0;
     head->stack_bytes = 0;
+    head->unwind = 0;
     head->curg = curg;
     head->m = m;
     uint64_t goid = 0;

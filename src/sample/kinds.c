@@ -9,7 +9,7 @@
 static const osp_event_kind cpu = {
     .name = "cpu",
     .help = "CPU time",
-    .column = {{"samples", "count", OSP_FROM_ONE}, {"cpu", "nanoseconds", OSP_FROM_VALUE0}},
+    .column = {{"samples", "count", OSP_FROM_COUNT}, {"cpu", "nanoseconds", OSP_FROM_VALUE0}},
     .ncolumn = 2,
     .main = 1,
     .perf_type = PERF_TYPE_SOFTWARE,

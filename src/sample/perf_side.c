@@ -279,7 +279,7 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
 {
     osp_err err;
     osp_cur c = osp_cur_on(body, "perf sample", &err);
-    osp_raw_sample head = {0};
+    osp_raw_sample head = {.count = 1};
     head.pid = osp_cur_u32(&c);
     head.tid = osp_cur_u32(&c);
     head.ktime_ns = osp_cur_u64(&c);

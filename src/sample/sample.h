@@ -47,9 +47,11 @@ typedef struct osp_sample_stats {
 
 /* Where a column of the profile gets its value from. */
 typedef enum {
-    OSP_FROM_ONE = -1, /* 1 a sample */
-    OSP_FROM_VALUE0,   /* the sample's values, in the order of osp_raw_sample.value */
+    OSP_FROM_VALUE0, /* the sample's values, in the order of osp_raw_sample.value */
     OSP_FROM_VALUE1,
+    OSP_FROM_VALUE2,
+    OSP_FROM_COUNT, /* how many events it stands for */
+    OSP_FROM_SUM,   /* of its values */
 } osp_column_from;
 
 typedef struct {
@@ -57,11 +59,13 @@ typedef struct {
     osp_column_from from;
 } osp_column;
 
+enum { OSP_MAX_COLUMNS = 4 };
+
 /* A kind of event: the word that -e takes, and the columns that it adds to the profile. One descriptor a kind, in
  * kinds.c. */
 typedef struct osp_event_kind {
     const char *name, *help;
-    osp_column column[3];
+    osp_column column[OSP_MAX_COLUMNS];
     uint32_t ncolumn;
     uint32_t main;      /* the column that people mean when they name the event */
     uint32_t perf_type; /* of perf_event_open, with the config below */

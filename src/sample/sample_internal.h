@@ -5,6 +5,7 @@
  *     space     what is mapped where: executable mappings, their objects and unwind rows
  *     subject   a process that is sampled: its space, its Go runtime
  *     bpf_side  loads the BPF program, hands it the spaces' tables, reads the ring
+ *     stack_words  keeps the words of stacks, which the BPF program sends once
  *     perf_side the same without BPF: perf events with copied user stacks, unwound here
  *     events    perf events on every thread, at one rate
  *     collect   raw samples -> profile
@@ -72,6 +73,21 @@ bool osp_subject_identify(osp_subject *s, osp_err *err) OSP_CHECKED;
 bool osp_subject_refresh(osp_subject *s, osp_objects *objects, bool *changed, osp_err *why_no_goroutines,
                          osp_err *err) OSP_CHECKED;
 
+/* ---- stack_words.c ----------------------------------------------------------------------------------------- */
+
+typedef struct osp_stack_words osp_stack_words;
+
+osp_stack_words *osp_stack_words_new(osp_err *err);
+void osp_stack_words_drop(osp_stack_words *s);
+/* Keep a stack's words under head's hash. False without memory. */
+bool osp_stack_words_put(osp_stack_words *s, const osp_raw_sample *head, const uint64_t *word) OSP_CHECKED;
+/* The words under head's hash, until the next put; what of the header belongs to them is filled in. NULL if the hash is
+ * unknown. */
+const uint64_t *osp_stack_words_find(const osp_stack_words *s, osp_raw_sample *head);
+/* Time to age: those kept before the last time are forgotten then. */
+bool osp_stack_words_full(const osp_stack_words *s);
+void osp_stack_words_age(osp_stack_words *s);
+
 /* ---- collect.c --------------------------------------------------------------------------------------------- */
 
 typedef struct osp_collector osp_collector;
@@ -79,8 +95,9 @@ typedef struct osp_collector osp_collector;
 /* events must live as long as the collector. many: samples tell their process. */
 osp_collector *osp_collector_new(const osp_event_list *events, bool many, osp_err *err);
 void osp_collector_drop(osp_collector *c);
-/* Add one raw sample of a subject: the header and its words (kernel pcs, user pcs, labels). Of the subject's first
- * sample its main binary becomes a mapping: the profile's first, if it is the first subject. */
+/* Add one raw sample of a subject: the header and its words (kernel pcs, user pcs, labels); what has the same hash has
+ * the same words. Of the subject's first sample its main binary becomes a mapping: the profile's first, if it is the
+ * first subject. */
 void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word);
 /* Since the start or the last take. */
 uint64_t osp_collector_taken(const osp_collector *c);
@@ -144,13 +161,13 @@ void osp_bpf_side_forget(osp_bpf_side *b, int pid);
 /* Where drained samples go. */
 typedef struct {
     void *ctx;
-    /* A sample: its header, then its words. */
+    /* A sample: its header and its words. */
     void (*sample)(void *ctx, const osp_raw_sample *head, const uint64_t *word);
-    /* One that met code without a table, as it came: for osp_bpf_side_settle. */
+    /* A stack that met code without a table, as it came: for osp_bpf_side_settle. */
     void (*aside)(void *ctx, const osp_raw_sample *head);
 } osp_bpf_sink;
 
-/* Give all waiting samples to the sink. Those that met code without a table are kept. */
+/* Give all waiting samples to the sink. Stacks that met code without a table are kept, and the samples of them. */
 void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to);
 /* Unwind those that were kept, now that the spaces were refreshed, and give them to the sink. space_of names the
  * process's; NULL if it is unknown. */

@@ -81,9 +81,28 @@ static void an_added_text_gets_an_id_of_its_own(void **state)
     osp_intern_drop(&t);
 }
 
+static void an_index_finds_what_was_put_last_under_a_key(void **state)
+{
+    (void)state;
+    osp_index t = {0};
+    assert_int_equal(osp_index_find(&t, 7), UINT32_MAX);
+    for (uint32_t round = 0; round < 2; round++)
+        for (uint32_t i = 0; i < 1000; i++)
+            assert_true(osp_index_put(&t, (uint64_t)i << 32, i + round));
+    assert_int_equal(t.n, 1000);
+    for (uint32_t i = 0; i < 1000; i++) {
+        assert_int_equal(osp_index_find(&t, (uint64_t)i << 32), i + 1);
+        assert_int_equal(osp_index_find(&t, ((uint64_t)i << 32) + 1), UINT32_MAX);
+    }
+    osp_index_clear(&t);
+    assert_int_equal(osp_index_find(&t, 0), UINT32_MAX);
+    osp_index_drop(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_index_finds_what_was_put_last_under_a_key),
         cmocka_unit_test(equal_bytes_hash_equal_and_others_hardly_ever),
         cmocka_unit_test(each_distinct_text_gets_the_next_id_once),
         cmocka_unit_test(the_empty_text_is_a_text_and_an_empty_set_has_none),
