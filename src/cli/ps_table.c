@@ -94,6 +94,8 @@ static osp_str go_cell(const osp_ps *ps, const osp_ps_row *r, char buf[CELL])
 static osp_str cpu_cell(const osp_ps *ps, const osp_ps_row *r, char buf[CELL])
 {
     (void)ps;
+    if (r->cores < 0)
+        return osp_str_from(unknown);
     snprintf(buf, CELL, "%.1f", r->cores * 100);
     return osp_str_from(buf);
 }
@@ -327,7 +329,7 @@ static void put_foot(const osp_cli *cli, const osp_ps *ps, osp_buf *out)
         osp_buf_add(&line, S("no Go process"));
     if (ps->hidden)
         osp_buf_fmt(&line, " · %u other%s hidden (-a)", ps->hidden, ps->hidden == 1 ? "" : "s");
-    if (ps->seconds > 0)
+    if (ps->seconds >= OSP_PS_SHORTEST_S)
         osp_buf_fmt(&line, " · CPU of one core over %.1f s", ps->seconds);
     osp_buf_fill(out, ' ', GAP);
     osp_paint(cli, out, OSP_DIM, "%.*s", STRF(osp_buf_str(&line)));
@@ -371,7 +373,8 @@ static void put_json_row(osp_json *j, const osp_ps *ps, const osp_ps_row *r)
     osp_json_str(j, "name", r->process.name);
     if (r->process.exe.n)
         osp_json_str(j, "exe", r->process.exe);
-    osp_json_num(j, "cpu_cores", r->cores);
+    if (r->cores >= 0)
+        osp_json_num(j, "cpu_cores", r->cores);
     osp_json_uint(j, "threads", r->process.nthreads);
     osp_json_uint(j, "rss_bytes", r->process.rss_bytes);
     osp_json_uint(j, "uptime_s", age_of(ps, r));

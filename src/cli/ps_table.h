@@ -6,11 +6,15 @@
 #include "cli/cli_internal.h"
 #include "goruntime/goruntime.h"
 
+/* CPU time over less says nothing. */
+#define OSP_PS_SHORTEST_S 0.05
+
 typedef struct {
     osp_process_row process; /* at the end of the interval */
     osp_go_brief go;
     osp_str container; /* "" = none */
-    double cores; /* CPU time used in the interval / its length; a process that began in it used all of its own */
+    double cores;      /* CPU time used in the interval / its length; a process that began in it used all of its own;
+                          negative: there was no interval */
     int64_t more_goroutines; /* at the end than at its begin; 0 if that was not counted */
 } osp_ps_row;
 

@@ -140,6 +140,27 @@ static taken read_row(const reading *r, int dir, const char *pid, osp_process_ro
     return keep_row(r, &st, exe_of(dir, pid, exe, sizeof exe), out) ? ROW_TAKEN : ROW_NO_MEMORY;
 }
 
+static reading begin(osp_arena *a)
+{
+    long page = sysconf(_SC_PAGESIZE), hz = sysconf(_SC_CLK_TCK);
+    return (reading){page > 0 ? (uint64_t)page : 4096, hz > 0 ? (uint64_t)hz : 100, a};
+}
+
+bool osp_process_row_read(int pid, osp_arena *a, osp_process_row *out, osp_err *err)
+{
+    char name[16];
+    const reading r = begin(a);
+    OSP_AUTO_CLOSE int dir = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return osp_fail_errno(err, errno, "cannot read pid %d: /proc", pid);
+    *out = (osp_process_row){.pid = pid};
+    snprintf(name, sizeof name, "%d", pid);
+    taken t = read_row(&r, dir, name, out);
+    if (t == ROW_NO_MEMORY)
+        return osp_fail_memory(err, "reading a process");
+    return t == ROW_TAKEN || osp_fail(err, OSP_EABSENT, "pid %d has exited", pid);
+}
+
 static int by_pid(const void *a, const void *b)
 {
     int x = ((const osp_process_row *)a)->pid, y = ((const osp_process_row *)b)->pid;
@@ -151,8 +172,7 @@ bool osp_processes_read(osp_arena *a, osp_process_row **out, uint32_t *n, osp_er
     DIR *dir = opendir("/proc");
     if (!dir)
         return osp_fail_errno(err, errno, "cannot list processes: /proc");
-    long page = sysconf(_SC_PAGESIZE), hz = sysconf(_SC_CLK_TCK);
-    const reading r = {page > 0 ? (uint64_t)page : 4096, hz > 0 ? (uint64_t)hz : 100, a};
+    const reading r = begin(a);
     osp_process_row *row = NULL;
     size_t cap = 0, count = 0;
     bool ok = true;

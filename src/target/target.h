@@ -88,6 +88,9 @@ typedef struct {
 /* All processes by pid, but for threads of the kernel and zombies. */
 bool osp_processes_read(osp_arena *a, osp_process_row **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* One of them. EABSENT: it has ended. */
+bool osp_process_row_read(int pid, osp_arena *a, osp_process_row *out, osp_err *err) OSP_CHECKED;
+
 /* The container that a process runs in, in the arena: its id of 12 digits or its name, as the manager named its cgroup; else,
  * for a process in another pid namespace than ours, "pid:[4026532201]"; "" for one beside us. */
 osp_str osp_process_container(int pid, osp_arena *a);
