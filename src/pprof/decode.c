@@ -597,14 +597,20 @@ typedef struct {
     uint64_t total; /* locations of all stacks so far */
 } reading;
 
+/* Is any of the locations none of `most`, which are INT32_MAX or fewer? By the top bit of a difference, several at once. */
+static bool is_beyond(const osp_location_id *loc, uint32_t n, uint32_t most)
+{
+    uint32_t top = 0;
+    for (uint32_t i = 0; i < n; i++)
+        top |= (most - 1 - loc[i].i) | loc[i].i;
+    return top >> 31;
+}
+
 /* The rows of a stack's locations in r->room; false if one is not there. */
 static bool stack_as_it_is(decoding *d, reading *r, uint32_t s, osp_span ids)
 {
     const uint32_t n = osp_packed_read(ids.p, (uint32_t)ids.n, 1, &r->room->i);
-    uint32_t largest = 0;
-    for (uint32_t i = 0; n != UINT32_MAX && i < n; i++)
-        largest = r->room[i].i > largest ? r->room[i].i : largest;
-    if (n == UINT32_MAX || largest >= d->n.locations) /* say which */
+    if (n == UINT32_MAX || is_beyond(r->room, n, d->n.locations)) /* say which */
         return read_rows(d, &r->map, osp_span_set_at(&d->stacks, s), r->room, &(uint32_t){0});
     d->stacks.at[s] = ids.p;
     d->stacks.len[s] = (uint32_t)ids.n;
@@ -650,7 +656,7 @@ static bool count_frames(decoding *d, const reading *r)
 static bool read_stacks(decoding *d)
 {
     osp_profile *p = d->p;
-    reading r = {.as_they_are = ids_are_rows(d)};
+    reading r = {.as_they_are = d->n.locations <= INT32_MAX && ids_are_rows(d)};
     if (!make_map(d, &r.map, "location", d->location_id, d->n.locations, 0))
         return false;
     uint32_t longest = 0;
