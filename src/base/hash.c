@@ -65,6 +65,8 @@ static bool rehash(osp_intern *t, size_t ncell)
     return true;
 }
 
+static uint32_t hash_of(osp_str s) { return (uint32_t)osp_hash(s.p, s.n); }
+
 /* The cell that holds s, or the free one where it belongs. */
 static struct osp_intern_cell *cell_for(const osp_intern *t, osp_str s, uint32_t h)
 {
@@ -85,21 +87,9 @@ uint32_t osp_intern_add(osp_intern *t, osp_str s)
     return t->n++;
 }
 
-uint32_t osp_intern_hash(osp_str s) { return (uint32_t)osp_hash(s.p, s.n); }
-
-void osp_intern_prefetch(const osp_intern *t, uint32_t hash)
-{
-    if (t->ncell)
-        __builtin_prefetch(&t->cell[hash & (t->ncell - 1)]);
-}
-
 uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh)
 {
-    return osp_intern_put_hashed(t, s, osp_intern_hash(s), fresh);
-}
-
-uint32_t osp_intern_put_hashed(osp_intern *t, osp_str s, uint32_t h, bool *fresh)
-{
+    const uint32_t h = hash_of(s);
     if ((size_t)t->n * 2 >= t->ncell && !rehash(t, t->ncell ? t->ncell * 2 : 64))
         return UINT32_MAX;
     struct osp_intern_cell *c = cell_for(t, s, h);
@@ -117,7 +107,7 @@ uint32_t osp_intern_find(const osp_intern *t, osp_str s)
 {
     if (!t->ncell)
         return UINT32_MAX;
-    struct osp_intern_cell *c = cell_for(t, s, osp_intern_hash(s));
+    struct osp_intern_cell *c = cell_for(t, s, hash_of(s));
     return c->id1 ? c->id1 - 1 : UINT32_MAX;
 }
 

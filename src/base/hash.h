@@ -40,12 +40,6 @@ void osp_intern_drop(osp_intern *t);
  * caller can replace t->text[id] by a copy that lives longer. */
 uint32_t osp_intern_put(osp_intern *t, osp_str s, bool *fresh);
 
-/* The same in two steps, so that the memory it looks at can be loaded while others are prepared: a hash, and what is to be
- * done with it. */
-uint32_t osp_intern_hash(osp_str s);
-void osp_intern_prefetch(const osp_intern *t, uint32_t hash);
-uint32_t osp_intern_put_hashed(osp_intern *t, osp_str s, uint32_t hash, bool *fresh);
-
 /* A new id for s, even if it is known by another; UINT32_MAX without memory. Texts that are put are not compared with it. */
 uint32_t osp_intern_add(osp_intern *t, osp_str s);
 

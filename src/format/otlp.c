@@ -649,12 +649,17 @@ static void put_functions(writer *w)
 static void put_stacks(writer *w)
 {
     const osp_profile *p = w->p;
+    osp_location_id *room = osp_stack_room(p);
+    w->out->failed |= !room;
     put_message(w->out, STACKS, &w->row);
-    for (uint32_t s = 0; s < p->stacks.n; s++) {
-        osp_buf_add(&w->part, (osp_str){(const char *)p->stacks.packed[s], p->stacks.size[s]}); /* as OTLP has it */
+    for (uint32_t s = 0; room && s < p->stacks.n; s++) {
+        const osp_stack stack = osp_stack_read(p, (osp_stack_id){s}, room);
+        for (uint32_t i = 0; i < stack.n; i++)
+            osp_pb_put_varint(&w->part, (uint64_t)stack.loc[i].i + 1);
         put_message(&w->row, 1, &w->part);
         put_message(w->out, STACKS, &w->row);
     }
+    free(room);
 }
 
 static void put_sample(writer *w, uint32_t type, uint32_t i, osp_buf *out)

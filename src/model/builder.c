@@ -103,6 +103,8 @@ osp_builder *osp_builder_new(size_t limit, osp_err *err)
     return b;
 }
 
+osp_arena *osp_builder_arena(osp_builder *b) { return &b->p->arena; }
+
 static void drop_samples(sample_table *s, size_t ntype)
 {
     for (size_t t = 0; s->value && t < ntype; t++)
@@ -212,27 +214,6 @@ osp_labelset_id osp_builder_labels(osp_builder *b, const osp_label *labels, size
     return (osp_labelset_id){put(b, &b->labelsets, b->scratch, size)};
 }
 
-void osp_builder_stack_ahead(const osp_builder *b, const osp_location_id *leaf_first, uint32_t n,
-                             osp_stack_ahead *out)
-{
-    uint8_t *to = out->packed;
-    for (uint32_t i = 0; i < n; i++)
-        to = osp_packed_put(to, leaf_first[i].i + 1);
-    out->n = n;
-    out->size = (uint32_t)(to - out->packed);
-    out->hash = osp_intern_hash((osp_str){(const char *)out->packed, out->size});
-    osp_intern_prefetch(&b->stacks, out->hash);
-}
-
-osp_stack_id osp_builder_stack_put(osp_builder *b, const osp_stack_ahead *s)
-{
-    bool fresh = false;
-    const osp_str row = {(const char *)s->packed, s->size};
-    const uint32_t id = b->failed ? UINT32_MAX : osp_intern_put_hashed(&b->stacks, row, s->hash, &fresh);
-    b->deepest = s->n > b->deepest ? s->n : b->deepest;
-    return (osp_stack_id){keep_row(b, &b->stacks, row, id, fresh)};
-}
-
 osp_stack_id osp_builder_stack(osp_builder *b, const osp_location_id *leaf_first, size_t n)
 {
     void *scratch = b->scratch;
@@ -241,9 +222,11 @@ osp_stack_id osp_builder_stack(osp_builder *b, const osp_location_id *leaf_first
         return (osp_stack_id){0};
     }
     b->scratch = scratch;
-    osp_stack_ahead ahead = {.packed = scratch};
-    osp_builder_stack_ahead(b, leaf_first, (uint32_t)n, &ahead);
-    return osp_builder_stack_put(b, &ahead);
+    uint8_t *to = scratch;
+    for (size_t i = 0; i < n; i++)
+        to = osp_packed_put(to, leaf_first[i].i + 1);
+    b->deepest = n > b->deepest ? (uint32_t)n : b->deepest;
+    return (osp_stack_id){put(b, &b->stacks, scratch, (size_t)(to - (uint8_t *)scratch))};
 }
 
 void osp_builder_value(osp_builder *b, osp_str type, osp_str unit)

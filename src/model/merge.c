@@ -26,7 +26,9 @@ typedef struct {
     osp_str preferred;
     int64_t period;
     uint32_t *functions, *mappings, *locations, *stacks, *labelsets;
-    uint64_t *moved;       /* per mapping: to be added to its addresses */
+    uint64_t *moved; /* per mapping: to be added to its addresses */
+    osp_location_id *
+        *becomes;          /* as borrowed stacks have it, per part of its stacks; OSP_NOT_BORROWED: not needed yet */
     osp_location_id *room; /* for a stack */
 } source;
 
@@ -49,6 +51,7 @@ typedef struct {
 
 typedef struct {
     osp_builder *b;
+    osp_stack_pool *stacks;
     osp_arena scratch;
     osp_err *err;
     source *in;
@@ -361,17 +364,62 @@ static bool map_location(merging *m, source *s, uint32_t l)
     return true;
 }
 
-/* The stack with the ids that its locations have in the merged profile; it is put later. */
-static bool prepare_stack(merging *m, source *s, uint32_t stack, osp_stack_ahead *out)
+/* Stacks that are not borrowed are one part, in which each location is itself. */
+static uint32_t count_parts(const osp_profile *p) { return p->stacks.nborrowed ? p->stacks.nborrowed : 1; }
+
+static uint32_t part_of(const osp_profile *p, uint32_t stack)
 {
-    const osp_stack old = osp_stack_read(s->p, (osp_stack_id){stack}, s->room);
-    for (uint32_t i = 0; i < old.n; i++) {
-        const uint32_t l = old.loc[i].i;
-        if (!s->locations[l] && !map_location(m, s, l))
+    const osp_borrowed_stacks *part = p->stacks.borrowed;
+    return p->stacks.nborrowed ? (uint32_t)(osp_borrowed_at(part, p->stacks.nborrowed, stack) - part) : 0;
+}
+
+static uint32_t count_locations(const osp_profile *p, uint32_t part)
+{
+    return p->stacks.nborrowed ? p->stacks.borrowed[part].nbecomes : p->locations.n;
+}
+
+static bool make_parts(merging *m, source *s)
+{
+    s->becomes = osp_new(&m->scratch, osp_location_id *, count_parts(s->p));
+    for (uint32_t i = 0; s->becomes && i < count_parts(s->p); i++) {
+        const uint32_t n = count_locations(s->p, i);
+        s->becomes[i] = osp_new(osp_builder_arena(m->b), osp_location_id, n);
+        if (!s->becomes[i])
             return false;
-        s->room[i].i = s->locations[l] - 1;
+        memset(s->becomes[i], 0xff, n * sizeof **s->becomes);
     }
-    osp_builder_stack_ahead(m->b, s->room, old.n, out);
+    return s->becomes;
+}
+
+/* The location of a part that a stack needs now. */
+static bool find_out(merging *m, source *s, uint32_t part, uint32_t location)
+{
+    const osp_location_id *was = s->p->stacks.nborrowed ? s->p->stacks.borrowed[part].becomes : NULL;
+    const uint32_t l = was ? was[location].i : location;
+    if (!s->locations[l] && !map_location(m, s, l))
+        return false;
+    s->becomes[part][location].i = s->locations[l] - 1;
+    return true;
+}
+
+/* A stack with the ids that its locations have in the merged profile; it is put later. */
+static bool prepare_stack(merging *m, source *s, uint32_t stack, osp_pooled_stack *out)
+{
+    const osp_profile *p = s->p;
+    const uint32_t part = part_of(p, stack);
+    const osp_location_id *becomes = s->becomes[part];
+    *out = (osp_pooled_stack){.packed = p->stacks.packed[stack],
+                              .size = p->stacks.size[stack],
+                              .becomes = becomes,
+                              .nbecomes = count_locations(p, part)};
+    out->n = osp_packed_read(out->packed, out->size, 1, &s->room->i);
+    for (uint32_t i = 0; i < out->n; i++) {
+        const uint32_t l = s->room[i].i;
+        if (becomes[l].i == OSP_NOT_BORROWED && !find_out(m, s, part, l))
+            return false;
+        s->room[i] = becomes[l];
+    }
+    osp_stack_pool_ahead(m->stacks, s->room, out);
     return true;
 }
 
@@ -430,27 +478,22 @@ static bool values_of(const merging *m, const source *s, uint32_t row, int64_t *
     return some && (scaled || !s->scales);
 }
 
-enum { AT_ONCE = 16, DEEP = 4096 };
+enum { AT_ONCE = 16 };
 
 /* Samples at hand: so many that the memory for one is loaded while others are prepared. */
 typedef struct {
     uint32_t n, row[AT_ONCE];
-    osp_stack_ahead stack[AT_ONCE];
+    osp_pooled_stack stack[AT_ONCE];
     osp_labelset_id labels[AT_ONCE];
     int64_t *value[AT_ONCE];
 } batch;
 
-static bool make_batch(merging *m, const source *s, batch *at_hand, uint32_t *most)
+static bool make_batch(merging *m, batch *at_hand)
 {
-    const size_t room = (size_t)s->p->stacks.deepest * OSP_PACKED_MOST;
-    *most = s->p->stacks.deepest <= DEEP ? AT_ONCE : 1;
-    for (uint32_t i = 0; i < *most; i++) {
-        at_hand->stack[i].packed = osp_new(&m->scratch, uint8_t, room);
-        at_hand->value[i] = osp_new(&m->scratch, int64_t, m->ntype);
-        if (!at_hand->stack[i].packed || !at_hand->value[i])
+    for (uint32_t i = 0; i < AT_ONCE; i++)
+        if (!(at_hand->value[i] = osp_new(&m->scratch, int64_t, m->ntype)))
             return false;
-    }
-    return room / OSP_PACKED_MOST < UINT32_MAX / OSP_PACKED_MOST;
+    return true;
 }
 
 /* A batch in three rounds. */
@@ -465,7 +508,9 @@ static bool merge_batch(merging *m, source *s, batch *at_hand)
     for (uint32_t i = 0; i < at_hand->n; i++) {
         const uint32_t stack = p->samples.stack[at_hand->row[i]].i;
         if (!s->stacks[stack])
-            s->stacks[stack] = 1 + osp_builder_stack_put(m->b, &at_hand->stack[i]).i;
+            s->stacks[stack] = 1 + osp_stack_pool_put(m->stacks, &at_hand->stack[i]);
+        if (!s->stacks[stack])
+            return no_memory(m);
         if (!map_labels(m, s, p->samples.labels[at_hand->row[i]].i, &at_hand->labels[i]))
             return false;
         osp_builder_sample_ahead(m->b, (osp_stack_id){s->stacks[stack] - 1}, at_hand->labels[i]);
@@ -482,7 +527,6 @@ static bool merge_samples(merging *m, source *s)
 {
     const osp_profile *p = s->p;
     batch at_hand = {0};
-    uint32_t most;
     s->functions = osp_new(&m->scratch, uint32_t, p->functions.n);
     s->mappings = osp_new(&m->scratch, uint32_t, p->mappings.n);
     s->moved = osp_new(&m->scratch, uint64_t, p->mappings.n);
@@ -491,14 +535,14 @@ static bool merge_samples(merging *m, source *s)
     s->room = osp_stack_room(p);
     s->labelsets = osp_new(&m->scratch, uint32_t, p->labelsets.n);
     if (!s->room || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks || !s->labelsets ||
-        !make_batch(m, s, &at_hand, &most))
+        !make_parts(m, s) || !make_batch(m, &at_hand))
         return no_memory(m);
     if (m->mappings.n == 0 && map_mapping(m, s, main_mapping(p)) == UINT32_MAX)
         return no_memory(m);
     for (uint32_t i = 0; i < p->samples.n; i++) {
         at_hand.row[at_hand.n] = i;
         at_hand.n += values_of(m, s, i, at_hand.value[at_hand.n]);
-        if (at_hand.n == most && !merge_batch(m, s, &at_hand))
+        if (at_hand.n == AT_ONCE && !merge_batch(m, s, &at_hand))
             return false;
     }
     return merge_batch(m, s, &at_hand);
@@ -514,8 +558,18 @@ static bool prepare(merging *m, const osp_profile *const *in, uint32_t n)
     m->b = osp_builder_new(SIZE_MAX / 2, m->err);
     if (!m->b || !m->in)
         return m->in ? false : no_memory(m);
-    for (uint32_t i = 0; i < n; i++)
+    uint64_t most = 0;
+    uint32_t deepest = 0;
+    for (uint32_t i = 0; i < n; i++) {
         m->in[i].p = in[i];
+        most += in[i]->stacks.n;
+        deepest = in[i]->stacks.deepest > deepest ? in[i]->stacks.deepest : deepest;
+    }
+    if (most >= UINT32_MAX)
+        return osp_fail(m->err, OSP_ELIMIT, "the profiles have more than 4 billion stacks");
+    m->stacks = osp_stack_pool_new(osp_builder_arena(m->b), (uint32_t)most, deepest);
+    if (!m->stacks)
+        return no_memory(m);
     if (!common_types(m))
         return false;
     for (uint32_t i = 0; i < n; i++)
@@ -535,6 +589,12 @@ static osp_profile *merge_once(const osp_profile *const *in, uint32_t n, osp_err
     osp_profile *p = ok ? osp_builder_finish(m.b, err) : NULL;
     if (!ok)
         osp_builder_drop(m.b);
+    if (p && !osp_stack_pool_settle(m.stacks, p)) {
+        osp_profile_drop(p);
+        p = NULL;
+        no_memory(&m);
+    }
+    osp_stack_pool_drop(m.stacks);
     osp_intern_drop(&m.mappings);
     osp_intern_drop(&m.locations);
     free(m.mapping_id);

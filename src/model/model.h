@@ -57,6 +57,13 @@ typedef struct osp_mapping {
     uint32_t has;
 } osp_mapping;
 
+/* Stacks that stay where another profile has them, from number `first` on. */
+typedef struct osp_borrowed_stacks {
+    uint32_t first, nbecomes;
+    const osp_location_id *becomes; /* what its locations are here, or OSP_NOT_BORROWED; NULL: the same */
+} osp_borrowed_stacks;
+#define OSP_NOT_BORROWED UINT32_MAX
+
 /* A label of a sample (pprof's flags say "tag"): text if str is not 0, else a number with a unit. */
 typedef struct osp_label {
     osp_string_id key, str, unit;
@@ -89,9 +96,11 @@ typedef struct osp_profile {
     } samples;
     struct { /* Stacks, nearly all of a large profile, stay packed; osp_stack_read unpacks one. Equal stacks are one,
               * but not in a profile that hardly has any. */
-        uint32_t n, deepest;          /* deepest: locations of the longest */
-        const uint8_t *const *packed; /* 1 + location for each, leaf first, as base/packed.h has it */
-        const uint32_t *size;         /* bytes of that */
+        uint32_t n, deepest;                 /* deepest: locations of the longest */
+        const uint8_t *const *packed;        /* 1 + location for each, leaf first, as base/packed.h has it */
+        const uint32_t *size;                /* bytes of that */
+        uint32_t nborrowed;                  /* 0: the locations of all are ours; else each is in one */
+        const osp_borrowed_stacks *borrowed; /* in order */
     } stacks;
     struct { /* an address; symbol/ adds the lines */
         uint32_t n;
@@ -272,8 +281,9 @@ osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, os
 
 /* One profile of several, by the peer's rules (profile/merge.go, internal/measurement): only sample types that all
  * have, in the finest of their units; equal functions, mappings, locations and samples become one; samples that are 0
- * go, and with them what they alone used; ids in the order of first use; the times of single samples are lost. It
- * stands on its own. Of one profile: its normal form. EFORMAT if they have no type in common, or types that do not
+ * go, and with them what they alone used; ids in the order of first use; the times of single samples are lost. Its stacks
+ * stay in the profiles that own them: those given, or those that these share from, must outlive it. Of one profile: its
+ * normal form. EFORMAT if they have no type in common, or types that do not
  * go together. */
 osp_profile *osp_profile_merge(const osp_profile *const *in, uint32_t n, osp_err *err);
 

@@ -20,18 +20,55 @@ osp_string_id osp_profile_add_string(osp_profile *p, osp_str text);
 /* A profile without mappings gets an empty one for all its locations, as the peer gives it. False without memory. */
 bool osp_profile_make_up_mapping(osp_profile *p);
 
-/* A stack that a builder will get soon; in two steps, as interners have them. packed has room for OSP_PACKED_MOST bytes a
- * location. */
-typedef struct {
-    uint8_t *packed;
-    uint32_t size, n, hash;
-} osp_stack_ahead;
-void osp_builder_stack_ahead(const osp_builder *b, const osp_location_id *leaf_first, uint32_t n,
-                             osp_stack_ahead *out);
-osp_stack_id osp_builder_stack_put(osp_builder *b, const osp_stack_ahead *s);
+/* Where the columns will be. */
+osp_arena *osp_builder_arena(osp_builder *b);
 
 /* A sample without time that will be added soon. */
 void osp_builder_sample_ahead(const osp_builder *b, osp_stack_id stack, osp_labelset_id labels);
+
+/* ---- borrowed stacks (stacks.c) ------------------------------------------------------------------------------- */
+
+/* The part that a stack is in: the last of n > 0 that begins at it or before. */
+static inline const osp_borrowed_stacks *osp_borrowed_at(const osp_borrowed_stacks *part, uint32_t n, uint32_t stack)
+{
+    uint32_t from = 0;
+    while (n > 1) {
+        const uint32_t half = n / 2;
+        from = part[from + half].first <= stack ? from + half : from;
+        n -= half;
+    }
+    return &part[from];
+}
+
+/* Unpack a stack in the words of the one who borrows it; how many locations. */
+uint32_t osp_borrowed_read(const osp_location_id *becomes, const uint8_t *packed, uint32_t size,
+                           osp_location_id *room);
+
+/* ---- the stacks of several profiles (pool.c) ------------------------------------------------------------------ */
+
+/* Stacks as other profiles have them, each once. */
+typedef struct osp_stack_pool osp_stack_pool;
+
+typedef struct {
+    const uint8_t *packed;
+    const osp_location_id *becomes; /* what its locations are here; compared as a pointer, too */
+    uint32_t size, nbecomes, n, hash;
+} osp_pooled_stack;
+
+/* Room for so many stacks, none deeper; the columns are in the arena. NULL without memory. */
+osp_stack_pool *osp_stack_pool_new(osp_arena *a, uint32_t most, uint32_t deepest);
+void osp_stack_pool_drop(osp_stack_pool *p);
+
+/* A stack that will be put soon: its hash, as it is here. */
+void osp_stack_pool_ahead(const osp_stack_pool *p, const osp_location_id *loc, osp_pooled_stack *s);
+
+/* Its number, of a known one if they are equal; UINT32_MAX without memory. */
+uint32_t osp_stack_pool_put(osp_stack_pool *p, const osp_pooled_stack *s);
+
+/* They are the stacks of p, whose arena the columns are in. False without memory. */
+bool osp_stack_pool_settle(const osp_stack_pool *pool, osp_profile *p);
+
+/* ---- values --------------------------------------------------------------------------------------------------- */
 
 /* A value times a ratio as the peer rounds it: halves away from zero. */
 static inline int64_t osp_times(int64_t v, double ratio)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packed stacks: written once, unpacked one at a time. */
 #include "base/packed.h"
-#include "model/model.h"
+#include "model/model_internal.h"
 
 #include <stdlib.h>
 
@@ -10,15 +10,29 @@ osp_location_id *osp_stack_room(const osp_profile *p)
     return calloc((size_t)p->stacks.deepest + OSP_PACKED_SLACK, sizeof(osp_location_id));
 }
 
+uint32_t osp_borrowed_read(const osp_location_id *becomes, const uint8_t *packed, uint32_t size,
+                           osp_location_id *room)
+{
+    const uint32_t n = osp_packed_read(packed, size, 1, &room->i);
+    for (uint32_t i = 0; becomes && i < n; i++)
+        room[i] = becomes[room[i].i];
+    return n;
+}
+
 osp_stack osp_stack_read(const osp_profile *p, osp_stack_id s, osp_location_id *room)
 {
-    return (osp_stack){room, osp_packed_read(p->stacks.packed[s.i], p->stacks.size[s.i], 1, &room->i)};
+    const uint8_t *packed = p->stacks.packed[s.i];
+    if (!p->stacks.nborrowed)
+        return (osp_stack){room, osp_packed_read(packed, p->stacks.size[s.i], 1, &room->i)};
+    const osp_borrowed_stacks *of = osp_borrowed_at(p->stacks.borrowed, p->stacks.nborrowed, s.i);
+    return (osp_stack){room, osp_borrowed_read(of->becomes, packed, p->stacks.size[s.i], room)};
 }
 
 bool osp_stacks_make(osp_profile *p, uint32_t n)
 {
     p->stacks.n = n;
     p->stacks.deepest = 0;
+    p->stacks.nborrowed = 0;
     p->stacks.packed = osp_new(&p->arena, const uint8_t *, n);
     p->stacks.size = osp_new(&p->arena, uint32_t, n);
     return p->stacks.packed && p->stacks.size;

@@ -59,7 +59,7 @@ static bool make_wire_stacks(const osp_profile *p, osp_buf *one, wire_stacks *ou
     osp_arena_init(&out->arena, SIZE_MAX / 2);
     out->packed = p->stacks.packed;
     out->size = p->stacks.size;
-    if (!p->locations.wire_id)
+    if (!p->locations.wire_id && !p->stacks.nborrowed)
         return true;
     osp_location_id *room = osp_stack_room(p);
     out->packed = osp_new(&out->arena, const uint8_t *, p->stacks.n);

@@ -68,7 +68,7 @@ static bool go_on_with(osp_source *s, osp_profile *p, osp_err *err)
     return true;
 }
 
-/* A merged profile stands on its own: give back those that it was made of, from number `first` on. */
+/* A merged profile needs those that own its stacks, not those that borrow from them: give back these, from number `first` on. */
 static void drop_parts(osp_source *s, size_t first)
 {
     osp_profile *merged = s->made[--s->nmade];
@@ -108,15 +108,12 @@ static bool settle(osp_source *s, const osp_source_opts *o, osp_fetch *f, osp_er
 }
 
 /* Several profiles merged; one as it is, but for sample types that no sum could have. */
-static bool as_one(osp_source *s, const osp_profile *const *in, uint32_t n, size_t first, osp_err *err)
+static bool as_one(osp_source *s, const osp_profile *const *in, uint32_t n, osp_err *err)
 {
     osp_profile *single;
     if (n == 1)
         return osp_profile_with_single_types(in[0], &single, err) && (!single || go_on_with(s, single, err));
-    if (!go_on_with(s, osp_profile_merge(in, n, err), err))
-        return false;
-    drop_parts(s, first);
-    return true;
+    return go_on_with(s, osp_profile_merge(in, n, err), err);
 }
 
 /* The n profiles of a group as one, s->profile; what failed is said. */
@@ -125,7 +122,6 @@ static bool gather(osp_source *s, const osp_source_opts *o, osp_fetch *f, size_t
 {
     const osp_profile **in = calloc(n, sizeof *in);
     uint32_t count = 0;
-    size_t first = s->nmade;
     bool ok = in || osp_fail_memory(err, "gathering profiles");
     for (size_t i = 0; ok && i < n; i++) {
         if (f[i].note.n)
@@ -141,7 +137,7 @@ static bool gather(osp_source *s, const osp_source_opts *o, osp_fetch *f, size_t
     if (ok && count == 0)
         ok = osp_fail(err, OSP_EIO, "failed to fetch any %s profiles", what);
     if (ok && count)
-        ok = as_one(s, in, count, first, err) || osp_fail_in(err, "problem fetching %s profiles", what);
+        ok = as_one(s, in, count, err) || osp_fail_in(err, "problem fetching %s profiles", what);
     if (ok && count < n)
         osp_tell(o, "Fetched %u %s profiles out of %zu", count, what, n);
     free(in);
@@ -151,6 +147,7 @@ static bool gather(osp_source *s, const osp_source_opts *o, osp_fetch *f, size_t
 /* source - base, in the arithmetic of -base, -diff_base and -normalize. */
 static bool subtract(osp_source *s, const osp_source_opts *o, const osp_profile *source, osp_err *err)
 {
+    const size_t first = s->nmade;
     if (o->diff_base && !go_on_with(s, osp_profile_with_label(s->profile, S("pprof::base"), S("true"), err), err))
         return false;
     const osp_profile *base = s->profile;
@@ -169,7 +166,7 @@ static bool subtract(osp_source *s, const osp_source_opts *o, const osp_profile 
     const osp_profile *const both[] = {source, s->profile};
     if (!ok || !go_on_with(s, osp_profile_merge(both, 2, err), err))
         return false;
-    drop_parts(s, 0);
+    drop_parts(s, first);
     return true;
 }
 

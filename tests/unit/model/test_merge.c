@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sums and differences: what the peer's -raw says about many more is in tests/differential. */
+#include "../stack_at.h"
 #include "model/model.h"
 
 #include <setjmp.h>
@@ -134,6 +135,60 @@ static void types_that_do_not_go_together_are_refused(void **state)
     osp_profile_drop(b);
 }
 
+/* A program whose functions, each called by a letter, have two stacks. */
+static osp_profile *two_stacks(const char *one, const char *other)
+{
+    osp_err err;
+    osp_builder *b = osp_builder_new(1 << 20, &err);
+    osp_builder_value(b, S("samples"), S("count"));
+    const char *const all[] = {one, other};
+    for (size_t k = 0; k < 2; k++) {
+        osp_location_id stack[16];
+        for (size_t i = 0; i < strlen(all[k]); i++) {
+            osp_str name = {all[k] + i, 1};
+            osp_line line = {osp_builder_function(b, name, name, S("a.go"), 0), 0, 1};
+            stack[i] = osp_builder_location(b, (osp_mapping_id){0}, 0, &line, 1);
+        }
+        osp_builder_sample(b, osp_builder_stack(b, stack, strlen(all[k])), (osp_labelset_id){0}, (int64_t[]){1}, 0);
+    }
+    return osp_builder_finish(b, &err);
+}
+
+/* The letters of a sample's stack, leaf first. */
+static const char *letters_at(const osp_profile *p, uint32_t row)
+{
+    static char text[17];
+    const osp_stack s = stack_at(p, p->samples.stack[row]);
+    for (uint32_t i = 0; i < s.n && i < 16; i++)
+        text[i] = osp_text(p, p->functions.row[p->locations.line[p->locations.first[s.loc[i].i]].fn.i].name).p[0];
+    text[s.n] = '\0';
+    return text;
+}
+
+static void stacks_of_sums_of_sums_stay_where_they_are(void **state)
+{
+    (void)state;
+    osp_profile *a = two_stacks("abcd", "ab"), *b = two_stacks("dcba", "abcd"), *c = two_stacks("ba", "xd");
+    osp_profile *ab = merged(a, b), *sum = merged(c, ab);
+    assert_int_equal(ab->samples.n, 3);
+    assert_int_equal(ab->samples.value[0][0], 2);
+    assert_ptr_equal(ab->stacks.packed[2], b->stacks.packed[0]);
+    assert_int_equal(sum->samples.n, 5);
+    const char *const want[] = {"ba", "xd", "abcd", "ab", "dcba"};
+    for (uint32_t i = 0; i < 5; i++)
+        assert_string_equal(letters_at(sum, i), want[i]);
+    osp_profile_drop(ab); /* it owns no stack */
+    assert_string_equal(letters_at(sum, 4), "dcba");
+    osp_profile *again = merged(sum, b);
+    assert_int_equal(again->samples.n, 5);
+    assert_int_equal(again->samples.value[0][4], 2);
+    osp_profile_drop(again);
+    osp_profile_drop(sum);
+    osp_profile_drop(a);
+    osp_profile_drop(b);
+    osp_profile_drop(c);
+}
+
 static void too_little_memory_is_an_error_at_every_step(void **state)
 {
     (void)state;
@@ -164,6 +219,7 @@ int main(void)
         cmocka_unit_test(scaling_rounds_and_drops_what_becomes_nothing),
         cmocka_unit_test(a_label_takes_the_place_of_its_other_values),
         cmocka_unit_test(types_that_do_not_go_together_are_refused),
+        cmocka_unit_test(stacks_of_sums_of_sums_stay_where_they_are),
         cmocka_unit_test(too_little_memory_is_an_error_at_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
