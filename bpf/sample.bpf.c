@@ -5,14 +5,38 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64); /* CLOCK_MONOTONIC */
+} last_tick SEC(".maps");
+
+/* Since this CPU's last tick. */
+static __always_inline __u64 since_last_tick(__u64 now)
+{
+    __u32 zero = 0;
+    __u64 *last = bpf_map_lookup_elem(&last_tick, &zero), from = config.since_ns;
+    if (!last)
+        return 0;
+    if (*last > from)
+        from = *last;
+    *last = now;
+    return now > from ? now - from : 0;
+}
+
 SEC("perf_event")
 int on_tick(struct bpf_perf_event_data *ctx)
 {
+    struct task_struct *task = bpf_get_current_task_btf();
+    __u64 cookie = bpf_get_attach_cookie(ctx), now = bpf_ktime_get_ns(), value = ctx->sample_period;
+    __u32 slot = SLOT_EVENT;
     struct bpf_pidns_info ids = {0};
-    if (!current_ids(&ids))
+    if (cookie & OSP_COOKIE_TICKS)
+        value = since_last_tick(now);
+    if (!current_ids(&ids) || (ctx->regs.cs & 3 ? config.no_user : config.no_kernel))
         return 0;
-    __u32 pid = ids.tgid, slot = SLOT_EVENT;
-    osp_bpf_process *process = bpf_map_lookup_elem(&processes, &pid);
+    osp_bpf_process *process = wanted(task, ids.tgid);
     if (!process) {
         count(OSP_COUNT_FOREIGN);
         return 0;
@@ -20,12 +44,11 @@ int on_tick(struct bpf_perf_event_data *ctx)
     struct scratch *s = scratch_of(slot);
     if (!s)
         return 0;
-    begin(s, process, &ids, bpf_ktime_get_ns());
-    s->head.value[0] = ctx->sample_period;
-    s->head.event = bpf_get_attach_cookie(ctx);
+    begin(s, process, &ids, now);
+    s->head.value[0] = value;
+    s->head.event = cookie & ~OSP_COOKIE_TICKS;
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
 
-    struct task_struct *task = bpf_get_current_task_btf();
     /* Volatile: the verifier wants each context load as it stands, not through one merged pointer. */
     const volatile struct osp_user_regs *r = &ctx->regs;
     if (r->cs & 3) {
@@ -38,8 +61,34 @@ int on_tick(struct bpf_perf_event_data *ctx)
         begin_user(s, task, user->ip, user->sp, user->bp, user->r10);
     }
     find_goroutine(s);
-    walk_user(s, &slot, true);
+    walk_user(s, &slot, may_copy(process));
+    if (s->head.unwind)
+        process->copies--;
     hash_stack(s, &slot);
     send(s);
+    return 0;
+}
+
+/* A child of a process that is wanted is wanted from its first instruction. */
+SEC("tp_btf/sched_process_fork")
+int on_fork(__u64 *ctx)
+{
+    struct task_struct *parent = (struct task_struct *)ctx[0], *child = (struct task_struct *)ctx[1];
+    if (!config.follow || parent->tgid == child->tgid)
+        return 0;
+    __u32 of = pid_here(parent->group_leader), pid = pid_here(child);
+    if (pid && bpf_map_lookup_elem(&processes, &of))
+        new_process(pid);
+    return 0;
+}
+
+/* What was known of the process's code is no longer true. */
+SEC("tp_btf/sched_process_exec")
+int on_exec(__u64 *ctx)
+{
+    struct task_struct *task = (struct task_struct *)ctx[0];
+    __u32 pid = pid_here(task->group_leader);
+    if (bpf_map_lookup_elem(&processes, &pid))
+        new_process(pid);
     return 0;
 }

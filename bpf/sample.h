@@ -13,8 +13,10 @@ enum {
     OSP_MAX_LABEL_VALUE = 128, /* bytes */
     OSP_MAX_OBJECTS = 4096,    /* unwind tables */
     OSP_MAX_MAPPINGS = 65536,  /* of all processes */
-    OSP_MAX_PROCESSES = 1024,
+    OSP_MAX_PROCESSES = 8192,
     OSP_STACK_COPY = 12288, /* bytes of stack sent up where code is not known yet */
+    OSP_COPIES = 160,       /* of them, that a process may send until user space has answered with tables */
+    OSP_RING = 1 << 22,     /* bytes; copies may fill half of it */
 };
 
 /* What the kernel side hands up: this header, then words: kernel pcs, user pcs (each leaf first; return addresses are
@@ -58,10 +60,35 @@ typedef struct osp_bpf_mapping {
 #define OSP_NO_TABLE 0xffffffffu
 
 typedef struct osp_bpf_process {
-    __u32 first, n;   /* its mappings */
+    __u32 first, n;   /* its mappings; n = 0: not known yet */
     __u32 generation; /* another one each time that mappings are handed over, of whichever process */
+    __u32 copies;     /* of its stacks that it may still send */
+    __u32 asleep;     /* it is not sampled until its next exec */
+    __u32 unused;
     osp_unwind_go go;
 } osp_bpf_process;
+
+/* Whose samples are taken. */
+enum {
+    OSP_SCOPE_TABLE,  /* of processes that stand in the table */
+    OSP_SCOPE_CGROUP, /* of those in a cgroup or in one inside it */
+    OSP_SCOPE_ALL,
+};
+
+typedef struct osp_bpf_config {
+    __u32 scope;
+    __u32 follow;    /* children of processes in the table come into the table */
+    __u32 no_user;   /* no samples of user code */
+    __u32 no_kernel; /* none of the kernel's */
+    __u64 cgroup;    /* its id, which is the inode number of its folder */
+    __u32 hierarchy; /* whose cgroup it is; 0: version 2's */
+    __u32 unused;
+    __u64 since_ns; /* CLOCK_MONOTONIC: what was before is not sampled */
+} osp_bpf_config;
+
+/* Flag in an event's cookie, beside its place in the recording's list: a clock that ticks on each CPU. A sample stands for
+ * the time since that CPU's last tick, whatever the period was: so periods may change as one likes. */
+#define OSP_COOKIE_TICKS (1u << 31)
 
 /* Counters, by index. */
 enum { OSP_COUNT_LOST, OSP_COUNT_FOREIGN, OSP_COUNTS };

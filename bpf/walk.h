@@ -97,7 +97,7 @@ __u32 stacks_epoch; /* set by user space when it forgets stacks: all are new the
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 1 << 21);
+    __uint(max_entries, OSP_RING);
 } ring SEC(".maps");
 
 struct {
@@ -113,6 +113,8 @@ static void count(__u32 what)
     if (n)
         ++*n;
 }
+
+#include "whose.h"
 
 static struct scratch *scratch_of(__u32 slot) { return bpf_map_lookup_elem(&scratch_map, &slot); }
 
@@ -299,12 +301,10 @@ static __always_inline void find_labels(struct scratch *s)
 /* The thread's process and numbers as osprey counts them. False if its namespace is not ours. */
 static __always_inline bool current_ids(struct bpf_pidns_info *ids)
 {
-    if (!pidns_is_first) /* the helper refuses tasks of any other namespace, also of those inside ours */
-        return bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, ids, sizeof *ids) == 0;
-    __u64 both = bpf_get_current_pid_tgid();
-    ids->pid = (__u32)both;
-    ids->tgid = (__u32)(both >> 32);
-    return true;
+    struct task_struct *task = bpf_get_current_task_btf();
+    ids->pid = pid_here(task);
+    ids->tgid = pid_here(task->group_leader);
+    return ids->tgid != 0;
 }
 
 /* Begin a sample of a thread. */
@@ -348,7 +348,10 @@ static __always_inline void find_goroutine(struct scratch *s)
 static __always_inline void walk_user(struct scratch *s, __u32 *slot, bool may_copy)
 {
     s->leaf = s->u;
-    bpf_loop(OSP_MAX_USER, one_frame, slot, 0);
+    if (has_no_user_side(bpf_get_current_task_btf()))
+        s->status = OSP_UNWIND_ROOT;
+    else
+        bpf_loop(OSP_MAX_USER, one_frame, slot, 0);
     s->head.end = s->status == OSP_UNWIND_MORE ? OSP_UNWIND_DEPTH : s->status;
     s->head.fp_steps = s->u.fp_steps;
     s->head.nwords = s->head.nkernel + s->head.nuser;
@@ -408,7 +411,9 @@ static __always_inline void send(struct scratch *s)
     __u64 *known = s->head.unwind || !hash ? NULL : bpf_map_lookup_elem(&sent, &at);
     if (known && *known == hash)
         words = s->head.nwords = 0;
-    __u64 flags = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 19) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+    /* Words for user space to unwind: the sooner it answers with tables, the fewer of them. */
+    __u64 flags = s->head.unwind || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 19) ? BPF_RB_FORCE_WAKEUP
+                                                                                            : BPF_RB_NO_WAKEUP;
     asm volatile("" : "+r"(words)); /* bounded right before its use, or the verifier loses sight of it */
     words &= WORDS - 1;
     if (bpf_ringbuf_output(&ring, s, sizeof s->head + words * 8, flags))

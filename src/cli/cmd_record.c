@@ -274,6 +274,7 @@ static int cmd_record(const osp_cli *cli)
         opts.pid = launch.pid;
         opts.release = osp_launch_release;
         opts.release_ctx = &launch;
+        opts.children = true;
     }
     opts.objects = osp_objects_new(NULL);
     if (!opts.objects) {

@@ -118,6 +118,8 @@ static void drop_samples(sample_table *s, size_t ntype)
     *s = (sample_table){0};
 }
 
+size_t osp_builder_bytes(const osp_builder *b) { return b->p->arena.used; }
+
 void osp_builder_drop(osp_builder *b)
 {
     if (!b)

@@ -212,6 +212,9 @@ typedef struct osp_builder osp_builder;
 osp_builder *osp_builder_new(size_t limit, osp_err *err);
 void osp_builder_drop(osp_builder *b);
 
+/* How many bytes of its limit are used. */
+size_t osp_builder_bytes(const osp_builder *b);
+
 /* From now on equal mappings, locations and samples stay apart, each with an id of its own: for forms in which the peer leaves
  * them so. */
 void osp_builder_keep_apart(osp_builder *b);

@@ -35,6 +35,7 @@ struct range {
 struct osp_bpf_side {
     struct sample_bpf *skel;
     struct ring_buffer *ring;
+    struct bpf_link *on_fork, *on_exec;
     int stats_fd;
     struct table *table; /* by index into the map of tables */
     size_t ntable, cap;
@@ -173,6 +174,8 @@ void osp_bpf_side_close(osp_bpf_side *b)
 {
     if (!b)
         return;
+    bpf_link__destroy(b->on_fork);
+    bpf_link__destroy(b->on_exec);
     ring_buffer__free(b->ring);
     sample_bpf__destroy(b->skel);
     if (b->stats_fd >= 0)
@@ -183,6 +186,30 @@ void osp_bpf_side_close(osp_bpf_side *b)
     free(b->table);
     free(b->range);
     free(b);
+}
+
+bool osp_bpf_side_scope(osp_bpf_side *b, const osp_bpf_config *config, osp_err *err)
+{
+    memcpy((void *)&b->skel->bss->config, config, sizeof *config);
+    if (!b->on_exec)
+        b->on_exec = bpf_program__attach(b->skel->progs.on_exec);
+    if (b->on_exec && config->follow && !b->on_fork)
+        b->on_fork = bpf_program__attach(b->skel->progs.on_fork);
+    if (!b->on_exec || (config->follow && !b->on_fork))
+        return fail_bpf(errno, "the BPF program could not be attached to births", err);
+    return true;
+}
+
+void osp_bpf_side_since(osp_bpf_side *b, uint64_t now_ns) { b->skel->bss->config.since_ns = now_ns; }
+
+int osp_bpf_side_poll(const osp_bpf_side *b) { return ring_buffer__epoll_fd(b->ring); }
+
+bool osp_bpf_side_enter(osp_bpf_side *b, int pid, bool asleep, osp_err *err)
+{
+    osp_bpf_process process = {.copies = OSP_COPIES, .asleep = asleep};
+    uint32_t key = (uint32_t)pid;
+    return bpf_map_update_elem(bpf_map__fd(b->skel->maps.processes), &key, &process, BPF_ANY) == 0 ||
+           osp_fail_errno(err, errno, "loading the entry of process %d", pid);
 }
 
 int osp_bpf_side_program(const osp_bpf_side *b) { return bpf_program__fd(b->skel->progs.on_tick); }
@@ -290,7 +317,8 @@ bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_
     const struct range *r = place(b, pid, s->n ? s->n : 1, err);
     if (!r)
         return false;
-    osp_bpf_process process = {.first = r->first, .n = s->n, .generation = ++b->generation, .go = *go};
+    osp_bpf_process process = {
+        .first = r->first, .n = s->n, .generation = ++b->generation, .copies = OSP_COPIES, .go = *go};
     uint32_t key = (uint32_t)pid;
     bool ok = write_mappings(b, process.first, s, err);
     if (ok && bpf_map_update_elem(bpf_map__fd(b->skel->maps.processes), &key, &process, BPF_ANY) != 0)
@@ -330,7 +358,7 @@ static void settle_one(osp_bpf_side *b, const osp_subject *of, osp_raw_sample *h
     memcpy(b->word, word, (size_t)head->nkernel * 8);
     memcpy(&regs, word + (size_t)head->nkernel * 8, sizeof regs);
     memcpy(&tls, word + fixed * 8 - sizeof tls, sizeof tls);
-    osp_copied with = {.mem = osp_process_mem(of->process),
+    osp_copied with = {.mem = osp_subject_mem(of),
                        .space = &of->space,
                        .go = &of->unwind_go,
                        .sp = regs.sp,
@@ -344,14 +372,14 @@ static void settle_one(osp_bpf_side *b, const osp_subject *of, osp_raw_sample *h
 }
 
 void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
-                         const osp_subject *(*subject_of)(void *ctx, int pid))
+                         const osp_subject *(*subject_of)(void *ctx, const osp_raw_sample *head))
 {
     b->sink = to;
     for (size_t at = 0; at + sizeof(osp_raw_sample) <= b->aside.n;) {
         osp_raw_sample head;
         memcpy(&head, b->aside.p + at, sizeof head);
         const char *word = b->aside.p + at + sizeof head;
-        const osp_subject *of = subject_of(to->ctx, (int)head.pid);
+        const osp_subject *of = subject_of(to->ctx, &head);
         at += sizeof head + (size_t)head.nwords * 8;
         if (of)
             settle_one(b, of, &head, word);

@@ -3,13 +3,16 @@
  * builder makes equal locations, stacks and label sets one. */
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/limit.h"
 #include "sample/sample_internal.h"
 
 #include <stdlib.h>
 
 enum {
     COLUMNS_MAX = OSP_MAX_COLUMNS * OSP_MAX_EVENTS,
-    PROFILE_LIMIT = 1 << 30,
+    PROFILE_LIMIT = 512 << 20,
+    PROFILE_LEAST = 4 << 20, /* however little memory there may be */
+    THREADS_MOST = 1 << 16,
     MAX_FRAMES = OSP_MAX_KERNEL + OSP_MAX_USER,
     CACHE = 4096
 };
@@ -19,7 +22,7 @@ static const uint64_t KERNEL_START = 0xffff800000000000u;
 /* Where an address lies: its location in the profile and, for the leaf, its domain. */
 struct cached {
     uint64_t addr;
-    uint64_t place; /* which mappings of which process it was looked up in; 0: the kernel's */
+    uint64_t place; /* which mappings of which subject it was looked up in; 0: the kernel's */
     osp_location_id location;
     const char *domain; /* NULL: not asked yet */
     bool used;
@@ -32,13 +35,28 @@ struct known_stack {
     uint32_t first_label, nlabel; /* the goroutine's, in label[] */
 };
 
+/* A mapping as the profile has it. */
+struct known_map {
+    osp_mapping_id id; /* 0: not a mapping of the profile yet */
+    uint64_t delta;    /* run address + delta = the profile's */
+};
+
 /* A subject as the profile has it. */
 struct known_subject {
-    const osp_subject *of;
+    const osp_subject *of; /* NULL: this slot is empty */
     osp_string_id name;
-    osp_mapping_id *map_id; /* by index into its space; 0: not a mapping of the profile yet */
+    struct known_map *map; /* by index into its space */
     size_t map_cap;
-    uint32_t generation; /* of the space that map_id is for */
+    uint32_t serial, generation; /* what map is for */
+};
+
+/* A part of an object with code, where the profile has it mapped. Of several processes that map it, each elsewhere, all
+ * samples are put where the first had it: so equal stacks are one, and are named once. */
+struct code {
+    const osp_object *object;
+    uint64_t file_start, file_end;
+    uint64_t start;
+    osp_mapping_id id;
 };
 
 struct osp_collector {
@@ -46,8 +64,10 @@ struct osp_collector {
     const osp_event_list *events;
     uint32_t first_column[OSP_MAX_EVENTS], ncolumn;
     bool many;
-    struct known_subject *subject;
+    struct known_subject *subject; /* by slot */
     size_t nsubject, subject_cap;
+    struct code *code;
+    size_t ncode, code_cap;
     osp_object **object; /* by mapping id */
     size_t nobject, object_cap;
     osp_mapping_id kernel;
@@ -60,6 +80,8 @@ struct osp_collector {
     osp_index thread_at; /* by pid and tid */
     osp_sampled_thread *thread;
     size_t nthread, thread_cap;
+    size_t limit; /* bytes of the profile */
+    uint64_t lost;
     uint64_t taken, ended[OSP_END_REASONS], frame_pointer_steps;
     osp_string_id key_thread, key_tid, key_goroutine, key_domain, key_process, key_pid;
     bool failed;
@@ -67,7 +89,7 @@ struct osp_collector {
 
 static bool begin(osp_collector *c, osp_err *err)
 {
-    c->builder = osp_builder_new(PROFILE_LIMIT, err);
+    c->builder = osp_builder_new(c->limit, err);
     if (!c->builder)
         return false;
     c->ncolumn = 0;
@@ -91,10 +113,13 @@ static bool begin(osp_collector *c, osp_err *err)
 static void reset(osp_collector *c)
 {
     osp_builder_drop(c->builder);
-    for (size_t i = 0; i < c->nsubject; i++)
-        free(c->subject[i].map_id);
+    for (size_t i = 0; i < c->nsubject; i++) {
+        free(c->subject[i].map);
+        c->subject[i] = (struct known_subject){0};
+    }
     free(c->object);
     free(c->thread);
+    c->ncode = 0;
     c->builder = NULL;
     c->object = NULL;
     c->thread = NULL;
@@ -106,7 +131,7 @@ static void reset(osp_collector *c)
     osp_index_clear(&c->thread_at);
     c->kernel = (osp_mapping_id){0};
     memset(c->cache, 0, sizeof c->cache);
-    c->taken = c->frame_pointer_steps = 0;
+    c->lost = c->taken = c->frame_pointer_steps = 0;
     memset(c->ended, 0, sizeof c->ended);
 }
 
@@ -117,8 +142,16 @@ osp_collector *osp_collector_new(const osp_event_list *events, bool many, osp_er
         osp_fail_memory(err, "starting the recording");
         return NULL;
     }
+    size_t said;
     c->events = events;
     c->many = many;
+    c->limit = PROFILE_LIMIT;
+    if (!osp_memory_said(&said, err)) {
+        free(c);
+        return NULL;
+    }
+    if (said && said / 4 < c->limit)
+        c->limit = said / 4 > PROFILE_LEAST ? said / 4 : PROFILE_LEAST;
     if (!begin(c, err)) {
         osp_collector_drop(c);
         return NULL;
@@ -136,6 +169,7 @@ void osp_collector_drop(osp_collector *c)
     free(c->stack);
     free(c->label);
     free(c->subject);
+    free(c->code);
     free(c);
 }
 
@@ -152,31 +186,51 @@ static void set_object(osp_collector *c, osp_mapping_id id, osp_object *o)
     c->object[id.i] = o;
 }
 
+static void new_mapping(osp_collector *c, const osp_space_map *m, struct known_map *out)
+{
+    osp_str build_id = m->object ? osp_object_build_id(m->object) : S("");
+    osp_str file = m->path.n ? m->path : S("//anon");
+    *out = (struct known_map){.id = osp_builder_mapping(c->builder, m->start, m->end, m->offset, file, build_id, 0)};
+    set_object(c, out->id, m->object);
+}
+
 /* The profile's mapping for number i of the subject's. */
-static osp_mapping_id mapping_of(osp_collector *c, struct known_subject *k, size_t i)
+static struct known_map mapping_of(osp_collector *c, struct known_subject *k, size_t i)
 {
     const osp_space_map *m = &k->of->space.map[i];
-    if (k->map_id[i].i == 0) {
-        osp_str build_id = m->object ? osp_object_build_id(m->object) : S("");
-        osp_str file = m->path.n ? m->path : S("//anon");
-        k->map_id[i] = osp_builder_mapping(c->builder, m->start, m->end, m->offset, file, build_id, 0);
-        set_object(c, k->map_id[i], m->object);
+    struct known_map *to = &k->map[i];
+    if (to->id.i)
+        return *to;
+    uint64_t file_start = m->start - m->bias, file_end = m->end - m->bias;
+    for (size_t n = c->ncode; m->object && n-- > 0;) {
+        const struct code *one = &c->code[n];
+        if (one->object != m->object || one->file_start != file_start || one->file_end != file_end)
+            continue;
+        *to = (struct known_map){one->id, one->start - m->start};
+        return *to;
     }
-    return k->map_id[i];
+    new_mapping(c, m, to);
+    void *array = c->code;
+    if (c->many && m->object && osp_grow(&array, &c->code_cap, c->ncode + 1, sizeof *c->code)) {
+        c->code = array;
+        c->code[c->ncode++] = (struct code){m->object, file_start, file_end, m->start, to->id};
+    }
+    return *to;
 }
 
 /* The subject's space is another than before, or was never seen: its mappings are asked for anew. */
 static bool take_space(osp_collector *c, struct known_subject *k)
 {
-    void *array = k->map_id;
+    void *array = k->map;
     const osp_space *s = &k->of->space;
-    if (!osp_grow(&array, &k->map_cap, s->n ? s->n : 1, sizeof *k->map_id)) {
+    if (!osp_grow(&array, &k->map_cap, s->n ? s->n : 1, sizeof *k->map)) {
         c->failed = true;
         return false;
     }
-    k->map_id = array;
-    memset(k->map_id, 0, s->n * sizeof *k->map_id);
+    k->map = array;
+    memset(k->map, 0, s->n * sizeof *k->map);
     k->generation = k->of->generation;
+    k->name = osp_builder_string(c->builder, k->of->info.name);
     for (uint32_t i = 0; i < s->n; i++)
         if (osp_str_eq(s->map[i].path, k->of->info.exe))
             mapping_of(c, k, i);
@@ -185,21 +239,31 @@ static bool take_space(osp_collector *c, struct known_subject *k)
 
 static struct known_subject *known(osp_collector *c, const osp_subject *of)
 {
-    size_t i = c->nsubject;
-    while (i-- > 0)
-        if (c->subject[i].of == of) {
-            struct known_subject *k = &c->subject[i];
-            return k->generation == of->generation || take_space(c, k) ? k : NULL;
-        }
+    if (of->slot < c->nsubject) {
+        struct known_subject *k = &c->subject[of->slot];
+        if (k->of == of && k->serial == of->serial && k->generation == of->generation)
+            return k;
+    }
     void *array = c->subject;
-    if (!osp_grow(&array, &c->subject_cap, c->nsubject + 1, sizeof *c->subject)) {
+    if (!osp_grow(&array, &c->subject_cap, (size_t)of->slot + 1, sizeof *c->subject)) {
         c->failed = true;
         return NULL;
     }
     c->subject = array;
-    struct known_subject *k = &c->subject[c->nsubject++];
-    *k = (struct known_subject){.of = of, .name = osp_builder_string(c->builder, of->info.name)};
+    for (; c->nsubject <= of->slot; c->nsubject++)
+        c->subject[c->nsubject] = (struct known_subject){0};
+    struct known_subject *k = &c->subject[of->slot];
+    k->of = of;
+    k->serial = of->serial;
     return take_space(c, k) ? k : NULL;
+}
+
+void osp_collector_forget(osp_collector *c, const osp_subject *s)
+{
+    if (s->slot >= c->nsubject || c->subject[s->slot].of != s)
+        return;
+    free(c->subject[s->slot].map);
+    c->subject[s->slot] = (struct known_subject){0};
 }
 
 static const char *domain_of(const osp_subject *of, uint64_t addr)
@@ -227,29 +291,34 @@ static osp_mapping_id kernel_mapping(osp_collector *c)
 static struct cached *look_up(osp_collector *c, struct known_subject *k, uint64_t addr)
 {
     bool kernel = addr >= KERNEL_START;
-    uint64_t place = kernel ? 0 : (uint64_t)k->of->pid << 32 | k->generation;
+    uint64_t place = kernel ? 0 : (uint64_t)k->serial << 32 | k->generation;
     struct cached *e = &c->cache[osp_hash_mix(addr, place + 1) % CACHE];
     if (e->used && e->addr == addr && e->place == place)
         return e;
-    osp_mapping_id map = {0};
+    struct known_map map = {0};
     if (kernel) {
-        map = kernel_mapping(c);
+        map.id = kernel_mapping(c);
     } else {
         const osp_space_map *m = osp_space_at(&k->of->space, addr);
         if (m)
             map = mapping_of(c, k, (size_t)(m - k->of->space.map));
     }
-    *e = (struct cached){
-        .addr = addr, .place = place, .location = osp_builder_location(c->builder, map, addr, NULL, 0), .used = true};
+    *e = (struct cached){.addr = addr,
+                         .place = place,
+                         .location = osp_builder_location(c->builder, map.id, addr + map.delta, NULL, 0),
+                         .used = true};
     return e;
 }
 
+/* NULL: there are too many to list them all. */
 static osp_sampled_thread *thread_of(osp_collector *c, const osp_raw_sample *head)
 {
     uint64_t key = (uint64_t)head->pid << 32 | head->tid;
     uint32_t at = osp_index_find(&c->thread_at, key);
     if (at != UINT32_MAX)
         return &c->thread[at];
+    if (c->nthread == THREADS_MOST)
+        return NULL;
     void *array = c->thread;
     if (!osp_grow(&array, &c->thread_cap, c->nthread + 1, sizeof *c->thread)) {
         c->failed = true;
@@ -384,22 +453,27 @@ static osp_label text_label(osp_collector *c, osp_string_id key, const char *tex
     return (osp_label){.key = key, .str = osp_builder_string(c->builder, osp_str_from(text))};
 }
 
+/* Is there room for one more sample, whatever it brings? */
+static bool has_room(const osp_collector *c) { return osp_builder_bytes(c->builder) < c->limit - c->limit / 4; }
+
 void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
 {
     struct known_stack stack;
     struct known_subject *subject = known(c, of);
-    if (!subject || head->event >= c->events->n || !known_stack(c, subject, head, word, &stack))
+    if (head->event >= c->events->n)
         return;
-    osp_sampled_thread *t = note_thread(c, head);
-    if (!t)
+    if (!subject || !has_room(c) || !known_stack(c, subject, head, word, &stack)) {
+        c->lost++;
         return;
+    }
+    const osp_sampled_thread *t = note_thread(c, head);
     osp_label label[6 + OSP_MAX_LABELS];
     size_t k = 0;
     if (c->many) {
         label[k++] = (osp_label){.key = c->key_process, .str = subject->name};
         label[k++] = (osp_label){.key = c->key_pid, .num = head->pid};
     }
-    label[k++] = text_label(c, c->key_thread, t->name);
+    label[k++] = text_label(c, c->key_thread, t ? t->name : "");
     label[k++] = (osp_label){.key = c->key_tid, .num = head->tid};
     if (head->goid)
         label[k++] = (osp_label){.key = c->key_goroutine, .num = (int64_t)head->goid};
@@ -415,6 +489,7 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
     c->frame_pointer_steps += head->fp_steps;
 }
 
+uint64_t osp_collector_lost(const osp_collector *c) { return c->lost; }
 uint64_t osp_collector_taken(const osp_collector *c) { return c->taken; }
 
 const uint64_t *osp_collector_ended(const osp_collector *c, uint64_t *frame_pointer_steps)

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Perf events on every thread of a process. cpu-clock counts a thread's own CPU time, so a sample stands for its period
- * whatever else the machine does. Threads that start later inherit the event of the thread that starts them; threads
- * that start while we are opening are caught by looking again until no new one shows. */
+/* Perf events, in one of two ways.
+ *
+ * On every thread of a process. cpu-clock counts a thread's own CPU time, so a sample stands for its period whatever else
+ * the machine does, and a process that hardly runs can be sampled at a high rate for nothing. Threads that start later
+ * inherit the event of the thread that starts them; threads that start while we are opening are caught by looking again
+ * until no new one shows. But each thread's clock begins with a whole period: one that ends before that is never seen.
+ *
+ * On every CPU. The clocks do not know of threads, so that the shortest has its fair chance, and nothing is to be done for
+ * new ones; the program picks out what is wanted. The ticks while others run are the price. */
 #include "sample/sample_internal.h"
 
 #include <bpf/bpf.h>
@@ -14,9 +20,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 
-/* Above this many threads, or without file descriptors for as many, there is one event a CPU instead of one a thread;
- * the BPF program picks our process out. */
+/* Above this many threads, or without file descriptors for as many, there is one event a CPU. */
 enum { MANY_THREADS = 2000, THREADS_LIMIT = 64 << 20 };
 
 static int open_event(struct perf_event_attr *attr, int tid, int cpu)
@@ -24,13 +30,13 @@ static int open_event(struct perf_event_attr *attr, int tid, int cpu)
     return (int)syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-static bool keep(osp_events *e, int fd, osp_err *err)
+static bool keep(osp_events *e, int link, int fd, osp_err *err)
 {
-    void *array = e->fd;
-    if (!osp_grow(&array, &e->cap, e->n + 1, sizeof *e->fd))
+    void *array = e->event;
+    if (!osp_grow(&array, &e->cap, e->n + 1, sizeof *e->event))
         return osp_fail_memory(err, "opening perf events");
-    e->fd = array;
-    e->fd[e->n++] = fd;
+    e->event = array;
+    e->event[e->n++] = (struct osp_event_fd){link, fd};
     return true;
 }
 
@@ -50,28 +56,36 @@ bool osp_perf_explain(int error, osp_err *err)
 }
 
 /* Attach the program to an event, start the event and keep it. The link carries a cookie, in which the program reads
- * which event it is; it holds the event, so that the event's own descriptor is no longer needed. */
+ * which event it is; it holds the event, so that the event's own descriptor is only needed to change its period. */
 static bool attach(osp_events *e, int fd, int prog_fd, bool enable, osp_err *err)
 {
-    LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = e->index);
+    LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = e->index | (e->ticks ? OSP_COOKIE_TICKS : 0));
     int link = bpf_link_create(prog_fd, fd, BPF_PERF_EVENT, &opts);
     bool ok = link >= 0 && (!enable || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) == 0);
     if (!ok)
         osp_fail_errno(err, errno, "attaching the BPF program to a perf event");
     else
-        ok = keep(e, link, err);
+        ok = keep(e, link, e->ticks ? fd : -1, err);
     if (!ok)
         osp_close_fd(&link);
-    close(fd);
+    if (!ok || !e->ticks)
+        close(fd);
     return ok;
+}
+
+static bool is_clock(const struct perf_event_attr *attr)
+{
+    return attr->type == PERF_TYPE_SOFTWARE && attr->config == PERF_COUNT_SW_CPU_CLOCK;
 }
 
 /* In place of what is open already. */
 static bool open_cpus(osp_events *e, struct perf_event_attr *attr, int prog_fd, osp_err *err)
 {
+    uint32_t index = e->index;
     osp_events_close(e);
+    *e = (osp_events){.index = index, .ticks = is_clock(attr)};
     long ncpu = sysconf(_SC_NPROCESSORS_CONF);
-    attr->inherit = 0;
+    attr->inherit = attr->enable_on_exec = 0;
     for (int cpu = 0; cpu < ncpu; cpu++) {
         int fd = open_event(attr, -1, cpu);
         if (fd < 0 && (errno == ENODEV || errno == EINVAL)) /* an offline CPU */
@@ -160,30 +174,37 @@ void osp_allow_open_files(void)
 bool osp_events_open(osp_events *e, const osp_event_kind *kind, uint32_t index, osp_process *p, uint32_t hz,
                      int prog_fd, bool on_exec, osp_err *err)
 {
-    bool clock = kind->perf_type == PERF_TYPE_SOFTWARE && kind->perf_config == PERF_COUNT_SW_CPU_CLOCK;
     struct perf_event_attr attr = {
         .size = sizeof attr,
         .type = kind->perf_type,
         .config = kind->perf_config,
-        .sample_period = clock ? 1000000000u / hz : hz,
-        .freq = !clock, /* the kernel finds the period, and says it with each sample */
         .disabled = 1,
         .inherit = 1,
         .enable_on_exec = on_exec,
     };
+    attr.freq = !is_clock(&attr); /* the kernel finds the period, and says it with each sample */
+    attr.sample_period = attr.freq ? hz : 1000000000u / hz;
     osp_allow_open_files();
     *e = (osp_events){.index = index};
-    if (!open_threads(e, p, &attr, prog_fd, err)) {
+    if (!(p ? open_threads(e, p, &attr, prog_fd, err) : open_cpus(e, &attr, prog_fd, err))) {
         osp_events_close(e);
         return false;
     }
     return true;
 }
 
+void osp_events_period(osp_events *e, uint64_t ns)
+{
+    for (size_t i = 0; e->ticks && i < e->n; i++)
+        ioctl(e->event[i].fd, PERF_EVENT_IOC_PERIOD, &ns);
+}
+
 void osp_events_close(osp_events *e)
 {
-    for (size_t i = 0; i < e->n; i++)
-        close(e->fd[i]);
-    free(e->fd);
+    for (size_t i = 0; i < e->n; i++) {
+        close(e->event[i].link);
+        osp_close_fd(&e->event[i].fd);
+    }
+    free(e->event);
     *e = (osp_events){0};
 }

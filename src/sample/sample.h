@@ -90,8 +90,15 @@ bool osp_event_list_parse(osp_str text, osp_event_list *out, osp_err *err) OSP_C
 /* ---- a sampler --------------------------------------------------------------------------------------------- */
 
 typedef struct osp_sample_opts {
-    int pid;               /* the process to sample */
-    osp_event_list events; /* none = cpu */
+    /* Whose samples: of a process, and of more if they are given; of a cgroup and those inside it; of the whole machine. */
+    int pid; /* 0: of the cgroup, or of the machine */
+    const int *also;
+    uint32_t nalso;
+    bool children;            /* and of all that descend from these processes */
+    const osp_cgroup *cgroup; /* NULL: none */
+    bool machine;
+    bool user_only, kernel_only; /* leave out what the other side does */
+    osp_event_list events;       /* none = cpu */
     /* The same process and its Go runtime, where the caller has them open already: borrowed for the recording. NULL =
      * osp_record opens them. */
     osp_process *process;

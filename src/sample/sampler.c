@@ -9,7 +9,9 @@
  * nearly idle. Since cpu-clock counts the threads' own CPU time, a light load can be sampled densely at the same cost:
  * the rate is chosen so that the whole recording gives about WANTED samples, looked at again four times a second, and
  * every sample carries the time it stands for, so that rates may change in between. */
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "sample/sample_internal.h"
 
 #include <errno.h>
@@ -18,7 +20,16 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { USUAL_HZ = 99, HIGHEST_HZ = 4999, WANTED = 300, STEP_MS = 100, THREADS_LIMIT = 64 << 20 };
+enum {
+    USUAL_HZ = 99,
+    HIGHEST_HZ = 4999,
+    EARLY_HZ = 997,    /* of programs that we start, which may end soon */
+    TICKS_MOST = 6400, /* a second, of all CPUs together: each of them ticks, whoever runs there */
+    WANTED = 300,
+    STEP_MS = 100,
+    BIRTHS_MANY = 5, /* threads born in a step: they live too shortly to have clocks of their own */
+    THREADS_LIMIT = 64 << 20,
+};
 
 const char *osp_unwind_end_text(osp_unwind_end e)
 {
@@ -44,14 +55,26 @@ double osp_sample_error_pct(const osp_sample_stats *s)
 struct osp_sampler {
     const osp_sample_opts *opts;
     osp_event_list event;
-    osp_subject *subject;
+    osp_subjects *subjects;
+    osp_subject **given; /* the processes that were asked for */
+    uint32_t ngiven;
+    osp_subject *subject; /* the first of them; NULL: a cgroup or the machine is sampled */
+    osp_births *births;   /* NULL: none are heard of */
+    osp_subject **stale;  /* met code that their mappings do not show */
+    size_t nstale, stale_cap;
+    bool many;         /* several processes */
+    bool threads_come; /* and go, in a single one */
+    uint64_t threads_before;
+    uint64_t random, next_period_ns;
+    uint64_t no_memory; /* samples lost for want of it */
+    uint64_t sampled_ns, sampled_before_ns;
+    struct pollfd *poll;
     osp_collector *collector;
     osp_bpf_side *bpf;
     osp_perf_side *perf;
     osp_events events[OSP_MAX_EVENTS]; /* one a kind */
     bool running;
     uint32_t hz;
-    bool pending;      /* samples wait for their process's mappings to be read again */
     uint64_t start_ns; /* of the run; slice_ns: of what the next take gives */
     uint64_t slice_ns, paused_ns;
     int64_t slice_wall_ns;
@@ -85,13 +108,14 @@ static uint32_t rate_for(double cores, double seconds)
 /* The rate is ours to choose: only CPU time is asked for, and no rate is named. */
 static bool rate_is_free(const osp_sampler *s)
 {
-    return !s->opts->hz && s->event.n == 1 && s->event.kind[0] == osp_event_kinds[0];
+    return !s->opts->hz && s->event.n == 1 && s->event.kind[0] == osp_event_kinds[0] && !s->opts->machine &&
+           !s->opts->cgroup;
 }
 
-/* How many cores the process used since the last look. */
+/* How many cores were used since the last look: by the process's own clocks or, of several, by the samples. */
 static double load_since(osp_sampler *s)
 {
-    uint64_t now = osp_monotonic_ns(), cpu = process_cpu_ns(s->subject->process);
+    uint64_t now = osp_monotonic_ns(), cpu = s->many ? s->sampled_ns : process_cpu_ns(s->subject->process);
     double cores =
         now > s->cpu_at_ns && cpu > s->cpu_ns ? (double)(cpu - s->cpu_ns) / (double)(now - s->cpu_at_ns) : 0;
     s->cpu_ns = cpu;
@@ -101,47 +125,101 @@ static double load_since(osp_sampler *s)
 
 /* ---- what waits -------------------------------------------------------------------------------------------- */
 
-/* Read the subject's mappings; if they changed, hand the tables over. */
-static bool refresh(osp_sampler *s, osp_err *err)
+/* Read a subject's mappings; if they changed, hand the tables over. */
+static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
 {
     bool changed;
     osp_err no_goroutines = {0};
-    osp_subject *of = s->subject;
-    if (!osp_subject_refresh(of, s->opts->objects, &changed, &no_goroutines, err))
+    of->mapped = true;
+    of->stale = false;
+    if (!osp_subjects_map(s->subjects, of, &changed, &no_goroutines, err))
         return false;
     if (!changed)
         return true;
-    if (no_goroutines.code == OSP_EFORMAT)
+    if (no_goroutines.code == OSP_EFORMAT && !s->many)
         snprintf(s->gave_up, sizeof s->gave_up, "goroutines: %.140s", no_goroutines.msg);
-    if (s->bpf)
+    if (s->bpf && of->until_ns == UINT64_MAX && of->process)
         return osp_bpf_side_space(s->bpf, of->pid, &of->space, &of->unwind_go, err);
     if (s->perf)
         osp_perf_side_space(s->perf, of);
     return true;
 }
 
-static const osp_subject *subject_of(void *ctx, int pid)
+static void on_birth(void *ctx, const osp_birth *b)
 {
     osp_sampler *s = ctx;
-    return s->subject->pid == pid ? s->subject : NULL;
+    osp_subjects_tell(s->subjects, b);
+}
+
+static void hear_of_births(osp_sampler *s)
+{
+    if (!s->births)
+        return;
+    osp_births_drain(s->births, on_birth, s);
+    osp_subjects_told_all(s->subjects);
+}
+
+static const osp_subject *subject_of(void *ctx, const osp_raw_sample *head)
+{
+    osp_sampler *s = ctx;
+    return osp_subjects_of_sample(s->subjects, head);
+}
+
+static void make_stale(osp_sampler *s, osp_subject *of)
+{
+    void *array = s->stale;
+    if (of->stale || !osp_grow(&array, &s->stale_cap, s->nstale + 1, sizeof(osp_subject *)))
+        return;
+    s->stale = array;
+    s->stale[s->nstale++] = of;
+    of->stale = true;
+}
+
+/* The first sample of a subject asks for its mappings. */
+static void meet(osp_sampler *s, osp_subject *of, const osp_raw_sample *head)
+{
+    osp_err ignored; /* it has ended, and nothing was told: its addresses stay without a name, and are counted */
+    if (of->mapped)
+        return;
+    of->of_kernel = head->nuser == 0 && head->nkernel > 0 && head->stack_bytes == 0 && !of->told_all && !of->parent;
+    of->info.name = osp_str_from(of->name);
+    if (!refresh(s, of, &ignored))
+        of->info.name = osp_str_from(of->name);
 }
 
 static void on_sample(void *ctx, const osp_raw_sample *head, const uint64_t *word)
 {
     osp_sampler *s = ctx;
-    const osp_subject *of = subject_of(s, (int)head->pid);
-    if (of)
-        osp_collector_add(s->collector, of, head, word);
+    osp_subject *of = osp_subjects_of_sample(s->subjects, head);
+    if (!of) {
+        s->no_memory++;
+        return;
+    }
+    meet(s, of, head);
+    if (head->end == OSP_END_NO_MAPPING)
+        make_stale(s, of);
+    s->sampled_ns += s->event.kind[head->event % OSP_MAX_EVENTS] == osp_event_kinds[0] ? head->value[0] : 0;
+    osp_collector_add(s->collector, of, head, word);
 }
 
 static void on_aside(void *ctx, const osp_raw_sample *head)
 {
     osp_sampler *s = ctx;
-    (void)head;
-    s->pending = true;
+    osp_subject *of = osp_subjects_of_sample(s->subjects, head);
+    if (of)
+        make_stale(s, of);
 }
 
-/* Take what waits. Samples that met code without a table wait for the mappings to be read again. */
+static void on_forgotten(void *ctx, const osp_subject *of, bool last)
+{
+    osp_sampler *s = ctx;
+    osp_collector_forget(s->collector, of);
+    if (last && s->bpf)
+        osp_bpf_side_forget(s->bpf, of->pid);
+}
+
+/* Take what waits. Samples that met code without a table wait for the mappings to be read again. What ended before is
+ * forgotten last: its samples were in the ring before its end was told. */
 static void drain(osp_sampler *s)
 {
     osp_err err;
@@ -150,13 +228,15 @@ static void drain(osp_sampler *s)
         return;
     }
     osp_bpf_sink to = {s, on_sample, on_aside};
+    hear_of_births(s);
     osp_bpf_side_drain(s->bpf, &to);
-    if (!s->pending)
-        return;
-    s->pending = false;
-    if (!refresh(s, &err) && err.code == OSP_ELIMIT)
-        snprintf(s->gave_up, sizeof s->gave_up, "%.150s", err.msg);
+    for (size_t i = 0; i < s->nstale; i++)
+        if (!refresh(s, s->stale[i], &err) && err.code == OSP_ELIMIT)
+            snprintf(s->gave_up, sizeof s->gave_up, "%.150s", err.msg);
+    s->nstale = 0;
     osp_bpf_side_settle(s->bpf, &to, subject_of);
+    s->nstale = 0;
+    osp_subjects_forget(s->subjects, on_forgotten, s);
 }
 
 /* The fallback unwinds each sample as it comes: code that was mapped meanwhile lies outside all mappings until they are
@@ -165,7 +245,7 @@ static void refresh_for_fallback(osp_sampler *s)
 {
     osp_err ignored; /* what stays outside is counted */
     uint64_t steps, outside = osp_collector_ended(s->collector, &steps)[OSP_END_NO_MAPPING];
-    if (outside == s->subject->outside || !refresh(s, &ignored))
+    if (outside == s->subject->outside || !refresh(s, s->subject, &ignored))
         return;
     s->subject->outside = outside;
 }
@@ -178,17 +258,40 @@ static void close_events(osp_sampler *s)
         osp_events_close(&s->events[i]);
 }
 
+/* Clocks on CPUs, or on threads? */
+static bool by_cpus(const osp_sampler *s)
+{
+    if (s->many || s->threads_come)
+        return true;
+    if (rate_is_free(s))
+        return s->hz <= USUAL_HZ; /* more is for a process that hardly runs */
+    return (uint64_t)s->hz * osp_host_cpus() <= TICKS_MOST;
+}
+
 static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
 {
     if (s->perf)
         return osp_perf_side_start(s->perf, s->hz, err);
+    osp_process *p = by_cpus(s) ? NULL : s->subject->process;
+    osp_bpf_side_since(s->bpf, osp_monotonic_ns());
     for (uint32_t i = 0; i < s->event.n; i++)
-        if (!osp_events_open(&s->events[i], s->event.kind[i], i, s->subject->process, s->hz,
-                             osp_bpf_side_program(s->bpf), on_exec, err)) {
+        if (!osp_events_open(&s->events[i], s->event.kind[i], i, p, s->hz, osp_bpf_side_program(s->bpf), on_exec,
+                             err)) {
             close_events(s);
             return false;
         }
     return true;
+}
+
+/* The clocks' next period: about the one that the rate asks for. */
+static void change_period(osp_sampler *s)
+{
+    uint64_t period = 1000000000u / s->hz, now = osp_monotonic_ns();
+    s->random = osp_hash_mix(s->random, now);
+    period = period - period / 4 + s->random % (period / 2 + 1);
+    for (uint32_t i = 0; i < s->event.n; i++)
+        osp_events_period(&s->events[i], period);
+    s->next_period_ns = now + (8 * period > STEP_MS * 1000000u ? 8 * period : STEP_MS * 1000000u);
 }
 
 /* The fallback counts CPU time only. */
@@ -218,35 +321,125 @@ static bool open_means(osp_sampler *s, osp_err *err)
     return s->bpf || s->perf;
 }
 
+/* What the BPF program is to take; births are heard of from now on. */
+static bool open_scope(osp_sampler *s, osp_err *err)
+{
+    const osp_sample_opts *o = s->opts;
+    osp_bpf_config config = {
+        .scope = o->cgroup    ? OSP_SCOPE_CGROUP
+                 : o->machine ? OSP_SCOPE_ALL
+                              : OSP_SCOPE_TABLE,
+        .follow = o->children,
+        .no_user = o->kernel_only,
+        .no_kernel = o->user_only,
+    };
+    if (o->cgroup) {
+        config.cgroup = o->cgroup->id;
+        config.hierarchy = o->cgroup->hierarchy;
+    }
+    if (!osp_bpf_side_scope(s->bpf, &config, err))
+        return false;
+    s->births = osp_births_open(err);
+    if (!s->births)
+        return false;
+    size_t n = osp_births_nring(s->births);
+    s->poll = calloc(n + 2, sizeof *s->poll);
+    if (!s->poll)
+        return osp_fail_memory(err, "starting to sample");
+    osp_births_poll(s->births, s->poll, n);
+    s->poll[n] = (struct pollfd){.fd = osp_bpf_side_poll(s->bpf), .events = POLLIN};
+    s->poll[n + 1] = (struct pollfd){.fd = s->subject ? osp_process_poll(s->subject->process) : -1, .events = POLLIN};
+    return true;
+}
+
+/* The subject that a child of ours has become by its exec, once that is told. */
+static bool meet_new_program(osp_sampler *s, osp_err *err)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    int pid = s->opts->pid;
+    for (int i = 0; i < 200; i++) {
+        hear_of_births(s);
+        osp_subject *now = osp_subjects_now(s->subjects, pid);
+        if (now != s->subject) {
+            now->pinned = true;
+            now->process = s->subject->process; /* it holds the pid, whatever runs there */
+            s->subject->process = NULL;
+            s->subject->pinned = false;
+            s->subject = s->given[0] = now;
+            return (osp_subject_identify(now, err) && refresh(s, now, err)) ||
+                   !osp_process_alive(now->process); /* it was short; what was told of it serves */
+        }
+        nanosleep(&moment, NULL);
+    }
+    return osp_subject_identify(s->subject, err) && refresh(s, s->subject, err);
+}
+
 /* A child of ours is let go first and becomes another program: its tables can only be read after that, but the BPF
  * events wait on it already and begin with it. */
 static bool start_child(osp_sampler *s, osp_err *err)
 {
-    osp_unwind_go none = {0};
-    osp_space empty = {0};
     s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
-    /* An entry without mappings: the first samples come as copies and are unwound once the tables are read. */
-    return (!s->bpf || osp_bpf_side_space(s->bpf, s->subject->pid, &empty, &none, err)) &&
-           (s->perf || open_events(s, true, err)) && s->opts->release(s->opts->release_ctx, err) &&
-           osp_subject_identify(s->subject, err) && (s->bpf || open_events(s, false, err)) && refresh(s, err);
+    if (s->perf)
+        return s->opts->release(s->opts->release_ctx, err) && osp_subject_identify(s->subject, err) &&
+               open_events(s, false, err) && refresh(s, s->subject, err);
+    if (rate_is_free(s))
+        s->hz = (uint32_t)fmin(EARLY_HZ, fmax(USUAL_HZ, TICKS_MOST / osp_host_cpus()));
+    return osp_bpf_side_enter(s->bpf, s->subject->pid, true, err) && open_events(s, true, err) &&
+           s->opts->release(s->opts->release_ctx, err) && meet_new_program(s, err);
+}
+
+static bool open_subject(osp_sampler *s, int pid, osp_process *process, osp_go *go, osp_err *err)
+{
+    osp_subject *one = osp_subject_open(pid, process, go, err);
+    if (!one)
+        return false;
+    one->pinned = true;
+    if (!osp_subjects_add(s->subjects, one, err)) {
+        osp_subject_close(one);
+        return false;
+    }
+    s->given[s->ngiven++] = one;
+    return true;
+}
+
+static bool open_subjects(osp_sampler *s, osp_err *err)
+{
+    const osp_sample_opts *o = s->opts;
+    s->many = o->nalso || o->children || o->cgroup || o->machine;
+    s->subjects = osp_subjects_new(o->objects, o->children, o->cgroup || o->machine, err);
+    s->given = calloc((size_t)o->nalso + 1, sizeof(osp_subject *));
+    if (!s->subjects)
+        return false;
+    if (!s->given)
+        return osp_fail_memory(err, "starting to sample");
+    if (!o->pid)
+        return true;
+    if (!open_subject(s, o->pid, o->process, o->go, err))
+        return false;
+    for (uint32_t i = 0; i < o->nalso; i++)
+        if (!open_subject(s, o->also[i], NULL, NULL, err))
+            return false;
+    s->subject = s->given[0];
+    return true;
 }
 
 static bool start(osp_sampler *s, osp_err *err)
 {
-    s->collector = osp_collector_new(&s->event, false, err);
-    if (!s->collector)
+    if (!open_subjects(s, err))
         return false;
-    s->subject = osp_subject_open(s->opts->pid, s->opts->process, s->opts->go, err);
-    if (!s->subject || !open_means(s, err))
+    s->collector = osp_collector_new(&s->event, s->many, err);
+    if (!s->collector || !open_means(s, err) || (s->bpf && !open_scope(s, err)))
         return false;
-    s->cpu_ns = process_cpu_ns(s->subject->process);
-    s->cpu_at_ns = s->start_ns = osp_monotonic_ns();
+    s->random = s->cpu_at_ns = s->start_ns = osp_monotonic_ns();
+    s->cpu_ns = s->many ? 0 : process_cpu_ns(s->subject->process);
     if (s->opts->release)
         return start_child(s, err);
-    if (!refresh(s, err))
-        return false;
-    double cores = load_since(s);
-    s->hz = s->opts->hz ? s->opts->hz : rate_is_free(s) ? rate_for(cores, s->opts->seconds) : USUAL_HZ;
+    for (uint32_t i = 0; i < s->ngiven; i++)
+        if (!refresh(s, s->given[i], err))
+            return false;
+    s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
+    if (rate_is_free(s) && !s->many)
+        s->hz = rate_for(load_since(s), s->opts->seconds);
     bool ok = open_events(s, false, err);
     s->start_ns = osp_monotonic_ns();
     return ok;
@@ -280,8 +473,12 @@ void osp_sampler_stop(osp_sampler *s)
     close_events(s);
     osp_perf_side_close(s->perf);
     osp_bpf_side_close(s->bpf);
+    osp_births_close(s->births);
     osp_collector_drop(s->collector);
-    osp_subject_close(s->subject);
+    osp_subjects_drop(s->subjects);
+    free(s->given);
+    free(s->stale);
+    free(s->poll);
     free(s);
 }
 
@@ -296,7 +493,7 @@ static void read_stats(const osp_sampler *s, osp_sample_stats *out)
     out->taken = osp_collector_taken(s->collector);
     out->duration_ns = (s->running ? osp_monotonic_ns() : s->paused_ns) - s->slice_ns;
     if (s->bpf) {
-        out->lost = osp_bpf_side_lost(s->bpf) - s->lost_before;
+        out->lost = osp_bpf_side_lost(s->bpf) + s->no_memory - s->lost_before + osp_collector_lost(s->collector);
         osp_bpf_side_cost(s->bpf, &out->bpf_run_ns, &out->bpf_runs);
         out->bpf_run_ns -= s->bpf_ns_before;
         out->bpf_runs -= s->bpf_runs_before;
@@ -321,6 +518,11 @@ static void adapt_rate(osp_sampler *s)
         return;
     uint32_t before = s->hz;
     s->hz = hz;
+    if (s->many) {
+        s->hz = hz = (uint32_t)fmin(hz, fmin(EARLY_HZ, fmax(USUAL_HZ, TICKS_MOST / osp_host_cpus())));
+        change_period(s);
+        return;
+    }
     close_events(s);
     if (s->perf) {
         osp_perf_side_stop(s->perf);
@@ -333,6 +535,23 @@ static void adapt_rate(osp_sampler *s)
     }
 }
 
+/* Sleep until then, or until there is something that should not wait. True: the process has ended. */
+static bool wait_for_births(osp_sampler *s, uint64_t until)
+{
+    uint64_t now = osp_monotonic_ns();
+    size_t n = osp_births_nring(s->births) + 2;
+    bool ended = false;
+    while (now < until && !ended && !(s->opts->stop && *s->opts->stop)) {
+        struct timespec t = {.tv_nsec = (long)(until - now)};
+        if (ppoll(s->poll, n, &t, NULL) <= 0)
+            break;
+        ended = s->poll[n - 1].revents != 0;
+        drain(s);
+        now = osp_monotonic_ns();
+    }
+    return ended;
+}
+
 /* Sleep until then, or take what fills a ring before. */
 static void wait_until(osp_sampler *s, uint64_t until)
 {
@@ -343,11 +562,33 @@ static void wait_until(osp_sampler *s, uint64_t until)
             osp_perf_side_wait(s->perf, until - now);
             drain(s);
         }
-    } else if (now < until) {
-        struct timespec t = {.tv_nsec = (long)(until - now)};
-        nanosleep(&t, NULL);
+    } else if (wait_for_births(s, until) && s->ngiven > 1) {
+        s->poll[osp_births_nring(s->births) + 1].fd = -1; /* the others run on */
     }
     drain(s);
+}
+
+static bool all_ended(const osp_sampler *s)
+{
+    for (uint32_t i = 0; i < s->ngiven; i++)
+        if (s->given[i]->process && osp_process_alive(s->given[i]->process))
+            return false;
+    return s->ngiven > 0;
+}
+
+/* A single process whose threads come and go is better sampled by clocks on CPUs. */
+static void look_at_threads(osp_sampler *s)
+{
+    osp_err err;
+    uint64_t born = osp_subjects_threads(s->subjects), before = s->threads_before;
+    s->threads_before = born;
+    if (s->perf || by_cpus(s) || born - before < BIRTHS_MANY)
+        return;
+    s->threads_come = true;
+    s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
+    close_events(s);
+    if (!open_events(s, false, &err))
+        snprintf(s->gave_up, sizeof s->gave_up, "%.150s", err.msg);
 }
 
 bool osp_sampler_run(osp_sampler *s, double seconds)
@@ -355,21 +596,20 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
     uint64_t end = seconds > 0 ? osp_monotonic_ns() + (uint64_t)(seconds * 1e9) : UINT64_MAX;
     for (unsigned step = 1;; step++) {
         uint64_t now = osp_monotonic_ns();
-        if ((s->opts->stop && *s->opts->stop) || !osp_process_alive(s->subject->process))
+        if ((s->opts->stop && *s->opts->stop) || all_ended(s))
             return false;
         if (now >= end)
             return true;
-        uint64_t wait = end - now < STEP_MS * 1000000u ? end - now : STEP_MS * 1000000u;
-        /* New programs map their libraries in their first moments. */
-        if (now - s->start_ns < 500000000u && s->opts->release)
-            wait = 10000000u;
-        wait_until(s, now + wait);
+        if (!s->perf && now >= s->next_period_ns)
+            change_period(s);
+        wait_until(s, now + (end - now < STEP_MS * 1000000u ? end - now : STEP_MS * 1000000u));
         if (step % 3 == 0 && s->opts->progress) {
             osp_sample_stats stats;
             read_stats(s, &stats);
             s->opts->progress(s->opts->progress_ctx, &stats, (double)stats.duration_ns / 1e9);
         }
-        if (step % 3 == 0 && rate_is_free(s))
+        look_at_threads(s);
+        if (step % 3 == 0 && rate_is_free(s) && !s->threads_come)
             adapt_rate(s);
         if (s->perf) {
             refresh_for_fallback(s);
@@ -395,7 +635,7 @@ static void next_slice(osp_sampler *s)
     s->slice_ns = s->running ? osp_monotonic_ns() : s->paused_ns;
     s->slice_wall_ns = (int64_t)osp_realtime_ns();
     if (s->bpf) {
-        s->lost_before = osp_bpf_side_lost(s->bpf);
+        s->lost_before = osp_bpf_side_lost(s->bpf) + s->no_memory;
         osp_bpf_side_cost(s->bpf, &s->bpf_ns_before, &s->bpf_runs_before);
     } else {
         s->lost_before = osp_perf_side_lost(s->perf);
@@ -411,9 +651,11 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
     *out = (osp_recording){0};
     drain(s);
     read_stats(s, &out->stats);
-    osp_str_z(s->subject->info.name, out->name, sizeof out->name);
-    if (osp_process_alive(s->subject->process) && osp_subject_identify(s->subject, &gone))
-        out->stats.state = s->subject->info.state;
+    if (s->subject) {
+        memcpy(out->name, s->subject->name, sizeof out->name);
+        if (s->subject->process && osp_process_alive(s->subject->process) && osp_subject_identify(s->subject, &gone))
+            out->stats.state = s->subject->info.state;
+    }
     osp_profile_head head = {
         .time_ns = s->slice_wall_ns,
         .duration_ns = (int64_t)out->stats.duration_ns,

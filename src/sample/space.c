@@ -1,16 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is mapped where. Only executable mappings count: nothing else has a pc in it. */
+#include "base/file.h"
 #include "base/hash.h"
 #include "sample/sample_internal.h"
 
+#include <sys/auxv.h>
 #include <unistd.h>
 
-enum { SPACE_LIMIT = 64 << 20, VDSO_LIMIT = 1 << 20 };
+enum { SPACE_LIMIT = 64 << 20, VDSO_LIMIT = 1 << 20, VDSO_PAGES = 2 };
 
 void osp_space_drop(osp_space *s)
 {
     osp_arena_drop(&s->arena);
     *s = (osp_space){0};
+}
+
+/* Bytes of the vDSO: of the process, else our own, which is the same kernel's. */
+static bool read_vdso(osp_process *p, uint64_t start, uint8_t *to, uint64_t size, osp_err *err)
+{
+    const uint8_t *own = (const uint8_t *)getauxval(AT_SYSINFO_EHDR); // NOLINT(performance-no-int-to-ptr)
+    if (p) {
+        osp_mem mem = osp_process_mem(p);
+        return mem.read(mem.ctx, start, to, size, err);
+    }
+    if (!own || size > VDSO_PAGES * (uint64_t)sysconf(_SC_PAGESIZE))
+        return osp_fail(err, OSP_EABSENT, "no vDSO");
+    memcpy(to, own, size);
+    return true;
 }
 
 static osp_object *open_vdso(osp_process *p, const osp_map *m, osp_objects *objects, osp_err *err)
@@ -20,8 +36,7 @@ static osp_object *open_vdso(osp_process *p, const osp_map *m, osp_objects *obje
     osp_arena_init(&a, VDSO_LIMIT + 4096);
     osp_object *o = NULL;
     uint8_t *bytes = size <= VDSO_LIMIT ? osp_new(&a, uint8_t, size) : NULL;
-    osp_mem mem = osp_process_mem(p);
-    if (bytes && mem.read(mem.ctx, m->start, bytes, size, err)) {
+    if (bytes && read_vdso(p, m->start, bytes, size, err)) {
         char key[32];
         osp_str name = {key, 0};
         static const char hex[] = "0123456789abcdef";
@@ -36,20 +51,18 @@ static osp_object *open_vdso(osp_process *p, const osp_map *m, osp_objects *obje
     return o;
 }
 
-static void open_map(osp_process *p, const osp_map *m, osp_objects *objects, osp_space_map *out)
+static void open_map(const osp_space_source *from, const osp_map *m, osp_objects *objects, osp_space_map *out)
 {
     osp_err err;
     osp_object *o = NULL;
     out->vdso = osp_str_eq(m->path, S("[vdso]"));
     if (out->vdso) {
-        o = open_vdso(p, m, objects, &err);
+        o = open_vdso(from->process, m, objects, &err);
     } else if (m->inode) {
-        int fd = osp_process_map_fd(p, m, &err);
-        if (fd >= 0) {
-            char name[512];
+        OSP_AUTO_CLOSE int fd = from->open(from->ctx, m, &err);
+        char name[512];
+        if (fd >= 0)
             o = osp_objects_of_fd(objects, fd, osp_str_z(m->path, name, sizeof name), &err);
-            close(fd);
-        }
     }
     /* A file that cannot be read or is no ELF file has no names and no rows: its addresses stay, that is no failure
      * of the recording. */
@@ -64,43 +77,75 @@ static void open_map(osp_process *p, const osp_map *m, osp_objects *objects, osp
     }
 }
 
-bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool *changed, osp_err *err)
+static bool has_code(const osp_map *m) { return m->exec && !osp_str_eq(m->path, S("[vsyscall]")); }
+
+bool osp_space_make(osp_space *s, const osp_space_source *from, const osp_map *all, uint32_t nall,
+                    osp_objects *objects, bool *changed, osp_err *err)
 {
-    osp_arena a;
-    osp_map *all;
-    uint32_t nall, n = 0;
     uint64_t hash = 1;
-    osp_arena_init(&a, SPACE_LIMIT);
-    if (!osp_process_maps(p, &a, &all, &nall, err)) {
-        osp_arena_drop(&a);
-        return false;
-    }
+    uint32_t n = 0;
     for (uint32_t i = 0; i < nall; i++)
-        if (all[i].exec && !osp_str_eq(all[i].path, S("[vsyscall]"))) {
+        if (has_code(&all[i])) {
             hash = osp_hash_mix(hash ^ all[i].start, all[i].end ^ all[i].inode << 20);
             n++;
         }
     *changed = hash != s->hash || !s->map;
-    if (!*changed) {
-        osp_arena_drop(&a);
+    if (!*changed)
         return true;
-    }
+    osp_arena a;
+    osp_arena_init(&a, SPACE_LIMIT);
     osp_space_map *map = osp_new(&a, osp_space_map, n ? n : 1);
+    uint32_t k = 0;
+    for (uint32_t i = 0; map && i < nall; i++) {
+        if (!has_code(&all[i]))
+            continue;
+        osp_space_map *m = &map[k++];
+        osp_str path = osp_arena_str(&a, all[i].path);
+        *m = (osp_space_map){.start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = path};
+        if (!path.p && all[i].path.n)
+            map = NULL;
+        else
+            open_map(from, &all[i], objects, m);
+    }
     if (!map) {
         osp_arena_drop(&a);
         return osp_fail_memory(err, "reading the process's mappings");
     }
-    uint32_t k = 0;
-    for (uint32_t i = 0; i < nall; i++) {
-        if (!all[i].exec || osp_str_eq(all[i].path, S("[vsyscall]")))
-            continue;
-        osp_space_map *m = &map[k++];
-        *m = (osp_space_map){.start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = all[i].path};
-        open_map(p, &all[i], objects, m);
-    }
     osp_arena_drop(&s->arena);
     *s = (osp_space){.arena = a, .map = map, .n = n, .hash = hash};
     return true;
+}
+
+bool osp_space_copy(osp_space *to, const osp_space *from, osp_err *err)
+{
+    osp_arena a;
+    osp_arena_init(&a, SPACE_LIMIT);
+    osp_space_map *map = osp_new(&a, osp_space_map, from->n ? from->n : 1);
+    for (uint32_t i = 0; map && i < from->n; i++) {
+        map[i] = from->map[i];
+        map[i].path = osp_arena_str(&a, from->map[i].path);
+    }
+    if (!map) {
+        osp_arena_drop(&a);
+        return osp_fail_memory(err, "reading the process's mappings");
+    }
+    osp_arena_drop(&to->arena);
+    *to = (osp_space){.arena = a, .map = map, .n = from->n, .hash = from->hash};
+    return true;
+}
+
+static int open_mapped(void *ctx, const osp_map *m, osp_err *err) { return osp_process_map_fd(ctx, m, err); }
+
+bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool *changed, osp_err *err)
+{
+    osp_arena a;
+    osp_map *all;
+    uint32_t nall;
+    osp_space_source from = {.process = p, .open = open_mapped, .ctx = p};
+    osp_arena_init(&a, SPACE_LIMIT);
+    bool ok = osp_process_maps(p, &a, &all, &nall, err) && osp_space_make(s, &from, all, nall, objects, changed, err);
+    osp_arena_drop(&a);
+    return ok;
 }
 
 const osp_space_map *osp_space_at(const osp_space *s, uint64_t addr)

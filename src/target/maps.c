@@ -187,3 +187,19 @@ int osp_process_map_fd(osp_process *p, const osp_map *m, osp_err *err)
                        m->path.p, p->pid);
     return -1;
 }
+
+int osp_mapped_file(int root_of, const osp_map *m, osp_err *err)
+{
+    char path[4200], name[4096];
+    if (m->inode == 0 || m->path.n == 0 || m->path.p[0] != '/') {
+        osp_fail(err, OSP_EABSENT, "no file stands behind 0x%llx", (unsigned long long)m->start);
+        return -1;
+    }
+    osp_str_z(m->path, name, sizeof name);
+    if (root_of)
+        snprintf(path, sizeof path, "/proc/%d/root%s", root_of, name);
+    int fd = open_inode(root_of ? path : name, m->inode);
+    if (fd < 0)
+        osp_fail_errno(err, errno, "cannot open %.*s", (int)(m->path.n < 100 ? m->path.n : 100), m->path.p);
+    return fd;
+}

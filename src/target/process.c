@@ -328,6 +328,8 @@ void osp_process_close(osp_process *p)
 
 int osp_process_pid(const osp_process *p) { return p->pid; }
 
+int osp_process_poll(const osp_process *p) { return p->pidfd; }
+
 bool osp_process_alive(const osp_process *p)
 {
     if (p->pidfd >= 0) {
@@ -340,6 +342,16 @@ bool osp_process_alive(const osp_process *p)
     if (!stat_of(p->pid, buf, sizeof buf, &st, &err))
         return err.code != OSP_EABSENT; /* that we may open no more files says nothing about it */
     return st.start_ticks == p->start_ticks && (st.state != 'Z' || st.nthreads > 1) && st.state != 'X';
+}
+
+bool osp_process_ended(int pid)
+{
+    char buf[1024];
+    osp_stat_line st;
+    osp_err err;
+    if (!stat_of(pid, buf, sizeof buf, &st, &err))
+        return err.code == OSP_EABSENT;
+    return (st.state == 'Z' && st.nthreads <= 1) || st.state == 'X';
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ void osp_process_close(osp_process *p);
 
 int osp_process_pid(const osp_process *p);
 bool osp_process_alive(const osp_process *p); /* false once it has exited, zombie included */
+int osp_process_poll(const osp_process *p);   /* readable once it has exited; -1 where the kernel has no such thing */
 osp_mem osp_process_mem(osp_process *p);      /* by process_vm_readv, else /proc/PID/mem */
 
 typedef struct {
@@ -55,6 +56,11 @@ bool osp_process_maps(osp_process *p, osp_arena *a, osp_map **out, uint32_t *n, 
 /* Open the file behind a mapping: through /proc/PID/map_files (works for deleted files and other mount namespaces),
  * else /proc/PID/root + path, else path; the inode is checked. -1 and *err on failure. */
 int osp_process_map_fd(osp_process *p, const osp_map *m, osp_err *err);
+/* Open the file that a mapping of a process which has ended was of: by its path, under the root of another process (0: under
+ * ours); the inode is checked. -1 and *err on failure. */
+int osp_mapped_file(int root_of, const osp_map *m, osp_err *err);
+/* Has this process ended, be its zombie still there? */
+bool osp_process_ended(int pid);
 
 typedef struct {
     int tid;
@@ -97,6 +103,17 @@ osp_str osp_process_container(int pid, osp_arena *a);
 
 /* The most memory that this process, osprey itself, had resident at once; 0 if unknown. */
 uint64_t osp_own_peak_bytes(void);
+
+/* A cgroup: of which hierarchy (0: version 2's), and the inode number of its folder. */
+typedef struct {
+    uint32_t hierarchy;
+    uint64_t id;
+    char path[256]; /* where it was found, for people */
+} osp_cgroup;
+
+/* The cgroup that a path names (below /sys/fs/cgroup or absolute), or a name (of a service or a container), or the id of a
+ * container, of 8 digits at least. EABSENT: there is none; EUSAGE: several, which one? */
+bool osp_cgroup_find(osp_str name, osp_cgroup *out, osp_err *err) OSP_CHECKED;
 
 /* ---- the kernel's side ------------------------------------------------------------------------------------- */
 

@@ -48,6 +48,12 @@ bool osp_next_number(osp_str *s, uint64_t *out);
 /* The last number of an NSpid field, "4711\t12": the number in the innermost namespace; pid if there is none. */
 int osp_innermost_pid(osp_str list, int pid);
 
+/* A line of /proc/self/mountinfo: is it a tree of cgroups, where, and of which hierarchy (0: version 2's)? controllers is the
+ * text of /proc/cgroups. */
+bool osp_cgroup_mount_parse(osp_str line, osp_str controllers, osp_str *at, uint32_t *hierarchy);
+/* Is a cgroup's folder what a person calls by this name: a service, a container's id? */
+bool osp_cgroup_is_called(osp_str folder, osp_str name);
+
 /* The text of /proc/PID/maps. Views in the result point into text. */
 bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
