@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 static const size_t ARENA_LIMIT = 512 << 20;
-static const double WINDOW_S = 5, FIRST_S = 0.3; /* of samples; until the first list of processes has a CPU column */
-enum { USUAL_HZ = 199, PLAIN_ROWS = 35, PLAIN_LEAST = 12, PLAIN_FRAME = 5, PLAIN_COLUMNS = 110, PATIENCE_MS = 10000 };
+/* Of samples; until the first list of processes has a CPU column; until the first samples are there to be seen. */
+static const double WINDOW_S = 5, FIRST_S = 0.3, FIRST_SLICE_S = 0.25;
+enum { USUAL_HZ = 199, PLAIN_ROWS = 35, PLAIN_LEAST = 12, PLAIN_FRAME = 5, PLAIN_COLUMNS = 110 };
 
 static const osp_option options[] = {
     {"all", 'a', NULL, "processes without Go too"},
@@ -23,6 +24,7 @@ static const osp_option options[] = {
     {"count", 'n', "COUNT", "end after so many refreshes (0: never)"},
     {"frequency", 'F', "HZ", "samples per second of CPU time (199)"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
+    {"json", 0, NULL, "measure one interval and print one JSON object"},
     {0},
 };
 
@@ -182,6 +184,7 @@ static bool ask(top *t, osp_err *err)
                                 .order = t->state.order[l->view],
                                 .tid = l->tid,
                                 .group = l->group,
+                                .reason = l->reason,
                                 .focus = l->focus,
                                 .filter = filter,
                                 .thread = t->thread,
@@ -297,6 +300,14 @@ static bool live(top *t, osp_err *err)
 
 /* ---- plain tables -------------------------------------------------------------------------------------------------- */
 
+/* Print a text that was made. */
+static bool print(osp_buf *out, osp_err *err)
+{
+    if (out->failed)
+        return osp_fail_memory(err, "printing");
+    return osp_cli_print(osp_buf_str(out)) || osp_fail(err, OSP_EIO, "nobody reads any more");
+}
+
 static bool print_processes(top *t, osp_err *err)
 {
     osp_buf out = osp_buf_of(64 << 20);
@@ -304,7 +315,7 @@ static bool print_processes(top *t, osp_err *err)
     if (ok)
         osp_ps_table(t->cli, &t->filtered, 0, &out);
     osp_buf_byte(&out, '\n');
-    ok = ok && (osp_cli_print(osp_buf_str(&out)) || osp_fail(err, OSP_EIO, "nobody reads any more"));
+    ok = ok && print(&out, err);
     osp_buf_drop(&out);
     return ok;
 }
@@ -325,29 +336,49 @@ static bool print_process(top *t, osp_err *err)
         while (out.n > 1 && out.p[out.n - 2] == '\n')
             out.n--;
         osp_buf_byte(&out, '\n');
-        ok = osp_cli_print(osp_buf_str(&out)) || osp_fail(err, OSP_EIO, "nobody reads any more");
+        ok = print(&out, err);
     }
     osp_grid_drop(&g);
     osp_buf_drop(&out);
     return ok;
 }
 
-/* One interval; of a process, until there is something that was sampled in it. False: there will be no more. */
-static bool wait_interval(top *t)
+/* One interval; of a process, until what was sampled in it is there. False: there will be no more. */
+static bool wait_interval(top *t, const volatile sig_atomic_t *stop)
 {
     double whole = floor(t->sampling.refresh_s);
     struct timespec wait = {(time_t)whole, (long)((t->sampling.refresh_s - whole) * 1e9)};
-    nanosleep(&wait, NULL);
     if (!t->worker)
-        return true;
-    for (;;) {
+        return nanosleep(&wait, NULL) == 0;
+    while (!*stop) {
         bool done = osp_top_worker_done(t->worker);
         if (take_slices(t) || done)
             return !done;
         struct pollfd fd = {.fd = osp_top_worker_wake(t->worker), .events = POLLIN};
-        if (poll(&fd, 1, PATIENCE_MS) <= 0)
-            return true;
+        poll(&fd, 1, -1);
     }
+    return false;
+}
+
+static bool print_json(top *t, osp_err *err)
+{
+    osp_buf out = osp_buf_of(256 << 20);
+    osp_top_head head = head_of(t);
+    bool ok = ask(t, err);
+    if (ok && !t->state.pid)
+        osp_ps_json(&t->filtered, &out);
+    else if (ok)
+        ok = osp_top_json(&head, t->model, t->thread, t->nthread, &out, err);
+    ok = ok && print(&out, err);
+    osp_buf_drop(&out);
+    return ok;
+}
+
+static bool print_tables(top *t, osp_err *err)
+{
+    if (osp_cli_given(t->cli, "json"))
+        return print_json(t, err);
+    return t->state.pid ? print_process(t, err) : print_processes(t, err);
 }
 
 static bool plain(top *t, osp_err *err)
@@ -357,8 +388,8 @@ static bool plain(top *t, osp_err *err)
         return false;
     t->refreshes = 0;
     for (bool on = true; on && !*stop && !is_over(t);) {
-        on = wait_interval(t);
-        if (!refresh(t, err) || !(t->state.pid ? print_process(t, err) : print_processes(t, err)))
+        on = wait_interval(t, stop);
+        if (!refresh(t, err) || !print_tables(t, err))
             return false;
     }
     return true;
@@ -380,11 +411,14 @@ static bool speaks_utf8(void)
 
 static bool run(top *t, osp_err *err)
 {
+    bool live_view = osp_fullscreen_possible() && !osp_cli_given(t->cli, "json");
+    if (live_view)
+        t->sampling.first_s = fmin(FIRST_SLICE_S, t->sampling.refresh_s);
     t->watch = osp_ps_watch_new(err);
-    t->model = t->watch ? osp_top_model_new(WINDOW_S, err) : NULL;
+    t->model = t->watch ? osp_top_model_new(live_view ? WINDOW_S : 0, err) : NULL; /* a table is of its interval */
     if (!t->model || !osp_ps_watch_begin(t->watch, false, err) || (t->state.pid && !open_process(t, err)))
         return false;
-    if (!osp_fullscreen_possible())
+    if (!live_view)
         return plain(t, err);
     if (!osp_fullscreen_open(err))
         return false;
@@ -403,8 +437,11 @@ static int cmd_top(const osp_cli *cli)
         return OSP_EXIT_USAGE;
     if ((cli->noperand || osp_cli_given(cli, "pid")) && !osp_cli_pid(cli, &pid, &status))
         return status;
-    top t = {.cli = cli, .palette = {cli->colour, speaks_utf8()}, .count = (unsigned)count};
-    t.sampling = (osp_top_sampling){.hz = (uint32_t)hz, .refresh_s = seconds, .no_bpf = osp_cli_given(cli, "no-bpf")};
+    top t = {.cli = cli,
+             .palette = {cli->colour, speaks_utf8()},
+             .count = osp_cli_given(cli, "json") ? 1 : (unsigned)count};
+    t.sampling = (osp_top_sampling){
+        .hz = (uint32_t)hz, .refresh_s = seconds, .first_s = seconds, .no_bpf = osp_cli_given(cli, "no-bpf")};
     osp_arena_init(&t.facts, ARENA_LIMIT);
     osp_arena_init(&t.rows, ARENA_LIMIT);
     osp_top_begin(&t.state, pid);

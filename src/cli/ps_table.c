@@ -48,9 +48,9 @@ osp_str osp_count_text(uint64_t n, char *buf, size_t size)
     return osp_str_from(buf);
 }
 
-static uint64_t age_of(const osp_ps *ps, const osp_ps_row *r)
+static uint64_t age_of(uint64_t now_ns, const osp_ps_row *r)
 {
-    return ps->now_ns > r->process.start_ns ? (ps->now_ns - r->process.start_ns) / 1000000000u : 0;
+    return now_ns > r->process.start_ns ? (now_ns - r->process.start_ns) / 1000000000u : 0;
 }
 
 /* ---- columns --------------------------------------------------------------------------------------------------- */
@@ -135,7 +135,7 @@ static osp_str gc_cell(const osp_ps *ps, const osp_ps_row *r, char buf[CELL])
 
 static osp_str uptime_cell(const osp_ps *ps, const osp_ps_row *r, char buf[CELL])
 {
-    return osp_age_text(age_of(ps, r), buf, CELL);
+    return osp_age_text(age_of(ps->now_ns, r), buf, CELL);
 }
 
 static osp_str container_cell(const osp_ps *ps, const osp_ps_row *r, char buf[CELL])
@@ -365,9 +365,9 @@ void osp_ps_table(const osp_cli *cli, const osp_ps *ps, size_t room, osp_buf *ou
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------ */
 
-static void put_json_row(osp_json *j, const osp_ps *ps, const osp_ps_row *r)
+void osp_ps_json_row(osp_json *j, const char *key, uint64_t now_ns, const osp_ps_row *r)
 {
-    osp_json_object(j, NULL);
+    osp_json_object(j, key);
     osp_json_int(j, "pid", r->process.pid);
     osp_json_int(j, "parent", r->process.parent);
     osp_json_str(j, "name", r->process.name);
@@ -377,7 +377,7 @@ static void put_json_row(osp_json *j, const osp_ps *ps, const osp_ps_row *r)
         osp_json_num(j, "cpu_cores", r->cores);
     osp_json_uint(j, "threads", r->process.nthreads);
     osp_json_uint(j, "rss_bytes", r->process.rss_bytes);
-    osp_json_uint(j, "uptime_s", age_of(ps, r));
+    osp_json_uint(j, "uptime_s", age_of(now_ns, r));
     if (r->container.n)
         osp_json_str(j, "container", r->container);
     if (r->go.is_go) {
@@ -414,7 +414,7 @@ void osp_ps_json(const osp_ps *ps, osp_buf *out)
         osp_json_str(&j, "unreadable_why", osp_str_from(ps->why.msg));
     osp_json_array(&j, "processes");
     for (uint32_t i = 0; i < ps->n; i++)
-        put_json_row(&j, ps, &ps->row[i]);
+        osp_ps_json_row(&j, NULL, ps->now_ns, &ps->row[i]);
     osp_json_end(&j);
     osp_json_end(&j);
 }

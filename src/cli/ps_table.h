@@ -3,6 +3,7 @@
 #ifndef OSP_PS_TABLE_H
 #define OSP_PS_TABLE_H
 
+#include "base/json.h"
 #include "cli/cli_internal.h"
 #include "goruntime/goruntime.h"
 
@@ -40,6 +41,8 @@ void osp_ps_orders(osp_buf *out);
 /* The table and the line under it; columns 0: as wide as it wants to be. A pure function. */
 void osp_ps_table(const osp_cli *cli, const osp_ps *ps, size_t columns, osp_buf *out);
 void osp_ps_json(const osp_ps *ps, osp_buf *out);
+/* One row of it, under a key or (NULL) in an array; now_ns as in osp_ps. */
+void osp_ps_json_row(osp_json *j, const char *key, uint64_t now_ns, const osp_ps_row *r);
 
 /* "48 MB", "1.9 GB": three digits or two, of 2^20 bytes. "3d04h", "17m". */
 osp_str osp_bytes_text(uint64_t bytes, char *buf, size_t size);

@@ -101,6 +101,11 @@ static void enter(press *p)
         to.group = r->id;
         step_in(p->s, to, r->name);
         break;
+    case OSP_TOP_REASONS:
+        to.view = OSP_TOP_FUNCTIONS;
+        to.reason = r->id;
+        step_in(p->s, to, r->name);
+        break;
     default:
         if (r->role == OSP_ROW_FOCUS)
             return;
@@ -145,6 +150,8 @@ static void show(press *p, osp_top_view view)
 static void functions(press *p) { show(p, OSP_TOP_FUNCTIONS); }
 static void threads(press *p) { show(p, OSP_TOP_THREADS); }
 static void groups(press *p) { show(p, OSP_TOP_GROUPS); }
+
+static void reasons(press *p) { show(p, OSP_TOP_REASONS); }
 
 static void next_order(press *p)
 {
@@ -196,6 +203,7 @@ const osp_top_key osp_top_keys[] = {
     {'f', "f", "functions", functions},
     {'t', "t", "threads", threads},
     {'g', "g", "groups: goroutines by the function they began in", groups},
+    {'r', "r", "reasons: what is waited for", reasons},
     {'s', "s", "sort by the next column", next_order},
     {'/', "/", "only rows with this word in them", filter},
     {'a', "a", "all processes, or only those with Go", all},

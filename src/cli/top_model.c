@@ -20,6 +20,7 @@ typedef struct {
     int tid;
     uint64_t goid;
     uint32_t group, blame; /* functions */
+    uint32_t reason;       /* numbered like a function; 0 = none */
     double cpu, wait;      /* ns */
 } stack;
 
@@ -44,6 +45,9 @@ struct osp_top_model {
     char gave_up[160];
 };
 
+/* The first of all names is none, so that 0 says "no reason". */
+static const osp_call nothing = {.func = S(""), .file = S("")};
+
 /* ---- slices in ------------------------------------------------------------------------------------------------- */
 
 osp_top_model *osp_top_model_new(double seconds, osp_err *err)
@@ -58,11 +62,18 @@ osp_top_model *osp_top_model_new(double seconds, osp_err *err)
     return m;
 }
 
+static void drop_kept(kept *k)
+{
+    free(k->fn);
+    free(k->stack);
+    k->fn = NULL;
+    k->stack = NULL;
+    k->nstack = 0;
+}
+
 static void drop_oldest(osp_top_model *m)
 {
-    free(m->slice[m->begin].fn);
-    free(m->slice[m->begin].stack);
-    m->slice[m->begin] = (kept){0};
+    drop_kept(&m->slice[m->begin]);
     m->begin = (m->begin + 1) % SLICES;
     m->n--;
 }
@@ -124,9 +135,6 @@ static uint32_t root_of(const osp_call *call, uint32_t n)
                                          "start_thread",
                                          "thread_start",
                                          "crosscall1",
-                                         "runtime.mcall",
-                                         "runtime.mstart1",
-                                         "runtime.mstart0",
                                          "__libc_start_main_impl"};
     for (uint32_t i = n; i-- > 1;) {
         bool skip = false;
@@ -158,7 +166,7 @@ static bool keep_stacks(osp_top_model *m, const osp_top_slice *s, kept *k)
         total += s->stack[i].ncall;
     k->fn = calloc(total + 1, sizeof *k->fn);
     k->stack = calloc((size_t)s->nstack + 1, sizeof *k->stack);
-    if (!k->fn || !k->stack || total > UINT32_MAX)
+    if (!k->fn || !k->stack || total > UINT32_MAX || number_of(m, &nothing) == UINT32_MAX)
         return false;
     uint32_t at = 0;
     for (uint32_t i = 0; i < s->nstack; i++) {
@@ -166,7 +174,16 @@ static bool keep_stacks(osp_top_model *m, const osp_top_slice *s, kept *k)
         if (!from->ncall)
             continue;
         stack *to = &k->stack[k->nstack++];
-        *to = (stack){at, from->ncall, from->tid, from->goid, 0, 0, from->cpu_ns, from->wait_ns};
+        *to = (stack){.first = at,
+                      .n = from->ncall,
+                      .tid = from->tid,
+                      .goid = from->goid,
+                      .cpu = from->cpu_ns,
+                      .wait = from->wait_ns};
+        const osp_call reason = {.func = from->reason, .file = S("")};
+        to->reason = from->reason.n ? number_of(m, &reason) : 0;
+        if (to->reason == UINT32_MAX)
+            return false;
         for (uint32_t c = 0; c < from->ncall; c++, at++)
             if ((k->fn[at] = number_of(m, &from->call[c])) == UINT32_MAX)
                 return false;
@@ -184,9 +201,14 @@ bool osp_top_model_add(osp_top_model *m, const osp_top_slice *s, osp_err *err)
               .lost = s->lost,
               .hz = s->hz,
               .has_wait = s->has_wait};
-    if (!keep_stacks(m, s, &k)) {
-        free(k.fn);
-        free(k.stack);
+    bool ok = keep_stacks(m, s, &k);
+    if (!ok && m->keys.n) { /* so many names that there is no room for more: begin anew */
+        drop_kept(&k);
+        osp_top_model_clear(m);
+        ok = keep_stacks(m, s, &k);
+    }
+    if (!ok) {
+        drop_kept(&k);
         return osp_fail_memory(err, "keeping samples");
     }
     if (m->n == SLICES)
@@ -233,7 +255,8 @@ const char *osp_top_order(osp_top_view view, size_t i)
         [OSP_TOP_FUNCTIONS] = {"self", "total", "wait", "name"},
         [OSP_TOP_THREADS] = {"cpu", "queue", "wait", "tid"},
         [OSP_TOP_GROUPS] = {"cpu", "wait", "goroutines", "name"},
-        [OSP_TOP_AROUND] = {"total"},
+        [OSP_TOP_REASONS] = {"wait", "goroutines", "name"},
+        [OSP_TOP_AROUND] = {"total", "wait"},
     };
     return i < 6 ? order[view][i] : NULL;
 }
@@ -277,7 +300,8 @@ typedef struct {
 
 static bool asks_for(const osp_top_question *q, const stack *s)
 {
-    return (q->tid == 0 || s->tid == q->tid) && (q->group == 0 || fn_of(q->group) == s->group);
+    return (q->tid == 0 || s->tid == q->tid) && (q->group == 0 || fn_of(q->group) == s->group) &&
+           (q->reason == 0 || fn_of(q->reason) == s->reason);
 }
 
 typedef bool each_stack(asking *ask, const stack *s, const uint32_t *fn, void *ctx);
@@ -423,24 +447,37 @@ static bool ask_around(asking *ask)
 /* One stack's share of a row, to be sorted and summed: by row, then by the function to blame. */
 typedef struct {
     uint64_t row, goid;
-    uint32_t blame;
+    uint32_t blame, reason;
     double cpu, wait;
 } share;
 
 typedef struct {
     share *row;
     size_t n, cap;
-    bool by_thread;
+    osp_top_view by;
 } shares;
+
+/* The row of a view that a stack belongs to; 0 = none. */
+static uint64_t row_of(const stack *s, osp_top_view by)
+{
+    if (by == OSP_TOP_THREADS)
+        return (uint64_t)s->tid;
+    if (by == OSP_TOP_REASONS)
+        return s->reason ? id_of(s->reason) : 0;
+    return id_of(s->group);
+}
 
 static bool add_share(asking *ask, const stack *s, const uint32_t *fn, void *ctx)
 {
     shares *l = ctx;
     (void)ask;
     (void)fn;
+    uint64_t row = row_of(s, l->by);
+    if (row == 0)
+        return true;
     if (!osp_grow((void **)&l->row, &l->cap, l->n + 1, sizeof *l->row))
         return false;
-    l->row[l->n++] = (share){l->by_thread ? (uint64_t)s->tid : id_of(s->group), s->goid, s->blame, s->cpu, s->wait};
+    l->row[l->n++] = (share){row, s->goid, s->blame, s->reason, s->cpu, s->wait};
     return true;
 }
 
@@ -450,6 +487,12 @@ static int by_blame(const void *a, const void *b)
     if (x->row != y->row)
         return x->row < y->row ? -1 : 1;
     return (x->blame > y->blame) - (x->blame < y->blame);
+}
+
+static int by_reason(const void *a, const void *b)
+{
+    const share *x = a, *y = b;
+    return (x->reason > y->reason) - (x->reason < y->reason);
 }
 
 static int by_goroutine(const void *a, const void *b)
@@ -471,6 +514,15 @@ static void sum_up(const asking *ask, share *of, size_t n, osp_top_row *r)
         }
         r->total += of[i].cpu * ask->per_s;
         r->wait += of[i].wait * ask->per_s;
+    }
+    qsort(of, n, sizeof *of, by_reason);
+    best = 0;
+    for (size_t i = 0; i < n; i++) {
+        run = i && of[i].reason == of[i - 1].reason ? run + of[i].wait : of[i].wait;
+        if (run > best && of[i].reason) {
+            best = run;
+            r->reason = ask->m->function[of[i].reason].name;
+        }
     }
     qsort(of, n, sizeof *of, by_goroutine);
     for (size_t i = 0; i < n; i++)
@@ -499,15 +551,15 @@ static void begin_threads(asking *ask)
     }
 }
 
-static void put_sum(asking *ask, share *of, size_t n, bool by_thread)
+static void put_sum(asking *ask, share *of, size_t n, osp_top_view by)
 {
     osp_top_row sum = {.id = of[0].row};
-    if (!by_thread) {
+    if (by != OSP_TOP_THREADS) {
         const function *root = &ask->m->function[fn_of(of[0].row)];
         sum.name = root->name;
         sum.file = root->file;
         sum_up(ask, of, n, &sum);
-        sum.kind = root->kind;
+        sum.kind = by == OSP_TOP_GROUPS ? root->kind : sum.kind;
         ask->row[ask->n++] = sum;
         return;
     }
@@ -517,6 +569,7 @@ static void put_sum(asking *ask, share *of, size_t n, bool by_thread)
         row->most = sum.most;
         row->kind = sum.kind;
         row->wait = sum.wait;
+        row->reason = sum.reason;
         row->goroutines = sum.goroutines;
     } else if (ask->q->nthread == 0) {
         sum.tid = (int)of[0].row;
@@ -529,28 +582,28 @@ static void keep_wanted(asking *ask)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < ask->n; i++)
-        if (wanted(ask, ask->row[i].name, ask->row[i].most))
+        if (wanted(ask, ask->row[i].name, ask->row[i].most) || wanted(ask, ask->row[i].reason, S("")))
             ask->row[n++] = ask->row[i];
     ask->n = n;
 }
 
-static bool ask_shares(asking *ask, bool by_thread)
+static bool ask_shares(asking *ask, osp_top_view by)
 {
-    shares l = {.by_thread = by_thread};
+    shares l = {.by = by};
     bool ok = for_stacks(ask, add_share, &l);
     ask->row = ok ? osp_new(ask->a, osp_top_row, l.n + ask->q->nthread + 1) : NULL;
     if (!ask->row) {
         free(l.row);
         return false;
     }
-    if (by_thread)
+    if (by == OSP_TOP_THREADS)
         begin_threads(ask);
     if (l.n)
         qsort(l.row, l.n, sizeof *l.row, by_blame);
     for (size_t i = 0, end; i < l.n; i = end) {
         for (end = i; end < l.n && l.row[end].row == l.row[i].row;)
             end++;
-        put_sum(ask, l.row + i, end - i, by_thread);
+        put_sum(ask, l.row + i, end - i, by);
     }
     free(l.row);
     keep_wanted(ask);
@@ -601,7 +654,7 @@ bool osp_top_rows(const osp_top_model *m, const osp_top_question *q, osp_arena *
     asking ask = {.m = m, .q = q, .a = a, .per_s = seconds > 0 ? 1e-9 / seconds : 0};
     bool ok = q->view == OSP_TOP_AROUND      ? ask_around(&ask)
               : q->view == OSP_TOP_FUNCTIONS ? ask_functions(&ask)
-                                             : ask_shares(&ask, q->view == OSP_TOP_THREADS);
+                                             : ask_shares(&ask, q->view);
     if (!ok)
         return osp_fail_memory(err, "summing samples");
     const char *order = osp_top_order(q->view, q->order);

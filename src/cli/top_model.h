@@ -14,6 +14,7 @@ typedef struct {
     int tid;
     uint64_t goid; /* 0: on no goroutine */
     double cpu_ns, wait_ns;
+    osp_str reason; /* of the waiting; "" = none */
 } osp_top_stack;
 
 /* What was sampled in a short time. */
@@ -61,8 +62,9 @@ typedef enum {
     OSP_TOP_PROCESSES, /* not of this model */
     OSP_TOP_FUNCTIONS,
     OSP_TOP_THREADS,
-    OSP_TOP_GROUPS, /* goroutines by the function they began in; threads without any by theirs */
-    OSP_TOP_AROUND, /* a function: its callers, itself, its callees */
+    OSP_TOP_GROUPS,  /* goroutines by the function they began in; threads without any by theirs */
+    OSP_TOP_REASONS, /* what is waited for */
+    OSP_TOP_AROUND,  /* a function: its callers, itself, its callees */
     OSP_TOP_VIEWS,
 } osp_top_view;
 
@@ -71,11 +73,11 @@ const char *osp_top_order(osp_top_view view, size_t i);
 
 typedef struct {
     osp_top_view view;
-    size_t order;   /* index of osp_top_order */
-    int tid;        /* this thread only; 0 = all */
-    uint64_t group; /* this group only, by the id of its row; 0 = all */
-    uint64_t focus; /* for OSP_TOP_AROUND: the id of a function's row */
-    osp_str filter; /* rows with this in their name or file, in any case; "" = all */
+    size_t order;           /* index of osp_top_order */
+    int tid;                /* this thread only; 0 = all */
+    uint64_t group, reason; /* this group only, this reason, by the ids of their rows; 0 = all */
+    uint64_t focus;         /* for OSP_TOP_AROUND: the id of a function's row */
+    osp_str filter;         /* rows with this in their name or file, in any case; "" = all */
     const osp_top_thread *thread;
     uint32_t nthread;
 } osp_top_question;
@@ -93,7 +95,8 @@ typedef struct {
     uint32_t goroutines; /* that were seen in a group */
     int tid;
     char state;
-    osp_str most; /* of a thread or group: the function, of the program's own if any, that most of it goes to */
+    osp_str most;   /* of what is no function: the one, of the program's own if any, that most of it goes to */
+    osp_str reason; /* that it waits for longest */
 } osp_top_row;
 
 /* Rows in their order, in the arena; their texts live as long as the model. */

@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-enum { VIEW_LINE = 8, HEADS_LINE = 4, STATUS_LINE = 12, HINT_LINE = 6, NUMBER = 8, TEXT = 512 };
+enum { VIEW_LINE = 8, HEADS_LINE = 4, STATUS_LINE = 12, HINT_LINE = 6, NUMBER = 8, TEXT = 512, CUT_LEAST = 30 };
 
 static const osp_style plain = {0}, dim = {0, OSP_STYLE_DIM}, bold = {0, OSP_STYLE_BOLD};
 
@@ -77,12 +77,15 @@ typedef struct {
 static void add_part(parts *p, osp_style style, osp_str text)
 {
     static const osp_str gap = S(" · ");
-    int need = osp_columns_of(text) + (p->any ? 3 : 0);
-    if (text.n == 0 || (p->any && p->x + need > p->width))
+    int room = p->width - p->x - (p->any ? 3 : 0), need = osp_columns_of(text);
+    if (text.n == 0 || (p->any && need > room && room < CUT_LEAST))
         return;
     if (p->any)
         p->x += osp_grid_put(p->g, p->x, p->y, p->width - p->x, dim, gap);
-    p->x += osp_grid_put(p->g, p->x, p->y, p->width - p->x, style, text);
+    int x = p->x;
+    p->x += osp_grid_put(p->g, x, p->y, room, style, text);
+    if (need > room && room > 1)
+        osp_grid_put(p->g, x + room - 1, p->y, 1, style, S("…"));
     p->any = true;
 }
 
@@ -142,8 +145,12 @@ static void paint_head(const osp_top_state *s, const osp_top_head *head, const o
 }
 
 static const char *const view_names[OSP_TOP_VIEWS] = {
-    [OSP_TOP_PROCESSES] = "processes",     [OSP_TOP_FUNCTIONS] = "functions",        [OSP_TOP_THREADS] = "threads",
-    [OSP_TOP_GROUPS] = "goroutine groups", [OSP_TOP_AROUND] = "callers and callees",
+    [OSP_TOP_PROCESSES] = "processes",
+    [OSP_TOP_FUNCTIONS] = "functions",
+    [OSP_TOP_THREADS] = "threads",
+    [OSP_TOP_GROUPS] = "goroutine groups",
+    [OSP_TOP_AROUND] = "callers and callees",
+    [OSP_TOP_REASONS] = "reasons to wait",
 };
 
 static void paint_view(const osp_top_state *s, int y, osp_grid *g)
@@ -190,35 +197,42 @@ static void paint_status(const osp_top_state *s, const osp_top_head *head, const
     osp_grid_style(g, 0, y, g->columns, dim);
 }
 
-/* As many as there is room for. */
-static void paint_hints(const osp_top_state *s, int y, osp_grid *g)
+/* As many as there is room for; how to open, to get help and to leave before all others. */
+static void paint_hints(const osp_top_state *s, bool waits, int y, osp_grid *g)
 {
-    static const char *const into[OSP_TOP_VIEWS] = {
-        [OSP_TOP_PROCESSES] = "Enter open", [OSP_TOP_FUNCTIONS] = "Enter callers", [OSP_TOP_THREADS] = "Enter open",
-        [OSP_TOP_GROUPS] = "Enter open",    [OSP_TOP_AROUND] = "Enter go there",
-    };
     osp_top_view view = s->level[s->depth].view;
-    const char *const hint[] = {into[view],
-                                view == OSP_TOP_PROCESSES ? NULL : "Esc back",
-                                view == OSP_TOP_PROCESSES || view == OSP_TOP_FUNCTIONS ? NULL : "f functions",
-                                view == OSP_TOP_PROCESSES || view == OSP_TOP_THREADS ? NULL : "t threads",
-                                view == OSP_TOP_PROCESSES || view == OSP_TOP_GROUPS ? NULL : "g groups",
-                                view == OSP_TOP_AROUND ? NULL : "s sort",
-                                "/ filter",
-                                "? help",
-                                "q quit",
-                                view == OSP_TOP_PROCESSES ? "a all" : NULL,
-                                "w why",
-                                "p pause"};
+    const bool processes = view == OSP_TOP_PROCESSES, around = view == OSP_TOP_AROUND;
+    const struct {
+        const char *text;
+        bool shown, must;
+    } hint[] = {
+        {view == OSP_TOP_FUNCTIONS ? "Enter callers" : "Enter open", true, true},
+        {"Esc back", !processes, false},
+        {"f functions", !processes && view != OSP_TOP_FUNCTIONS, false},
+        {"t threads", !processes && view != OSP_TOP_THREADS, false},
+        {"g groups", !processes && view != OSP_TOP_GROUPS, false},
+        {"r reasons", !processes && waits && view != OSP_TOP_REASONS, false},
+        {"s sort", !around || waits, false},
+        {"/ filter", !around, false},
+        {"a all", processes, false},
+        {"w why", true, false},
+        {"p pause", true, false},
+        {"? help", true, true},
+        {"q quit", true, true},
+    };
+    enum { HINTS = sizeof hint / sizeof *hint };
     if (s->typing) {
         osp_grid_put(g, 0, y, g->columns, dim, S("type a word · Enter keeps it · Esc drops it"));
         return;
     }
-    int x = 0;
-    for (size_t i = 0; i < sizeof hint / sizeof *hint; i++) {
-        int n = hint[i] ? (int)strlen(hint[i]) : 0;
-        if (n && x + n <= g->columns)
-            x += osp_grid_put(g, x, y, n, dim, osp_str_from(hint[i])) + 2;
+    int reserved = 0, x = 0;
+    for (size_t i = 0; i < HINTS; i++)
+        reserved += hint[i].must ? (int)strlen(hint[i].text) + 2 : 0;
+    for (size_t i = 0; i < HINTS; i++) {
+        int n = (int)strlen(hint[i].text);
+        reserved -= hint[i].must ? n + 2 : 0;
+        if (hint[i].shown && x + n + reserved <= g->columns)
+            x += osp_grid_put(g, x, y, n, dim, osp_str_from(hint[i].text)) + 2;
     }
 }
 
@@ -236,7 +250,10 @@ typedef struct {
 
 static void self_text(const osp_top_row *r, char text[TEXT]) { snprintf(text, TEXT, "%.1f", r->self * 100); }
 static void total_text(const osp_top_row *r, char text[TEXT]) { snprintf(text, TEXT, "%.1f", r->total * 100); }
-static void wait_text(const osp_top_row *r, char text[TEXT]) { snprintf(text, TEXT, "%.2f", r->wait); }
+static void wait_text(const osp_top_row *r, char text[TEXT])
+{
+    snprintf(text, TEXT, r->wait < 99.995 ? "%.2f" : "%.0f", r->wait);
+}
 static void queue_text(const osp_top_row *r, char text[TEXT]) { snprintf(text, TEXT, "%.1f", r->queue * 100); }
 static void tid_text(const osp_top_row *r, char text[TEXT]) { snprintf(text, TEXT, "%d", r->tid); }
 static void state_text(const osp_top_row *r, char text[TEXT])
@@ -251,6 +268,7 @@ static void origin_text(const osp_top_row *r, char text[TEXT])
 static osp_str name_of(const osp_top_row *r) { return r->name; }
 static osp_str file_of(const osp_top_row *r) { return r->file; }
 static osp_str most_of(const osp_top_row *r) { return r->most; }
+static osp_str reason_of(const osp_top_row *r) { return r->reason; }
 
 #define SELF                                                      \
     {                                                             \
@@ -292,7 +310,13 @@ static const column group_columns[] = {CPU,
                                        {"SEEN", 6, false, 40, goroutines_text, NULL, false, false},
                                        {"BEGAN IN", -1, true, 0, NULL, name_of, false, true},
                                        {"MOST IN", 0, true, 64, NULL, most_of, false, false},
+                                       {"WAITS FOR", 16, true, 76, NULL, reason_of, true, false},
                                        {0}};
+static const column reason_columns[] = {WAIT,
+                                        {"SEEN", 6, false, 40, goroutines_text, NULL, false, false},
+                                        {"REASON", -1, true, 0, NULL, name_of, false, false},
+                                        {"MOST IN", 0, true, 64, NULL, most_of, false, true},
+                                        {0}};
 static const column around_columns[] = {{"TOTAL %", NUMBER, false, 0, total_text, NULL, false, false},
                                         WAIT,
                                         {"", 0, true, 0, NULL, name_of, false, true},
@@ -307,6 +331,8 @@ static const column *columns_of(osp_top_view view)
         return thread_columns;
     case OSP_TOP_GROUPS:
         return group_columns;
+    case OSP_TOP_REASONS:
+        return reason_columns;
     case OSP_TOP_AROUND:
         return around_columns;
     default:
@@ -487,5 +513,5 @@ void osp_top_paint(osp_top_state *s, const osp_top_head *head, const osp_top_lis
     if (g->rows >= STATUS_LINE)
         paint_status(s, head, list, g->rows - 2, g);
     if (g->rows >= HINT_LINE)
-        paint_hints(s, g->rows - 1, g);
+        paint_hints(s, wait, g->rows - 1, g);
 }

@@ -13,9 +13,9 @@ enum { OSP_TOP_DEEPEST = 24, OSP_TOP_WORD = 64 };
 /* One step of the way: a view, of all or of something that was entered. */
 typedef struct {
     osp_top_view view;
-    int tid;                  /* of this thread; 0 = all */
-    uint64_t group, focus;    /* as in osp_top_question */
-    char title[OSP_TOP_WORD]; /* what was entered; "" = the process itself */
+    int tid;                       /* of this thread; 0 = all */
+    uint64_t group, reason, focus; /* as in osp_top_question */
+    char title[OSP_TOP_WORD];      /* what was entered; "" = the process itself */
     char filter[OSP_TOP_WORD];
     uint64_t cursor;  /* id of the row that it stands on; 0 = the first, whichever that is */
     size_t line, top; /* where that row was last; the first row that is shown */
@@ -65,6 +65,10 @@ typedef struct {
 
 /* The whole screen. Moves s->level's top and line so that the cursor is visible. */
 void osp_top_paint(osp_top_state *s, const osp_top_head *head, const osp_top_list *list, osp_grid *g);
+
+/* What is known of a process as one JSON object: its facts, and rows of every view. */
+bool osp_top_json(const osp_top_head *head, const osp_top_model *m, const osp_top_thread *thread, uint32_t nthread,
+                  osp_buf *out, osp_err *err) OSP_CHECKED;
 
 /* How many rows of a list fit a screen of that height. */
 int osp_top_visible(int rows);

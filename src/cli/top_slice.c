@@ -74,6 +74,21 @@ static int64_t number_label(const osp_profile *p, osp_labelset_id set, osp_str k
     return 0;
 }
 
+static osp_str text_label(const osp_profile *p, osp_labelset_id set, osp_str key)
+{
+    for (uint32_t i = p->labelsets.first[set.i]; i < p->labelsets.first[set.i + 1]; i++)
+        if (osp_str_eq(osp_text(p, p->labelsets.label[i].key), key))
+            return osp_text(p, p->labelsets.label[i].str);
+    return S("");
+}
+
+/* What is waited for: "chan receive"; where nothing more is known the state, "runnable". */
+static osp_str reason_of(const reading *r, osp_labelset_id set)
+{
+    osp_str reason = text_label(r->p, set, S("reason"));
+    return osp_arena_str(r->a, reason.n ? reason : text_label(r->p, set, S("state")));
+}
+
 static const int64_t *column_of(const osp_profile *p, osp_str type)
 {
     for (uint32_t i = 0; i < p->values.n; i++)
@@ -112,7 +127,9 @@ static bool read_stacks(reading *r, span **out, osp_call **flat)
 static bool read_samples(reading *r, osp_top_slice *out)
 {
     const osp_profile *p = r->p;
-    const int64_t *cpu = column_of(p, S("cpu")), *wait = column_of(p, S("off-cpu"));
+    const int64_t *cpu = column_of(p, S("cpu")), *wait = column_of(p, S("wait"));
+    if (!wait)
+        wait = column_of(p, S("blocked")); /* of threads */
     span *of;
     osp_call *flat;
     osp_top_stack *row = osp_new(r->a, osp_top_stack, p->samples.n + 1);
@@ -125,7 +142,10 @@ static bool read_samples(reading *r, osp_top_slice *out)
                                  .tid = (int)number_label(p, p->samples.labels[i], S("tid")),
                                  .goid = (uint64_t)number_label(p, p->samples.labels[i], S("goroutine")),
                                  .cpu_ns = cpu ? (double)cpu[i] : 0,
-                                 .wait_ns = wait ? (double)wait[i] : 0};
+                                 .wait_ns = wait ? (double)wait[i] : 0,
+                                 .reason = wait && wait[i] ? reason_of(r, p->samples.labels[i]) : S("")};
+        if (!row[i].reason.p)
+            return false;
     }
     out->stack = row;
     out->nstack = p->samples.n;

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum { WAITING = 16 /* slices; more are dropped, the oldest first, while the terminal stands still */ };
-static const double FIRST_S = 0.25; /* something to see within the first second */
 
 struct osp_top_worker {
     osp_top_sampling what;
@@ -76,7 +75,7 @@ static bool take(osp_top_worker *w, osp_sampler *sampler, osp_err *err)
 
 static bool sample(osp_top_worker *w, osp_sampler *sampler, osp_err *err)
 {
-    double seconds = FIRST_S;
+    double seconds = w->what.first_s;
     for (bool on = true; on;) {
         on = osp_sampler_run(sampler, seconds);
         if (w->stop)
@@ -86,6 +85,36 @@ static bool sample(osp_top_worker *w, osp_sampler *sampler, osp_err *err)
         seconds = seconds * 2 < w->what.refresh_s ? seconds * 2 : w->what.refresh_s;
     }
     return true;
+}
+
+/* CPU, and waiting: of goroutines by the runtime's tables, of other threads by the scheduler's events, as far as this build
+ * can record them. */
+static osp_event_list events_for(int pid)
+{
+    osp_event_list list = {0};
+    osp_err ignored; /* CPU alone is the least */
+    osp_arena a;
+    osp_go_brief brief = {0};
+    osp_arena_init(&a, 1 << 20);
+    osp_go_survey *survey = osp_go_survey_new(&ignored);
+    if (survey)
+        osp_go_survey_look(survey, pid, &a, &brief);
+    osp_go_survey_drop(survey);
+    osp_arena_drop(&a);
+    if (!osp_event_list_parse(brief.is_go ? S("cpu,wait") : S("cpu,off-cpu"), &list, &ignored))
+        list = (osp_event_list){0};
+    return list;
+}
+
+/* With all events, else with CPU time alone. */
+static osp_sampler *start_sampler(osp_sample_opts *opts, osp_err *err)
+{
+    opts->events = events_for(opts->pid);
+    osp_sampler *s = osp_sampler_start(opts, err);
+    if (s || opts->events.n < 2)
+        return s;
+    opts->events = (osp_event_list){0};
+    return osp_sampler_start(opts, err);
 }
 
 static void *work(void *ctx)
@@ -101,7 +130,7 @@ static void *work(void *ctx)
     if (!opts.objects)
         osp_fail_memory(&err, "starting to sample");
     else
-        sampler = osp_sampler_start(&opts, &err);
+        sampler = start_sampler(&opts, &err);
     if (sampler)
         say(w, S(""), false);
     bool ok = sampler && sample(w, sampler, &err);

@@ -10,7 +10,7 @@ typedef struct osp_top_worker osp_top_worker;
 typedef struct {
     int pid;
     uint32_t hz;
-    double refresh_s; /* a slice each; the first ones are shorter */
+    double refresh_s, first_s; /* a slice each; the first one, and longer ones up to that */
     bool no_bpf;
 } osp_top_sampling;
 

@@ -5,6 +5,7 @@ say, the terminal is given back however it ends, and little is sent.
 
 Usage: test_top.py OSPREY FOLDER [NAME...]. FOLDER is where tests/targets/build.sh puts the programs. Needs Go, and rights to
 sample; else it is skipped, and says why. Prints TAP."""
+import json
 import os
 import pathlib
 import re
@@ -207,6 +208,11 @@ def plain(osprey, folder):
             run = subprocess.run([osprey, "top", *map(str, words)], capture_output=True, check=False, timeout=120)
             if run.returncode or b"\x1b" in run.stdout or run.stdout.count(b"cgo-c-spin") < 2:
                 return f"{words}: {run.returncode} {run.stdout} {run.stderr}"
+        answer = json.loads(subprocess.run([osprey, "top", str(target.pid), "--json"], capture_output=True, check=True,
+                                           timeout=120).stdout)
+        if answer["functions"][0]["name"] != "crunch_block" or answer["process"]["pid"] != target.pid or \
+                not any(t["tid"] == target.pid for t in answer["threads"]) or not answer["groups"]:
+            return f"{answer}"
         with Top(osprey, target.pid, "-d", "0.5", "-n", "1", env={"TERM": "dumb"}) as top:
             status = top.end()
             return "" if status == 0 and "crunch_block" in top.text() and not top.alternate else f"{status}: {top.text()}"

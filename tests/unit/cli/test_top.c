@@ -44,8 +44,12 @@ static osp_top_slice made_up(void)
     memcpy(call[2], (osp_call[]){gc, gc_worker, start_g}, 3 * sizeof(osp_call));
     memcpy(call[3], (osp_call[]){futex, lock, walk, main_main, start_m, start_g}, 6 * sizeof(osp_call));
     const osp_top_stack rows[STACKS] = {
-        {call[0], 5, 4713, 18, 1.5e9, 0}, {call[0], 5, 4714, 19, 0.38e9, 0}, {call[1], 7, 4711, 1, 20e6, 0},
-        {call[2], 3, 4712, 7, 100e6, 0},  {call[3], 6, 4711, 1, 0, 500e6},   {NULL, 0, 4711, 0, 0, 0},
+        {call[0], 5, 4713, 18, 1.5e9, 0, S("")},
+        {call[0], 5, 4714, 19, 0.38e9, 0, S("")},
+        {call[1], 7, 4711, 1, 20e6, 0, S("")},
+        {call[2], 3, 4712, 7, 100e6, 0, S("")},
+        {call[3], 6, 4711, 1, 0, 500e6, S("sync.Mutex.Lock")},
+        {NULL, 0, 4711, 0, 0, 0, S("")},
     };
     memcpy(stack, rows, sizeof rows);
     return (osp_top_slice){.seconds = 2,
@@ -107,7 +111,7 @@ static void functions_have_their_own_time_and_that_of_what_they_call(void **stat
     (void)state;
     asked a = begin();
     ask(&a, (osp_top_question){.view = OSP_TOP_FUNCTIONS});
-    assert_int_equal(a.n, 13);
+    assert_int_equal(a.n, 13);                                 /* the reason is none of them */
     assert_true(osp_str_eq(a.row[0].name, S("decode_block"))); /* the busiest is first */
     NEAR(a.row[0].self, 0.94);
     NEAR(a.row[0].total, 0.94);
@@ -144,6 +148,25 @@ static void goroutines_are_grouped_by_where_they_began(void **state)
     uint64_t group = a.row[0].id;
     ask(&a, (osp_top_question){.view = OSP_TOP_FUNCTIONS, .group = group});
     assert_int_equal(a.n, 5);
+    end(&a);
+}
+
+static void reasons_to_wait_are_rows_too(void **state)
+{
+    (void)state;
+    asked a = begin();
+    ask(&a, (osp_top_question){.view = OSP_TOP_REASONS});
+    assert_int_equal(a.n, 1);
+    assert_true(osp_str_eq(a.row[0].name, S("sync.Mutex.Lock")));
+    assert_true(osp_str_eq(a.row[0].most, S("main.walk")));
+    assert_int_equal(a.row[0].goroutines, 1);
+    NEAR(a.row[0].wait, 0.25);
+    uint64_t reason = a.row[0].id;
+    ask(&a, (osp_top_question){.view = OSP_TOP_FUNCTIONS, .reason = reason});
+    assert_int_equal(a.n, 6);
+    ask(&a, (osp_top_question){.view = OSP_TOP_GROUPS, .filter = S("mutex")});
+    assert_int_equal(a.n, 1);
+    assert_true(osp_str_eq(a.row[0].reason, S("sync.Mutex.Lock")));
     end(&a);
 }
 
@@ -302,7 +325,7 @@ static void the_first_screen_of_a_process_is_eighty_by_twenty_four(void **state)
           "     0.0      0.0      0.25 sync.(*Mutex).Lock        mutex.go           Go std\n"
           "\n\n\n\n\n\n"
           "398 samples in 2.0 s · 100 % whole · 0 lost · % of one core\n"
-          "Enter callers  Esc back  t threads  g groups  s sort  / filter  ? help  q quit\n");
+          "Enter callers  Esc back  t threads  g groups  r reasons  s sort  ? help  q quit\n");
     for (int x = 0; x < 80; x++) {
         assert_int_equal(t.g.cell[3 * 80 + x].style.look & OSP_STYLE_REVERSE, OSP_STYLE_REVERSE);
         assert_int_equal(t.g.cell[4 * 80 + x].style.look & OSP_STYLE_REVERSE, 0);
@@ -326,7 +349,7 @@ static void larger_and_smaller_terminals_are_used_as_they_are(void **state)
           "     0.0      0.00 …(*Session).Transcode\n"
           "     0.0      0.00 main.(*Server).Serve\n"
           "398 samples in 2.0 s · 100 % whole\n"
-          "Enter callers  Esc back  t threads\n");
+          "Enter callers  Esc back  ? help  q quit\n");
     shows(&t, 20, 5,
           "gateway 4711\n"
           "  SELF % FUNCTION\n"
@@ -335,7 +358,7 @@ static void larger_and_smaller_terminals_are_used_as_they_are(void **state)
           "     1.0 …on.Marshal\n");
     look(&t, 100, 40);
     assert_true(osp_str_has(osp_buf_str(&t.text), S("…/api.(*Session).Transcode")));
-    assert_true(osp_str_has(osp_buf_str(&t.text), S("w why  p pause")));
+    assert_true(osp_str_has(osp_buf_str(&t.text), S("w why  ? help  q quit")));
     for (int columns = 1; columns < 130; columns += 7)
         for (int rows = 1; rows < 40; rows += 3) {
             look(&t, columns, rows);
@@ -356,7 +379,7 @@ static void processes_stand_as_osprey_ps_shows_them(void **state)
           "  4802  indexer  1.22.12   37.0   14  2104  1.0 GB       –      –  0s\n"
           "\n\n\n\n\n"
           "214 others hidden (a)\n"
-          "Enter open  s sort  / filter  ? help  q quit  a all  w why  p pause\n");
+          "Enter open  s sort  / filter  a all  w why  p pause  ? help  q quit\n");
     close_session(&t);
 }
 
@@ -477,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_have_their_own_time_and_that_of_what_they_call),
         cmocka_unit_test(goroutines_are_grouped_by_where_they_began),
+        cmocka_unit_test(reasons_to_wait_are_rows_too),
         cmocka_unit_test(threads_are_those_of_proc_with_what_samples_say),
         cmocka_unit_test(callers_and_callees_stand_around_a_function),
         cmocka_unit_test(only_the_last_seconds_count),
