@@ -4,6 +4,7 @@
 #define OSP_CLI_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "report/report.h"
 #include "sample/sample.h"
@@ -99,5 +100,11 @@ typedef struct osp_recorded {
 /* Sample a process as `osprey record` does, with its progress, until the time is over or Ctrl-C: out->commented. */
 bool osp_record_for(const osp_cli *cli, int pid, double seconds, osp_recorded *out, osp_err *err) OSP_CHECKED;
 void osp_recorded_drop(osp_recorded *r);
+
+/* What `-e wait` measured: lines (behind the first `indent` columns), a part of the profile's comment, a part of the
+ * JSON object. */
+void osp_wait_summary(osp_buf *out, const osp_cli *cli, int indent, const osp_wait_stats *w);
+void osp_wait_comment(osp_buf *out, const osp_wait_stats *w);
+void osp_wait_json(osp_json *j, const osp_wait_stats *w);
 
 #endif

@@ -18,7 +18,9 @@ static const osp_option options[] = {
     {"output", 'o', "FILE", "where the profile goes (NAME.cpu.pb.gz)"},
     {"duration", 'd', "SECONDS", "how long to sample (30; a program started after -- : until it ends)"},
     {"event", 'e', "LIST", "what to sample, with commas between: cpu, page-faults, cycles … (cpu)"},
-    {"frequency", 'F', "HZ", "samples per second of CPU time (99, more for light loads)"},
+    {"frequency", 'F', "HZ",
+     "samples per second of CPU time (99, more for light loads); looks per second of `wait` (20)"},
+    {"stitch", 0, "creator", "below a goroutine's first function, the function that made it"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
     {"cost", 0, NULL, "say what sampling cost"},
     {"json", 0, NULL, "the summary as one JSON object"},
@@ -67,6 +69,10 @@ static osp_profile *comment(const osp_recorded *r, osp_err *err)
                 (unsigned long long)r->symbols.unnamed, (unsigned long long)r->symbols.locations);
     if (s->gave_up[0])
         osp_buf_fmt(&text, "; %s", s->gave_up);
+    if (s->wait.passes) {
+        osp_buf_add(&text, S("; "));
+        osp_wait_comment(&text, &s->wait);
+    }
     osp_profile *p = osp_profile_with_comment(r->named, osp_buf_str(&text), err);
     osp_buf_drop(&text);
     return p;
@@ -97,34 +103,47 @@ static struct own_cost own_cost(void)
     return (struct own_cost){us * 1000, osp_own_peak_bytes()};
 }
 
-static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, const osp_recorded *r)
+/* What was sampled by events, in lines; the first goes on where *out is, the others begin with `indent` blanks. */
+static void add_samples(osp_buf *out, const osp_sample_stats *s, int indent)
 {
-    const osp_sample_stats *s = &r->rec.stats;
-    double seconds = (double)s->duration_ns / 1e9;
-    int width = (int)osp_str_columns(osp_str_from(file));
-    osp_paint(cli, out, OSP_BOLD, "%s", file);
-    osp_buf_fmt(out, "   %llu samples in %.1f s, %u Hz", (unsigned long long)s->taken, seconds, s->hz);
+    osp_buf_fmt(out, "%llu samples in %.1f s, %u Hz", (unsigned long long)s->taken, (double)s->duration_ns / 1e9,
+                s->hz);
     if (s->taken)
         osp_buf_fmt(out, ", ±%.1f %% on a share of 10 %%", osp_sample_error_pct(s));
-    osp_buf_fmt(out, "\n%*s   stacks %.4g %% complete", width, "", percent(s->ended[OSP_END_ROOT], s->taken));
+    osp_buf_fmt(out, "\n%*sstacks %.4g %% complete", indent, "", percent(s->ended[OSP_END_ROOT], s->taken));
     for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
         if (s->ended[e])
             osp_buf_fmt(out, ", %llu cut: %s", (unsigned long long)s->ended[e],
                         osp_unwind_end_text((osp_unwind_end)e));
-    osp_buf_fmt(out, " · names %.4g %% · lost %llu\n", 100 - percent(r->symbols.unnamed, r->symbols.locations),
-                (unsigned long long)s->lost);
+    osp_buf_fmt(out, " · lost %llu\n", (unsigned long long)s->lost);
+}
+
+static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, const osp_recorded *r)
+{
+    const osp_sample_stats *s = &r->rec.stats;
+    int width = (int)osp_str_columns(osp_str_from(file)) + 3;
+    bool waits = s->wait.passes > 0, samples = s->taken > 0 || !waits;
+    osp_paint(cli, out, OSP_BOLD, "%s", file);
+    osp_buf_add(out, S("   "));
+    if (samples)
+        add_samples(out, s, width);
+    if (samples && waits)
+        osp_buf_fill(out, ' ', (size_t)width);
+    if (waits)
+        osp_wait_summary(out, cli, width, &s->wait);
+    osp_buf_fmt(out, "%*snames %.4g %%\n", width, "", 100 - percent(r->symbols.unnamed, r->symbols.locations));
     if (s->gave_up[0]) {
-        osp_paint(cli, out, OSP_PLAIN, "%*s   %s", width, "", s->gave_up);
+        osp_paint(cli, out, OSP_PLAIN, "%*s%s", width, "", s->gave_up);
         osp_buf_byte(out, '\n');
     }
     if (osp_cli_given(cli, "cost")) {
         struct own_cost own = own_cost();
-        osp_buf_fmt(out, "%*s   cost: BPF %.1f ms in %llu runs (%.3f %% of a core), osprey %.2f s CPU, %.0f MB\n",
-                    width, "", (double)s->bpf_run_ns / 1e6, (unsigned long long)s->bpf_runs,
+        osp_buf_fmt(out, "%*scost: BPF %.1f ms in %llu runs (%.3f %% of a core), osprey %.2f s CPU, %.0f MB\n", width,
+                    "", (double)s->bpf_run_ns / 1e6, (unsigned long long)s->bpf_runs,
                     (double)s->bpf_run_ns / (double)s->duration_ns * 100, (double)own.cpu_ns / 1e9,
                     (double)own.peak_bytes / 1e6);
     }
-    osp_buf_fmt(out, "%*s   ", width, "");
+    osp_buf_fmt(out, "%*s", width, "");
     osp_paint(cli, out, OSP_DIM, "osprey pprof -top %s   ·   go tool pprof %s", file, file);
     osp_buf_byte(out, '\n');
 }
@@ -146,6 +165,8 @@ static void add_json(osp_buf *out, const char *file, const osp_recorded *r)
     for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
         osp_json_uint(&j, osp_unwind_end_text((osp_unwind_end)e), s->ended[e]);
     osp_json_end(&j);
+    if (s->wait.passes)
+        osp_wait_json(&j, &s->wait);
     osp_json_uint(&j, "addresses", r->symbols.locations);
     osp_json_uint(&j, "unsymbolised", r->symbols.unnamed);
     osp_json_bool(&j, "bpf", s->by_bpf);
@@ -198,7 +219,7 @@ static int record(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch)
     osp_progress_done(cli);
     default_name(cli, &r.rec, usual, sizeof usual);
     const char *file = osp_cli_given(cli, "output") ? osp_cli_value(cli, "output") : usual;
-    if (ok && r.rec.stats.taken == 0)
+    if (ok && r.rec.stats.taken == 0 && r.rec.stats.wait.passes == 0)
         ok = explain_nothing(opts->pid, &r.rec.stats, &err);
     if (ok)
         ok = name(&r, &err) && osp_pprof_encode_packed(r.commented, OSP_PACK_GZIP, &packed, &err) &&
@@ -256,6 +277,11 @@ static int cmd_record(const osp_cli *cli)
     if (osp_cli_given(cli, "event") &&
         !osp_event_list_parse(osp_str_from(osp_cli_value(cli, "event")), &events, &err))
         return osp_cli_fail(&err);
+    bool creators = osp_cli_given(cli, "stitch");
+    if (creators && strcmp(osp_cli_value(cli, "stitch"), "creator") != 0) {
+        osp_fail(&err, OSP_EUSAGE, "--stitch knows `creator` only, not `%s`", osp_cli_value(cli, "stitch"));
+        return osp_cli_fail(&err);
+    }
     if (!osp_cli_target(cli, &pid, &status))
         return status;
     osp_sample_opts opts = {
@@ -264,6 +290,7 @@ static int cmd_record(const osp_cli *cli)
         .seconds = seconds,
         .hz = (uint32_t)hz,
         .no_bpf = osp_cli_given(cli, "no-bpf"),
+        .creators = creators,
         .stop = osp_stop_flag(),
         .progress = cli->progress ? show_progress : NULL,
         .progress_ctx = (void *)(uintptr_t)cli,

@@ -52,9 +52,11 @@ typedef struct {
 } osp_m;
 
 typedef struct {
-    uint64_t addr, goid, gopc, startpc, m;
+    uint64_t addr, goid, gopc, startpc, m, lockedm;
     uint8_t status, waitreason; /* status without the scan bit */
-    uint64_t syscallpc, syscallsp, sched_pc, sched_sp, stack_lo, stack_hi;
+    uint8_t seq;                /* see osp_g_look */
+    uint64_t syscallpc, syscallsp, syscallbp, sched_pc, sched_sp, sched_bp, stack_lo, stack_hi;
+    uint64_t labels; /* what g.labels points at, 0 = none */
 } osp_g;
 
 typedef struct {
@@ -88,6 +90,73 @@ bool osp_go_memory_read(osp_go *go, osp_go_memory *out, osp_err *err) OSP_CHECKE
 /* One M or G by its address (the sampler reports them). */
 bool osp_go_read_m(osp_go *go, uint64_t addr, osp_m *out, osp_err *err) OSP_CHECKED;
 bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err) OSP_CHECKED;
+
+/* Bytes of a goroutine's structure, from its start, that osp_g_decode looks at; 0 if the layout is not believed. */
+size_t osp_g_bytes(const osp_go *go);
+/* The goroutine whose structure these bytes are. False if they are none. */
+bool osp_g_decode(const osp_go *go, uint64_t addr, const uint8_t *bytes, osp_g *out);
+
+/* ---- all goroutines, again and again ------------------------------------------------------------------------ */
+
+/* A goroutine at one look: who it is, and where it goes on. */
+typedef struct {
+    uint64_t goid;
+    uint64_t pc,
+        sp; /* saved when it last left its thread; in a system call: where it entered that; 0 while it runs */
+    uint64_t stack_hi;
+    uint8_t status, waitreason; /* status without the scan bit */
+    uint8_t seq; /* g.trackingSeq: counts, modulo 256, how often it has left running; 0 before Go 1.17 */
+} osp_g_look;
+
+enum { /* status */
+       OSP_G_IDLE = 0,
+       OSP_G_RUNNABLE = 1,
+       OSP_G_RUNNING = 2,
+       OSP_G_SYSCALL = 3,
+       OSP_G_WAITING = 4,
+       OSP_G_DEAD = 6,
+       OSP_G_COPYSTACK = 8,
+       OSP_G_PREEMPTED = 9,
+       OSP_G_LEAKED = 10,
+       OSP_G_DEADEXTRA = 11,
+};
+
+static inline osp_g_look osp_g_look_of(const osp_g *g)
+{
+    bool in = g->status == OSP_G_SYSCALL;
+    return (osp_g_look){g->goid,
+                        in ? g->syscallpc : g->sched_pc,
+                        in ? g->syscallsp : g->sched_sp,
+                        g->stack_hi,
+                        g->status,
+                        g->waitreason,
+                        g->seq};
+}
+
+/* The list of all goroutines that ever were (runtime.allgs): it only grows, and its entries never move. */
+typedef struct osp_g_table osp_g_table;
+
+/* go must outlive it. EABSENT if the list is not found. */
+osp_g_table *osp_g_table_open(osp_go *go, osp_err *err);
+void osp_g_table_close(osp_g_table *t);
+
+/* Take in the goroutines that came since the last time; *n says how many there are now, dead ones included. */
+bool osp_g_table_grow(osp_g_table *t, uint32_t *n, osp_err *err) OSP_CHECKED;
+uint64_t osp_g_table_addr(const osp_g_table *t, uint32_t index); /* of the goroutine's structure */
+
+/* A pass. They are read in runs of neighbours: those that are due, at most `most` runs; the others come first in the next
+ * pass. Runs whose goroutines do not change are due in every eighth pass or so. each() gets a goroutine by its number in the
+ * list and says whether it has changed since it was last looked at. False if nothing can be read any more. */
+typedef bool osp_each_look(void *ctx, uint32_t index, const osp_g_look *look);
+typedef struct {
+    uint32_t runs, late, fresh; /* that were read; that were due and not read; of those, that were never read */
+    uint64_t unread;            /* goroutines that could not be read, or were none when they were */
+} osp_g_table_stats;
+bool osp_g_table_pass(osp_g_table *t, uint32_t most, osp_each_look *each, void *ctx, osp_g_table_stats *stats,
+                      osp_err *err) OSP_CHECKED;
+
+/* A random number below n, which is not 0. */
+uint32_t osp_g_random(uint64_t *seed, uint32_t n);
 
 /* Does this Go function belong to the runtime: to package runtime, or to one that only serves it? runtime/pprof and its
  * like do not. file is asked where assembly has a name without a package. */

@@ -53,6 +53,8 @@ typedef struct {
 } osp_go_tls_use;
 bool osp_go_tls_decode(osp_span code, osp_go_tls_use *out);
 
+enum { OSP_G_SCAN = 0x1000 }; /* _Gscan, a bit of the status: the GC looks at the stack */
+
 typedef struct {
     uint64_t lo, hi; /* run addresses */
 } osp_go_range;

@@ -13,13 +13,10 @@ enum {
     BLOCK_MAX = 4096, /* bytes of one structure that we look at */
     MS_MAX = 1 << 20, /* the runtime's own limit is 10 000 */
     PS_MAX = 1 << 16,
-    RUNQ_MAX = 256,    /* size of p.runq in every release */
-    STATUS_MAX = 11,   /* deadextra, 1.26 */
-    SCAN_BIT = 0x1000, /* _Gscan */
+    RUNQ_MAX = 256, /* size of p.runq in every release */
     TRIES = 3,
     CHECKS = 16, /* of a layout: Ms may come and go while we count them */
 };
-enum { IDLE = 0, DEAD = 6, DEADEXTRA = 11 };
 
 /* ---- one structure ------------------------------------------------------------------------------------------ */
 
@@ -27,6 +24,14 @@ typedef struct {
     uint8_t byte[BLOCK_MAX];
     size_t n;
 } block;
+
+/* Bytes of a structure, from its start. */
+typedef struct {
+    const uint8_t *byte;
+    size_t n;
+} view;
+
+static view view_of(const block *b) { return (view){b->byte, b->n}; }
 
 /* Read the part of a structure that holds all these fields, each of up to 8 bytes. Absent fields (-1) take no room. */
 static bool read_block(const osp_go *go, uint64_t addr, const int32_t *field, size_t nfield, block *b, osp_err *err)
@@ -43,12 +48,12 @@ static bool read_block(const osp_go *go, uint64_t addr, const int32_t *field, si
     return go->mem.read(go->mem.ctx, addr, b->byte, b->n, err);
 }
 
-/* A field of a block: little-endian, of 1, 4 or 8 bytes. 0 if the release has no such field. */
-static uint64_t value(const block *b, int32_t at, size_t size)
+/* A field: little-endian, of 1, 4 or 8 bytes. 0 if the release has no such field. */
+static uint64_t value(view b, int32_t at, size_t size)
 {
     uint64_t v = 0;
-    if (at >= 0 && (size_t)at + size <= b->n)
-        memcpy(&v, b->byte + at, size);
+    if (at >= 0 && (size_t)at + size <= b.n)
+        memcpy(&v, b.byte + at, size);
     return v;
 }
 
@@ -72,18 +77,18 @@ static bool read_m(const osp_go *go, uint64_t addr, osp_m *out, uint64_t *next, 
         return false;
     *out = (osp_m){
         .addr = addr,
-        .g0 = value(&b, at->m_g0, 8),
-        .curg = value(&b, at->m_curg, 8),
-        .id = (int64_t)value(&b, at->m_id, 8),
-        .ncgocall = value(&b, at->m_ncgocall, 8),
-        .ncgo = (int32_t)value(&b, at->m_ncgo, 4),
-        .spinning = value(&b, at->m_spinning, 1) != 0,
-        .blocked = value(&b, at->m_blocked, 1) != 0,
-        .incgo = value(&b, at->m_incgo, 1) != 0,
+        .g0 = value(view_of(&b), at->m_g0, 8),
+        .curg = value(view_of(&b), at->m_curg, 8),
+        .id = (int64_t)value(view_of(&b), at->m_id, 8),
+        .ncgocall = value(view_of(&b), at->m_ncgocall, 8),
+        .ncgo = (int32_t)value(view_of(&b), at->m_ncgo, 4),
+        .spinning = value(view_of(&b), at->m_spinning, 1) != 0,
+        .blocked = value(view_of(&b), at->m_blocked, 1) != 0,
+        .incgo = value(view_of(&b), at->m_incgo, 1) != 0,
     };
-    uint64_t procid = value(&b, at->m_procid, 8);
+    uint64_t procid = value(view_of(&b), at->m_procid, 8);
     out->tid = procid <= INT32_MAX ? (int)procid : -1;
-    *next = value(&b, at->m_alllink, 8);
+    *next = value(view_of(&b), at->m_alllink, 8);
     if (out->g0 == 0 || out->g0 % 8 != 0 || !osp_go_word(go, out->g0 + (uint64_t)at->g_m, &back) || back != addr ||
         out->id < 0 || out->id > INT32_MAX || out->tid < 0)
         return osp_fail(err, OSP_EFORMAT, "0x%llx is not an M, or is no longer", (unsigned long long)addr);
@@ -108,35 +113,69 @@ bool osp_go_read_m(osp_go *go, uint64_t addr, osp_m *out, osp_err *err)
     return ok;
 }
 
-bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err)
+/* Every field of osp_g in the layout. */
+enum { G_FIELDS = 18 };
+
+static void fields_of_g(const osp_go_layout *at, int32_t field[static G_FIELDS])
+{
+    const int32_t all[G_FIELDS] = {
+        at->g_stack_lo, at->g_stack_hi,     at->g_m,         at->g_sched_sp,   at->g_sched_pc, at->g_sched_bp,
+        at->g_goid,     at->g_syscallsp,    at->g_syscallpc, at->g_syscallbp,  at->g_gopc,     at->g_startpc,
+        at->g_status,   at->g_tracking_seq, at->g_labels,    at->g_waitreason, at->g_lockedm,  at->g_parent_goid};
+    memcpy(field, all, sizeof all);
+}
+
+size_t osp_g_bytes(const osp_go *go)
+{
+    int32_t field[G_FIELDS], top = 0;
+    fields_of_g(&go->at.pub, field);
+    for (size_t i = 0; i < G_FIELDS; i++)
+        top = field[i] > top ? field[i] : top;
+    return top > BLOCK_MAX - 8 ? 0 : (size_t)top + 8;
+}
+
+static bool decode_g(const osp_go *go, uint64_t addr, view b, osp_g *out)
 {
     const osp_go_layout *at = &go->at.pub;
-    const int32_t field[] = {at->g_stack_lo,   at->g_stack_hi, at->g_m,         at->g_sched_sp,
-                             at->g_sched_pc,   at->g_goid,     at->g_syscallsp, at->g_syscallpc,
-                             at->g_waitreason, at->g_gopc,     at->g_startpc,   at->g_status};
-    block b;
-    if (!read_block(go, addr, field, sizeof field / sizeof *field, &b, err))
-        return false;
-    uint32_t status = (uint32_t)value(&b, at->g_status, 4) & ~(uint32_t)SCAN_BIT;
+    uint32_t status = (uint32_t)value(b, at->g_status, 4) & ~(uint32_t)OSP_G_SCAN;
     *out = (osp_g){
         .addr = addr,
-        .goid = value(&b, at->g_goid, 8),
-        .gopc = value(&b, at->g_gopc, 8),
-        .startpc = value(&b, at->g_startpc, 8),
-        .m = value(&b, at->g_m, 8),
+        .goid = value(b, at->g_goid, 8),
+        .gopc = value(b, at->g_gopc, 8),
+        .startpc = value(b, at->g_startpc, 8),
+        .m = value(b, at->g_m, 8),
+        .lockedm = value(b, at->g_lockedm, 8),
         .status = (uint8_t)status,
-        .waitreason = (uint8_t)value(&b, at->g_waitreason, 1),
-        .syscallpc = value(&b, at->g_syscallpc, 8),
-        .syscallsp = value(&b, at->g_syscallsp, 8),
-        .sched_pc = value(&b, at->g_sched_pc, 8),
-        .sched_sp = value(&b, at->g_sched_sp, 8),
-        .stack_lo = value(&b, at->g_stack_lo, 8),
-        .stack_hi = value(&b, at->g_stack_hi, 8),
+        .waitreason = (uint8_t)value(b, at->g_waitreason, 1),
+        .seq = (uint8_t)value(b, at->g_tracking_seq, 1),
+        .syscallpc = value(b, at->g_syscallpc, 8),
+        .syscallsp = value(b, at->g_syscallsp, 8),
+        .syscallbp = value(b, at->g_syscallbp, 8),
+        .sched_pc = value(b, at->g_sched_pc, 8),
+        .sched_sp = value(b, at->g_sched_sp, 8),
+        .sched_bp = value(b, at->g_sched_bp, 8),
+        .stack_lo = value(b, at->g_stack_lo, 8),
+        .stack_hi = value(b, at->g_stack_hi, 8),
+        .labels = value(b, at->g_labels, 8),
     };
-    if (status > STATUS_MAX || out->stack_lo > out->stack_hi || out->stack_hi - out->stack_lo > 1ull << 40 ||
-        out->goid >> 62)
-        return osp_fail(err, OSP_EFORMAT, "0x%llx is not a goroutine", (unsigned long long)addr);
-    return true;
+    return status <= OSP_G_DEADEXTRA && out->stack_lo <= out->stack_hi &&
+           out->stack_hi - out->stack_lo <= 1ull << 40 && out->goid >> 62 == 0;
+}
+
+bool osp_g_decode(const osp_go *go, uint64_t addr, const uint8_t *bytes, osp_g *out)
+{
+    return decode_g(go, addr, (view){bytes, osp_g_bytes(go)}, out);
+}
+
+bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err)
+{
+    int32_t field[G_FIELDS];
+    block b;
+    fields_of_g(&go->at.pub, field);
+    if (!read_block(go, addr, field, G_FIELDS, &b, err))
+        return false;
+    return decode_g(go, addr, view_of(&b), out) ||
+           osp_fail(err, OSP_EFORMAT, "0x%llx is not a goroutine", (unsigned long long)addr);
 }
 
 static bool read_p(const osp_go *go, uint64_t addr, osp_p *out, int32_t *free_gs, osp_err *err)
@@ -148,13 +187,13 @@ static bool read_p(const osp_go *go, uint64_t addr, osp_p *out, int32_t *free_gs
     if (!read_block(go, addr, field, sizeof field / sizeof *field, &b, err))
         return false;
     *out = (osp_p){
-        .id = (int32_t)value(&b, at->p_id, 4),
-        .status = (uint32_t)value(&b, at->p_status, 4),
-        .schedtick = (uint32_t)value(&b, at->p_schedtick, 4),
-        .syscalltick = (uint32_t)value(&b, at->p_syscalltick, 4),
-        .runq = (uint32_t)value(&b, at->p_runqtail, 4) - (uint32_t)value(&b, at->p_runqhead, 4),
+        .id = (int32_t)value(view_of(&b), at->p_id, 4),
+        .status = (uint32_t)value(view_of(&b), at->p_status, 4),
+        .schedtick = (uint32_t)value(view_of(&b), at->p_schedtick, 4),
+        .syscalltick = (uint32_t)value(view_of(&b), at->p_syscalltick, 4),
+        .runq = (uint32_t)value(view_of(&b), at->p_runqtail, 4) - (uint32_t)value(view_of(&b), at->p_runqhead, 4),
     };
-    *free_gs = (int32_t)value(&b, go->at.p_gfree_n, 4);
+    *free_gs = (int32_t)value(view_of(&b), go->at.p_gfree_n, 4);
     return true;
 }
 
@@ -233,7 +272,7 @@ static bool read_gs(osp_go *go, const list *ms, list *gs, uint32_t *torn, osp_er
             (*torn)++;
             continue;
         }
-        if (g.status == DEAD || g.status == DEADEXTRA || g.status == IDLE)
+        if (g.status == OSP_G_DEAD || g.status == OSP_G_DEADEXTRA || g.status == OSP_G_IDLE)
             continue;
         osp_g *row = add(gs, sizeof g);
         if (!row)
@@ -289,7 +328,7 @@ static int64_t count_goroutines(const osp_go *go, int64_t free_gs)
         return -1;
     int64_t n = (int64_t)all - free_gs;
     for (size_t i = 0; i < sizeof field / sizeof *field; i++)
-        n -= (int32_t)value(&b, field[i], 4);
+        n -= (int32_t)value(view_of(&b), field[i], 4);
     return n < 1 ? 1 : n; /* the counters are not read at one moment */
 }
 

@@ -83,7 +83,7 @@ struct osp_collector {
     size_t limit; /* bytes of the profile */
     uint64_t lost;
     uint64_t taken, ended[OSP_END_REASONS], frame_pointer_steps;
-    osp_string_id key_thread, key_tid, key_goroutine, key_domain, key_process, key_pid;
+    osp_string_id key_thread, key_tid, key_goroutine, key_domain, key_process, key_pid, key_state, key_reason;
     bool failed;
 };
 
@@ -106,6 +106,8 @@ static bool begin(osp_collector *c, osp_err *err)
     c->key_domain = osp_builder_string(c->builder, S("domain"));
     c->key_process = osp_builder_string(c->builder, S("process"));
     c->key_pid = osp_builder_string(c->builder, S("pid"));
+    c->key_state = osp_builder_string(c->builder, S("state"));
+    c->key_reason = osp_builder_string(c->builder, S("reason"));
     return true;
 }
 
@@ -490,6 +492,36 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
 }
 
 uint64_t osp_collector_lost(const osp_collector *c) { return c->lost; }
+
+void osp_collector_add_wait(osp_collector *c, const osp_subject *of, uint32_t event, const osp_waited *w,
+                            osp_str state, osp_str reason)
+{
+    osp_location_id loc[OSP_MAX_USER + 1];
+    osp_label label[6 + OSP_MAX_LABELS];
+    int64_t value[COLUMNS_MAX] = {0};
+    struct known_subject *subject = known(c, of);
+    size_t k = 0;
+    if (!subject || w->npc > OSP_MAX_USER + 1)
+        return;
+    for (size_t i = 0; i < w->npc; i++)
+        loc[i] = look_up(c, subject, w->pc[i])->location;
+    if (c->many) {
+        label[k++] = (osp_label){.key = c->key_process, .str = subject->name};
+        label[k++] = (osp_label){.key = c->key_pid, .num = of->pid};
+    }
+    if (w->what.goid)
+        label[k++] = (osp_label){.key = c->key_goroutine, .num = (int64_t)w->what.goid};
+    label[k++] = (osp_label){.key = c->key_state, .str = osp_builder_string(c->builder, state)};
+    label[k++] = (osp_label){.key = c->key_reason, .str = osp_builder_string(c->builder, reason)};
+    osp_str rest = w->labels, name, text;
+    for (size_t i = 0; i < OSP_MAX_LABELS && osp_labels_next(&rest, &name, &text); i++)
+        label[k++] =
+            (osp_label){.key = osp_builder_string(c->builder, name), .str = osp_builder_string(c->builder, text)};
+    value[c->first_column[event]] = (int64_t)w->ns;
+    osp_builder_sample(c->builder, osp_builder_stack(c->builder, loc, w->npc),
+                       osp_builder_labels(c->builder, label, k), value, 0);
+}
+
 uint64_t osp_collector_taken(const osp_collector *c) { return c->taken; }
 
 const uint64_t *osp_collector_ended(const osp_collector *c, uint64_t *frame_pointer_steps)

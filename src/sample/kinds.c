@@ -26,6 +26,14 @@ static const osp_event_kind page_faults = {
     .needs_bpf = true,
 };
 
+static const osp_event_kind wait_kind = {
+    .name = "wait",
+    .help = "where goroutines wait, and on what",
+    .column = {{"wait", "nanoseconds", OSP_FROM_VALUE0}},
+    .ncolumn = 1,
+    .by_looks = true,
+};
+
 #define HARDWARE(id, word, text, what)                \
     static const osp_event_kind id = {                \
         .name = word,                                 \
@@ -43,7 +51,7 @@ HARDWARE(cache_misses, "cache-misses", "cache misses", PERF_COUNT_HW_CACHE_MISSE
 HARDWARE(branch_misses, "branch-misses", "mispredicted branches", PERF_COUNT_HW_BRANCH_MISSES);
 
 const osp_event_kind *const osp_event_kinds[] = {
-    &cpu, &page_faults, &cycles, &instructions, &cache_misses, &branch_misses, NULL,
+    &cpu, &wait_kind, &page_faults, &cycles, &instructions, &cache_misses, &branch_misses, NULL,
 };
 
 static const osp_event_kind *kind_named(osp_str name)

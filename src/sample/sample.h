@@ -30,6 +30,33 @@ typedef enum {
     OSP_END_REASONS,
 } osp_unwind_end;
 
+/* How long goroutines were in one state for one reason, all of them together, and the standard error of that. */
+typedef struct {
+    char state[12];  /* waiting, runnable, preempted, syscall, running */
+    char reason[72]; /* "chan receive", "chan receive, then waiting for a CPU" */
+    double seconds, error_s;
+} osp_wait_row;
+
+enum { OSP_WAIT_ROWS = 24 };
+
+/* How the event `wait` was measured: by looks at the runtime's own tables. */
+typedef struct osp_wait_stats {
+    uint64_t duration_ns;
+    uint64_t passes, missed;         /* missed: a pass took longer than the time between two */
+    uint64_t looked, unwound;        /* looks at goroutines; those whose stack had to be read: it was not as before */
+    uint64_t torn;                   /* goroutines that would not hold still: of their stack we have the leaf */
+    uint64_t unread, lost;           /* not readable; no room in our tables */
+    uint64_t cpu_ns, slowest_ns;     /* CPU time of all passes, of the slowest */
+    uint64_t ended[OSP_END_REASONS]; /* of the stacks read */
+    uint32_t goroutines;             /* on the runtime's list, dead ones included */
+    bool late;                       /* many goroutines were looked at less often than was due */
+    uint32_t unreached;              /* goroutines that were not looked at at all: there was no time */
+    bool by_goroutine;               /* samples have the label goroutine: there were not too many of them */
+    bool normal_priority;            /* real-time priority was refused: on busy cores waits read up to 2 % high */
+    osp_wait_row row[OSP_WAIT_ROWS]; /* the longest first */
+    uint32_t nrow;
+} osp_wait_stats;
+
 typedef struct osp_sample_stats {
     uint64_t taken;                  /* samples in the profile */
     uint64_t lost;                   /* no room in a buffer, the kernel's or ours */
@@ -39,8 +66,9 @@ typedef struct osp_sample_stats {
     uint64_t bpf_run_ns, bpf_runs;   /* the kernel's own run-time statistics, if it keeps them */
     uint32_t hz;                     /* at the end */
     bool by_bpf;
-    char state;        /* of the process at the end: R S D T …; 0 = it has ended */
-    char gave_up[160]; /* one line: what the fallback could not do and why; "" if nothing */
+    char state;          /* of the process at the end: R S D T …; 0 = it has ended */
+    char gave_up[160];   /* one line: what the fallback could not do and why; "" if nothing */
+    osp_wait_stats wait; /* passes = 0: not asked for */
 } osp_sample_stats;
 
 /* ---- what is measured -------------------------------------------------------------------------------------- */
@@ -71,6 +99,7 @@ typedef struct osp_event_kind {
     uint32_t perf_type; /* of perf_event_open, with the config below */
     uint64_t perf_config;
     bool needs_bpf;
+    bool by_looks; /* not an event of perf: goroutines are looked at in the runtime's tables */
 } osp_event_kind;
 
 /* All kinds, ended by NULL. */
@@ -104,8 +133,9 @@ typedef struct osp_sample_opts {
     osp_process *process;
     osp_go *go;
     double seconds; /* 0 = until stop or the process ends */
-    uint32_t hz; /* samples per second of CPU time; 0 = 99, raised for light loads where CPU is all that is asked */
-    bool no_bpf; /* use the fallback even where BPF works */
+    uint32_t hz;   /* samples per second of CPU time; 0 = 99, raised for light loads where CPU is all that is asked */
+    bool no_bpf;   /* use the fallback even where BPF works */
+    bool creators; /* below a goroutine's first function stands the one that made it */
     /* pid is a child that waits before its exec: release() lets it go and returns once it has exec'ed (or false and
      * *err if it could not). Sampling starts with the new program. NULL = an ordinary process. */
     bool (*release)(void *ctx, osp_err *err);

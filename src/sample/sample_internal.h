@@ -11,6 +11,10 @@
  *     events    perf events on every thread, or on every CPU
  *     collect   raw samples -> profile
  *     sampler   the loop that drives them
+ *     goroutine_looks   looks at all goroutines: what each does, and where
+ *     goroutine_labels  their pprof labels
+ *     waits     what those looks add up to
+ *     passes    when they look
  */
 #ifndef OSP_SAMPLE_INTERNAL_H
 #define OSP_SAMPLE_INTERNAL_H
@@ -162,6 +166,94 @@ const uint64_t *osp_stack_words_find(const osp_stack_words *s, osp_raw_sample *h
 bool osp_stack_words_full(const osp_stack_words *s);
 void osp_stack_words_age(osp_stack_words *s);
 
+/* ---- goroutine_labels.c ------------------------------------------------------------------------------------ */
+
+enum { OSP_LABELS_AT_ONCE = 64, OSP_LABELS_BYTES = OSP_MAX_LABELS * (4 + OSP_MAX_LABEL_KEY + OSP_MAX_LABEL_VALUE) };
+
+/* A goroutine's labels: for each u16 key bytes, u16 value bytes, and the two texts. */
+typedef struct {
+    size_t n;
+    bool failed; /* they could not be read: the goroutine has gone on, or its pointer was none */
+    char text[OSP_LABELS_BYTES];
+} osp_labels_text;
+
+typedef struct osp_labels_reader osp_labels_reader;
+osp_labels_reader *osp_labels_reader_new(osp_mem mem, bool slices, osp_err *err);
+void osp_labels_reader_drop(osp_labels_reader *r);
+/* The labels that n goroutines' g.labels point at (0: it has none), at most OSP_LABELS_AT_ONCE. What comes is of the
+ * goroutine only if that has not run meanwhile. */
+void osp_labels_read(osp_labels_reader *r, const uint64_t *at, size_t n, osp_labels_text *out);
+/* Cut the first label off such a text; false at its end. */
+bool osp_labels_next(osp_str *rest, osp_str *key, osp_str *value);
+
+/* ---- waits.c ----------------------------------------------------------------------------------------------- */
+
+/* What a goroutine does that was looked at. */
+typedef enum {
+    OSP_HOW_WAITING,       /* parked; the wait reason says on what */
+    OSP_HOW_WOKEN,         /* was parked, may go on, waits for a CPU; the wait reason stays */
+    OSP_HOW_PREEMPTED,     /* was taken off its CPU in the middle of its work */
+    OSP_HOW_YIELDED,       /* gave its CPU away (runtime.Gosched) */
+    OSP_HOW_NEW,           /* has not run yet */
+    OSP_HOW_AFTER_SYSCALL, /* has left a system call or C and waits for a CPU */
+    OSP_HOW_SYSCALL,       /* in a system call, or in one that returns at once */
+    OSP_HOW_CGO,           /* in C */
+    OSP_HOW_RUNNING,
+    OSP_HOWS,
+} osp_how;
+
+/* Counts of what was seen, by stack, state, reason, labels and goroutine. Bounded: goroutines are told apart until that
+ * takes too many counts. */
+typedef struct osp_waits osp_waits;
+osp_waits *osp_waits_new(osp_err *err);
+void osp_waits_drop(osp_waits *w);
+
+/* Ids of a stack (run addresses, leaf first) and of a set of labels. UINT32_MAX without room. */
+uint32_t osp_waits_stack(osp_waits *w, const uint64_t *pc, size_t n);
+uint32_t osp_waits_labels(osp_waits *w, osp_str labels);
+
+/* What a goroutine does, and where. */
+typedef struct {
+    uint64_t goid;
+    uint32_t stack, labels;
+    uint8_t how, waitreason;
+} osp_wait;
+
+enum { OSP_WAIT_ONE = 1024 }; /* the time between two moments */
+/* Something was so for that long. */
+void osp_waits_add(osp_waits *w, const osp_wait *what, uint64_t time);
+/* A goroutine came into this state, or left it, at a time that is known to `within`, in moments. */
+void osp_waits_change(osp_waits *w, osp_how how, uint8_t waitreason, double within);
+/* What was to be seen at this moment has been. */
+void osp_waits_moment(osp_waits *w);
+uint64_t osp_waits_moments(const osp_waits *w);
+
+/* One count: how long something was so. */
+typedef struct {
+    osp_wait what; /* goid 0: goroutines are not told apart */
+    const uint64_t *pc;
+    size_t npc;
+    osp_str labels; /* for osp_labels_next */
+    uint64_t ns;
+} osp_waited;
+typedef void osp_each_waited(void *ctx, const osp_waited *one);
+/* A moment counts for ns. */
+void osp_waits_each(const osp_waits *w, double ns, osp_each_waited *each, void *ctx);
+/* Begin to count anew; ids stay. */
+void osp_waits_reset(osp_waits *w);
+
+/* What comes of one state and reason: moments, and their standard error. */
+typedef struct {
+    uint8_t how, waitreason;
+    double time, error;
+} osp_wait_sum;
+/* All that were seen, the most first; at most max. */
+size_t osp_waits_sums(const osp_waits *w, osp_wait_sum *out, size_t max);
+/* Tell goroutines no longer apart, until the reset: it takes too many counts. That may also happen by itself. */
+void osp_waits_put_together(osp_waits *w);
+bool osp_waits_by_goroutine(const osp_waits *w); /* goroutines are told apart */
+uint64_t osp_waits_lost(const osp_waits *w);     /* not counted for want of room */
+
 /* ---- collect.c --------------------------------------------------------------------------------------------- */
 
 typedef struct osp_collector osp_collector;
@@ -177,6 +269,9 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
 void osp_collector_forget(osp_collector *c, const osp_subject *s);
 /* Samples that found no more room in the profile. */
 uint64_t osp_collector_lost(const osp_collector *c);
+/* Add time that goroutines were in one state, to the column of that event. */
+void osp_collector_add_wait(osp_collector *c, const osp_subject *of, uint32_t event, const osp_waited *w,
+                            osp_str state, osp_str reason);
 /* Since the start or the last take. */
 uint64_t osp_collector_taken(const osp_collector *c);
 /* The profile and its threads so far; the collector begins anew. */
@@ -286,5 +381,71 @@ void osp_perf_side_stop(osp_perf_side *s);
 void osp_perf_side_wait(osp_perf_side *s, uint64_t ns);
 void osp_perf_side_drain(osp_perf_side *s, osp_collector *c);
 uint64_t osp_perf_side_lost(const osp_perf_side *s);
+
+/* ---- goroutine_looks.c ------------------------------------------------------------------------------------- */
+
+typedef struct osp_goroutines osp_goroutines;
+
+typedef struct {
+    bool creators;                 /* the function that made a goroutine stands below its first */
+    uint32_t budget_us;            /* of CPU time for a pass: past it, only a part of the goroutines is looked at */
+    uint64_t patience_ns;          /* a pass that has taken so much CPU time */
+    void (*at_its_end)(void *ctx); /* calls this, and goes on */
+    void *ctx;
+} osp_goroutines_opts;
+
+/* mem is the process's that go is of; go and waits must outlive it. EABSENT if the list of goroutines is not found. */
+osp_goroutines *osp_goroutines_open(osp_mem mem, osp_go *go, osp_waits *waits, const osp_goroutines_opts *opts,
+                                    osp_err *err);
+void osp_goroutines_close(osp_goroutines *g);
+/* The present mappings; they must stay until the next call. */
+void osp_goroutines_space(osp_goroutines *g, const osp_space *space, const osp_unwind_go *offsets);
+
+/* Look at all goroutines, or at a part as large as the budget allows. False once the process cannot be read. */
+bool osp_goroutines_pass(osp_goroutines *g, osp_err *err) OSP_CHECKED;
+
+typedef struct {
+    uint64_t looked;                 /* at goroutines */
+    uint64_t unwound;                /* stacks read: the others were as at the last look */
+    uint64_t torn;                   /* of those, whose stack was not got at all: the leaf alone is kept */
+    uint64_t unread;                 /* goroutines whose structure could not be read */
+    uint64_t cpu_ns;                 /* that all passes took */
+    uint64_t slowest_ns;             /* the slowest pass, CPU time */
+    uint32_t goroutines;             /* on the list at the last pass, dead ones included */
+    uint64_t runs, late;             /* runs of some 17 goroutines that were read; that were due, but had no room */
+    uint32_t unreached;              /* goroutines that were not looked at yet, when last settled */
+    uint64_t ended[OSP_END_REASONS]; /* of the stacks read */
+} osp_goroutines_stats;
+const osp_goroutines_stats *osp_goroutines_stats_of(const osp_goroutines *g);
+/* Give the waits all time up to now that was not given yet. */
+void osp_goroutines_settle(osp_goroutines *g);
+
+/* ---- passes.c ---------------------------------------------------------------------------------------------- */
+
+enum { OSP_REASON_MAX = sizeof((osp_wait_row){0}.reason) };
+
+osp_str osp_how_state(osp_how how); /* "waiting" */
+/* "chan receive, then waiting for a CPU" */
+void osp_how_reason(const osp_go *go, osp_how how, uint8_t waitreason, char out[OSP_REASON_MAX]);
+
+typedef struct osp_passes osp_passes;
+
+/* Passes over the subject's goroutines, hz a second, each at a random moment. The subject must outlive them. EABSENT if
+ * its goroutines are not found. */
+osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, bool creators, osp_err *err);
+void osp_passes_drop(osp_passes *p);
+void osp_passes_space(osp_passes *p, const osp_subject *of); /* its mappings have changed */
+uint64_t osp_passes_next(const osp_passes *p); /* when the next pass is due (CLOCK_MONOTONIC); UINT64_MAX: never */
+void osp_passes_look(osp_passes *p);           /* the pass that is due */
+/* Real-time priority for this thread where it is allowed, until relax: for the sleep before a pass, and the pass. */
+void osp_passes_hurry(osp_passes *p);
+void osp_passes_relax(void *passes);
+/* Before a take: what goroutines do now is counted up to now. */
+void osp_passes_settle(osp_passes *p);
+/* Of the time since the start or the last take, until then (CLOCK_MONOTONIC). */
+void osp_passes_stats(const osp_passes *p, uint64_t until_ns, osp_wait_stats *out);
+/* Stacks so far that ended outside all mappings. */
+uint64_t osp_passes_unmapped(const osp_passes *p);
+void osp_passes_take(osp_passes *p, uint64_t until_ns, osp_each_waited *each, void *ctx);
 
 #endif

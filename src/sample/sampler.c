@@ -29,6 +29,7 @@ enum {
     STEP_MS = 100,
     BIRTHS_MANY = 5, /* threads born in a step: they live too shortly to have clocks of their own */
     THREADS_LIMIT = 64 << 20,
+    LOOKS_HZ = 20,
 };
 
 const char *osp_unwind_end_text(osp_unwind_end e)
@@ -73,6 +74,8 @@ struct osp_sampler {
     osp_bpf_side *bpf;
     osp_perf_side *perf;
     osp_events events[OSP_MAX_EVENTS]; /* one a kind */
+    osp_passes *passes;                /* of the event that is by_looks, once its goroutines are found */
+    uint64_t unmapped;                 /* their stacks that ended outside all mappings, when those were last read */
     bool running;
     uint32_t hz;
     uint64_t start_ns; /* of the run; slice_ns: of what the next take gives */
@@ -112,6 +115,19 @@ static bool rate_is_free(const osp_sampler *s)
            !s->opts->cgroup;
 }
 
+/* The place in the list of the event that is by_looks; UINT32_MAX: there is none. */
+static uint32_t looks_event(const osp_sampler *s)
+{
+    for (uint32_t i = 0; i < s->event.n; i++)
+        if (s->event.kind[i]->by_looks)
+            return i;
+    return UINT32_MAX;
+}
+
+static bool only_looks(const osp_sampler *s) { return s->event.n == 1 && s->event.kind[0]->by_looks; }
+
+static uint32_t looks_hz(const osp_sampler *s) { return only_looks(s) && s->opts->hz ? s->opts->hz : LOOKS_HZ; }
+
 /* How many cores were used since the last look: by the process's own clocks or, of several, by the samples. */
 static double load_since(osp_sampler *s)
 {
@@ -138,6 +154,8 @@ static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
         return true;
     if (no_goroutines.code == OSP_EFORMAT && !s->many)
         snprintf(s->gave_up, sizeof s->gave_up, "goroutines: %.140s", no_goroutines.msg);
+    if (s->passes && of == s->subject)
+        osp_passes_space(s->passes, of);
     if (s->bpf && of->until_ns == UINT64_MAX && of->process)
         return osp_bpf_side_space(s->bpf, of->pid, &of->space, &of->unwind_go, err);
     if (s->perf)
@@ -227,6 +245,8 @@ static void drain(osp_sampler *s)
         osp_perf_side_drain(s->perf, s->collector);
         return;
     }
+    if (!s->bpf)
+        return;
     osp_bpf_sink to = {s, on_sample, on_aside};
     hear_of_births(s);
     osp_bpf_side_drain(s->bpf, &to);
@@ -270,13 +290,15 @@ static bool by_cpus(const osp_sampler *s)
 
 static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
 {
+    if (only_looks(s))
+        return true;
     if (s->perf)
         return osp_perf_side_start(s->perf, s->hz, err);
     osp_process *p = by_cpus(s) ? NULL : s->subject->process;
     osp_bpf_side_since(s->bpf, osp_monotonic_ns());
     for (uint32_t i = 0; i < s->event.n; i++)
-        if (!osp_events_open(&s->events[i], s->event.kind[i], i, p, s->hz, osp_bpf_side_program(s->bpf), on_exec,
-                             err)) {
+        if (!s->event.kind[i]->by_looks && !osp_events_open(&s->events[i], s->event.kind[i], i, p, s->hz,
+                                                            osp_bpf_side_program(s->bpf), on_exec, err)) {
             close_events(s);
             return false;
         }
@@ -308,6 +330,8 @@ static bool fallback_can(const osp_sampler *s, const osp_err *why, osp_err *err)
 static bool open_means(osp_sampler *s, osp_err *err)
 {
     osp_err why = {0};
+    if (only_looks(s))
+        return true;
     if (!s->opts->no_bpf)
         s->bpf = osp_bpf_side_open(&why);
     else
@@ -374,12 +398,42 @@ static bool meet_new_program(osp_sampler *s, osp_err *err)
     return osp_subject_identify(s->subject, err) && refresh(s, s->subject, err);
 }
 
+/* Begin to look at goroutines, if that is asked for and they are there. */
+static bool find_goroutines(osp_sampler *s, osp_err *err)
+{
+    if (s->passes || looks_event(s) == UINT32_MAX)
+        return true;
+    if (s->ngiven != 1)
+        return osp_fail(err, OSP_EUSAGE, "wait looks at the goroutines of one process: give one pid");
+    if (!s->subject->go)
+        return osp_fail(err, OSP_EABSENT, "process %d runs no Go that can be read: it has no goroutines that wait",
+                        s->subject->pid);
+    s->passes = osp_passes_new(s->subject, looks_hz(s), s->opts->creators, err);
+    return s->passes != NULL;
+}
+
+/* A runtime that has just begun is looked for again at each step; code that was mapped meanwhile, too. */
+static void follow_goroutines(osp_sampler *s)
+{
+    osp_err ignored; /* the next step tries again */
+    if (looks_event(s) == UINT32_MAX)
+        return;
+    if (!s->passes) {
+        if (s->subject && (s->subject->go || refresh(s, s->subject, &ignored)))
+            (void)!find_goroutines(s, &ignored);
+        return;
+    }
+    uint64_t unmapped = osp_passes_unmapped(s->passes);
+    if (unmapped != s->unmapped && refresh(s, s->subject, &ignored))
+        s->unmapped = unmapped;
+}
+
 /* A child of ours is let go first and becomes another program: its tables can only be read after that, but the BPF
  * events wait on it already and begin with it. */
 static bool start_child(osp_sampler *s, osp_err *err)
 {
     s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
-    if (s->perf)
+    if (!s->bpf)
         return s->opts->release(s->opts->release_ctx, err) && osp_subject_identify(s->subject, err) &&
                open_events(s, false, err) && refresh(s, s->subject, err);
     if (rate_is_free(s))
@@ -442,6 +496,14 @@ static bool start(osp_sampler *s, osp_err *err)
         s->hz = rate_for(load_since(s), s->opts->seconds);
     bool ok = open_events(s, false, err);
     s->start_ns = osp_monotonic_ns();
+    osp_err none = {0};
+    if (ok && !find_goroutines(s, &none)) {
+        if (only_looks(s)) {
+            *err = none;
+            return false;
+        }
+        snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", none.msg);
+    }
     return ok;
 }
 
@@ -471,6 +533,7 @@ void osp_sampler_stop(osp_sampler *s)
     if (!s)
         return;
     close_events(s);
+    osp_passes_drop(s->passes);
     osp_perf_side_close(s->perf);
     osp_bpf_side_close(s->bpf);
     osp_births_close(s->births);
@@ -484,6 +547,8 @@ void osp_sampler_stop(osp_sampler *s)
 
 /* ---- run --------------------------------------------------------------------------------------------------- */
 
+static uint64_t slice_end(const osp_sampler *s) { return s->running ? osp_monotonic_ns() : s->paused_ns; }
+
 static void read_stats(const osp_sampler *s, osp_sample_stats *out)
 {
     *out = (osp_sample_stats){.by_bpf = s->bpf != NULL, .hz = s->hz};
@@ -491,13 +556,15 @@ static void read_stats(const osp_sampler *s, osp_sample_stats *out)
     memcpy(out->ended, ended, sizeof out->ended);
     memcpy(out->gave_up, s->gave_up, sizeof out->gave_up);
     out->taken = osp_collector_taken(s->collector);
-    out->duration_ns = (s->running ? osp_monotonic_ns() : s->paused_ns) - s->slice_ns;
+    out->duration_ns = slice_end(s) - s->slice_ns;
+    if (s->passes)
+        osp_passes_stats(s->passes, slice_end(s), &out->wait);
     if (s->bpf) {
         out->lost = osp_bpf_side_lost(s->bpf) + s->no_memory - s->lost_before + osp_collector_lost(s->collector);
         osp_bpf_side_cost(s->bpf, &out->bpf_run_ns, &out->bpf_runs);
         out->bpf_run_ns -= s->bpf_ns_before;
         out->bpf_runs -= s->bpf_runs_before;
-    } else {
+    } else if (s->perf) {
         out->lost = osp_perf_side_lost(s->perf) - s->lost_before;
     }
 }
@@ -546,26 +613,12 @@ static bool wait_for_births(osp_sampler *s, uint64_t until)
         if (ppoll(s->poll, n, &t, NULL) <= 0)
             break;
         ended = s->poll[n - 1].revents != 0;
+        if (s->passes)
+            osp_passes_relax(s->passes); /* what comes now may take its time */
         drain(s);
         now = osp_monotonic_ns();
     }
     return ended;
-}
-
-/* Sleep until then, or take what fills a ring before. */
-static void wait_until(osp_sampler *s, uint64_t until)
-{
-    uint64_t now = osp_monotonic_ns();
-    if (s->perf) {
-        /* Copies of stacks fill a ring much sooner than a step. */
-        for (; now < until; now = osp_monotonic_ns()) {
-            osp_perf_side_wait(s->perf, until - now);
-            drain(s);
-        }
-    } else if (wait_for_births(s, until) && s->ngiven > 1) {
-        s->poll[osp_births_nring(s->births) + 1].fd = -1; /* the others run on */
-    }
-    drain(s);
 }
 
 static bool all_ended(const osp_sampler *s)
@@ -576,13 +629,48 @@ static bool all_ended(const osp_sampler *s)
     return s->ngiven > 0;
 }
 
+/* Sleep until then, or until something should not wait: a ring fills, a process is born or ends. */
+static void sleep_until(osp_sampler *s, uint64_t until)
+{
+    uint64_t now = osp_monotonic_ns();
+    if (s->perf) {
+        osp_perf_side_wait(s->perf, until > now ? until - now : 0);
+    } else if (s->births) {
+        if (wait_for_births(s, until) && s->ngiven > 1)
+            s->poll[osp_births_nring(s->births) + 1].fd = -1; /* the others run on */
+    } else if (until > now) {
+        struct timespec t = {.tv_nsec = (long)(until - now)};
+        nanosleep(&t, NULL);
+    }
+}
+
+/* Sleep until then, at most a second; look at goroutines whenever that is due, and take what fills a ring before. */
+static void wait_until(osp_sampler *s, uint64_t until)
+{
+    for (uint64_t now = osp_monotonic_ns(); now < until; now = osp_monotonic_ns()) {
+        uint64_t due = s->passes ? osp_passes_next(s->passes) : UINT64_MAX;
+        if (due <= until)
+            osp_passes_hurry(s->passes);
+        sleep_until(s, due < until ? due : until);
+        if (due <= osp_monotonic_ns())
+            osp_passes_look(s->passes);
+        if (s->passes)
+            osp_passes_relax(s->passes);
+        if (s->perf) /* copies of stacks fill a ring much sooner than a step */
+            drain(s);
+        if (all_ended(s))
+            break;
+    }
+    drain(s);
+}
+
 /* A single process whose threads come and go is better sampled by clocks on CPUs. */
 static void look_at_threads(osp_sampler *s)
 {
     osp_err err;
     uint64_t born = osp_subjects_threads(s->subjects), before = s->threads_before;
     s->threads_before = born;
-    if (s->perf || by_cpus(s) || born - before < BIRTHS_MANY)
+    if (!s->bpf || by_cpus(s) || born - before < BIRTHS_MANY)
         return;
     s->threads_come = true;
     s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
@@ -611,6 +699,7 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
         look_at_threads(s);
         if (step % 3 == 0 && rate_is_free(s) && !s->threads_come)
             adapt_rate(s);
+        follow_goroutines(s);
         if (s->perf) {
             refresh_for_fallback(s);
             osp_perf_side_follow(s->perf);
@@ -637,9 +726,18 @@ static void next_slice(osp_sampler *s)
     if (s->bpf) {
         s->lost_before = osp_bpf_side_lost(s->bpf) + s->no_memory;
         osp_bpf_side_cost(s->bpf, &s->bpf_ns_before, &s->bpf_runs_before);
-    } else {
+    } else if (s->perf) {
         s->lost_before = osp_perf_side_lost(s->perf);
     }
+}
+
+static void add_wait(void *ctx, const osp_waited *w)
+{
+    osp_sampler *s = ctx;
+    char reason[OSP_REASON_MAX];
+    osp_how_reason(s->subject->go, w->what.how, w->what.waitreason, reason);
+    osp_collector_add_wait(s->collector, s->subject, looks_event(s), w, osp_how_state(w->what.how),
+                           osp_str_from(reason));
 }
 
 /* The column that people mean when they name the first event. */
@@ -650,17 +748,21 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
     osp_err gone;
     *out = (osp_recording){0};
     drain(s);
+    if (s->passes)
+        osp_passes_settle(s->passes);
     read_stats(s, &out->stats);
     if (s->subject) {
         memcpy(out->name, s->subject->name, sizeof out->name);
         if (s->subject->process && osp_process_alive(s->subject->process) && osp_subject_identify(s->subject, &gone))
             out->stats.state = s->subject->info.state;
     }
+    if (s->passes)
+        osp_passes_take(s->passes, slice_end(s), add_wait, s);
     osp_profile_head head = {
         .time_ns = s->slice_wall_ns,
         .duration_ns = (int64_t)out->stats.duration_ns,
-        .period = 1000000000 / s->hz,
-        .period_type = S("cpu"),
+        .period = 1000000000 / (only_looks(s) ? looks_hz(s) : s->hz),
+        .period_type = only_looks(s) ? S("wait") : S("cpu"),
         .period_unit = S("nanoseconds"),
         .preferred = s->event.n > 1 ? preferred(&s->event) : S(""),
     };

@@ -413,7 +413,54 @@ static bool process_read(void *ctx, uint64_t addr, void *dst, size_t n, osp_err 
     return osp_process_alive(p) || osp_gone(p, err); /* what was read may be of a later process of this pid */
 }
 
-osp_mem osp_process_mem(osp_process *p) { return (osp_mem){.ctx = p, .read = process_read}; }
+size_t osp_mem_read_many(const osp_mem *m, const osp_piece *piece, size_t n, osp_err *err)
+{
+    if (m->read_many)
+        return m->read_many(m->ctx, piece, n, err);
+    size_t i = 0;
+    while (i < n && m->read(m->ctx, piece[i].addr, piece[i].dst, piece[i].n, err))
+        i++;
+    return i;
+}
+
+enum { AT_ONCE = 64 };
+
+/* One call for up to AT_ONCE pieces. What was read whole is counted; what the kernel could not read is looked at by
+ * read, which knows why. */
+static size_t read_some(osp_process *p, const osp_piece *piece, size_t n, osp_err *err)
+{
+    struct iovec to[AT_ONCE], from[AT_ONCE];
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (struct iovec){piece[i].dst, piece[i].n};
+        from[i] = (struct iovec){(void *)(uintptr_t)piece[i].addr, piece[i].n};
+    }
+    ssize_t got = process_vm_readv(p->pid, to, n, from, n, 0);
+    size_t whole = 0;
+    for (size_t left = got > 0 ? (size_t)got : 0; whole < n && left >= piece[whole].n; whole++)
+        left -= piece[whole].n;
+    if (whole < n && process_read(p, piece[whole].addr, piece[whole].dst, piece[whole].n, err))
+        whole++;
+    return whole;
+}
+
+static size_t process_read_many(void *ctx, const osp_piece *piece, size_t n, osp_err *err)
+{
+    osp_process *p = ctx;
+    size_t done = 0;
+    while (done < n) {
+        size_t want = n - done < AT_ONCE ? n - done : AT_ONCE;
+        size_t got = read_some(p, piece + done, want, err);
+        if (got == 0)
+            break;
+        done += got;
+    }
+    return done;
+}
+
+osp_mem osp_process_mem(osp_process *p)
+{
+    return (osp_mem){.ctx = p, .read = process_read, .read_many = process_read_many};
+}
 
 /* ---- facts -------------------------------------------------------------------------------------------------- */
 

@@ -8,11 +8,24 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* A piece of memory to be read into dst. */
+typedef struct {
+    uint64_t addr;
+    void *dst;
+    size_t n; /* bytes */
+} osp_piece;
+
 /* Where memory comes from: a live process, a core file, or an array in a test. */
 typedef struct osp_mem {
     void *ctx;
     bool (*read)(void *ctx, uint64_t addr, void *dst, size_t n, osp_err *err); /* all n bytes or false */
+    /* Many pieces, in this order, by as few system calls as can be. Returns how many were read whole, from the first
+     * on; fewer than n: the next one could not be, and *err says why. NULL: there is nothing faster than read. */
+    size_t (*read_many)(void *ctx, const osp_piece *piece, size_t n, osp_err *err);
 } osp_mem;
+
+/* read_many, by read where there is none. */
+size_t osp_mem_read_many(const osp_mem *m, const osp_piece *piece, size_t n, osp_err *err);
 
 typedef struct osp_process osp_process;
 

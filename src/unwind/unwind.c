@@ -15,17 +15,13 @@ static bool osp_unwind_read(void *env, __u64 addr, __u64 *word)
 
 #include "../../bpf/unwind.h"
 
-int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_regs *regs, uint64_t g,
-                    uint64_t *pc, size_t max, size_t *n, uint64_t *curg, uint64_t *m, uint32_t *frame_pointer_steps)
+static int walk(const osp_unwind_env *env, const osp_unwind_go *go, osp_unwind *u, uint64_t *pc, size_t max,
+                size_t *n)
 {
-    osp_unwind u = {.pc = regs->pc, .sp = regs->sp, .fp = regs->fp, .r10 = regs->r10, .leaf = 1, .exact = 1};
-    __u64 owner = 0;
     void *ctx = (void *)(uintptr_t)env;
     int status = OSP_UNWIND_MORE;
-    if (go->has_go)
-        osp_unwind_goroutine(ctx, &u, go, g, &owner);
     for (*n = 0; status == OSP_UNWIND_MORE;) {
-        uint64_t at = osp_unwind_lookup(&u);
+        uint64_t at = osp_unwind_lookup(u);
         uint32_t rule;
         if (*n == max) {
             status = OSP_UNWIND_DEPTH;
@@ -33,15 +29,41 @@ int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const os
         }
         bool known = env->rule(env->ctx, at, &rule);
         if (!known) {
-            rule = osp_unwind_unmapped(&u);
+            rule = osp_unwind_unmapped(u);
             known = rule != OSP_RULE_NONE;
         }
-        if (known || *n == 0 || u.exact)
-            pc[(*n)++] = known && osp_rule_kind(rule) == OSP_RULE_SIGFRAME ? u.pc : at;
-        status = known ? osp_unwind_step(ctx, &u, go, rule) : OSP_UNWIND_NO_MAPPING;
+        if (known || *n == 0 || u->exact)
+            pc[(*n)++] = known && osp_rule_kind(rule) == OSP_RULE_SIGFRAME ? u->pc : at;
+        status = known ? osp_unwind_step(ctx, u, go, rule) : OSP_UNWIND_NO_MAPPING;
     }
+    return status;
+}
+
+int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_regs *regs, uint64_t g,
+                    uint64_t *pc, size_t max, size_t *n, uint64_t *curg, uint64_t *m, uint32_t *frame_pointer_steps)
+{
+    osp_unwind u = {.pc = regs->pc, .sp = regs->sp, .fp = regs->fp, .r10 = regs->r10, .leaf = 1, .exact = 1};
+    __u64 owner = 0;
+    if (go->has_go)
+        osp_unwind_goroutine((void *)(uintptr_t)env, &u, go, g, &owner);
+    int status = walk(env, go, &u, pc, max, n);
     *curg = u.curg;
     *m = owner;
     *frame_pointer_steps += u.fp_steps;
     return status;
+}
+
+int osp_unwind_parked(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_at *at, uint64_t *pc,
+                      size_t max, size_t *n)
+{
+    osp_unwind u = {.pc = at->pc,
+                    .sp = at->sp,
+                    .fp = at->fp,
+                    .curg = at->g,
+                    .stack_lo = at->stack_lo,
+                    .stack_hi = at->stack_hi,
+                    .callback_sp = at->callback_sp,
+                    .leaf = 1,
+                    .exact = 1};
+    return walk(env, go, &u, pc, max, n);
 }

@@ -45,4 +45,17 @@ typedef struct osp_unwind_regs {
 int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_regs *regs, uint64_t g,
                     uint64_t *pc, size_t max, size_t *n, uint64_t *curg, uint64_t *m, uint32_t *frame_pointer_steps);
 
+/* A goroutine that does not run. */
+typedef struct osp_unwind_at {
+    uint64_t g, stack_lo, stack_hi;
+    uint64_t pc, sp, fp; /* as it was saved */
+    uint64_t
+        callback_sp; /* g0.sched.sp of the thread that it is locked to, where C's frames between callbacks are; 0: it
+                             is locked to none */
+} osp_unwind_at;
+
+/* The same from there. The first address is the saved pc itself: where a function starts, or a call returns. */
+int osp_unwind_parked(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_at *at, uint64_t *pc,
+                      size_t max, size_t *n);
+
 #endif

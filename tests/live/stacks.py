@@ -16,10 +16,10 @@ class Stack:
         return all(any(want == frame for frame in rest) for want in chain)
 
 
-def read(profile):
-    """All samples of a profile."""
-    text = subprocess.run(["go", "tool", "pprof", "-traces", "-sample_index=samples", profile], check=True,
-                          capture_output=True, text=True).stdout
+def read(profile, index="samples", unit=None):
+    """All samples of a profile that have a value of that type, which is in that unit."""
+    text = subprocess.run(["go", "tool", "pprof", "-traces", f"-sample_index={index}", *([f"-unit={unit}"] if unit else []),
+                           profile], check=True, capture_output=True, text=True).stdout
     found, stack = [], None
     for line in text.splitlines():
         if line.startswith("-----------+"):
@@ -29,7 +29,7 @@ def read(profile):
             continue
         if not stack:
             continue
-        first = re.match(r"^ *(\d+) {3}(\S.*)$", line)
+        first = re.match(r"^ *(\d+)" + (unit or "") + r" {3}(\S.*)$", line)
         more = re.match(r"^ {13}(\S.*)$", line)
         label = re.match(r"^ *([^: ][^:]*): {2}(.*)$", line)
         if not stack.frames and first:

@@ -54,6 +54,8 @@ goprog callback callback
 goprog shares shares
 goprog cgo-twins cgo-twins
 goprog torture-cgo torture
+goprog waits-cgo waits
+goprog cgo-park cgo-park
 cgo=0
 goprog clock-storm clock-storm
 goprog clock-storm-stripped clock-storm '' -ldflags='-s -w'
@@ -69,6 +71,8 @@ goprog resident-pie resident '' -buildmode=pie
 goprog resident-pie-stripped resident '' -buildmode=pie -ldflags='-s -w'
 goprog twins twins
 goprog torture torture
+goprog waits waits
+goprog waits-pie-stripped waits '' -buildmode=pie -ldflags='-s -w'
 cprog c-clock-storm c/clock_storm.c
 cprog spin-cflag c/spin_cflag.c
 cprog spin-cflag-O0 c/spin_cflag.c -O0
