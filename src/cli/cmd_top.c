@@ -84,12 +84,16 @@ static bool open_process(top *t, osp_err *err)
 
 /* ---- facts ------------------------------------------------------------------------------------------------------ */
 
+static int by_tid(const void *tid, const void *thread)
+{
+    int a = *(const int *)tid, b = ((const osp_thread *)thread)->tid;
+    return (a > b) - (a < b);
+}
+
 static const osp_thread *thread_before(const top *t, int tid)
 {
-    for (uint32_t i = 0; i < t->nthread_before; i++)
-        if (t->thread_before[i].tid == tid)
-            return &t->thread_before[i];
-    return NULL;
+    return t->nthread_before ? bsearch(&tid, t->thread_before, t->nthread_before, sizeof *t->thread_before, by_tid)
+                             : NULL;
 }
 
 /* The threads as they are, and what each did since the last refresh. */

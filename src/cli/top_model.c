@@ -529,12 +529,18 @@ static void sum_up(const asking *ask, share *of, size_t n, osp_top_row *r)
         r->goroutines += of[i].goid && (i == 0 || of[i].goid != of[i - 1].goid);
 }
 
+/* The rows that begin_threads made, by tid; NULL if the thread is none of them. */
 static osp_top_row *row_of_thread(asking *ask, int tid)
 {
-    for (uint32_t i = 0; i < ask->n; i++)
-        if (ask->row[i].tid == tid)
-            return &ask->row[i];
-    return NULL;
+    uint32_t from = 0, to = ask->q->nthread;
+    while (from < to) {
+        uint32_t mid = from + (to - from) / 2;
+        if (ask->row[mid].tid < tid)
+            from = mid + 1;
+        else
+            to = mid;
+    }
+    return from < ask->q->nthread && ask->row[from].tid == tid ? &ask->row[from] : NULL;
 }
 
 /* Threads as /proc has them now; samples tell what they do. Without /proc (it has ended), those of the samples. */

@@ -73,12 +73,12 @@ const char *osp_top_order(osp_top_view view, size_t i);
 
 typedef struct {
     osp_top_view view;
-    size_t order;           /* index of osp_top_order */
-    int tid;                /* this thread only; 0 = all */
-    uint64_t group, reason; /* this group only, this reason, by the ids of their rows; 0 = all */
-    uint64_t focus;         /* for OSP_TOP_AROUND: the id of a function's row */
-    osp_str filter;         /* rows with this in their name or file, in any case; "" = all */
-    const osp_top_thread *thread;
+    size_t order;                 /* index of osp_top_order */
+    int tid;                      /* this thread only; 0 = all */
+    uint64_t group, reason;       /* this group only, this reason, by the ids of their rows; 0 = all */
+    uint64_t focus;               /* for OSP_TOP_AROUND: the id of a function's row */
+    osp_str filter;               /* rows with this in their name or file, in any case; "" = all */
+    const osp_top_thread *thread; /* by tid */
     uint32_t nthread;
 } osp_top_question;
 

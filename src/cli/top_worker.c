@@ -17,6 +17,7 @@ enum { WAITING = 16 /* slices; more are dropped, the oldest first, while the ter
 
 struct osp_top_worker {
     osp_top_sampling what;
+    osp_kallsyms *kernel; /* of the thread alone */
     pthread_t thread;
     int wake;
     volatile sig_atomic_t stop;
@@ -63,7 +64,8 @@ static bool take(osp_top_worker *w, osp_sampler *sampler, osp_err *err)
     osp_top_slice slice;
     if (!osp_sampler_take(sampler, &rec, err))
         return false;
-    const osp_symbol_sources from = {.object = rec.object, .nobject = rec.nobject, .this_kernel = true};
+    const osp_symbol_sources from = {
+        .object = rec.object, .nobject = rec.nobject, .this_kernel = true, .kept = &w->kernel};
     osp_profile *named = osp_symbolise(rec.profile, &from, &ignored, err);
     bool ok = named && osp_top_slice_of(&rec, named, &slice, err);
     if (ok)
@@ -137,6 +139,7 @@ static void *work(void *ctx)
     say(w, ok ? S("it has ended") : osp_str_from(err.msg), true);
     osp_sampler_stop(sampler);
     osp_objects_drop(opts.objects);
+    osp_kallsyms_close(w->kernel);
     return NULL;
 }
 

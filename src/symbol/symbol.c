@@ -74,7 +74,9 @@ static size_t frames_of_kernel(asker *a, uint64_t addr, osp_frame_text *out)
     osp_str name, module;
     uint64_t start;
     osp_err ignored; /* without it kernel addresses stay numbers, and are counted */
-    if (a->from->this_kernel && !a->kallsyms_tried)
+    if (a->from->kept && !a->kallsyms_tried)
+        a->kallsyms = *a->from->kept;
+    if (a->from->this_kernel && !a->kallsyms_tried && !a->kallsyms)
         a->kallsyms = osp_kallsyms_open(&ignored);
     a->kallsyms_tried = true;
     if (!a->kallsyms || !osp_kallsyms_at(a->kallsyms, addr, &name, &module, &start) || name.n == 0)
@@ -143,7 +145,10 @@ osp_profile *osp_symbolise(const osp_profile *p, const osp_symbol_sources *from,
         a->placed = by_mapping;
         named = osp_profile_with_lines(p, lines_of, a, err);
         *stats = a->stats;
-        osp_kallsyms_close(a->kallsyms);
+        if (!a->from->kept)
+            osp_kallsyms_close(a->kallsyms);
+        else if (a->kallsyms)
+            *a->from->kept = a->kallsyms;
     } else {
         osp_fail_memory(err, "naming addresses");
     }

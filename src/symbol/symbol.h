@@ -5,6 +5,7 @@
 
 #include "model/model.h"
 #include "object/object.h"
+#include "target/target.h"
 
 typedef struct {
     /* by osp_mapping_id.i: the object mapped there, NULL if unknown (kernel, JIT, unreadable); nobject may be
@@ -12,6 +13,9 @@ typedef struct {
     osp_object *const *object;
     uint32_t nobject;
     bool this_kernel; /* the mapping "[kernel.kallsyms]" is this host's kernel: ask it for its names */
+    /* Where the kernel's names stay for the next time (they take longer to read than all else): NULL at first, the caller's
+     * to close. NULL = they do not stay. */
+    osp_kallsyms **kept;
     bool pprof_way; /* names as the linker has them, for a query to make readable; what nobody knows stays as it is */
     bool again;     /* frames that the profile brought give way to ours */
     bool names_only; /* no files, lines and inlines */

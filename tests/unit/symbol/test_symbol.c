@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdio.h>
 #include <unistd.h>
 
 __attribute__((noinline)) static int a_function_to_find(int x)
@@ -134,12 +135,56 @@ static void frames_the_profile_brought_are_kept(void **state)
     osp_profile_drop(p);
 }
 
+/* The first address of the kernel's code, as its own table has it; 0 where the kernel hides it. */
+static uint64_t start_of_kernel(void)
+{
+    unsigned long long addr = 0;
+    char line[512];
+    FILE *f = fopen("/proc/kallsyms", "re");
+    while (f && fgets(line, sizeof line, f))
+        if (strstr(line, " T _stext\n") && sscanf(line, "%llx", &addr) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return addr;
+}
+
+static void names_of_the_kernel_can_stay_for_the_next_profile(void **state)
+{
+    (void)state;
+    osp_kallsyms *kept = NULL, *first = NULL;
+    uint64_t addr = start_of_kernel();
+    if (addr == 0) {
+        print_message("# skipped: the kernel hides its addresses\n");
+        return;
+    }
+    for (int round = 0; round < 2; round++) {
+        osp_err err;
+        osp_builder *b = osp_builder_new(1 << 20, &err);
+        osp_mapping_id m = osp_builder_mapping(b, addr, addr + 4096, 0, S("[kernel.kallsyms]"), S(""), 0);
+        osp_location_id loc = osp_builder_location(b, m, addr, NULL, 0);
+        osp_profile *p = one_sample(b, &loc, 1);
+        osp_symbol_sources from = {.this_kernel = true, .kept = &kept};
+        osp_symbol_stats stats;
+        osp_profile *named = osp_symbolise(p, &from, &stats, &err);
+        assert_non_null(named);
+        assert_int_equal(stats.unnamed, 0);
+        assert_non_null(kept);
+        assert_true(round == 0 || kept == first);
+        first = kept;
+        osp_profile_drop(named);
+        osp_profile_drop(p);
+    }
+    osp_kallsyms_close(kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_of_ours_gets_its_function_file_and_line),
         cmocka_unit_test(an_address_nobody_knows_is_called_by_its_place),
         cmocka_unit_test(frames_the_profile_brought_are_kept),
+        cmocka_unit_test(names_of_the_kernel_can_stay_for_the_next_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
