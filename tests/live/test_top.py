@@ -127,6 +127,27 @@ def keys(osprey, folder):
         return f"{top.unknown}" if top.unknown else top.quit()
 
 
+def waiting(osprey, folder):
+    """50 goroutines wait for ever in main.parked: 50 seconds a second, on a channel."""
+    words = [folder / "waits", "-parked", "50"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as target, \
+            Top(osprey, target.pid, "-d", "0.2") as top:
+        try:
+            if not top.wait(has("WAIT s/s"), 60):
+                return f"no waiting: {top.text()}"
+            top.read(2)
+            steps = [("r", r"^ *(4[5-9]|5\d)\.\d\d +\d+ chan receive", "the reason"),
+                     ("\r", r"^.* (4[5-9]|5\d)\.\d\d main\.parked", "its functions"),
+                     ("\x1bg", r"^ *\d\.\d +(4[5-9]|5\d)\.\d\d +50 .*main\.parked +chan receive", "the group of goroutines")]
+            for press, line, name in steps:
+                top.press(press)
+                if not top.wait(lambda text, what=line: re.search(what, text, re.M), 60):
+                    return f"{name} is not there: {top.text()}"
+            return top.quit()
+        finally:
+            target.kill()
+
+
 def why(osprey, folder):
     with Target([folder / "cgo-c-spin"]) as target, Top(osprey, target.pid) as top:
         top.wait(has("crunch_block"), 60)
@@ -266,7 +287,7 @@ def main():
     if built.returncode:
         sys.exit(f"Bail out! the targets cannot be built: {built.stderr[-500:]}")
     cases = [(f"{words[0]} shows what burns", lambda w=words, n=name: busy(osprey, folder, w, n)) for words, name in BUSY]
-    for test in (keys, why, processes, any_size, signals, the_end_of_the_process, little_is_sent, plain,
+    for test in (keys, waiting, why, processes, any_size, signals, the_end_of_the_process, little_is_sent, plain,
                  without_colour_or_utf8, hostile_name, no_such_process):
         cases.append((test.__name__.replace("_", " "), lambda t=test: t(osprey, folder)))
     cases = [c for c in cases if not only or any(o in c[0] for o in only)]
