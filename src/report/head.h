@@ -102,6 +102,7 @@ typedef struct osp_keyed_label {
 } osp_keyed_label;
 /* Sorts the n labels into out[n]; returns how many. */
 uint32_t osp_labels_by_key(const osp_profile *p, const osp_label *label, uint32_t n, osp_keyed_label *out);
+bool osp_same_key(const osp_keyed_label *a, const osp_keyed_label *b); /* and of one kind */
 
 /* Labels as text. Writes the labels from[0] … to[-1], which have one key. */
 typedef void osp_label_writer(void *ctx, const osp_keyed_label *from, const osp_keyed_label *to, osp_buf *out);

@@ -21,7 +21,7 @@ uint32_t osp_labels_by_key(const osp_profile *p, const osp_label *label, uint32_
     return n;
 }
 
-static bool same_key(const osp_keyed_label *a, const osp_keyed_label *b)
+bool osp_same_key(const osp_keyed_label *a, const osp_keyed_label *b)
 {
     return a->numeric == b->numeric && osp_str_eq(a->key, b->key);
 }
@@ -59,7 +59,7 @@ bool osp_put_labels(osp_label_room *r, const osp_view *v, uint32_t set, bool num
     uint32_t npiece = 0;
     r->scratch.n = 0;
     for (uint32_t from = 0, to; from < n; from = to) {
-        for (to = from + 1; to < n && same_key(&r->sorted[from], &r->sorted[to]);)
+        for (to = from + 1; to < n && osp_same_key(&r->sorted[from], &r->sorted[to]);)
             to++;
         if (r->sorted[from].numeric != numeric)
             continue;

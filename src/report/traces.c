@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* traces: every sample as it is: its labels, its value, its stack from the leaf to the root.
  *
- * Nearly all of the output is frames, so what a location prints is laid out once; a sample copies it. */
+ * Nearly all of the output is frames and labels, so what a location prints is laid out once, and what a label prints; a
+ * sample copies it. Label sets are many, labels few: a set is a list of such lines. */
 #include "report/head.h"
 
 #include <stdlib.h>
@@ -15,6 +16,19 @@ typedef struct {
     char text[OSP_SHOWN_MAX + VALUE_WIDTH];
 } known_value;
 
+/* A label by what it prints; without padding. */
+typedef struct {
+    osp_string_id key, str;
+    int64_t num;
+} label_key;
+
+/* A line of a label set while these are sorted. */
+typedef struct {
+    bool numeric;
+    uint32_t id;
+    osp_str text;
+} listed;
+
 typedef struct {
     const osp_view *v;
     const osp_report_opts *o;
@@ -24,10 +38,18 @@ typedef struct {
     size_t *first;  /* per location, n + 1 offsets into frames */
     known_value *known;
     osp_arena arena;
-    osp_str *of_set; /* what each label set prints; p is NULL until it is needed */
-    osp_label_room room;
+    osp_intern labels; /* label_keys; by number: */
+    uint32_t *line_of; /* the line of a label that is the only one of its key */
+    osp_str *line;     /* lines by id; none is 0 */
+    uint32_t *list;    /* per label of a set: the lines it prints, in order, then NO_LINE; 0 until they are needed */
+    size_t nline, line_cap, line_of_cap;
+    osp_keyed_label *sorted; /* one set */
+    listed *listed;
+    osp_buf scratch;
     osp_buf *text;
 } printing;
+
+enum { NO_LINE = 1 };
 
 static const osp_str rule = S("-----------+-------------------------------------------------------\n");
 
@@ -63,11 +85,13 @@ static bool lay_out_frames(printing *t, osp_err *err)
 
 /* ---- labels --------------------------------------------------------------------------------------------------- */
 
-static void label_line(void *ctx, const osp_keyed_label *from, const osp_keyed_label *to, osp_buf *out)
+/* The id of a new line for labels of one key; 0 without memory. */
+static uint32_t new_line(printing *t, const osp_keyed_label *from, const osp_keyed_label *to)
 {
-    const printing *t = ctx;
     char text[OSP_SHOWN_MAX];
+    osp_buf *out = &t->scratch;
     const osp_str unit = from->numeric ? osp_label_unit(&t->units, from->key) : S("");
+    out->n = 0;
     osp_buf_right(out, from->key, VALUE_WIDTH);
     osp_buf_add(out, S(": "));
     for (; from < to; from++) {
@@ -78,20 +102,90 @@ static void label_line(void *ctx, const osp_keyed_label *from, const osp_keyed_l
             osp_buf_add(out, osp_text(t->v->of, from->label->str));
     }
     osp_buf_byte(out, '\n');
+    void *lines = t->line;
+    const osp_str copy = osp_arena_str(&t->arena, osp_buf_str(out));
+    const bool ok = !out->failed && copy.p && t->nline < UINT32_MAX &&
+                    osp_grow(&lines, &t->line_cap, t->nline + 1, sizeof *t->line);
+    t->line = lines;
+    if (ok)
+        t->line[t->nline++] = copy;
+    return ok ? (uint32_t)(t->nline - 1) : 0;
 }
 
-static osp_str labels_of(printing *t, uint32_t set)
+/* The line of a label that is the only one of its key; 0 without memory. */
+static uint32_t line_of(printing *t, const osp_keyed_label *l)
 {
-    osp_str *known = &t->of_set[set];
-    if (!known->p) {
-        osp_buf lines = osp_buf_of(SIZE_MAX / 2);
-        osp_put_labels(&t->room, t->v, set, false, label_line, t, S(""), &lines);
-        osp_put_labels(&t->room, t->v, set, true, label_line, t, S(""), &lines);
-        *known = osp_arena_str(&t->arena, osp_buf_str(&lines));
-        t->text->failed |= !known->p || lines.failed;
-        osp_buf_drop(&lines);
+    bool fresh = false;
+    const label_key key = {l->label->key, l->label->str, l->label->num};
+    const uint32_t id = osp_intern_put(&t->labels, (osp_str){(const char *)&key, sizeof key}, &fresh);
+    if (id == UINT32_MAX || !fresh)
+        return id == UINT32_MAX ? 0 : t->line_of[id];
+    void *line_of = t->line_of;
+    label_key *copy = osp_new(&t->arena, label_key, 1);
+    const uint32_t line =
+        copy && osp_grow(&line_of, &t->line_of_cap, (size_t)id + 1, sizeof *t->line_of) ? new_line(t, l, l + 1) : 0;
+    t->line_of = line_of;
+    t->labels.text[id] = copy ? (osp_str){(const char *)copy, sizeof *copy} : (osp_str){0};
+    if (!line)
+        return 0;
+    *copy = key;
+    return t->line_of[id] = line;
+}
+
+/* Texts first, each in the order of what is printed. */
+static int by_line(const void *x, const void *y)
+{
+    const listed *a = x, *b = y;
+    return a->numeric != b->numeric ? a->numeric - b->numeric : osp_str_cmp(a->text, b->text);
+}
+
+/* The lines of a label set into its list. */
+static void list_lines(printing *t, uint32_t set, uint32_t *list)
+{
+    const osp_view *v = t->v;
+    const uint32_t first = v->first_label[set], most = v->first_label[set + 1] - first;
+    const uint32_t n = osp_labels_by_key(v->of, v->label + first, most, t->sorted);
+    uint32_t nline = 0;
+    for (uint32_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && osp_same_key(&t->sorted[from], &t->sorted[to]);)
+            to++;
+        const osp_keyed_label *l = &t->sorted[from];
+        const uint32_t id = t->text->failed ? 0 : to - from == 1 ? line_of(t, l) : new_line(t, l, &t->sorted[to]);
+        t->text->failed |= id == 0;
+        t->listed[nline++] = (listed){l->numeric, id, id ? t->line[id] : S("")};
     }
-    return *known;
+    if (nline > 1)
+        qsort(t->listed, nline, sizeof *t->listed, by_line);
+    for (uint32_t i = 0; i < most; i++)
+        list[i] = i < nline ? t->listed[i].id : NO_LINE;
+}
+
+static bool make_lists(printing *t, osp_err *err)
+{
+    const osp_view *v = t->v;
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < v->of->labelsets.n; i++) {
+        const uint32_t n = v->first_label[i + 1] - v->first_label[i];
+        most = n > most ? n : most;
+    }
+    t->list = osp_new(&t->arena, uint32_t, v->first_label[v->of->labelsets.n]);
+    t->sorted = osp_new(&t->arena, osp_keyed_label, most);
+    t->listed = osp_new(&t->arena, listed, most);
+    t->scratch = osp_buf_of(SIZE_MAX / 2);
+    void *lines = NULL;
+    bool ok = t->list && t->sorted && t->listed && osp_grow(&lines, &t->line_cap, NO_LINE + 1, sizeof *t->line);
+    t->line = lines;
+    for (; ok && t->nline <= NO_LINE; t->nline++)
+        t->line[t->nline] = S("");
+    return ok || osp_fail_memory(err, "printing labels");
+}
+
+static void drop_lists(printing *t)
+{
+    osp_intern_drop(&t->labels);
+    osp_buf_drop(&t->scratch);
+    free(t->line_of);
+    free(t->line);
 }
 
 /* ---- samples -------------------------------------------------------------------------------------------------- */
@@ -146,15 +240,22 @@ static void sample(printing *t, uint32_t row)
     const osp_stack stack = osp_view_stack(v, s);
     if (stack.n == 0)
         return;
-    const osp_str labels = v->first_label[set] < v->first_label[set + 1] ? labels_of(t, set) : S("");
+    uint32_t *list = t->list + v->first_label[set], *const end = t->list + v->first_label[set + 1];
+    if (list < end && *list == 0)
+        list_lines(t, set, list);
     const osp_str value = value_text(t, value_of(t, row));
-    size_t size = rule.n + labels.n + value.n;
+    size_t size = rule.n + value.n;
+    for (const uint32_t *l = list; l < end; l++)
+        size += t->line[*l].n;
     for (uint32_t i = 0; i < stack.n; i++)
         size += t->first[stack.loc[i].i + 1] - t->first[stack.loc[i].i];
     char *const start = osp_buf_room(t->text, size + SPARE);
     if (!start)
         return;
-    char *at = put(put(put(start, rule), labels), value);
+    char *at = put(start, rule);
+    for (; list < end; list++)
+        at = put(at, t->line[*list]);
+    at = put(at, value);
     at = put(at, osp_str_skip(frames_of(t, stack.loc[0].i), VALUE_WIDTH));
     for (uint32_t i = 1; i < stack.n; i++)
         at = put_frames(at, frames_of(t, stack.loc[i].i));
@@ -165,20 +266,17 @@ static void sample(printing *t, uint32_t row)
 static void look_ahead(const printing *t, uint32_t row)
 {
     const osp_profile *p = t->v->of;
-    const char *labels = t->of_set[p->samples.labels[row].i].p;
     __builtin_prefetch(p->stacks.packed[p->samples.stack[row].i]);
-    __builtin_prefetch(labels);
-    __builtin_prefetch(labels ? labels + 64 : NULL);
+    __builtin_prefetch(t->list + t->v->first_label[p->samples.labels[row].i]);
 }
 
 static bool as_text(printing *t, osp_answer *out, osp_err *err)
 {
     const osp_view *v = t->v;
     osp_arena_init(&t->arena, SIZE_MAX / 2);
-    t->of_set = osp_new(&t->arena, osp_str, v->of->labelsets.n);
     t->known = osp_new(&t->arena, known_value, KNOWN);
-    bool ok = ((t->of_set && t->known) || osp_fail_memory(err, "printing labels")) && lay_out_frames(t, err) &&
-              osp_label_room_make(v, &t->room, err) && osp_label_units_make(v->of, &t->units, err);
+    bool ok = (t->known || osp_fail_memory(err, "printing values")) && make_lists(t, err) && lay_out_frames(t, err) &&
+              osp_label_units_make(v->of, &t->units, err);
     if (ok) {
         osp_profile_head_lines(v->of, t->o, &t->shown, v->total, t->text);
         for (uint32_t i = 0; ok && i < v->nrow; i++) {
@@ -191,9 +289,9 @@ static bool as_text(printing *t, osp_answer *out, osp_err *err)
         ok = ok && (!t->frames.failed || osp_fail_memory(err, "printing stacks"));
     }
     osp_label_units_drop(&t->units);
+    drop_lists(t);
     osp_arena_drop(&t->arena);
     osp_buf_drop(&t->frames);
-    osp_label_room_drop(&t->room);
     free(t->first);
     return ok;
 }
