@@ -25,7 +25,7 @@ typedef struct {
     bool scales;
     osp_str preferred;
     int64_t period;
-    uint32_t *functions, *mappings, *locations, *stacks, *labelsets;
+    uint32_t *strings, *functions, *mappings, *locations, *stacks, *labelsets;
     uint64_t *moved; /* per mapping: to be added to its addresses */
     osp_location_id *
         *becomes;          /* as borrowed stacks have it, per part of its stacks; OSP_NOT_BORROWED: not needed yet */
@@ -302,6 +302,13 @@ static uint32_t map_mapping(merging *m, source *s, uint32_t i)
     return number;
 }
 
+static osp_string_id map_string(merging *m, source *s, osp_string_id text)
+{
+    if (!s->strings[text.i])
+        s->strings[text.i] = 1 + osp_builder_string(m->b, osp_text(s->p, text)).i;
+    return (osp_string_id){s->strings[text.i] - 1};
+}
+
 static osp_function_id map_function(merging *m, source *s, osp_function_id fn)
 {
     const osp_profile *p = s->p;
@@ -455,8 +462,7 @@ static bool map_labels(merging *m, source *s, uint32_t set, osp_labelset_id *out
         for (uint32_t i = 0; i < n; i++) {
             const osp_label *l = &sorted[i].label;
             label[i] =
-                (osp_label){osp_builder_string(m->b, sorted[i].key), osp_builder_string(m->b, osp_text(p, l->str)),
-                            osp_builder_string(m->b, osp_text(p, l->unit)), l->num};
+                (osp_label){map_string(m, s, l->key), map_string(m, s, l->str), map_string(m, s, l->unit), l->num};
         }
         s->labelsets[set] = 1 + osp_builder_labels(m->b, label, n).i;
     }
@@ -527,6 +533,7 @@ static bool merge_samples(merging *m, source *s)
 {
     const osp_profile *p = s->p;
     batch at_hand = {0};
+    s->strings = osp_new(&m->scratch, uint32_t, p->strings.n);
     s->functions = osp_new(&m->scratch, uint32_t, p->functions.n);
     s->mappings = osp_new(&m->scratch, uint32_t, p->mappings.n);
     s->moved = osp_new(&m->scratch, uint64_t, p->mappings.n);
@@ -534,8 +541,8 @@ static bool merge_samples(merging *m, source *s)
     s->stacks = osp_new(&m->scratch, uint32_t, p->stacks.n);
     s->room = osp_stack_room(p);
     s->labelsets = osp_new(&m->scratch, uint32_t, p->labelsets.n);
-    if (!s->room || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks || !s->labelsets ||
-        !make_parts(m, s) || !make_batch(m, &at_hand))
+    if (!s->room || !s->strings || !s->functions || !s->mappings || !s->moved || !s->locations || !s->stacks ||
+        !s->labelsets || !make_parts(m, s) || !make_batch(m, &at_hand))
         return no_memory(m);
     if (m->mappings.n == 0 && map_mapping(m, s, main_mapping(p)) == UINT32_MAX)
         return no_memory(m);
