@@ -31,7 +31,10 @@ enum { BPF_F_MMAPABLE = 1 << 10, BPF_F_INNER_MAP = 1 << 12 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+/* include/linux/sched.h */
+#define PF_IO_WORKER 0x00000010
+#define PF_KTHREAD 0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -41,7 +44,12 @@ struct pt_regs {
 };
 
 struct thread_struct {
+    unsigned long sp; /* the kernel's, of a thread off the CPU: at a struct inactive_task_frame */
     unsigned long fsbase;
+};
+
+struct inactive_task_frame {
+    unsigned long ret_addr;
 };
 
 struct ns_common {
@@ -88,15 +96,41 @@ struct css_set {
     struct cgroup *dfl_cgrp;
 };
 
+struct cfs_rq {
+    int throttle_count;
+};
+
+struct sched_entity {
+    __u64 sum_exec_runtime;
+    struct cfs_rq *cfs_rq;
+};
+
 struct task_struct {
     unsigned int flags;
+    unsigned int __state; /* since Linux 5.14 */
+    int on_cpu;
     unsigned int in_execve : 1;
+    unsigned int in_iowait : 1;
+    bool throttled; /* since Linux 6.18 */
+    char comm[16];
     void *mm;
     int pid, tgid;
     struct task_struct *group_leader;
     struct pid *thread_pid;
     struct css_set *cgroups;
+    struct sched_entity se;
     struct thread_struct thread;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+    struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+    struct bpf_iter_meta *meta;
+    struct task_struct *task;
 };
 
 #pragma clang attribute pop

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* bpf/sample.bpf.c: the sampler. on_tick runs at each sample of a perf event in a thread of a process we know:
  * kernel stack, user stack by unwind rows, goroutine and labels, one record into the ring buffer. */
-#include "walk.h"
+#include "switch.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -65,6 +65,10 @@ int on_tick(struct bpf_perf_event_data *ctx)
     if (s->head.unwind)
         process->copies--;
     hash_stack(s, &slot);
+    if (s->head.event == wall_event && frozen)
+        return 0;
+    if (s->head.event == wall_event)
+        s->head.value[0] = unticked(s, task);
     send(s);
     return 0;
 }

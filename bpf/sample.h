@@ -49,6 +49,14 @@ _Static_assert(sizeof(osp_raw_sample) == 128, "shared between the kernel side an
 
 enum { OSP_NO_EVENT = 0xffff, OSP_UNWIND_WORDS = 5 };
 
+/* Why user space is to unwind a stack. */
+enum {
+    OSP_UNWIND_COPY = 1, /* code was met that has no table yet */
+    OSP_UNWIND_LIVE =
+        2, /* the thread sleeps: its stack stands still, and is not copied; value[0] is the kernel's number of
+                            the thread */
+};
+
 /* An executable mapping of a process, sorted by start within the process. */
 typedef struct osp_bpf_mapping {
     __u64 start, end;
@@ -90,7 +98,44 @@ typedef struct osp_bpf_config {
  * the time since that CPU's last tick, whatever the period was: so periods may change as one likes. */
 #define OSP_COOKIE_TICKS (1u << 31)
 
+/* A thread of a process that we know. All times CLOCK_MONOTONIC; since and cpu_from are exchanged atomically: a thread's
+ * own switches and the iterator may meet. */
+typedef struct osp_bpf_thread {
+    __u64 since;                     /* off its CPU since then, or since the iterator's last visit; 0 = on one */
+    __u64 wake;                      /* when it was woken; 0 = not yet */
+    __u64 cpu_from;                  /* on a CPU: see above; 0 = off */
+    __u64 owed_cpu;                  /* off: ns on a CPU that are in no sample yet */
+    __u64 exec_ns;                   /* off: what it has run in its life, by the kernel's count */
+    __u64 owed_wait;                 /* ns that it waited before it was first seen */
+    __u64 stack_hash, goid, m, curg; /* where it was last seen */
+    __u64 pc, sp;                    /* of that walk's first user frame */
+    __u32 pid, tid, reason, unused;
+    char comm[16];
+} osp_bpf_thread;
+
 /* Counters, by index. */
-enum { OSP_COUNT_LOST, OSP_COUNT_FOREIGN, OSP_COUNTS };
+enum { OSP_COUNT_LOST, OSP_COUNT_FOREIGN, OSP_COUNT_NO_THREAD, OSP_COUNTS };
+
+/* osp_raw_sample.reason of a thread off the CPU: the number of its system call + 1 (0: it was in none), and an
+ * osp_wait. */
+enum {
+    OSP_REASON_CALLS = 0xffff,
+    OSP_REASON_WAIT = 16,    /* from that bit on */
+    OSP_REASON_WAITS = 15,   /* the most */
+    OSP_REASON_IO = 1 << 24, /* it waits for a disk */
+};
+
+enum osp_wait {
+    OSP_WAIT_NONE,  /* it runs */
+    OSP_WAIT_SLEEP, /* a signal could wake it */
+    OSP_WAIT_DEEP,  /* none could: D in ps */
+    OSP_WAIT_STOPPED,
+    OSP_WAIT_PREEMPTED, /* from here on: it never ceased to be runnable */
+    OSP_WAIT_THROTTLED, /* its cgroup has used up its time */
+    OSP_WAIT_STARTING,
+};
+
+/* What all threads are visited for. */
+enum { OSP_VISIT_NONE, OSP_VISIT_LOOK, OSP_VISIT_FIRST, OSP_VISIT_LAST };
 
 #endif

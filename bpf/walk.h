@@ -48,6 +48,8 @@ struct scratch {
     __u64 tls; /* the thread pointer */
     __u32 nlabels;
     __u32 status;
+    __u64 kernel[OSP_MAX_KERNEL + 1]; /* pcs, before those of the tracepoint are left out */
+    osp_bpf_thread thread;            /* a new one */
 };
 
 struct {
@@ -226,7 +228,7 @@ static __always_inline void copy_stack(struct scratch *s, __u32 *slot, __u32 chu
 {
     __u32 at = s->head.nkernel & 255;
     s->head.nuser = 0;
-    s->head.unwind = 1;
+    s->head.unwind = chunks ? OSP_UNWIND_COPY : OSP_UNWIND_LIVE;
     s->word[at] = s->leaf.pc;
     s->word[at + 1] = s->leaf.sp;
     s->word[at + 2] = s->leaf.fp;
@@ -305,6 +307,15 @@ static __always_inline bool current_ids(struct bpf_pidns_info *ids)
     ids->pid = pid_here(task);
     ids->tgid = pid_here(task->group_leader);
     return ids->tgid != 0;
+}
+
+/* The entry of a task's process, and its numbers. NULL if its samples are not wanted. */
+static __always_inline osp_bpf_process *process_of(struct task_struct *task, struct bpf_pidns_info *ids)
+{
+    ids->tgid = pid_here(task->group_leader);
+    osp_bpf_process *p = wanted(task, ids->tgid);
+    ids->pid = p ? pid_here(task) : 0;
+    return p;
 }
 
 /* Begin a sample of a thread. */
@@ -403,23 +414,39 @@ static __always_inline void hash_stack(struct scratch *s, __u32 *slot)
     s->head.stack_hash = s->hash | 1; /* 0 stands for none */
 }
 
+/* User space is woken once much waits for it. */
+static __always_inline __u64 wakeup_flags(void)
+{
+    return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 19) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* Where its hash stands, if it was sent. */
+static __always_inline __u64 *sent_place(const struct scratch *s)
+{
+    __u32 at = s->head.stack_hash >> 48;
+    return s->head.unwind || !s->head.stack_hash ? NULL : bpf_map_lookup_elem(&sent, &at);
+}
+
+static __always_inline bool is_known(const struct scratch *s)
+{
+    __u64 *place = sent_place(s);
+    return place && *place == s->head.stack_hash;
+}
+
 /* Send the header, and the words unless user space has them. */
 static __always_inline void send(struct scratch *s)
 {
-    __u64 words = s->head.nwords, hash = s->head.stack_hash;
-    __u32 at = hash >> 48;
-    __u64 *known = s->head.unwind || !hash ? NULL : bpf_map_lookup_elem(&sent, &at);
-    if (known && *known == hash)
+    __u64 words = s->head.nwords, *place = sent_place(s);
+    if (place && *place == s->head.stack_hash)
         words = s->head.nwords = 0;
     /* Words for user space to unwind: the sooner it answers with tables, the fewer of them. */
-    __u64 flags = s->head.unwind || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 19) ? BPF_RB_FORCE_WAKEUP
-                                                                                            : BPF_RB_NO_WAKEUP;
+    __u64 flags = s->head.unwind ? BPF_RB_FORCE_WAKEUP : wakeup_flags();
     asm volatile("" : "+r"(words)); /* bounded right before its use, or the verifier loses sight of it */
     words &= WORDS - 1;
     if (bpf_ringbuf_output(&ring, s, sizeof s->head + words * 8, flags))
         count(OSP_COUNT_LOST);
-    else if (known && words)
-        *known = hash;
+    else if (place && words)
+        *place = s->head.stack_hash;
 }
 
 #endif

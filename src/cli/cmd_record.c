@@ -17,7 +17,7 @@
 static const osp_option options[] = {
     {"output", 'o', "FILE", "where the profile goes (NAME.cpu.pb.gz)"},
     {"duration", 'd', "SECONDS", "how long to sample (30; a program started after -- : until it ends)"},
-    {"event", 'e', "LIST", "what to sample, with commas between: cpu, page-faults, cycles … (cpu)"},
+    {"event", 'e', "LIST", "what to sample, with commas: cpu, off-cpu, wall, wait, page-faults … (cpu)"},
     {"frequency", 'F', "HZ",
      "samples per second of CPU time (99, more for light loads); looks per second of `wait` (20)"},
     {"stitch", 0, "creator", "below a goroutine's first function, the function that made it"},

@@ -5,12 +5,14 @@
  * so a refresh of the mappings sends only what is new. The lists of mappings of all processes share one array: a new
  * list is written beside the one in use, then the process's entry is switched to it in one update. */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "sample/sample_internal.h"
 
 #include "sample.skel.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -46,11 +48,21 @@ struct osp_bpf_side {
     const osp_bpf_sink *sink; /* while draining */
     osp_buf aside;            /* records to be unwound here, one after the other */
     osp_buf waiting;          /* headers of samples whose stack may be among them */
-    uint64_t no_room;         /* records that did not fit there, samples whose stack is unknown */
+    osp_buf visited;          /* what the iterator over all tasks wrote last */
+    struct bpf_link *link[5]; /* to the scheduler's events, and the iterator */
+    size_t nlink;
+    bool by_scheduler; /* its events are asked for */
+    uint64_t no_room;  /* records that did not fit there, samples whose stack is unknown */
     uint64_t word[OSP_MAX_KERNEL + OSP_MAX_USER];
 };
 
-enum { ASIDE_LIMIT = 32 << 20, WAITING_LIMIT = 8 << 20 };
+enum {
+    ASIDE_LIMIT = 32 << 20,
+    WAITING_LIMIT = 8 << 20,
+    VISITED_LIMIT = 64 << 20,
+    MOST_THREADS = 32768,        /* that the scheduler's events are followed for */
+    RING_OF_SCHEDULER = 8 << 20, /* bytes */
+};
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -75,9 +87,9 @@ static void give(osp_bpf_side *b, osp_raw_sample *head)
 }
 
 /* A record with the stack's words, or with its hash alone. */
-static void take_stack(osp_bpf_side *b, osp_raw_sample *head, const uint64_t *word)
+static void take_stack(osp_bpf_side *b, osp_raw_sample *head, const uint64_t *word, bool walked_here)
 {
-    if (head->nwords && !osp_stack_words_put(b->stacks, head, word)) {
+    if ((head->nwords || walked_here) && !osp_stack_words_put(b->stacks, head, word, walked_here)) {
         b->no_room++;
         return;
     }
@@ -99,7 +111,7 @@ static int on_record(void *ctx, void *data, size_t size)
         b->no_room += b->aside.failed;
         b->sink->aside(b->sink->ctx, &head);
     } else {
-        take_stack(b, &head, word);
+        take_stack(b, &head, word, false);
     }
     return 0;
 }
@@ -125,7 +137,50 @@ static bool fail_bpf(int e, const char *what, osp_err *err)
     return osp_fail(err, OSP_EABSENT, "%s: %s", what, strerrordesc_np(e));
 }
 
-osp_bpf_side *osp_bpf_side_open(osp_err *err)
+/* ---- which programs ------------------------------------------------------------------------------------------ */
+
+static uint16_t event_of(const osp_event_list *l, osp_event_source source)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->kind[i]->source == source)
+            return (uint16_t)i;
+    return OSP_NO_EVENT;
+}
+
+/* Does sched_switch say the state of who leaves? */
+static bool switch_says_state(void)
+{
+    struct btf *btf = btf__load_vmlinux_btf();
+    int id = btf ? btf__find_by_name_kind(btf, "btf_trace_sched_switch", BTF_KIND_TYPEDEF) : -1;
+    const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+    t = t ? btf__type_by_id(btf, t->type) : NULL; /* a pointer */
+    t = t ? btf__type_by_id(btf, t->type) : NULL; /* to a function: its data, preempt, prev, next, prev_state */
+    bool says = t && btf_is_func_proto(t) && btf_vlen(t) >= 5;
+    btf__free(btf);
+    return says;
+}
+
+/* Before the load: what these events need. */
+static void choose(osp_bpf_side *b, const osp_event_list *events)
+{
+    struct sample_bpf *k = b->skel;
+    k->rodata->off_cpu_event = event_of(events, OSP_BY_OFF_CPU);
+    k->rodata->wall_event = event_of(events, OSP_BY_WALL);
+    k->rodata->switch_event = event_of(events, OSP_BY_SWITCHES);
+    for (uint32_t i = 0; i < events->n; i++)
+        b->by_scheduler |= osp_by_scheduler(events->kind[i]);
+    bpf_program__set_autoload(k->progs.on_switch, b->by_scheduler);
+    bpf_program__set_autoload(k->progs.on_wakeup, b->by_scheduler);
+    bpf_program__set_autoload(k->progs.on_start, b->by_scheduler);
+    bpf_program__set_autoload(k->progs.each_task, b->by_scheduler);
+    if (!b->by_scheduler)
+        return;
+    k->rodata->has_prev_state = switch_says_state();
+    bpf_map__set_max_entries(k->maps.threads, MOST_THREADS);
+    bpf_map__set_max_entries(k->maps.ring, RING_OF_SCHEDULER);
+}
+
+osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, osp_err *err)
 {
     osp_bpf_side *b = calloc(1, sizeof *b);
     struct stat ns;
@@ -136,6 +191,7 @@ osp_bpf_side *osp_bpf_side_open(osp_err *err)
     b->stats_fd = -1;
     b->aside = osp_buf_of(ASIDE_LIMIT);
     b->waiting = osp_buf_of(WAITING_LIMIT);
+    b->visited = osp_buf_of(VISITED_LIMIT);
     b->stacks = osp_stack_words_new(err);
     if (!b->stacks)
         goto fail;
@@ -149,6 +205,7 @@ osp_bpf_side *osp_bpf_side_open(osp_err *err)
         osp_fail_errno(err, errno, "/proc/self/ns/pid");
         goto fail;
     }
+    choose(b, events);
     b->skel->rodata->hash_seed = osp_hash("seed", 4);
     b->skel->rodata->pidns_dev = ns.st_dev;
     b->skel->rodata->pidns_ino = ns.st_ino;
@@ -176,12 +233,14 @@ void osp_bpf_side_close(osp_bpf_side *b)
         return;
     bpf_link__destroy(b->on_fork);
     bpf_link__destroy(b->on_exec);
+    osp_bpf_side_unwatch(b);
     ring_buffer__free(b->ring);
     sample_bpf__destroy(b->skel);
     if (b->stats_fd >= 0)
         close(b->stats_fd);
     osp_buf_drop(&b->aside);
     osp_buf_drop(&b->waiting);
+    osp_buf_drop(&b->visited);
     osp_stack_words_drop(b->stacks);
     free(b->table);
     free(b->range);
@@ -210,6 +269,67 @@ bool osp_bpf_side_enter(osp_bpf_side *b, int pid, bool asleep, osp_err *err)
     uint32_t key = (uint32_t)pid;
     return bpf_map_update_elem(bpf_map__fd(b->skel->maps.processes), &key, &process, BPF_ANY) == 0 ||
            osp_fail_errno(err, errno, "loading the entry of process %d", pid);
+}
+
+/* ---- the scheduler's events ---------------------------------------------------------------------------------- */
+
+static bool attach(osp_bpf_side *b, struct bpf_program *program, osp_err *err)
+{
+    struct bpf_link *link = bpf_program__attach(program);
+    if (!link)
+        return osp_fail_errno(err, errno, "attaching %s", bpf_program__name(program));
+    b->link[b->nlink++] = link;
+    return true;
+}
+
+/* Let the program see all tasks; what it writes stands in b->visited. */
+static bool visit(osp_bpf_side *b, uint32_t what, uint64_t now, osp_err *err)
+{
+    b->skel->bss->visit = what;
+    b->skel->bss->visit_ns = now;
+    OSP_AUTO_CLOSE int fd = bpf_iter_create(bpf_link__fd(b->link[0]));
+    if (fd < 0)
+        return osp_fail_errno(err, errno, "looking at all threads by BPF");
+    for (;;) {
+        enum { AT_ONCE = 65536 };
+        char *room = osp_buf_room(&b->visited, AT_ONCE);
+        ssize_t n = room ? read(fd, room, AT_ONCE) : 0;
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (n < 0)
+            return osp_fail_errno(err, errno, "looking at all threads by BPF");
+        if (n == 0) {
+            b->skel->bss->visit = OSP_VISIT_NONE;
+            return room || osp_fail_memory(err, "looking at all threads");
+        }
+        b->visited.n += (size_t)n;
+    }
+}
+
+bool osp_bpf_side_watch(osp_bpf_side *b, bool from_start, uint64_t *since_ns, osp_err *err)
+{
+    *since_ns = osp_monotonic_ns();
+    if (!b->by_scheduler)
+        return true;
+    bool ok = attach(b, b->skel->progs.each_task, err) && visit(b, OSP_VISIT_LOOK, 0, err) &&
+              attach(b, b->skel->progs.on_switch, err) && attach(b, b->skel->progs.on_wakeup, err) &&
+              attach(b, b->skel->progs.on_start, err);
+    *since_ns = osp_monotonic_ns();
+    return ok && (!from_start || visit(b, OSP_VISIT_FIRST, *since_ns, err));
+}
+
+void osp_bpf_side_flush(osp_bpf_side *b, uint64_t until_ns, bool last)
+{
+    b->skel->bss->frozen = last;
+    osp_err ignored; /* what threads that still wait have waited is missing then: they are counted as lost */
+    if (b->nlink && !visit(b, OSP_VISIT_LAST, until_ns, &ignored))
+        b->no_room++;
+}
+
+void osp_bpf_side_unwatch(osp_bpf_side *b)
+{
+    while (b->nlink)
+        bpf_link__destroy(b->link[--b->nlink]);
 }
 
 int osp_bpf_side_program(const osp_bpf_side *b) { return bpf_program__fd(b->skel->progs.on_tick); }
@@ -335,10 +455,28 @@ void osp_bpf_side_forget(osp_bpf_side *b, int pid)
     release(b, pid, UINT32_MAX);
 }
 
+/* What the iterator wrote: stacks to be walked here before the samples of them, or samples after their stacks. */
+static void take_visited(osp_bpf_side *b, bool stacks)
+{
+    for (size_t at = 0; at + sizeof(osp_raw_sample) <= b->visited.n;) {
+        osp_raw_sample head;
+        memcpy(&head, b->visited.p + at, sizeof head);
+        size_t size = sizeof head + (size_t)head.nwords * 8;
+        if (size > b->visited.n - at)
+            return;
+        if ((head.unwind != 0) == stacks)
+            on_record(b, b->visited.p + at, size);
+        at += size;
+    }
+}
+
 void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to)
 {
     b->sink = to;
+    take_visited(b, true);
     ring_buffer__consume(b->ring);
+    take_visited(b, false);
+    b->visited.n = 0;
     b->sink = NULL;
     if (osp_stack_words_full(b->stacks)) {
         b->skel->bss->stacks_epoch++;
@@ -346,11 +484,20 @@ void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to)
     }
 }
 
+/* Does a thread still wait where it did when the iterator met it? */
+static bool still_there(const osp_bpf_side *b, uint32_t thread, uint64_t hash)
+{
+    osp_bpf_thread t;
+    return bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.threads), &thread, &t) == 0 && t.since &&
+           t.stack_hash == hash;
+}
+
 /* Unwind one record that was kept: its kernel pcs, registers and stack are at word. */
 static void settle_one(osp_bpf_side *b, const osp_subject *of, osp_raw_sample *head, const char *word)
 {
     osp_err err;
     osp_unwind_regs regs;
+    bool live = head->unwind == OSP_UNWIND_LIVE;
     uint64_t g = 0, tls;
     size_t fixed = (size_t)head->nkernel + OSP_UNWIND_WORDS;
     if (head->nkernel > OSP_MAX_KERNEL || head->nwords < fixed || head->stack_bytes > (head->nwords - fixed) * 8)
@@ -368,7 +515,12 @@ static void settle_one(osp_bpf_side *b, const osp_subject *of, osp_raw_sample *h
     else if (with.go->has_go && !with.mem.read(with.mem.ctx, tls + (uint64_t)with.go->tls_g, &g, 8, &err))
         g = 0;
     osp_copied_walk(&with, &regs, g, head, b->word + head->nkernel);
-    take_stack(b, head, b->word);
+    if (live && !still_there(b, (uint32_t)head->value[0], head->stack_hash)) {
+        head->nuser = 0;
+        head->nwords = head->nkernel;
+        head->end = OSP_UNWIND_STACK_COPY;
+    }
+    take_stack(b, head, b->word, true);
 }
 
 void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
@@ -410,11 +562,17 @@ uint64_t osp_bpf_side_lost(const osp_bpf_side *b)
 
 void osp_bpf_side_cost(const osp_bpf_side *b, uint64_t *run_ns, uint64_t *runs)
 {
-    struct bpf_prog_info info = {0};
-    uint32_t size = sizeof info;
+    struct bpf_program *p;
     *run_ns = *runs = 0;
-    if (b->stats_fd >= 0 && bpf_obj_get_info_by_fd(osp_bpf_side_program(b), &info, &size) == 0) {
-        *run_ns = info.run_time_ns;
-        *runs = info.run_cnt;
+    if (b->stats_fd < 0)
+        return;
+    bpf_object__for_each_program(p, b->skel->obj)
+    {
+        struct bpf_prog_info info = {0};
+        uint32_t size = sizeof info;
+        if (bpf_program__fd(p) >= 0 && bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) == 0) {
+            *run_ns += info.run_time_ns;
+            *runs += info.run_cnt;
+        }
     }
 }

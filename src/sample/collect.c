@@ -32,6 +32,7 @@ struct cached {
 struct known_stack {
     osp_stack_id id;
     const char *domain;
+    bool idle;                    /* of an M of Go that has nothing to do */
     uint32_t first_label, nlabel; /* the goroutine's, in label[] */
 };
 
@@ -63,7 +64,7 @@ struct osp_collector {
     osp_builder *builder;
     const osp_event_list *events;
     uint32_t first_column[OSP_MAX_EVENTS], ncolumn;
-    bool many;
+    bool many, waits;              /* waits: some event says what threads wait for */
     struct known_subject *subject; /* by slot */
     size_t nsubject, subject_cap;
     struct code *code;
@@ -97,6 +98,7 @@ static bool begin(osp_collector *c, osp_err *err)
         const osp_event_kind *kind = c->events->kind[i];
         c->first_column[i] = c->ncolumn;
         c->ncolumn += kind->ncolumn;
+        c->waits |= kind->waits;
         for (uint32_t k = 0; k < kind->ncolumn; k++)
             osp_builder_value(c->builder, osp_str_from(kind->column[k].type), osp_str_from(kind->column[k].unit));
     }
@@ -374,6 +376,35 @@ static void fill_values(const osp_collector *c, const osp_raw_sample *head, int6
     }
 }
 
+/* Functions of Go's scheduler in which an M waits for work. */
+static bool waits_for_work(osp_str name)
+{
+    static const char *const function[] = {"runtime.stopm",         "runtime.findRunnable", "runtime.findrunnable",
+                                           "runtime.stoplockedm",   "runtime.gcstopm",      "runtime.sysmon",
+                                           "runtime.templateThread"};
+    for (size_t i = 0; i < sizeof function / sizeof function[0]; i++)
+        if (osp_str_eq(name, osp_str_from(function[i])))
+            return true;
+    return false;
+}
+
+/* Is it the stack of an M of the Go runtime that waits for something to do? */
+static bool is_idle(const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
+{
+    for (size_t i = head->nkernel; i < (size_t)head->nkernel + head->nuser; i++) {
+        enum { INLINES = 4 };
+        osp_frame f[INLINES];
+        const osp_space_map *m = osp_space_at(&of->space, word[i]);
+        if (!m || !m->object || !osp_object_is_go(m->object, word[i] - m->bias))
+            continue;
+        size_t n = osp_object_frames(m->object, word[i] - m->bias, f, INLINES);
+        for (size_t k = 0; k < n; k++)
+            if (waits_for_work(f[k].name))
+                return true;
+    }
+    return false;
+}
+
 /* The stack as the profile has it. What is not named by a hash is looked up each time. */
 static bool find_stack(osp_collector *c, struct known_subject *subject, const osp_raw_sample *head,
                        const uint64_t *word, struct known_stack *out)
@@ -402,6 +433,7 @@ static bool find_stack(osp_collector *c, struct known_subject *subject, const os
     c->label = array;
     *out = (struct known_stack){.id = osp_builder_stack(c->builder, loc, n),
                                 .domain = leaf.domain ? leaf.domain : "c",
+                                .idle = c->waits && is_idle(subject->of, head, word),
                                 .first_label = (uint32_t)c->nlabel,
                                 .nlabel = (uint32_t)read_labels(c, head, word, c->label + c->nlabel)};
     return true;
@@ -437,7 +469,7 @@ static osp_sampled_thread *note_thread(osp_collector *c, const osp_raw_sample *h
     if (!t)
         return NULL;
     t->samples++;
-    if (c->events->kind[head->event] == c->events->kind[0])
+    if (c->events->kind[head->event] == c->events->kind[0]) /* ns of CPU, if that is what is asked for */
         t->cpu_ns += head->value[0];
     if (head->m)
         t->m = head->m;
@@ -458,6 +490,12 @@ static osp_label text_label(osp_collector *c, osp_string_id key, const char *tex
 /* Is there room for one more sample, whatever it brings? */
 static bool has_room(const osp_collector *c) { return osp_builder_bytes(c->builder) < c->limit - c->limit / 4; }
 
+static const char *reason_text(const osp_raw_sample *head, bool idle)
+{
+    uint32_t wait = head->reason >> OSP_REASON_WAIT & OSP_REASON_WAITS;
+    return idle && (wait == OSP_WAIT_SLEEP || wait == OSP_WAIT_DEEP) ? "idle" : osp_wait_text(head->reason);
+}
+
 void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
 {
     struct known_stack stack;
@@ -469,15 +507,17 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
         return;
     }
     const osp_sampled_thread *t = note_thread(c, head);
-    osp_label label[6 + OSP_MAX_LABELS];
+    osp_label label[7 + OSP_MAX_LABELS];
     size_t k = 0;
     if (c->many) {
         label[k++] = (osp_label){.key = c->key_process, .str = subject->name};
         label[k++] = (osp_label){.key = c->key_pid, .num = head->pid};
     }
+    if (c->events->kind[head->event]->waits)
+        label[k++] = text_label(c, c->key_reason, reason_text(head, stack.idle));
     label[k++] = text_label(c, c->key_thread, t ? t->name : "");
     label[k++] = (osp_label){.key = c->key_tid, .num = head->tid};
-    if (head->goid)
+    if (head->goid && !stack.idle)
         label[k++] = (osp_label){.key = c->key_goroutine, .num = (int64_t)head->goid};
     label[k++] = text_label(c, c->key_domain, stack.domain);
     memcpy(label + k, c->label + stack.first_label, stack.nlabel * sizeof *label);

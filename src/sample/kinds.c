@@ -16,6 +16,44 @@ static const osp_event_kind cpu = {
     .perf_config = PERF_COUNT_SW_CPU_CLOCK,
 };
 
+static const osp_event_kind off_cpu = {
+    .name = "off-cpu",
+    .help = "time off the CPU, blocked and runnable, with the reason",
+    .column = {{"off-cpu", "count", OSP_FROM_COUNT},
+               {"blocked", "nanoseconds", OSP_FROM_VALUE1},
+               {"runnable", "nanoseconds", OSP_FROM_VALUE2}},
+    .ncolumn = 3,
+    .main = 1,
+    .source = OSP_BY_OFF_CPU,
+    .waits = true,
+    .needs_bpf = true,
+};
+
+static const osp_event_kind wall = {
+    .name = "wall",
+    .help = "the whole life of threads: running, runnable and blocked",
+    .column = {{"wall", "nanoseconds", OSP_FROM_SUM},
+               {"running", "nanoseconds", OSP_FROM_VALUE0},
+               {"wall-runnable", "nanoseconds", OSP_FROM_VALUE2},
+               {"wall-blocked", "nanoseconds", OSP_FROM_VALUE1}},
+    .ncolumn = 4,
+    .source = OSP_BY_WALL,
+    .perf_type = PERF_TYPE_SOFTWARE,
+    .perf_config = PERF_COUNT_SW_CPU_CLOCK,
+    .waits = true,
+    .needs_bpf = true,
+};
+
+static const osp_event_kind context_switches = {
+    .name = "context-switches",
+    .help = "each time that a thread leaves its CPU, with the reason",
+    .column = {{"context-switches", "count", OSP_FROM_COUNT}},
+    .ncolumn = 1,
+    .source = OSP_BY_SWITCHES,
+    .waits = true,
+    .needs_bpf = true,
+};
+
 static const osp_event_kind page_faults = {
     .name = "page-faults",
     .help = "page faults",
@@ -31,7 +69,7 @@ static const osp_event_kind wait_kind = {
     .help = "where goroutines wait, and on what",
     .column = {{"wait", "nanoseconds", OSP_FROM_VALUE0}},
     .ncolumn = 1,
-    .by_looks = true,
+    .source = OSP_BY_LOOKS,
 };
 
 #define HARDWARE(id, word, text, what)                \
@@ -51,7 +89,8 @@ HARDWARE(cache_misses, "cache-misses", "cache misses", PERF_COUNT_HW_CACHE_MISSE
 HARDWARE(branch_misses, "branch-misses", "mispredicted branches", PERF_COUNT_HW_BRANCH_MISSES);
 
 const osp_event_kind *const osp_event_kinds[] = {
-    &cpu, &wait_kind, &page_faults, &cycles, &instructions, &cache_misses, &branch_misses, NULL,
+    &cpu,          &off_cpu,      &wall,          &wait_kind, &context_switches, &page_faults, &cycles,
+    &instructions, &cache_misses, &branch_misses, NULL,
 };
 
 static const osp_event_kind *kind_named(osp_str name)

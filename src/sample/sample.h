@@ -89,17 +89,27 @@ typedef struct {
 
 enum { OSP_MAX_COLUMNS = 4 };
 
+/* Where samples come from. */
+typedef enum {
+    OSP_BY_PERF,     /* a perf event on every thread */
+    OSP_BY_OFF_CPU,  /* the scheduler's events: each time that a thread is back on a CPU */
+    OSP_BY_WALL,     /* both */
+    OSP_BY_SWITCHES, /* the scheduler's: each time that a thread leaves its CPU */
+    OSP_BY_LOOKS,    /* goroutines are looked at in the runtime's tables */
+} osp_event_source;
+
 /* A kind of event: the word that -e takes, and the columns that it adds to the profile. One descriptor a kind, in
  * kinds.c. */
 typedef struct osp_event_kind {
     const char *name, *help;
     osp_column column[OSP_MAX_COLUMNS];
     uint32_t ncolumn;
-    uint32_t main;      /* the column that people mean when they name the event */
-    uint32_t perf_type; /* of perf_event_open, with the config below */
+    uint32_t main; /* the column that people mean when they name the event */
+    osp_event_source source;
+    uint32_t perf_type; /* of perf_event_open, with the config below; of sources that have a perf event */
     uint64_t perf_config;
+    bool waits; /* its samples say why a thread was off the CPU */
     bool needs_bpf;
-    bool by_looks; /* not an event of perf: goroutines are looked at in the runtime's tables */
 } osp_event_kind;
 
 /* All kinds, ended by NULL. */
@@ -170,7 +180,7 @@ typedef struct osp_recording {
     uint32_t nthread;
 } osp_recording;
 
-/* Labels of every sample: thread (text: its name), tid (number), goroutine (number; absent off goroutines), domain
+/* Labels of every sample: reason (text: what a thread off its CPU waited for; of events that measure that), thread (text: its name), tid (number), goroutine (number; absent off goroutines), domain
  * (text: go, runtime, c, vdso, kernel), and the goroutine's own pprof labels. Of several processes also process (text)
  * and pid (number). */
 

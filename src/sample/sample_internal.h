@@ -157,8 +157,9 @@ typedef struct osp_stack_words osp_stack_words;
 
 osp_stack_words *osp_stack_words_new(osp_err *err);
 void osp_stack_words_drop(osp_stack_words *s);
-/* Keep a stack's words under head's hash. False without memory. */
-bool osp_stack_words_put(osp_stack_words *s, const osp_raw_sample *head, const uint64_t *word) OSP_CHECKED;
+/* Keep a stack's words under head's hash; walked_here: and its goroutine. False without memory. */
+bool osp_stack_words_put(osp_stack_words *s, const osp_raw_sample *head, const uint64_t *word,
+                         bool walked_here) OSP_CHECKED;
 /* The words under head's hash, until the next put; what of the header belongs to them is filled in. NULL if the hash is
  * unknown. */
 const uint64_t *osp_stack_words_find(const osp_stack_words *s, osp_raw_sample *head);
@@ -254,6 +255,18 @@ void osp_waits_put_together(osp_waits *w);
 bool osp_waits_by_goroutine(const osp_waits *w); /* goroutines are told apart */
 uint64_t osp_waits_lost(const osp_waits *w);     /* not counted for want of room */
 
+/* ---- reasons.c --------------------------------------------------------------------------------------------- */
+
+/* What a thread waited for, from osp_raw_sample.reason: "futex", "disk", "preempted"; "running" if it was on a CPU.
+ * The text is static. */
+const char *osp_wait_text(uint32_t reason);
+
+/* Does it need the scheduler's events? */
+static inline bool osp_by_scheduler(const osp_event_kind *k)
+{
+    return k->source == OSP_BY_OFF_CPU || k->source == OSP_BY_WALL || k->source == OSP_BY_SWITCHES;
+}
+
 /* ---- collect.c --------------------------------------------------------------------------------------------- */
 
 typedef struct osp_collector osp_collector;
@@ -329,8 +342,8 @@ void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp
 
 typedef struct osp_bpf_side osp_bpf_side;
 
-/* Load the program. EPERM and EABSENT mean: this kernel or user cannot, use the fallback; *err says what is missing. */
-osp_bpf_side *osp_bpf_side_open(osp_err *err);
+/* Load the programs that these events need. EPERM and EABSENT mean: this kernel or user cannot, use the fallback; *err says what is missing. */
+osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, osp_err *err);
 void osp_bpf_side_close(osp_bpf_side *b);
 int osp_bpf_side_program(const osp_bpf_side *b);
 int osp_bpf_side_poll(const osp_bpf_side *b); /* readable once there is something that should not wait */
@@ -344,6 +357,14 @@ bool osp_bpf_side_enter(osp_bpf_side *b, int pid, bool asleep, osp_err *err) OSP
 bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_unwind_go *go,
                         osp_err *err) OSP_CHECKED;
 void osp_bpf_side_forget(osp_bpf_side *b, int pid);
+
+/* Follow the scheduler's events, if any are asked for, from *since_ns on. from_start: threads that sleep already have
+ * slept since then; else a thread is followed from its first switch on. */
+bool osp_bpf_side_watch(osp_bpf_side *b, bool from_start, uint64_t *since_ns, osp_err *err) OSP_CHECKED;
+/* Close the books on what threads wait for and run until then, which is now: the next drain gives it. last: nothing is
+ * counted after that. */
+void osp_bpf_side_flush(osp_bpf_side *b, uint64_t until_ns, bool last);
+void osp_bpf_side_unwatch(osp_bpf_side *b);
 
 /* Where drained samples go. */
 typedef struct {

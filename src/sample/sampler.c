@@ -74,7 +74,7 @@ struct osp_sampler {
     osp_bpf_side *bpf;
     osp_perf_side *perf;
     osp_events events[OSP_MAX_EVENTS]; /* one a kind */
-    osp_passes *passes;                /* of the event that is by_looks, once its goroutines are found */
+    osp_passes *passes;                /* of the event that is OSP_BY_LOOKS, once its goroutines are found */
     uint64_t unmapped;                 /* their stacks that ended outside all mappings, when those were last read */
     bool running;
     uint32_t hz;
@@ -115,16 +115,16 @@ static bool rate_is_free(const osp_sampler *s)
            !s->opts->cgroup;
 }
 
-/* The place in the list of the event that is by_looks; UINT32_MAX: there is none. */
+/* The place in the list of the event that is OSP_BY_LOOKS; UINT32_MAX: there is none. */
 static uint32_t looks_event(const osp_sampler *s)
 {
     for (uint32_t i = 0; i < s->event.n; i++)
-        if (s->event.kind[i]->by_looks)
+        if (s->event.kind[i]->source == OSP_BY_LOOKS)
             return i;
     return UINT32_MAX;
 }
 
-static bool only_looks(const osp_sampler *s) { return s->event.n == 1 && s->event.kind[0]->by_looks; }
+static bool only_looks(const osp_sampler *s) { return s->event.n == 1 && s->event.kind[0]->source == OSP_BY_LOOKS; }
 
 static uint32_t looks_hz(const osp_sampler *s) { return only_looks(s) && s->opts->hz ? s->opts->hz : LOOKS_HZ; }
 
@@ -288,6 +288,8 @@ static bool by_cpus(const osp_sampler *s)
     return (uint64_t)s->hz * osp_host_cpus() <= TICKS_MOST;
 }
 
+static bool has_perf_event(const osp_event_kind *k) { return k->source == OSP_BY_PERF || k->source == OSP_BY_WALL; }
+
 static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
 {
     if (only_looks(s))
@@ -297,8 +299,8 @@ static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
     osp_process *p = by_cpus(s) ? NULL : s->subject->process;
     osp_bpf_side_since(s->bpf, osp_monotonic_ns());
     for (uint32_t i = 0; i < s->event.n; i++)
-        if (!s->event.kind[i]->by_looks && !osp_events_open(&s->events[i], s->event.kind[i], i, p, s->hz,
-                                                            osp_bpf_side_program(s->bpf), on_exec, err)) {
+        if (has_perf_event(s->event.kind[i]) && !osp_events_open(&s->events[i], s->event.kind[i], i, p, s->hz,
+                                                                 osp_bpf_side_program(s->bpf), on_exec, err)) {
             close_events(s);
             return false;
         }
@@ -333,7 +335,7 @@ static bool open_means(osp_sampler *s, osp_err *err)
     if (only_looks(s))
         return true;
     if (!s->opts->no_bpf)
-        s->bpf = osp_bpf_side_open(&why);
+        s->bpf = osp_bpf_side_open(&s->event, &why);
     else
         osp_fail(&why, OSP_EUSAGE, "BPF was not asked for");
     if (!s->bpf) {
@@ -438,7 +440,8 @@ static bool start_child(osp_sampler *s, osp_err *err)
                open_events(s, false, err) && refresh(s, s->subject, err);
     if (rate_is_free(s))
         s->hz = (uint32_t)fmin(EARLY_HZ, fmax(USUAL_HZ, TICKS_MOST / osp_host_cpus()));
-    return osp_bpf_side_enter(s->bpf, s->subject->pid, true, err) && open_events(s, true, err) &&
+    return osp_bpf_side_enter(s->bpf, s->subject->pid, true, err) &&
+           osp_bpf_side_watch(s->bpf, false, &s->start_ns, err) && open_events(s, true, err) &&
            s->opts->release(s->opts->release_ctx, err) && meet_new_program(s, err);
 }
 
@@ -477,6 +480,14 @@ static bool open_subjects(osp_sampler *s, osp_err *err)
     return true;
 }
 
+static bool watches(const osp_sampler *s)
+{
+    for (uint32_t i = 0; i < s->event.n; i++)
+        if (osp_by_scheduler(s->event.kind[i]))
+            return true;
+    return false;
+}
+
 static bool start(osp_sampler *s, osp_err *err)
 {
     if (!open_subjects(s, err))
@@ -494,17 +505,24 @@ static bool start(osp_sampler *s, osp_err *err)
     s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
     if (rate_is_free(s) && !s->many)
         s->hz = rate_for(load_since(s), s->opts->seconds);
-    bool ok = open_events(s, false, err);
-    s->start_ns = osp_monotonic_ns();
+    /* Threads first, then their clocks: what they run in between is in their first tick. */
+    if (s->bpf && !osp_bpf_side_watch(s->bpf, true, &s->start_ns, err))
+        return false;
+    if (!open_events(s, false, err))
+        return false;
+    if (s->bpf && watches(s))
+        drain(s); /* while the threads that sleep still do */
+    else
+        s->start_ns = osp_monotonic_ns();
     osp_err none = {0};
-    if (ok && !find_goroutines(s, &none)) {
+    if (!find_goroutines(s, &none)) {
         if (only_looks(s)) {
             *err = none;
             return false;
         }
         snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", none.msg);
     }
-    return ok;
+    return true;
 }
 
 osp_sampler *osp_sampler_start(const osp_sample_opts *opts, osp_err *err)
@@ -713,15 +731,19 @@ void osp_sampler_pause(osp_sampler *s)
         return;
     s->paused_ns = osp_monotonic_ns();
     s->running = false;
+    if (s->bpf) {
+        osp_bpf_side_flush(s->bpf, s->paused_ns, true);
+        osp_bpf_side_unwatch(s->bpf);
+    }
     close_events(s);
     if (s->perf)
         osp_perf_side_stop(s->perf);
 }
 
 /* The slice that begins now. */
-static void next_slice(osp_sampler *s)
+static void next_slice(osp_sampler *s, uint64_t from_ns)
 {
-    s->slice_ns = s->running ? osp_monotonic_ns() : s->paused_ns;
+    s->slice_ns = from_ns;
     s->slice_wall_ns = (int64_t)osp_realtime_ns();
     if (s->bpf) {
         s->lost_before = osp_bpf_side_lost(s->bpf) + s->no_memory;
@@ -740,17 +762,25 @@ static void add_wait(void *ctx, const osp_waited *w)
                            osp_str_from(reason));
 }
 
-/* The column that people mean when they name the first event. */
-static osp_str preferred(const osp_event_list *l) { return osp_str_from(l->kind[0]->column[l->kind[0]->main].type); }
+/* The column that people mean when they name the first event; the last is meant where nothing is said. */
+static osp_str preferred(const osp_event_list *l)
+{
+    const osp_event_kind *k = l->kind[0];
+    return l->n > 1 || k->main + 1 < k->ncolumn ? osp_str_from(k->column[k->main].type) : S("");
+}
 
 bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
 {
     osp_err gone;
     *out = (osp_recording){0};
+    uint64_t until = s->running ? osp_monotonic_ns() : s->paused_ns;
+    if (s->running && s->bpf)
+        osp_bpf_side_flush(s->bpf, until, false);
     drain(s);
     if (s->passes)
         osp_passes_settle(s->passes);
     read_stats(s, &out->stats);
+    out->stats.duration_ns = until - s->slice_ns;
     if (s->subject) {
         memcpy(out->name, s->subject->name, sizeof out->name);
         if (s->subject->process && osp_process_alive(s->subject->process) && osp_subject_identify(s->subject, &gone))
@@ -764,12 +794,12 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
         .period = 1000000000 / (only_looks(s) ? looks_hz(s) : s->hz),
         .period_type = only_looks(s) ? S("wait") : S("cpu"),
         .period_unit = S("nanoseconds"),
-        .preferred = s->event.n > 1 ? preferred(&s->event) : S(""),
+        .preferred = preferred(&s->event),
     };
     bool ok = osp_collector_take(s->collector, &head, out, err);
     if (!ok)
         osp_recording_drop(out);
-    next_slice(s);
+    next_slice(s, until);
     return ok;
 }
 

@@ -11,10 +11,12 @@
 
 enum { GENERATION_WORDS = 1 << 20 };
 
-/* What of a sample's header belongs to its stack; the words follow. */
+/* What of a sample's header belongs to its stack; the words follow. m, curg and goid are for stacks that were walked
+ * here: the kernel side had not known the runtime. */
 struct shape {
     uint16_t nkernel, nuser, nlabels, end;
     uint32_t fp_steps, nwords;
+    uint64_t m, curg, goid;
 };
 
 enum { SHAPE_WORDS = sizeof(struct shape) / sizeof(uint64_t) };
@@ -62,7 +64,7 @@ void osp_stack_words_age(osp_stack_words *s)
     s->young = (struct generation){0};
 }
 
-bool osp_stack_words_put(osp_stack_words *s, const osp_raw_sample *head, const uint64_t *word)
+bool osp_stack_words_put(osp_stack_words *s, const osp_raw_sample *head, const uint64_t *word, bool walked_here)
 {
     struct generation *g = &s->young;
     void *array = g->word;
@@ -70,7 +72,13 @@ bool osp_stack_words_put(osp_stack_words *s, const osp_raw_sample *head, const u
     if (!osp_grow(&array, &g->cap, g->n + need, sizeof *g->word))
         return false;
     g->word = array;
-    struct shape shape = {head->nkernel, head->nuser, head->nlabels, head->end, head->fp_steps, head->nwords};
+    struct shape shape = {
+        head->nkernel, head->nuser, head->nlabels, head->end, head->fp_steps, head->nwords, 0, 0, 0};
+    if (walked_here) {
+        shape.m = head->m;
+        shape.curg = head->curg;
+        shape.goid = head->goid;
+    }
     memcpy(g->word + g->n, &shape, sizeof shape);
     memcpy(g->word + g->n + SHAPE_WORDS, word, head->nwords * sizeof *word);
     if (!osp_index_put(&g->at, head->stack_hash, (uint32_t)g->n))
@@ -97,5 +105,10 @@ const uint64_t *osp_stack_words_find(const osp_stack_words *s, osp_raw_sample *h
     head->end = shape.end;
     head->fp_steps = shape.fp_steps;
     head->nwords = shape.nwords;
+    if (shape.m) {
+        head->m = shape.m;
+        head->curg = shape.curg;
+        head->goid = shape.goid;
+    }
     return g->word + at + SHAPE_WORDS;
 }

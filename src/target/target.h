@@ -137,6 +137,12 @@ void osp_kallsyms_close(osp_kallsyms *k);
 /* The symbol at addr: its name, module ("" = vmlinux) and start. False if none. */
 bool osp_kallsyms_at(const osp_kallsyms *k, uint64_t addr, osp_str *name, osp_str *module, uint64_t *start);
 
+/* The name of a system call of this kind of machine, "epoll_pwait"; NULL if its number is newer than the headers that
+ * osprey was built with. */
+const char *osp_syscall_name(uint32_t nr);
+/* Its number; -1 if no call is called that. */
+int osp_syscall_number(osp_str name);
+
 /* The running kernel's build id. Returns its bytes, at most 20; 0 if the kernel does not say. */
 size_t osp_host_kernel_build_id(uint8_t out[20]);
 

@@ -76,4 +76,8 @@ int osp_sysctl(const char *path);
 
 bool osp_have_capability(unsigned bit); /* effective, of ourselves */
 
+/* Names of system calls by number, NULL where there is none: made by tools/syscalls.py. */
+extern const char *const osp_syscall_names[];
+extern const uint32_t osp_nsyscall;
+
 #endif

@@ -49,3 +49,30 @@ def share(stacks, test):
     """Of all samples, the fraction for which test(stack) is true."""
     total = sum(s.value for s in stacks)
     return sum(s.value for s in stacks if test(s)) / total if total else 0.0
+
+
+class Row:
+    """One sample as the file has it: its values by sample type, its labels."""
+
+    def __init__(self, value):
+        self.value, self.labels = value, {}
+
+
+def rows(profile):
+    """All samples of a profile with all their values: `go tool pprof -raw`."""
+    text = subprocess.run(["go", "tool", "pprof", "-raw", profile], check=True, capture_output=True, text=True).stdout
+    lines = iter(text[text.index("Samples:\n"):text.index("\nLocations\n")].splitlines()[1:])
+    types = [t.split("/")[0] for t in next(lines).replace("[dflt]", "").split()]
+    found = []
+    for line in lines:
+        values = re.match(r"^ *([-\d ]+):", line)
+        if values:
+            found.append(Row(dict(zip(types, map(int, values[1].split())))))
+        else:
+            found[-1].labels.update(re.findall(r"([\w.-]+):\[([^\]]*)\]", line))
+    return found
+
+
+def total(found, column, **labels):
+    """The sum of a column over the samples with these labels."""
+    return sum(r.value[column] for r in found if all(r.labels.get(k) == v for k, v in labels.items()))

@@ -58,6 +58,7 @@ goprog waits-cgo waits
 goprog cgo-park cgo-park
 cgo=0
 goprog clock-storm clock-storm
+goprog go-waits go-waits
 goprog clock-storm-stripped clock-storm '' -ldflags='-s -w'
 goprog spin-select spin-select
 goprog spin-gosched spin-gosched
@@ -80,4 +81,5 @@ cprog spin-cflag-stripped c/spin_cflag.c -s
 cprog c-compute c/c_compute.c
 cprog c-compute-O0 c/c_compute.c -O0
 cprog c-idle c/c_idle.c
+cprog c-waits c/waits.c
 cprog signal-handler c/signal_handler.c -fomit-frame-pointer

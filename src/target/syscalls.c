@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target/target_internal.h"
+
+const char *osp_syscall_name(uint32_t nr) { return nr < osp_nsyscall ? osp_syscall_names[nr] : NULL; }
+
+int osp_syscall_number(osp_str name)
+{
+    for (uint32_t nr = 0; nr < osp_nsyscall; nr++)
+        if (osp_syscall_names[nr] && osp_str_eq(name, osp_str_from(osp_syscall_names[nr])))
+            return (int)nr;
+    return -1;
+}
