@@ -5,24 +5,31 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+struct tick {
+    __u64 at_ns, own_ns; /* CLOCK_MONOTONIC; what osprey had run by then */
+};
+
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, __u64); /* CLOCK_MONOTONIC */
+    __type(value, struct tick);
 } last_tick SEC(".maps");
 
-/* Since this CPU's last tick. */
+/* Since this CPU's last tick, osprey's own time left out. */
 static __always_inline __u64 since_last_tick(__u64 now)
 {
-    __u32 zero = 0;
-    __u64 *last = bpf_map_lookup_elem(&last_tick, &zero), from = config.since_ns;
-    if (!last)
+    __u32 zero = 0, cpu = bpf_get_smp_processor_id();
+    struct tick *last = bpf_map_lookup_elem(&last_tick, &zero);
+    if (!last || cpu >= OSP_MAX_CPUS)
         return 0;
-    if (*last > from)
-        from = *last;
-    *last = now;
-    return now > from ? now - from : 0;
+    __u64 own = own_ns[cpu], from = last->at_ns, left_out = own - last->own_ns;
+    if (from < config.since_ns) {
+        from = config.since_ns;
+        left_out = 0;
+    }
+    *last = (struct tick){now, own};
+    return now > from + left_out ? now - from - left_out : 0;
 }
 
 SEC("perf_event")
@@ -32,9 +39,13 @@ int on_tick(struct bpf_perf_event_data *ctx)
     __u64 cookie = bpf_get_attach_cookie(ctx), now = bpf_ktime_get_ns(), value = ctx->sample_period;
     __u32 slot = SLOT_EVENT;
     struct bpf_pidns_info ids = {0};
+    if (!current_ids(&ids) && !(cookie & OSP_COOKIE_TICKS))
+        return 0;
+    if (ids.tgid && ids.tgid == config.own_pid)
+        return 0; /* the time before osprey ran is the next tick's */
     if (cookie & OSP_COOKIE_TICKS)
         value = since_last_tick(now);
-    if (!current_ids(&ids) || (ctx->regs.cs & 3 ? config.no_user : config.no_kernel))
+    if (ids.tgid == 0 || (ctx->regs.cs & 3 ? config.no_user : config.no_kernel))
         return 0;
     osp_bpf_process *process = wanted(task, ids.tgid);
     if (!process) {

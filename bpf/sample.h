@@ -90,13 +90,17 @@ typedef struct osp_bpf_config {
     __u32 no_kernel; /* none of the kernel's */
     __u64 cgroup;    /* its id, which is the inode number of its folder */
     __u32 hierarchy; /* whose cgroup it is; 0: version 2's */
-    __u32 unused;
-    __u64 since_ns; /* CLOCK_MONOTONIC: what was before is not sampled */
+    __u32 own_pid;   /* osprey's, which is left out */
+    __u64 since_ns;  /* CLOCK_MONOTONIC: what was before is not sampled */
 } osp_bpf_config;
 
 /* Flag in an event's cookie, beside its place in the recording's list: a clock that ticks on each CPU. A sample stands for
  * the time since that CPU's last tick, whatever the period was: so periods may change as one likes. */
 #define OSP_COOKIE_TICKS (1u << 31)
+
+/* What osprey itself has run so far, by CPU. It wakes at ticks, and sleeps again before the next one: it is never seen
+ * running, and its time would be booked on those that are. */
+enum { OSP_MAX_CPUS = 4096 };
 
 /* A thread of a process that we know. All times CLOCK_MONOTONIC; since and cpu_from are exchanged atomically: a thread's
  * own switches and the iterator may meet. */

@@ -439,8 +439,8 @@ static __always_inline void send(struct scratch *s)
     __u64 words = s->head.nwords, *place = sent_place(s);
     if (place && *place == s->head.stack_hash)
         words = s->head.nwords = 0;
-    /* Words for user space to unwind: the sooner it answers with tables, the fewer of them. */
-    __u64 flags = s->head.unwind ? BPF_RB_FORCE_WAKEUP : wakeup_flags();
+    /* Nobody is woken at a tick if that can be: what a tick sets going runs right after ticks, and never at one. */
+    __u64 flags = wakeup_flags();
     asm volatile("" : "+r"(words)); /* bounded right before its use, or the verifier loses sight of it */
     words &= WORDS - 1;
     if (bpf_ringbuf_output(&ring, s, sizeof s->head + words * 8, flags))

@@ -5,6 +5,7 @@
 #define OSP_BPF_WHOSE_H
 
 volatile osp_bpf_config config;
+volatile __u64 own_ns[OSP_MAX_CPUS];
 
 enum { MOST_LEVELS = 32, MOST_CONTROLLERS = 24, DEEPEST_CGROUP = 64 };
 
@@ -65,7 +66,7 @@ static osp_bpf_process *new_process(__u32 pid)
 /* The entry of a task's process, if its samples are wanted. */
 static osp_bpf_process *wanted(struct task_struct *task, __u32 pid)
 {
-    if (pid == 0 || (config.scope == OSP_SCOPE_CGROUP && !in_cgroup(task)))
+    if (pid == 0 || pid == config.own_pid || (config.scope == OSP_SCOPE_CGROUP && !in_cgroup(task)))
         return NULL;
     osp_bpf_process *p = bpf_map_lookup_elem(&processes, &pid);
     if (!p)

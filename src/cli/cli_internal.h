@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "format/format.h"
 #include "report/report.h"
 #include "sample/sample.h"
 #include "symbol/symbol.h"
@@ -57,6 +58,28 @@ bool osp_completion(osp_buf *out, const osp_command *const *table, const osp_com
 
 /* A flame graph as SVG, or in a page around it; appended to out. */
 bool osp_flame_graph(const osp_profile *p, const osp_report_opts *o, bool page, osp_buf *out,
+                     osp_err *err) OSP_CHECKED;
+
+/* ---- output.c ---------------------------------------------------------------------------------------------- */
+
+/* What is not read again, but is asked for like a form. */
+typedef struct osp_picture {
+    const char *name, *ending;
+    bool (*write)(const osp_profile *p, const osp_report_opts *o, osp_buf *out, osp_err *err);
+} osp_picture;
+const osp_picture *osp_picture_at(size_t i); /* NULL past the last */
+
+/* How a profile is to be written: in a form, or else as a picture. */
+typedef struct osp_output {
+    const osp_format *form;
+    const osp_picture *picture;
+    osp_pack pack;
+} osp_output;
+
+/* As a file's ending says; false if it says nothing. */
+bool osp_output_by_ending(const char *path, osp_output *to);
+/* The bytes of the file. type: the sample type for what holds one; NULL or "" = the profile's default. */
+bool osp_output_make(const osp_profile *p, const osp_output *to, const char *type, osp_buf *out,
                      osp_err *err) OSP_CHECKED;
 
 /* ---- doctor ------------------------------------------------------------------------------------------------ */

@@ -10,14 +10,21 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static const osp_option options[] = {
-    {"output", 'o', "FILE", "where the profile goes (NAME.cpu.pb.gz)"},
+    {"output", 'o', "FILE",
+     "where the profile goes, in the form that its ending names: .folded, .svg … (NAME.cpu.pb.gz)"},
     {"duration", 'd', "SECONDS", "how long to sample (30; a program started after -- : until it ends)"},
     {"event", 'e', "LIST", "what to sample, with commas: cpu, off-cpu, wall, wait, page-faults … (cpu)"},
+    {"all", 'a', NULL, "all processes of the machine, the kernel's threads too"},
+    {"cgroup", 'G', "NAME", "a cgroup with all inside it: its path, a service's name, a container's id"},
+    {"children", 0, NULL, "and all processes that these start (so it is for a COMMAND)"},
+    {"user-only", 'u', NULL, "leave out what runs in the kernel"},
+    {"kernel-only", 'k', NULL, "leave out what runs outside it"},
     {"frequency", 'F', "HZ",
      "samples per second of CPU time (99, more for light loads); looks per second of `wait` (20)"},
     {"stitch", 0, "creator", "below a goroutine's first function, the function that made it"},
@@ -30,7 +37,10 @@ static const osp_option options[] = {
 static const char *const examples[] = {
     "record 4711",
     "record 4711 -d 10 -o slow.pb.gz",
-    "record -- ./server --port 8080",
+    "record -- make -j4",
+    "record 4711 4712 --children -o both.svg",
+    "record --all -F 19 -d 60",
+    "record --cgroup nginx.service -o nginx.folded",
     NULL,
 };
 
@@ -182,6 +192,12 @@ static void add_json(osp_buf *out, const char *file, const osp_recorded *r)
 /* The name of the profile if none was given: the program's, in the current directory. */
 static void default_name(const osp_cli *cli, const osp_recording *r, char *out, size_t size)
 {
+    if (osp_cli_given(cli, "all") || osp_cli_given(cli, "cgroup")) {
+        const char *group = osp_cli_value(cli, "cgroup");
+        osp_str base = group ? osp_str_base(osp_str_trim(osp_str_from(group))) : S("machine");
+        snprintf(out, size, "%.*s.cpu.pb.gz", STRF(osp_str_head(base.n ? base : S("cgroup"), 80)));
+        return;
+    }
     if (cli->nrest) {
         osp_str base = osp_str_base(osp_str_from(cli->rest[0]));
         snprintf(out, size, "%.*s.cpu.pb.gz", STRF(osp_str_head(base, 80)));
@@ -197,6 +213,8 @@ static void default_name(const osp_cli *cli, const osp_recording *r, char *out, 
 static bool explain_nothing(int pid, const osp_sample_stats *s, osp_err *err)
 {
     double seconds = (double)s->duration_ns / 1e9;
+    if (!pid)
+        return osp_fail(err, OSP_EABSENT, "no samples, nothing written: nothing ran there in %.1f s", seconds);
     if (s->state == 'T' || s->state == 't')
         return osp_fail(err, OSP_EABSENT,
                         "no samples, nothing written: process %d is stopped; `kill -CONT %d` lets it go on", pid,
@@ -206,6 +224,16 @@ static bool explain_nothing(int pid, const osp_sample_stats *s, osp_err *err)
     return osp_fail(err, OSP_EABSENT,
                     "no samples, nothing written: process %d used no CPU time in %.1f s; sample longer with -d", pid,
                     seconds);
+}
+
+/* The profile in the form that the file's ending names, or else as pprof reads it. */
+static bool encode(const osp_profile *p, const char *file, osp_buf *out, osp_err *err)
+{
+    osp_output to;
+    if (!osp_output_by_ending(file, &to) && osp_str_ends(osp_str_from(file), S(".json")))
+        to.form = osp_format_named(S("speedscope"));
+    return to.form || to.picture ? osp_output_make(p, &to, NULL, out, err)
+                                 : osp_pprof_encode_packed(p, OSP_PACK_GZIP, out, err);
 }
 
 static int record(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch)
@@ -222,7 +250,7 @@ static int record(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch)
     if (ok && r.rec.stats.taken == 0 && r.rec.stats.wait.passes == 0)
         ok = explain_nothing(opts->pid, &r.rec.stats, &err);
     if (ok)
-        ok = name(&r, &err) && osp_pprof_encode_packed(r.commented, OSP_PACK_GZIP, &packed, &err) &&
+        ok = name(&r, &err) && encode(r.commented, file, &packed, &err) &&
              osp_file_write(file, osp_buf_str(&packed), &err);
     if (ok) {
         if (osp_cli_given(cli, "json"))
@@ -264,12 +292,100 @@ bool osp_record_for(const osp_cli *cli, int pid, double seconds, osp_recorded *o
     return ok;
 }
 
-static int cmd_record(const osp_cli *cli)
+/* What is to be sampled, as the command line says it. */
+typedef struct {
+    osp_cgroup cgroup;
+    int *pid; /* the second and later ones; malloc'ed */
+} asked;
+
+static bool read_pids(const osp_cli *cli, osp_sample_opts *opts, asked *a)
+{
+    const char *first = osp_cli_value(cli, "pid");
+    int n = cli->noperand + (first != NULL);
+    a->pid = calloc((size_t)n + 1, sizeof *a->pid);
+    for (int i = 0; a->pid && i < n; i++) {
+        const char *text = first && i == 0 ? first : cli->operand[i - (first != NULL)];
+        uint64_t v;
+        if (!osp_str_u64(osp_str_from(text), 10, &v) || v == 0 || v > INT32_MAX) {
+            osp_cli_usage(cli, "`%s` is no process id", text);
+            return false;
+        }
+        bool known = opts->pid == (int)v;
+        for (uint32_t k = 0; k < opts->nalso; k++)
+            known |= a->pid[k] == (int)v;
+        if (known)
+            continue;
+        if (!opts->pid)
+            opts->pid = (int)v;
+        else
+            a->pid[opts->nalso++] = (int)v;
+    }
+    opts->also = a->pid;
+    return a->pid != NULL;
+}
+
+/* False after saying what is wrong; *status is what to return. */
+static bool read_targets(const osp_cli *cli, osp_sample_opts *opts, asked *a, int *status)
+{
+    osp_err err;
+    bool pids = cli->noperand || osp_cli_given(cli, "pid");
+    int kinds = (cli->nrest > 0) + pids + osp_cli_given(cli, "all") + osp_cli_given(cli, "cgroup");
+    *status = OSP_EXIT_USAGE;
+    if (kinds != 1) {
+        osp_cli_usage(cli,
+                      kinds ? "give one of pids, --all, --cgroup and a command after --, not several"
+                            : "which process? %s",
+                      cli->command->args);
+        return false;
+    }
+    opts->children = osp_cli_given(cli, "children") || cli->nrest;
+    opts->machine = osp_cli_given(cli, "all");
+    opts->user_only = osp_cli_given(cli, "user-only");
+    opts->kernel_only = osp_cli_given(cli, "kernel-only");
+    if (opts->user_only && opts->kernel_only) {
+        osp_cli_usage(cli, "--user-only and --kernel-only leave nothing");
+        return false;
+    }
+    if (pids)
+        return read_pids(cli, opts, a);
+    if (!osp_cli_given(cli, "cgroup"))
+        return true;
+    if (!osp_cgroup_find(osp_str_from(osp_cli_value(cli, "cgroup")), &a->cgroup, &err)) {
+        *status = osp_cli_fail(&err);
+        return false;
+    }
+    opts->cgroup = &a->cgroup;
+    return true;
+}
+
+static int run_record(const osp_cli *cli, osp_sample_opts *opts)
 {
     osp_launch launch = {.go = -1, .status = -1};
     osp_err err = {0};
+    if (cli->nrest) {
+        if (!osp_launch_start(cli->rest, &launch, &err))
+            return osp_cli_fail(&err);
+        opts->pid = launch.pid;
+        opts->release = osp_launch_release;
+        opts->release_ctx = &launch;
+    }
+    opts->objects = osp_objects_new(NULL);
+    if (!opts->objects) {
+        osp_fail_memory(&err, "starting to sample");
+        osp_launch_end(&launch, false);
+        return osp_cli_fail(&err);
+    }
+    int status = record(cli, opts, &launch);
+    osp_objects_drop(opts->objects);
+    return status;
+}
+
+static int cmd_record(const osp_cli *cli)
+{
+    osp_err err = {0};
     double seconds, hz;
-    int pid, status;
+    int status;
+    asked a = {0};
     if (!osp_cli_number(cli, "duration", 0.1, 86400, cli->nrest ? 0 : 30, &seconds) ||
         !osp_cli_number(cli, "frequency", 1, 20000, 0, &hz))
         return OSP_EXIT_USAGE;
@@ -282,10 +398,7 @@ static int cmd_record(const osp_cli *cli)
         osp_fail(&err, OSP_EUSAGE, "--stitch knows `creator` only, not `%s`", osp_cli_value(cli, "stitch"));
         return osp_cli_fail(&err);
     }
-    if (!osp_cli_target(cli, &pid, &status))
-        return status;
     osp_sample_opts opts = {
-        .pid = pid,
         .events = events,
         .seconds = seconds,
         .hz = (uint32_t)hz,
@@ -295,29 +408,16 @@ static int cmd_record(const osp_cli *cli)
         .progress = cli->progress ? show_progress : NULL,
         .progress_ctx = (void *)(uintptr_t)cli,
     };
-    if (pid == 0) {
-        if (!osp_launch_start(cli->rest, &launch, &err))
-            return osp_cli_fail(&err);
-        opts.pid = launch.pid;
-        opts.release = osp_launch_release;
-        opts.release_ctx = &launch;
-        opts.children = true;
-    }
-    opts.objects = osp_objects_new(NULL);
-    if (!opts.objects) {
-        osp_fail_memory(&err, "starting to sample");
-        osp_launch_end(&launch, false);
-        return osp_cli_fail(&err);
-    }
-    status = record(cli, &opts, &launch);
-    osp_objects_drop(opts.objects);
+    if (read_targets(cli, &opts, &a, &status))
+        status = run_record(cli, &opts);
+    free(a.pid);
     return status;
 }
 
 const osp_command osp_command_record = {
     .name = "record",
-    .args = "PID | -- COMMAND",
-    .summary = "sample a process's CPU time into a pprof file",
+    .args = "PID... | --all | --cgroup NAME | -- COMMAND",
+    .summary = "sample the CPU time of processes into a profile",
     .examples = examples,
     .options = options,
     .run = cmd_record,

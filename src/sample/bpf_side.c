@@ -15,6 +15,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -250,6 +251,7 @@ void osp_bpf_side_close(osp_bpf_side *b)
 bool osp_bpf_side_scope(osp_bpf_side *b, const osp_bpf_config *config, osp_err *err)
 {
     memcpy((void *)&b->skel->bss->config, config, sizeof *config);
+    b->skel->bss->config.own_pid = (uint32_t)getpid();
     if (!b->on_exec)
         b->on_exec = bpf_program__attach(b->skel->progs.on_exec);
     if (b->on_exec && config->follow && !b->on_fork)
@@ -260,6 +262,13 @@ bool osp_bpf_side_scope(osp_bpf_side *b, const osp_bpf_config *config, osp_err *
 }
 
 void osp_bpf_side_since(osp_bpf_side *b, uint64_t now_ns) { b->skel->bss->config.since_ns = now_ns; }
+
+void osp_bpf_side_ran(osp_bpf_side *b, uint64_t ns)
+{
+    int cpu = sched_getcpu();
+    if (cpu >= 0 && cpu < OSP_MAX_CPUS)
+        b->skel->bss->own_ns[cpu] += ns;
+}
 
 int osp_bpf_side_poll(const osp_bpf_side *b) { return ring_buffer__epoll_fd(b->ring); }
 

@@ -134,6 +134,9 @@ osp_subjects *osp_subjects_new(osp_objects *objects, bool follow, bool any, osp_
 void osp_subjects_drop(osp_subjects *t);
 /* From now on the process is this one; the table's to close. */
 bool osp_subjects_add(osp_subjects *t, osp_subject *s, osp_err *err) OSP_CHECKED;
+/* Take in all processes that run, with what they have mapped: one that ends before its first sample was looked at could not
+ * be asked any more. */
+bool osp_subjects_take_in_all(osp_subjects *t, osp_err *err) OSP_CHECKED;
 /* What runs as pid now, or ran then; NULL if unknown. */
 osp_subject *osp_subjects_now(osp_subjects *t, int pid);
 osp_subject *osp_subjects_at(osp_subjects *t, int pid, uint64_t time_ns);
@@ -351,6 +354,8 @@ int osp_bpf_side_poll(const osp_bpf_side *b); /* readable once there is somethin
 bool osp_bpf_side_scope(osp_bpf_side *b, const osp_bpf_config *config, osp_err *err) OSP_CHECKED;
 /* Clocks on CPUs begin to tick now. */
 void osp_bpf_side_since(osp_bpf_side *b, uint64_t now_ns);
+/* We have run for so long on this CPU since the last call; before going to sleep. */
+void osp_bpf_side_ran(osp_bpf_side *b, uint64_t ns);
 /* Take a process in whose mappings are not known yet. asleep: nothing of it is sampled until its exec. */
 bool osp_bpf_side_enter(osp_bpf_side *b, int pid, bool asleep, osp_err *err) OSP_CHECKED;
 /* Hand over a process's mappings, rows and Go offsets; replaces what was there of it. */

@@ -27,7 +27,8 @@ enum {
     TICKS_MOST = 6400, /* a second, of all CPUs together: each of them ticks, whoever runs there */
     WANTED = 300,
     STEP_MS = 100,
-    BIRTHS_MANY = 5, /* threads born in a step: they live too shortly to have clocks of their own */
+    SOON_NS = 10000000, /* between two looks while programs are met; not the ticks wake us (bpf/walk.h) */
+    BIRTHS_MANY = 5,    /* threads born in a step: they live too shortly to have clocks of their own */
     THREADS_LIMIT = 64 << 20,
     LOOKS_HZ = 20,
 };
@@ -67,6 +68,8 @@ struct osp_sampler {
     bool threads_come; /* and go, in a single one */
     uint64_t threads_before;
     uint64_t random, next_period_ns;
+    uint64_t restless_until_ns;
+    uint64_t own_ns;    /* CPU time of ours so far, as told to the ticks */
     uint64_t no_memory; /* samples lost for want of it */
     uint64_t sampled_ns, sampled_before_ns;
     struct pollfd *poll;
@@ -163,10 +166,15 @@ static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
     return true;
 }
 
+/* Programs are being met: look again soon. */
+static void be_restless(osp_sampler *s) { s->restless_until_ns = osp_monotonic_ns() + STEP_MS * 1000000u; }
+
 static void on_birth(void *ctx, const osp_birth *b)
 {
     osp_sampler *s = ctx;
     osp_subjects_tell(s->subjects, b);
+    if (osp_subjects_now(s->subjects, b->pid))
+        be_restless(s);
 }
 
 static void hear_of_births(osp_sampler *s)
@@ -226,6 +234,7 @@ static void on_aside(void *ctx, const osp_raw_sample *head)
     osp_subject *of = osp_subjects_of_sample(s->subjects, head);
     if (of)
         make_stale(s, of);
+    be_restless(s);
 }
 
 static void on_forgotten(void *ctx, const osp_subject *of, bool last)
@@ -318,9 +327,17 @@ static void change_period(osp_sampler *s)
     s->next_period_ns = now + (8 * period > STEP_MS * 1000000u ? 8 * period : STEP_MS * 1000000u);
 }
 
-/* The fallback counts CPU time only. */
+/* The fallback counts CPU time only, of one process. */
 static bool fallback_can(const osp_sampler *s, const osp_err *why, osp_err *err)
 {
+    const osp_sample_opts *o = s->opts;
+    const char *what = o->cgroup                        ? "a cgroup"
+                       : o->machine                     ? "the whole machine"
+                       : o->nalso                       ? "several processes at once"
+                       : o->user_only || o->kernel_only ? "one side of the kernel alone"
+                                                        : NULL;
+    if (what)
+        return osp_fail(err, OSP_EPERM, "%s cannot be sampled without BPF: %.150s", what, why->msg);
     for (uint32_t i = 0; i < s->event.n; i++)
         if (s->event.kind[i]->needs_bpf)
             return osp_fail(err, OSP_EPERM, "%s cannot be recorded without BPF: %.150s", s->event.kind[i]->name,
@@ -341,7 +358,9 @@ static bool open_means(osp_sampler *s, osp_err *err)
     if (!s->bpf) {
         if (!fallback_can(s, &why, err))
             return false;
-        snprintf(s->gave_up, sizeof s->gave_up, "without BPF (%.100s): stacks from copies of 16 KiB", why.msg);
+        snprintf(s->gave_up, sizeof s->gave_up, "without BPF (%.70s): stacks from copies of 16 KiB%s", why.msg,
+                 s->opts->children ? ", children are not followed" : "");
+        s->many = false;
         s->perf = osp_perf_side_open(s->subject->process, err);
     }
     return s->bpf || s->perf;
@@ -366,7 +385,7 @@ static bool open_scope(osp_sampler *s, osp_err *err)
     if (!osp_bpf_side_scope(s->bpf, &config, err))
         return false;
     s->births = osp_births_open(err);
-    if (!s->births)
+    if (!s->births || ((o->machine || o->cgroup) && !osp_subjects_take_in_all(s->subjects, err)))
         return false;
     size_t n = osp_births_nring(s->births);
     s->poll = calloc(n + 2, sizeof *s->poll);
@@ -492,8 +511,10 @@ static bool start(osp_sampler *s, osp_err *err)
 {
     if (!open_subjects(s, err))
         return false;
+    if (!open_means(s, err) || (s->bpf && !open_scope(s, err)))
+        return false;
     s->collector = osp_collector_new(&s->event, s->many, err);
-    if (!s->collector || !open_means(s, err) || (s->bpf && !open_scope(s, err)))
+    if (!s->collector)
         return false;
     s->random = s->cpu_at_ns = s->start_ns = osp_monotonic_ns();
     s->cpu_ns = s->many ? 0 : process_cpu_ns(s->subject->process);
@@ -573,6 +594,9 @@ static void read_stats(const osp_sampler *s, osp_sample_stats *out)
     const uint64_t *ended = osp_collector_ended(s->collector, &out->frame_pointer_steps);
     memcpy(out->ended, ended, sizeof out->ended);
     memcpy(out->gave_up, s->gave_up, sizeof out->gave_up);
+    if (osp_collector_lost(s->collector))
+        snprintf(out->gave_up, sizeof out->gave_up, "the profile is full: %llu samples found no room (OSPREY_MEMORY)",
+                 (unsigned long long)osp_collector_lost(s->collector));
     out->taken = osp_collector_taken(s->collector);
     out->duration_ns = slice_end(s) - s->slice_ns;
     if (s->passes)
@@ -620,6 +644,16 @@ static void adapt_rate(osp_sampler *s)
     }
 }
 
+/* Say how long we have run: the ticks leave that out. */
+static void tell_own_time(osp_sampler *s)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    osp_bpf_side_ran(s->bpf, now - s->own_ns);
+    s->own_ns = now;
+}
+
 /* Sleep until then, or until there is something that should not wait. True: the process has ended. */
 static bool wait_for_births(osp_sampler *s, uint64_t until)
 {
@@ -627,10 +661,13 @@ static bool wait_for_births(osp_sampler *s, uint64_t until)
     size_t n = osp_births_nring(s->births) + 2;
     bool ended = false;
     while (now < until && !ended && !(s->opts->stop && *s->opts->stop)) {
-        struct timespec t = {.tv_nsec = (long)(until - now)};
-        if (ppoll(s->poll, n, &t, NULL) <= 0)
-            break;
-        ended = s->poll[n - 1].revents != 0;
+        uint64_t nap = until - now, soon = SOON_NS / 2 + osp_hash_mix(s->random, now) % SOON_NS;
+        if (now < s->restless_until_ns && nap > soon)
+            nap = soon;
+        struct timespec t = {.tv_nsec = (long)nap};
+        tell_own_time(s);
+        if (ppoll(s->poll, n, &t, NULL) > 0)
+            ended = s->poll[n - 1].revents != 0;
         if (s->passes)
             osp_passes_relax(s->passes); /* what comes now may take its time */
         drain(s);

@@ -11,9 +11,7 @@
 #include "sample/sample_internal.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SUBJECT_LIMIT = 64 << 20, HELD = 256, MAPS_LIMIT = 4096, LATE_LIMIT = 4096 };
@@ -365,23 +363,18 @@ static void on_fork(osp_subjects *t, const osp_birth *b)
 /* Hold the file of a program that has just begun. */
 static void hold_file(osp_subjects *t, osp_subject *s)
 {
-    char path[64];
-    struct stat st;
-    snprintf(path, sizeof path, "/proc/%d/exe", s->pid);
-    if (stat(path, &st) != 0)
+    int fd = osp_process_exe(s->pid, &s->exe_dev, &s->exe_inode);
+    bool known = fd < 0;
+    for (size_t i = 0; i < HELD && !known; i++)
+        known = t->held[i].fd && t->held[i].inode == s->exe_inode && t->held[i].dev == s->exe_dev;
+    if (known) {
+        osp_close_fd(&fd);
         return;
-    s->exe_dev = st.st_dev;
-    s->exe_inode = st.st_ino;
-    for (size_t i = 0; i < HELD; i++)
-        if (t->held[i].fd && t->held[i].inode == st.st_ino && t->held[i].dev == st.st_dev)
-            return;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return;
+    }
     struct held *h = &t->held[t->next_held++ % HELD];
     if (h->fd)
         close(h->fd);
-    *h = (struct held){fd, st.st_dev, st.st_ino};
+    *h = (struct held){fd, s->exe_dev, s->exe_inode};
 }
 
 static void on_exec(osp_subjects *t, const osp_birth *b)
@@ -472,6 +465,48 @@ static void give_back(osp_subjects *t, uint32_t slot)
         return; /* then it is not used again */
     t->free_slot = array;
     t->free_slot[t->nfree++] = slot;
+}
+
+/* What a process has mapped now, as if we had been told. */
+static void learn(osp_subjects *t, osp_subject *s)
+{
+    osp_arena a;
+    osp_map *map;
+    osp_err gone; /* then it is not sampled */
+    uint32_t n;
+    osp_process *p = osp_process_open(s->pid, &gone);
+    osp_arena_init(&a, SUBJECT_LIMIT);
+    if (p && osp_process_maps(p, &a, &map, &n, &gone)) {
+        for (uint32_t i = 0; i < n; i++)
+            if (map[i].exec)
+                add_told(s, &map[i]);
+        s->told_all = true;
+        hold_file(t, s);
+    }
+    osp_arena_drop(&a);
+    osp_process_close(p);
+}
+
+bool osp_subjects_take_in_all(osp_subjects *t, osp_err *err)
+{
+    osp_arena a;
+    osp_process_row *row;
+    uint32_t n;
+    osp_arena_init(&a, SUBJECT_LIMIT);
+    bool ok = osp_processes_read(&a, &row, &n, err);
+    for (uint32_t i = 0; ok && i < n; i++) {
+        osp_subject *s = osp_subjects_now(t, row[i].pid) ? NULL : new_subject(row[i].pid, err);
+        if (!s)
+            continue;
+        s->parent = row[i].parent;
+        osp_str_z(row[i].name, s->name, sizeof s->name);
+        learn(t, s);
+        ok = osp_subjects_add(t, s, err);
+        if (!ok)
+            osp_subject_close(s);
+    }
+    osp_arena_drop(&a);
+    return ok;
 }
 
 void osp_subjects_forget(osp_subjects *t, void (*forgotten)(void *ctx, const osp_subject *s, bool last), void *ctx)

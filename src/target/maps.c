@@ -203,3 +203,18 @@ int osp_mapped_file(int root_of, const osp_map *m, osp_err *err)
         osp_fail_errno(err, errno, "cannot open %.*s", (int)(m->path.n < 100 ? m->path.n : 100), m->path.p);
     return fd;
 }
+
+int osp_process_exe(int pid, uint64_t *dev, uint64_t *inode)
+{
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && fstat(fd, &st) != 0)
+        osp_close_fd(&fd);
+    if (fd < 0)
+        return -1;
+    *dev = st.st_dev;
+    *inode = st.st_ino;
+    return fd;
+}

@@ -72,6 +72,8 @@ int osp_process_map_fd(osp_process *p, const osp_map *m, osp_err *err);
 /* Open the file that a mapping of a process which has ended was of: by its path, under the root of another process (0: under
  * ours); the inode is checked. -1 and *err on failure. */
 int osp_mapped_file(int root_of, const osp_map *m, osp_err *err);
+/* Open the file of the program that a process runs; -1 if that cannot be. */
+int osp_process_exe(int pid, uint64_t *dev, uint64_t *inode);
 /* Has this process ended, be its zombie still there? */
 bool osp_process_ended(int pid);
 

@@ -80,6 +80,7 @@ cprog spin-cflag-O0 c/spin_cflag.c -O0
 cprog spin-cflag-stripped c/spin_cflag.c -s
 cprog c-compute c/c_compute.c
 cprog c-compute-O0 c/c_compute.c -O0
+cprog births c/births.c
 cprog c-idle c/c_idle.c
 cprog c-waits c/waits.c
 cprog signal-handler c/signal_handler.c -fomit-frame-pointer

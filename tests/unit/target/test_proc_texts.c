@@ -164,6 +164,39 @@ static void hidden_and_broken_kernel_symbols_are_told_apart(void **state)
     assert_int_equal(err.code, OSP_EFORMAT);
 }
 
+static void trees_of_cgroups_are_told_by_their_version(void **state)
+{
+    (void)state;
+    osp_str controllers = S("#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t3\t120\t1\nmemory\t0\t9\t1\n"), at;
+    uint32_t hierarchy;
+    assert_true(osp_cgroup_mount_parse(S("25 1 0:22 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw"), controllers,
+                                       &at, &hierarchy));
+    assert_true(osp_str_eq(at, S("/sys/fs/cgroup")) && hierarchy == 0);
+    assert_true(
+        osp_cgroup_mount_parse(S("30 25 0:26 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct"),
+                               controllers, &at, &hierarchy));
+    assert_true(osp_str_eq(at, S("/sys/fs/cgroup/cpu")) && hierarchy == 3);
+    /* A tree of names has no controller by which the kernel side could find it. */
+    assert_false(osp_cgroup_mount_parse(S("31 25 0:27 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd"),
+                                        controllers, &at, &hierarchy));
+    assert_false(osp_cgroup_mount_parse(S("20 1 0:5 / /proc rw - proc proc rw"), controllers, &at, &hierarchy));
+    assert_false(osp_cgroup_mount_parse(S(""), controllers, &at, &hierarchy));
+}
+
+static void a_cgroup_is_found_by_what_people_call_it(void **state)
+{
+    (void)state;
+    osp_str id = S("3f2a9c0d11223344556677889900aabbccddeeff00112233445566778899aabb");
+    osp_str folder = S("docker-3f2a9c0d11223344556677889900aabbccddeeff00112233445566778899aabb.scope");
+    assert_true(osp_cgroup_is_called(S("nginx.service"), S("nginx")));
+    assert_true(osp_cgroup_is_called(S("nginx.service"), S("nginx.service")));
+    assert_false(osp_cgroup_is_called(S("nginx2.service"), S("nginx")));
+    assert_true(osp_cgroup_is_called(id, osp_str_head(id, 12)));
+    assert_true(osp_cgroup_is_called(folder, osp_str_head(id, 12)));
+    assert_false(osp_cgroup_is_called(folder, S("3f2a")));
+    assert_false(osp_cgroup_is_called(folder, S("9c0d1122")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +206,8 @@ int main(void)
         cmocka_unit_test(a_container_is_called_as_its_manager_named_the_cgroup),
         cmocka_unit_test(kernel_symbols_are_sorted_and_the_best_name_wins),
         cmocka_unit_test(hidden_and_broken_kernel_symbols_are_told_apart),
+        cmocka_unit_test(trees_of_cgroups_are_told_by_their_version),
+        cmocka_unit_test(a_cgroup_is_found_by_what_people_call_it),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     osp_arena_drop(&arena);
