@@ -55,7 +55,7 @@ static void exec_self(const char *self, const char *ms)
 /* A copy of this program under a name of its own. */
 static void copy_self(char name[64])
 {
-    char block[65536];
+    static char block[65536];
     strcpy(name, "/tmp/births-XXXXXX");
     FILE *in = fopen("/proc/self/exe", "rb");
     int fd = mkstemp(name);
