@@ -17,7 +17,7 @@ static void put_row(osp_json *j, osp_top_view view, bool wait, const osp_top_row
         osp_json_str(j, "file", r->file);
         osp_json_str(j, "origin", osp_str_from(osp_top_origin(r->kind)));
         osp_json_num(j, "self_cores", r->self);
-    } else if (view != OSP_TOP_THREADS) {
+    } else if (view != OSP_TOP_THREADS && r->goroutines) {
         osp_json_uint(j, "goroutines_seen", r->goroutines);
     }
     osp_json_num(j, "cpu_cores", r->total);
@@ -52,6 +52,7 @@ bool osp_top_json(const osp_top_head *head, const osp_top_model *m, const osp_to
     osp_json_uint(&j, "whole", sum->whole);
     osp_json_uint(&j, "lost", sum->lost);
     osp_json_uint(&j, "hz", sum->hz);
+    osp_json_uint(&j, "goroutines_not_looked_at", sum->unseen);
     osp_json_str(&j, "gave_up", sum->gave_up);
     osp_json_str(&j, "note", head->note);
     for (size_t i = 0; ok && i < sizeof part / sizeof *part; i++) {

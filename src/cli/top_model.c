@@ -30,7 +30,7 @@ typedef struct {
     stack *stack;
     uint32_t nstack;
     uint64_t samples, whole, lost;
-    uint32_t hz;
+    uint32_t hz, unseen;
     bool has_wait;
 } kept;
 
@@ -200,7 +200,8 @@ bool osp_top_model_add(osp_top_model *m, const osp_top_slice *s, osp_err *err)
               .whole = s->whole,
               .lost = s->lost,
               .hz = s->hz,
-              .has_wait = s->has_wait};
+              .has_wait = s->has_wait,
+              .unseen = s->unseen};
     bool ok = keep_stacks(m, s, &k);
     if (!ok && m->keys.n) { /* so many names that there is no room for more: begin anew */
         drop_kept(&k);
@@ -233,6 +234,7 @@ osp_top_sum osp_top_model_sum(const osp_top_model *m)
         sum.whole += k->whole;
         sum.lost += k->lost;
         sum.hz = k->hz;
+        sum.unseen = k->unseen > sum.unseen ? k->unseen : sum.unseen;
         sum.has_wait |= k->has_wait;
         for (uint32_t s = 0; s < k->nstack; s++)
             sum.cores += k->stack[s].cpu;

@@ -26,6 +26,7 @@ typedef struct {
     bool has_wait; /* waiting was sampled too */
     uint64_t samples, whole, lost;
     uint32_t hz;
+    uint32_t unseen; /* goroutines that there was no time to look at: their waiting is missing */
     osp_str gave_up; /* "" = nothing */
 } osp_top_slice;
 
@@ -45,6 +46,7 @@ typedef struct {
     double seconds; /* that the samples are of; 0 = none yet */
     uint64_t samples, whole, lost;
     uint32_t hz;
+    uint32_t unseen; /* the most of a slice */
     bool has_wait;
     double cores;
     osp_str gave_up;

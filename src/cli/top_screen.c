@@ -12,7 +12,16 @@
 
 #include <stdio.h>
 
-enum { VIEW_LINE = 8, HEADS_LINE = 4, STATUS_LINE = 12, HINT_LINE = 6, NUMBER = 8, TEXT = 512, CUT_LEAST = 30 };
+enum {
+    VIEW_LINE = 8,
+    HEADS_LINE = 4,
+    STATUS_LINE = 12,
+    HINT_LINE = 6,
+    NUMBER = 8,
+    TEXT = 512,
+    LONG = 30,
+    CUT_LEAST = 12
+};
 
 static const osp_style plain = {0}, dim = {0, OSP_STYLE_DIM}, bold = {0, OSP_STYLE_BOLD};
 
@@ -78,7 +87,8 @@ static void add_part(parts *p, osp_style style, osp_str text)
 {
     static const osp_str gap = S(" · ");
     int room = p->width - p->x - (p->any ? 3 : 0), need = osp_columns_of(text);
-    if (text.n == 0 || (p->any && need > room && room < CUT_LEAST))
+    bool cut = need > LONG && room >= CUT_LEAST; /* of a sentence the head says something, of a number it does not */
+    if (text.n == 0 || (p->any && need > room && !cut))
         return;
     if (p->any)
         p->x += osp_grid_put(p->g, p->x, p->y, p->width - p->x, dim, gap);
@@ -191,8 +201,10 @@ static void paint_status(const osp_top_state *s, const osp_top_head *head, const
         if (sum->samples)
             add_number(&p, "%.4g %% whole", 100.0 * (double)sum->whole / (double)sum->samples);
         add_number(&p, "%llu lost", (unsigned long long)sum->lost);
-        add_part(&p, plain, S("% of one core"));
+        if (sum->unseen)
+            add_number(&p, "of %u goroutines no waiting is known yet", sum->unseen);
         add_part(&p, plain, sum->gave_up);
+        add_part(&p, plain, S("% of one core"));
     }
     osp_grid_style(g, 0, y, g->columns, dim);
 }
@@ -260,7 +272,10 @@ static void state_text(const osp_top_row *r, char text[TEXT])
 {
     snprintf(text, TEXT, "%c", r->state ? r->state : '-');
 }
-static void goroutines_text(const osp_top_row *r, char text[TEXT]) { snprintf(text, TEXT, "%u", r->goroutines); }
+static void goroutines_text(const osp_top_row *r, char text[TEXT])
+{
+    snprintf(text, TEXT, r->goroutines ? "%u" : "–", r->goroutines);
+}
 static void origin_text(const osp_top_row *r, char text[TEXT])
 {
     snprintf(text, TEXT, "%s", osp_top_origin(r->kind));

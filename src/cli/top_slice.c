@@ -160,7 +160,8 @@ bool osp_top_slice_of(const osp_recording *rec, const osp_profile *named, osp_to
                            .samples = s->taken,
                            .whole = s->ended[OSP_END_ROOT],
                            .lost = s->lost,
-                           .hz = s->hz};
+                           .hz = s->hz,
+                           .unseen = s->wait.unreached};
     osp_arena_init(&out->arena, SLICE_LIMIT);
     reading r = {.rec = rec, .p = named, .a = &out->arena};
     out->gave_up = osp_arena_str(&out->arena, osp_str_from(s->gave_up));

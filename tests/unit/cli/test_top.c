@@ -367,6 +367,27 @@ static void larger_and_smaller_terminals_are_used_as_they_are(void **state)
     close_session(&t);
 }
 
+static void what_is_missing_is_said(void **state)
+{
+    (void)state;
+    session t = open_session(4711);
+    osp_err err = {0};
+    osp_top_slice s = made_up();
+    s.samples = 2;
+    s.whole = 1;
+    s.lost = 3;
+    s.unseen = 7;
+    s.gave_up = S("without BPF (no right to load programs): stacks from copies of 16 KiB");
+    assert_true(osp_top_model_add(t.a.model, &s, &err));
+    look(&t, 120, 24);
+    assert_true(osp_str_has(osp_buf_str(&t.text),
+                            S("400 samples in 4.0 s · 99.75 % whole · 3 lost · of 7 goroutines no waiting "
+                              "is known yet · without BPF (no")));
+    look(&t, 80, 24);
+    assert_true(osp_str_has(osp_buf_str(&t.text), S("3 lost · of 7 goroutines")));
+    close_session(&t);
+}
+
 static void processes_stand_as_osprey_ps_shows_them(void **state)
 {
     (void)state;
@@ -506,6 +527,7 @@ int main(void)
         cmocka_unit_test(only_the_last_seconds_count),
         cmocka_unit_test(the_first_screen_of_a_process_is_eighty_by_twenty_four),
         cmocka_unit_test(larger_and_smaller_terminals_are_used_as_they_are),
+        cmocka_unit_test(what_is_missing_is_said),
         cmocka_unit_test(processes_stand_as_osprey_ps_shows_them),
         cmocka_unit_test(enter_goes_in_and_escape_comes_back),
         cmocka_unit_test(the_cursor_stays_on_its_row_when_rows_move),
