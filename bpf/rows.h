@@ -29,8 +29,10 @@ enum osp_rule_kind {
                               fp is at *fp, not beside the CFA */
     OSP_RULE_PLT = 6,      /* CFA = sp + 8 + ((pc & 15) >= cfa/8 ? 8 : 0) */
     OSP_RULE_SIGFRAME = 7, /* sp points at a struct rt_sigframe's ucontext: all registers are there, pc is exact */
-    OSP_RULE_R10 = 8,      /* CFA = r10 + cfa; in the leaf only */
+    OSP_RULE_LEAF = 8,     /* in the leaf only, where all registers are known: CFA = register + offset, both in cfa
+                              (osp_rule_leaf); fp may be OSP_FP_AT_FP */
     OSP_RULE_UNKNOWN = 9,  /* there is a rule but it cannot be expressed here */
+    OSP_RULE_JUMP = 10,    /* in the leaf only: where it is about to jump is in registers, named in cfa (osp_rule_jump) */
     /* Go functions whose SP deltas are not the whole truth. */
     OSP_RULE_GO_EXACT = 16,   /* as SP, and the return address is where execution was interrupted, not a call:
                                      asyncPreempt, sigpanic */
@@ -47,6 +49,7 @@ enum osp_root {
     OSP_ROOT_GOEXIT = 2,    /* runtime.goexit: a goroutine's first frame */
     OSP_ROOT_MSTART = 3,    /* runtime.mstart, rt0_go: a thread of the Go runtime */
     OSP_ROOT_SCHEDULER = 4, /* runtime.mcall, gogo: the scheduler, between two goroutines */
+    OSP_ROOT_PLANTED = 5,   /* a stack made by hand (makecontext): nothing called what its first function returns to */
 };
 
 #define OSP_RULE_CFA_MIN (-65536)
@@ -58,6 +61,22 @@ enum osp_root {
 static inline unsigned int osp_rule_make(unsigned int kind, int cfa, int fp)
 {
     return kind | ((unsigned int)(cfa / 8) & 0x3fff) << 5 | ((unsigned int)(fp / 8) & 0x1fff) << 19;
+}
+
+/* The caller's fp is at *fp, as in DEREF_FP: from the prologue to the epilogue of a function that realigns its stack. */
+#define OSP_FP_AT_FP 8
+
+/* A CFA at register reg (DWARF's number) plus off bytes: a multiple of 8 within +- OSP_RULE_LEAF_MAX. */
+#define OSP_RULE_LEAF_MAX 2048
+static inline unsigned int osp_rule_leaf(unsigned int reg, int off, int fp)
+{
+    return osp_rule_make(OSP_RULE_LEAF, (int)(reg & 15) * 8 + off * 16, fp);
+}
+
+/* Registers that hold the pc, sp and fp to go on with. */
+static inline unsigned int osp_rule_jump(unsigned int pc, unsigned int sp, unsigned int fp)
+{
+    return osp_rule_make(OSP_RULE_JUMP, (int)((pc & 15) | (sp & 15) << 4 | (fp & 15) << 8) * 8, 0);
 }
 
 static inline unsigned int osp_rule_kind(unsigned int rule) { return rule & 31; }

@@ -63,13 +63,15 @@ int on_tick(struct bpf_perf_event_data *ctx)
     /* Volatile: the verifier wants each context load as it stands, not through one merged pointer. */
     const volatile struct osp_user_regs *r = &ctx->regs;
     if (r->cs & 3) {
-        begin_user(s, task, r->ip, r->sp, r->bp, r->r10);
+        begin_user(s, task, true);
+        TAKE_REGS(&s->u, r);
     } else { /* interrupted in the kernel: the user's registers are at the bottom of the kernel stack */
         __s64 bytes = bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
         if (bytes > 0)
             s->head.nkernel = (__u64)bytes >> 3;
         struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
-        begin_user(s, task, user->ip, user->sp, user->bp, user->r10);
+        begin_user(s, task, (long)user->orig_ax < 0);
+        TAKE_REGS(&s->u, user);
     }
     find_goroutine(s);
     walk_user(s, &slot, may_copy(process));

@@ -34,9 +34,9 @@ typedef struct osp_raw_sample {
     __u16 end; /* osp_unwind_status: why the user walk stopped */
     __u16 nlabels;
     __u16 event; /* its place in the recording's list of events; OSP_NO_EVENT: only words are handed up */
-    __u16
-        unwind; /* 1: instead of user pcs and labels come the words pc, sp, fp, r10, thread pointer and stack_bytes of
-                     the stack from sp on: user space unwinds it, since code was met that has no table yet */
+    __u16 unwind; /* 1: instead of user pcs and labels come pc, sp, fp, the registers by DWARF's numbers, the thread
+                     pointer, and stack_bytes of the stack from sp on: user space unwinds it, since code was met that
+                     has no table yet */
     __u32 reason;
     __u32 fp_steps;
     __u32 stack_bytes;
@@ -47,7 +47,7 @@ typedef struct osp_raw_sample {
 
 _Static_assert(sizeof(osp_raw_sample) == 128, "shared between the kernel side and user space");
 
-enum { OSP_NO_EVENT = 0xffff, OSP_UNWIND_WORDS = 5 };
+enum { OSP_NO_EVENT = 0xffff, OSP_UNWIND_WORDS = 20 };
 
 /* Why user space is to unwind a stack. */
 enum {

@@ -29,9 +29,13 @@
 
 #include "rows.h"
 
+enum { OSP_UNWIND_REGS = 16 };
+
 /* A thread between two frames. */
 typedef struct osp_unwind {
-    __u64 pc, sp, fp, r10;
+    __u64 pc, sp, fp;
+    __u64 reg[OSP_UNWIND_REGS]; /* the leaf's, by DWARF's numbers */
+    __u64 ucontext;             /* != 0: they are there instead: the last signal frame crossed */
     __u64 curg;               /* the thread's goroutine; 0 = none */
     __u64 stack_lo, stack_hi; /* its stack */
     __u64 callback_sp;        /* g0.sched.sp: where the next cgocallback stands on g0 */
@@ -49,6 +53,14 @@ typedef struct osp_unwind {
 
 /* The address to look rows and names up with: a return address may belong to the next function already. */
 static inline __u64 osp_unwind_lookup(const osp_unwind *u) { return u->exact ? u->pc : u->pc - 1; }
+
+/* The address to write down of a frame that was looked up there. What was never called stands at its first byte. */
+static inline __u64 osp_unwind_shown(const osp_unwind *u, __u64 looked_up, __u32 rule)
+{
+    bool uncalled = osp_rule_kind(rule) == OSP_RULE_SIGFRAME ||
+                    rule == osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0);
+    return uncalled ? u->pc : looked_up;
+}
 
 static inline bool osp_on_goroutine(const osp_unwind *u) { return u->sp >= u->stack_lo && u->sp < u->stack_hi; }
 
@@ -76,7 +88,24 @@ static inline void osp_unwind_goroutine(void *env, osp_unwind *u, const osp_unwi
 }
 
 /* The struct ucontext of a signal frame, linux/arch/x86/include/uapi/asm/sigcontext.h. */
-enum { OSP_UC_R10 = 56, OSP_UC_RBP = 120, OSP_UC_RSP = 160, OSP_UC_RIP = 168 };
+enum { OSP_UC_RBP = 120, OSP_UC_RSP = 160, OSP_UC_RIP = 168 };
+
+/* Where a register is there. r8 to r15 come first, then di si bp bx dx ax cx sp; DWARF has ax dx cx bx si di bp sp. (No
+ * table: a BPF object has no place for one that small.) */
+static inline __u32 osp_uc_reg(__u32 which)
+{
+    return 8 * (which < 8 ? 13 + (0x72013645u >> 4 * which & 15) : which - 3);
+}
+
+/* A register of the leaf. */
+static inline bool osp_unwind_reg(void *env, const osp_unwind *u, __u32 which, __u64 *value)
+{
+    which &= OSP_UNWIND_REGS - 1;
+    if (u->ucontext)
+        return osp_unwind_read(env, u->ucontext + osp_uc_reg(which), value);
+    *value = u->reg[which];
+    return true;
+}
 
 /* Step to the caller of the frame in u, whose row is rule. OSP_RULE_NONE: no row there, try the frame pointer. */
 static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go *go, __u32 rule)
@@ -114,14 +143,32 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         cfa = base + 8 + ((__s64)(u->pc & 15) >= (cfa_off >> 3) ? 8 : 0);
         fp_off = 0;
         break;
-    case OSP_RULE_R10:
+    case OSP_RULE_LEAF:
         if (!u->leaf)
             return OSP_UNWIND_UNSUPPORTED;
-        cfa = u->r10 + cfa_off;
+        if (!osp_unwind_reg(env, u, (__u32)(cfa_off >> 3), &cfa))
+            return OSP_UNWIND_UNREADABLE;
+        cfa += (cfa_off >> 7) * 8;
+        if (fp_off == OSP_FP_AT_FP) { /* before leave; behind it the rule still stands, but fp is the caller's again */
+            fp_off = 0;
+            if (u->fp >= u->sp && u->fp < cfa && !osp_unwind_read(env, u->fp, &u->fp))
+                return OSP_UNWIND_UNREADABLE;
+        }
         break;
+    case OSP_RULE_JUMP: {
+        __u32 which = (__u32)(cfa_off >> 3);
+        if (!u->leaf)
+            return OSP_UNWIND_UNSUPPORTED;
+        if (!osp_unwind_reg(env, u, which, &u->pc) || !osp_unwind_reg(env, u, which >> 4, &u->sp) ||
+            !osp_unwind_reg(env, u, which >> 8, &u->fp))
+            return OSP_UNWIND_UNREADABLE;
+        u->leaf = 0;
+        return OSP_UNWIND_MORE;
+    }
     case OSP_RULE_SIGFRAME:
+        u->ucontext = base;
         if (!osp_unwind_read(env, base + OSP_UC_RIP, &u->pc) || !osp_unwind_read(env, base + OSP_UC_RSP, &u->sp) ||
-            !osp_unwind_read(env, base + OSP_UC_RBP, &u->fp) || !osp_unwind_read(env, base + OSP_UC_R10, &u->r10))
+            !osp_unwind_read(env, base + OSP_UC_RBP, &u->fp))
             return OSP_UNWIND_UNREADABLE;
         u->leaf = 1;
         u->exact = 1;

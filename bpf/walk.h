@@ -197,10 +197,8 @@ static long one_frame(__u64 i, void *slot)
         }
         return 1;
     }
-    if (osp_rule_kind(rule) == OSP_RULE_SIGFRAME)
-        at = s->u.pc;
     __u32 k = (s->head.nkernel + s->head.nuser) & (WORDS - 1);
-    s->word[k] = at;
+    s->word[k] = osp_unwind_shown(&s->u, at, rule);
     s->head.nuser++;
     s->status = osp_unwind_step(NULL, &s->u, &s->process.go, rule);
     return s->status != OSP_UNWIND_MORE;
@@ -232,8 +230,9 @@ static __always_inline void copy_stack(struct scratch *s, __u32 *slot, __u32 chu
     s->word[at] = s->leaf.pc;
     s->word[at + 1] = s->leaf.sp;
     s->word[at + 2] = s->leaf.fp;
-    s->word[at + 3] = s->leaf.r10;
-    s->word[at + 4] = s->tls;
+    for (int i = 0; i < OSP_UNWIND_REGS; i++)
+        s->word[at + 3 + i] = s->leaf.reg[i];
+    s->word[at + 3 + OSP_UNWIND_REGS] = s->tls;
     s->head.nwords = at + OSP_UNWIND_WORDS;
     if (chunks)
         bpf_loop(chunks, one_chunk, slot, 0);
@@ -332,12 +331,28 @@ static __always_inline void begin(struct scratch *s, const osp_bpf_process *proc
     };
 }
 
-/* Where the user walk starts, and the goroutine. */
-static __always_inline void begin_user(struct scratch *s, struct task_struct *task, __u64 pc, __u64 sp, __u64 fp,
-                                       __u64 r10)
+/* A thread's registers from a struct that has the kernel's names for them. */
+#define TAKE_REGS(u, r)                                   \
+    do {                                                  \
+        (u)->pc = (r)->ip;                                \
+        (u)->sp = (u)->reg[7] = (r)->sp;                  \
+        (u)->fp = (u)->reg[6] = (r)->bp;                  \
+        (u)->reg[0] = (r)->ax, (u)->reg[1] = (r)->dx;     \
+        (u)->reg[2] = (r)->cx, (u)->reg[3] = (r)->bx;     \
+        (u)->reg[4] = (r)->si, (u)->reg[5] = (r)->di;     \
+        (u)->reg[8] = (r)->r8, (u)->reg[9] = (r)->r9;     \
+        (u)->reg[10] = (r)->r10, (u)->reg[11] = (r)->r11; \
+        (u)->reg[12] = (r)->r12, (u)->reg[13] = (r)->r13; \
+        (u)->reg[14] = (r)->r14, (u)->reg[15] = (r)->r15; \
+    } while (0)
+
+/* Where the user walk starts: TAKE_REGS follows. In a system call (exact: false) pc is behind its instruction. */
+static __always_inline void begin_user(struct scratch *s, struct task_struct *task, bool exact)
 {
     s->mapping = (osp_bpf_mapping){0};
-    s->u = (osp_unwind){.pc = pc, .sp = sp, .fp = fp, .r10 = r10, .leaf = 1, .exact = 1};
+    __builtin_memset(&s->u, 0, sizeof s->u);
+    s->u.leaf = 1;
+    s->u.exact = exact;
     s->tls = task->thread.fsbase;
     s->status = OSP_UNWIND_MORE;
 }

@@ -50,10 +50,7 @@ enum { /* PERF_SAMPLE_… */
        READ_GROUP = 8,
        READ_LOST = 16,
        BRANCH_HW_INDEX = 1 << 17,
-       REG_BP = 6,
-       REG_SP = 7,
        REG_IP = 8,
-       REG_R10 = 18,
        ABI_64 = 2,
 };
 
@@ -230,7 +227,7 @@ static size_t addresses(reader *r, const sample *s)
         user |= !kernel;
     }
     if (has_copy(r, s)) {
-        const osp_unwind_regs regs = {s->reg[REG_IP], s->reg[REG_SP], s->reg[REG_BP], s->reg[REG_R10]};
+        const osp_unwind_regs regs = osp_unwind_regs_of_perf(s->reg);
         bool complete = true;
         n = nkernel; /* the copy tells more than frame pointers do */
         n += osp_perf_unwind(r->space, s->pid, &regs, s->stack, pc + n, MOST_PCS - n, &complete);

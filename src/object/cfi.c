@@ -9,8 +9,8 @@
  *           [augmentation data], instructions
  *
  * The instructions build a table: for each address where the CFA (the caller's sp) is and where registers were saved.
- * A row of ours can say: CFA is sp, rbp or r10 plus an offset; rbp is unchanged or saved beside the CFA; the return
- * address is at CFA - 8. Besides, the few expressions that compilers and assemblers really write:
+ * A row of ours can say: CFA is a register plus an offset (other than sp and rbp in the leaf only); rbp is unchanged or
+ * saved beside the CFA; the return address is at CFA - 8; or, in the leaf, all is in registers already. Besides, the few expressions that compilers and assemblers really write:
  *
  *   breg7 8; breg16 0; lit15; and; litN; ge; lit3; shl; plus     PLT stubs: sp + 8, + 8 more from byte N of the stub on
  *   breg7 N; deref; plus_uconst 8                                OpenSSL's assembly: the old sp was saved at sp + N
@@ -23,7 +23,7 @@
 
 #include <dwarf.h>
 
-enum { RBP = 6, RSP = 7, R10 = 10, RIP = 16 };
+enum { RBP = 6, RSP = 7, RIP = 16 };
 
 /* A CIE's instructions run once per FDE, so they must be few. */
 enum { MAX_REMEMBERED = 16, MAX_FUNCTION = 1 << 28, MAX_CIE_INSN = 512 };
@@ -231,14 +231,24 @@ bool osp_cfi_next(osp_cfi_iter *it, osp_fde *out)
 
 /* ---- the table machine ------------------------------------------------------------------------------------- */
 
-enum { SAME, OFFSET, UNDEFINED, AT_FP, OTHER }; /* where a register was saved */
+enum { SAME, OFFSET, UNDEFINED, AT_FP, IN_REG, OTHER }; /* where a register was saved */
 enum { CFA_REG, CFA_PLT, CFA_DEREF_SP, CFA_DEREF_FP, CFA_OTHER };
 
 typedef struct {
-    uint8_t cfa, rbp, rip;
+    uint8_t cfa, rbp, rsp, rip;
     uint64_t cfa_reg;
-    int64_t cfa_off, rbp_off, rip_off;
+    int64_t cfa_off, rbp_off, rsp_off, rip_off; /* or a register's number */
 } table_row;
+
+/* The whole state is in registers, about to be jumped to (longjmp; the end of a function that calls eh_return). */
+static uint32_t jump_rule(const table_row *r)
+{
+    bool own_sp = r->rsp == SAME && r->cfa == CFA_REG && r->cfa_reg == RSP && r->cfa_off == 0;
+    if ((r->rsp != IN_REG && !own_sp) || (r->rbp != IN_REG && r->rbp != SAME) || r->rip_off > 15)
+        return OSP_RULE_UNKNOWN;
+    return osp_rule_jump((unsigned)r->rip_off, own_sp ? RSP : (unsigned)r->rsp_off,
+                         r->rbp == SAME ? RBP : (unsigned)r->rbp_off);
+}
 
 /* The rule of rows.h for a row of the table; UNKNOWN if there is none. */
 static uint32_t rule_of(const table_row *r, bool signal)
@@ -247,14 +257,17 @@ static uint32_t rule_of(const table_row *r, bool signal)
         return OSP_RULE_SIGFRAME;
     if (r->rip == UNDEFINED)
         return osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0);
+    if (r->rip == IN_REG)
+        return jump_rule(r);
     if (r->rip != OFFSET || r->rip_off != -8)
         return OSP_RULE_UNKNOWN;
     unsigned kind;
     switch (r->cfa) {
     case CFA_REG:
-        if (r->cfa_reg != RSP && r->cfa_reg != RBP && r->cfa_reg != R10)
+        kind = r->cfa_reg == RSP ? OSP_RULE_SP : r->cfa_reg == RBP ? OSP_RULE_FP : OSP_RULE_LEAF;
+        if (kind == OSP_RULE_LEAF &&
+            (r->cfa_reg > 15 || r->cfa_off < -OSP_RULE_LEAF_MAX || r->cfa_off > OSP_RULE_LEAF_MAX))
             return OSP_RULE_UNKNOWN;
-        kind = r->cfa_reg == RSP ? OSP_RULE_SP : r->cfa_reg == RBP ? OSP_RULE_FP : OSP_RULE_R10;
         break;
     case CFA_PLT:
         kind = OSP_RULE_PLT;
@@ -277,12 +290,18 @@ static uint32_t rule_of(const table_row *r, bool signal)
             return OSP_RULE_UNKNOWN;
         fp = (int)r->rbp_off;
     } else if (r->rbp == AT_FP) {
-        if (r->cfa != CFA_DEREF_FP)
+        /* gcc leaves this in force behind leave, where the CFA is sp again and rbp the caller's. */
+        if (kind == OSP_RULE_DEREF_FP)
+            fp = -16;
+        else if (kind == OSP_RULE_LEAF)
+            fp = OSP_FP_AT_FP;
+        else if (kind != OSP_RULE_SP)
             return OSP_RULE_UNKNOWN;
-        fp = -16;
-    } else if (r->rbp == OTHER) {
+    } else if (r->rbp != SAME) {
         return OSP_RULE_UNKNOWN;
     }
+    if (kind == OSP_RULE_LEAF)
+        return osp_rule_leaf((unsigned)r->cfa_reg, (int)r->cfa_off, fp);
     return osp_rule_make(kind, (int)r->cfa_off, fp);
 }
 
@@ -326,6 +345,9 @@ static void set(table_row *r, uint64_t reg, uint8_t how, int64_t off)
     if (reg == RBP) {
         r->rbp = how;
         r->rbp_off = off;
+    } else if (reg == RSP) {
+        r->rsp = how;
+        r->rsp_off = off;
     } else if (reg == RIP) {
         r->rip = how;
         r->rip_off = off;
@@ -336,6 +358,8 @@ static void restore(table_row *r, uint64_t reg, const table_row *first)
 {
     if (reg == RBP)
         set(r, reg, first->rbp, first->rbp_off);
+    else if (reg == RSP)
+        set(r, reg, first->rsp, first->rsp_off);
     else if (reg == RIP)
         set(r, reg, first->rip, first->rip_off);
 }
@@ -421,8 +445,7 @@ static void extended(machine *m, osp_cur *c, uint8_t op)
         break;
     case DW_CFA_register:
         reg = osp_cur_uvarint(c);
-        osp_cur_uvarint(c);
-        set(r, reg, OTHER, 0);
+        set(r, reg, IN_REG, (int64_t)(osp_cur_uvarint(c) & 0xff));
         break;
     case DW_CFA_remember_state:
         if (m->nkept == MAX_REMEMBERED)

@@ -297,6 +297,15 @@ static uint64_t clipped_end(const stretch *s, const osp_pcln *go)
     return s->end;
 }
 
+/* Nothing but the rules of its CIE: no frame, no call that a C compiler made. */
+static bool is_bare(const osp_fde *f)
+{
+    for (size_t i = 0; i < f->insn.n; i++)
+        if (f->insn.p[i] != 0)
+            return false;
+    return true;
+}
+
 static uint32_t join(const stretches *s, const osp_elf *e, const osp_pcln *go, osp_row_list *out)
 {
     uint64_t at = 0;
@@ -313,6 +322,10 @@ static uint32_t join(const stretches *s, const osp_elf *e, const osp_pcln *go, o
             continue;
         if (at && start - at > PADDING)
             osp_row_add(out, at, OSP_RULE_NONE);
+        /* A return address that is a function's first byte, behind padding, was put there by hand: glibc's
+         * __start_context, the end of a stack that makecontext made. Return addresses are looked up one byte before. */
+        if (x->order != 0 && at && start == x->start && start > at && is_bare(&s->fde[x->fde]))
+            osp_row_add(out, start - 1, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0));
         if (x->order == 0)
             skipped += rows_of_go(go, e, out);
         else

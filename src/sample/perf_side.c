@@ -27,10 +27,8 @@ enum {
     THREADS_LIMIT = 64 << 20,
 };
 
-/* The registers asked for, in the order of their bits: that is the order in the sample. */
-static const uint64_t REGS = 1u << PERF_REG_X86_BP | 1u << PERF_REG_X86_SP | 1u << PERF_REG_X86_IP |
-                             1u << PERF_REG_X86_R10 | 1u << PERF_REG_X86_R14;
-enum { BP, SP, IP, R10, R14, NREGS };
+/* The registers asked for: all that an unwind rule can name. In a sample they come in the order of their bits. */
+static const uint64_t REGS = ((1u << (PERF_REG_X86_IP + 1)) - 1) | 0xffu << PERF_REG_X86_R8;
 
 struct thread_event {
     int tid, fd;                       /* fd: -1 where ring is NULL */
@@ -252,14 +250,14 @@ void osp_perf_side_wait(osp_perf_side *s, uint64_t ns)
 static uint64_t find_g(osp_perf_side *s, const uint64_t *reg, int tid)
 {
     const osp_unwind_go *go = &s->subject->unwind_go;
-    const osp_space_map *map = osp_space_at(&s->subject->space, reg[IP]);
+    const osp_space_map *map = osp_space_at(&s->subject->space, reg[PERF_REG_X86_IP]);
     osp_err err;
     uint64_t g0 = 0;
-    if (map && map->object && osp_object_is_go(map->object, reg[IP] - map->bias)) {
+    if (map && map->object && osp_object_is_go(map->object, reg[PERF_REG_X86_IP] - map->bias)) {
         uint64_t lo = 0, hi = 0;
-        if (s->mem.read(s->mem.ctx, reg[R14] + go->g_stack_lo, &lo, 8, &err) &&
-            s->mem.read(s->mem.ctx, reg[R14] + go->g_stack_hi, &hi, 8, &err) && reg[SP] >= lo && reg[SP] < hi)
-            return reg[R14];
+        if (s->mem.read(s->mem.ctx, reg[PERF_REG_X86_R14] + go->g_stack_lo, &lo, 8, &err) &&
+            s->mem.read(s->mem.ctx, reg[PERF_REG_X86_R14] + go->g_stack_hi, &hi, 8, &err) && reg[PERF_REG_X86_SP] >= lo && reg[PERF_REG_X86_SP] < hi)
+            return reg[PERF_REG_X86_R14];
     }
     for (uint32_t i = 0; i < s->ms.nm && !g0; i++)
         if (s->ms.m[i].tid == tid)
@@ -267,10 +265,11 @@ static uint64_t find_g(osp_perf_side *s, const uint64_t *reg, int tid)
     return g0;
 }
 
-static bool take(osp_cur *c, uint64_t *out, size_t n)
+static bool take_regs(osp_cur *c, uint64_t *out)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = osp_cur_u64(c);
+    for (int i = 0; i < PERF_REG_X86_64_MAX; i++)
+        if (REGS >> i & 1)
+            out[i] = osp_cur_u64(c);
     return !c->bad;
 }
 
@@ -293,9 +292,9 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
         else if (kernel && head.nkernel < OSP_MAX_KERNEL)
             s->word[head.nkernel++] = pc;
     }
-    uint64_t reg[NREGS] = {0}, size = 0, used = 0;
+    uint64_t reg[PERF_REG_X86_64_MAX] = {0}, size = 0, used = 0;
     uint64_t abi = osp_cur_u64(&c);
-    if (abi != PERF_SAMPLE_REGS_ABI_NONE && !take(&c, reg, NREGS))
+    if (abi != PERF_SAMPLE_REGS_ABI_NONE && !take_regs(&c, reg))
         return;
     size = osp_cur_u64(&c);
     osp_span copy = osp_cur_bytes(&c, size);
@@ -306,8 +305,8 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
     copy.n = used < copy.n ? used : copy.n;
 
     osp_copied from = {
-        .mem = s->mem, .space = &s->subject->space, .go = &s->subject->unwind_go, .sp = reg[SP], .stack = copy};
-    osp_unwind_regs regs = {.pc = reg[IP], .sp = reg[SP], .fp = reg[BP], .r10 = reg[R10]};
+        .mem = s->mem, .space = &s->subject->space, .go = &s->subject->unwind_go, .sp = reg[PERF_REG_X86_SP], .stack = copy};
+    osp_unwind_regs regs = osp_unwind_regs_of_perf(reg);
     uint64_t g = s->subject->unwind_go.has_go ? find_g(s, reg, (int)head.tid) : 0;
     if (abi == PERF_SAMPLE_REGS_ABI_64) {
         osp_copied_walk(&from, &regs, g, &head, s->word + head.nkernel);

@@ -33,7 +33,7 @@ static int walk(const osp_unwind_env *env, const osp_unwind_go *go, osp_unwind *
             known = rule != OSP_RULE_NONE;
         }
         if (known || *n == 0 || u->exact)
-            pc[(*n)++] = known && osp_rule_kind(rule) == OSP_RULE_SIGFRAME ? u->pc : at;
+            pc[(*n)++] = known ? osp_unwind_shown(u, at, rule) : at;
         status = known ? osp_unwind_step(ctx, u, go, rule) : OSP_UNWIND_NO_MAPPING;
     }
     return status;
@@ -42,8 +42,10 @@ static int walk(const osp_unwind_env *env, const osp_unwind_go *go, osp_unwind *
 int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_regs *regs, uint64_t g,
                     uint64_t *pc, size_t max, size_t *n, uint64_t *curg, uint64_t *m, uint32_t *frame_pointer_steps)
 {
-    osp_unwind u = {.pc = regs->pc, .sp = regs->sp, .fp = regs->fp, .r10 = regs->r10, .leaf = 1, .exact = 1};
+    osp_unwind u = {.pc = regs->pc, .sp = regs->sp, .fp = regs->fp, .leaf = 1, .exact = 1};
     __u64 owner = 0;
+    for (int i = 0; i < OSP_UNWIND_REGS; i++)
+        u.reg[i] = regs->reg[i];
     if (go->has_go)
         osp_unwind_goroutine((void *)(uintptr_t)env, &u, go, g, &owner);
     int status = walk(env, go, &u, pc, max, n);

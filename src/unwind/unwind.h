@@ -36,8 +36,19 @@ typedef struct osp_unwind_env {
 } osp_unwind_env;
 
 typedef struct osp_unwind_regs {
-    uint64_t pc, sp, fp, r10;
+    uint64_t pc, sp, fp;
+    uint64_t reg[16]; /* by DWARF's numbers; what is not known stays 0 */
 } osp_unwind_regs;
+
+/* The same from the kernel's perf numbers (enum perf_event_x86_regs); perf[24]. */
+static inline osp_unwind_regs osp_unwind_regs_of_perf(const uint64_t *perf)
+{
+    static const uint8_t number[16] = {0, 3, 2, 1, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23};
+    osp_unwind_regs r = {.pc = perf[8], .sp = perf[7], .fp = perf[6]};
+    for (int i = 0; i < 16; i++)
+        r.reg[i] = perf[number[i]];
+    return r;
+}
 
 /* Walk from regs to the root. pc[] gets the addresses to look names up with, leaf first (return addresses minus 1), at
  * most max; *n says how many. g is the thread's g or any g of its M (0: none); *curg gets its goroutine. Returns an

@@ -43,26 +43,35 @@ def readelf_rows(path):
     return rows, ends
 
 
+# By DWARF's numbers.
+REGISTERS = ["rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *[f"r{n}" for n in range(8, 16)]]
+
+
 def expected(cfa, rbp, ra, signal):
-    """The row we should have made, or None where readelf does not show enough (expressions)."""
+    """The row we should have made, or None where readelf does not show enough."""
     if signal:
         return ("sigframe", 0, 0)
     if ra == "u":
         return ("end", 8, 0)
-    m = re.match(r"(rsp|rbp|r10)([+-]\d+)$", cfa)
+    m = re.match(r"(r\w+)([+-]\d+)$", cfa)
     fp = 0
     if rbp not in ("u", "s"):
         n = re.match(r"c([+-]\d+)$", rbp)
         if not n:
             return None
         fp = int(n.group(1))
+    if re.match(r"r\d+$", ra): # readelf does not show rsp's own rule
+        return None
     if ra != "c-8":
         return UNKNOWN
     if not m:
         return None
     if int(m.group(2)) > LARGEST_CFA:
         return UNKNOWN
-    return ({"rsp": "sp", "rbp": "fp", "r10": "r10"}[m.group(1)], int(m.group(2)), fp)
+    off = int(m.group(2))
+    if m.group(1) in ("rsp", "rbp"):
+        return ("sp" if m.group(1) == "rsp" else "fp", off, fp)
+    return ("leaf", REGISTERS.index(m.group(1)) * 8 + off * 16, fp)
 
 
 def is_go(have, want):

@@ -16,6 +16,9 @@ INTERRUPTS = {"runtime.asyncPreempt", "runtime.sigpanic", "runtime.sigpanic0", "
 RETURNED_TO = {"runtime.goexit", "__restore_rt", "__restore", "runtime.sigreturn__sigaction", "runtime.sigreturn"}
 # A panic has passed through C's frames: this is what the runtime puts in their place.
 GIVEN_UP = {("runtime.cgocallback", "runtime.systemstack_switch"), ("runtime.cgocallback", "runtime.asmcgocall")}
+# The first frame of a stack made by hand; and what jumps there, about to leave.
+STARTED = {"__start_context"}
+SWITCHES = {"__longjmp", "swapcontext", "setcontext", "_Unwind_RaiseException", "_Unwind_Resume"}
 
 
 def fields(data):
@@ -212,6 +215,8 @@ def wrong(path):
         if not f or "[kernel" in cwhere or "[kernel" in where or cname in INTERRUPTS or name in RETURNED_TO:
             return None
         if (cname, name) in GIVEN_UP:
+            return None
+        if name in STARTED or cname in SWITCHES:
             return None
         call = call_before(f.code(at + 1 - 7, 7))
         again = f.code(at + 1, 5)

@@ -49,10 +49,37 @@ GO = has_root(("main.run", ("runtime.goexit", "main.run")),
               ("main.growing", ("runtime.goexit", "main.worker", "main.run", "main.growing")),
               ("main.panics", ("runtime.goexit", "main.worker", "main.run", "main.panics")))
 
+
+def below(*roots):
+    """Every stack of burn() has one of these around it; every other check is of the counts and the machine code."""
+    def check(found):
+        those = [s for s in found if "burn" in s.frames]
+        share = share_of(those, lambda s: any(r in s.frames for r in roots))
+        return [] if those and share >= COMPLETE else [f"{share:.2%} of burn is below one of {roots}"]
+    return check
+
+
+C = below("main", "own_stack", "start_thread", "own_thread")
+# While libgcc puts the frame in place that it will land in, it overwrites its own saved registers and return address.
+LANDING = 0.98
+# glibc's swapcontext has no rules for what follows the change of stacks.
+SWITCHING = 0.99
+
 # name, command, frequency, seconds, check, share of complete stacks
 CASES = [
     ("Go without cgo", ["torture"], 2999, 4, GO, COMPLETE),
     ("Go with C, callbacks and threads of C", ["torture-cgo"], 2999, 4, GO, COMPLETE),
+    ("C without frame pointers", ["hard", "all"], 2999, 4, C, SWITCHING),
+    ("500 frames of C", ["hard", "deep"], 2999, 2, C, COMPLETE),
+    ("longjmp", ["hard", "longjmp"], 2999, 2, C, COMPLETE),
+    ("signal handlers in signal handlers", ["hard", "signals"], 2999, 2, C, COMPLETE),
+    ("a realigned stack", ["hard", "realigned"], 2999, 2, C, COMPLETE),
+    ("stacks made by makecontext", ["hard", "contexts"], 2999, 2, C, SWITCHING),
+    ("C without any tables", ["hard-bare", "deep"], 2999, 2, C, COMPLETE),
+    ("signal handlers without any tables", ["hard-bare", "signals"], 2999, 2, C, COMPLETE),
+    ("musl, static and stripped", ["hard-musl", "library"], 2999, 2, lambda found: [], COMPLETE),
+    ("C++ exceptions", ["hard-exceptions"], 2999, 3, has_root(("thrower(int)", ("main", "throws()", "thrower(int)"))),
+     LANDING),
 ]
 
 
@@ -110,6 +137,7 @@ def main():
         return 0
     subprocess.run(["sh", str(TARGETS / "build.sh"), str(folder), "c-compute", *sorted({c[1][0] for c in CASES})],
                    check=True, stdout=subprocess.DEVNULL)
+    missing = {c[1][0]: "no compiler for it here" for c in CASES if not (folder / c[1][0]).exists()}
     tap = test_sampler.Tap()
     with tempfile.TemporaryDirectory() as work:
         said, bad = record(osprey, [str(folder / "c-compute")], 99, 0.3, os.path.join(work, "probe.pb.gz"))
@@ -119,7 +147,8 @@ def main():
         for case in CASES:
             if only and case[1][0] not in only:
                 continue
-            tap.case(case[0], run_case(osprey, case, str(folder / case[1][0]), work))
+            skip = missing.get(case[1][0])
+            tap.case(case[0], [] if skip else run_case(osprey, case, str(folder / case[1][0]), work), skip)
         for release in os.environ.get("OSPREY_GO_RELEASES", "").split():
             for case in CASES:
                 if not case[1][0].startswith("torture") or (only and case[1][0] not in only):

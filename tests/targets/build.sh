@@ -38,7 +38,7 @@ cprog() {
     shift 2
     want "$name" "$file" || return 0
     echo "target $name"
-    "$cc" -O2 -g -Wall "$@" -o "$out/$name" "$here/$file" -lpthread
+    "$cc" -O2 -g -Wall "$@" -o "$out/$name" "$here/$file" -lpthread -lm
 }
 
 goprog pprof-server pprof-server
@@ -84,3 +84,11 @@ cprog births c/births.c
 cprog c-idle c/c_idle.c
 cprog c-waits c/waits.c
 cprog signal-handler c/signal_handler.c -fomit-frame-pointer
+cprog hard c/hard.c -fomit-frame-pointer
+cprog hard-bare c/hard.c -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables -g0
+if command -v musl-gcc >/dev/null; then
+    cc=musl-gcc cprog hard-musl c/hard.c -fomit-frame-pointer -static -s
+fi
+if command -v "${CXX:-c++}" >/dev/null; then
+    cc=${CXX:-c++} cprog hard-exceptions c/hard.cpp -fomit-frame-pointer
+fi

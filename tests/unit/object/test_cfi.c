@@ -126,18 +126,62 @@ static void the_expressions_of_real_programs_are_known(void **state)
     fde(&f, TEXT + 0x100, 0x10, S("\x0f\x05\x77\x38\x06\x23\x08"));
     /* gcc, realigned: CFA = r10, then *(rbp - 8), with rbp at rbp */
     fde(&f, TEXT + 0x200, 0x40, S("\x45\x0c\x0a\x00\x4a\x10\x06\x02\x76\x00\x44\x0f\x03\x76\x78\x06"));
-    /* rbx + 16: nothing a row can say */
-    fde(&f, TEXT + 0x300, 0x10, S("\x0c\x03\x10"));
+    /* breg3 16 without deref: nothing a row can say */
+    fde(&f, TEXT + 0x300, 0x10, S("\x0f\x02\x73\x10"));
     osp_object *o = open_frames(&f);
     osp_rows r = rows_of(o);
     assert_int_equal(rule_at(&r, TEXT + 5), MAKE(PLT, 88, 0));
     assert_int_equal(rule_at(&r, TEXT + 0x100), MAKE(DEREF_SP, 56, 0));
-    assert_int_equal(rule_at(&r, TEXT + 0x205), MAKE(R10, 0, 0));
-    assert_int_equal(rule_at(&r, TEXT + 0x20f), OSP_RULE_UNKNOWN);
+    assert_int_equal(rule_at(&r, TEXT + 0x205), osp_rule_leaf(10, 0, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x20f), osp_rule_leaf(10, 0, OSP_FP_AT_FP));
     assert_int_equal(rule_at(&r, TEXT + 0x213), MAKE(DEREF_FP, -8, -16));
     assert_int_equal(rule_at(&r, TEXT + 0x300), OSP_RULE_UNKNOWN);
     assert_int_equal(rule_at(&r, TEXT + 0x180), OSP_RULE_NONE);
-    assert_int_equal(r.skipped, 2);
+    assert_int_equal(r.skipped, 1);
+    osp_object_close(o);
+}
+
+static void all_may_be_in_registers(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    /* assembly: CFA = rax + 8, then r11 + 16 with rbp at CFA - 24 */
+    fde(&f, TEXT, 0x20, S("\x0c\x00\x08\x44\x0c\x0b\x10\x86\x03"));
+    /* the end of a function that calls eh_return: CFA = rcx + 8; rsp + 8; rsp, and the pc in rcx */
+    fde(&f, TEXT + 0x100, 0x20, S("\x0c\x02\x08\x44\x0c\x07\x08\x44\x0e\x00\x09\x10\x02"));
+    /* glibc's longjmp: CFA = rdi; rsp in r8, rbp in r9, the pc in rdx */
+    fde(&f, TEXT + 0x200, 0x20, S("\x0c\x05\x00\x09\x07\x08\x09\x06\x09\x09\x10\x01"));
+    /* a CFA too far from its register */
+    fde(&f, TEXT + 0x300, 0x20, S("\x0c\x00\x90\x20"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT), osp_rule_leaf(0, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 4), osp_rule_leaf(11, 16, -24));
+    assert_int_equal(rule_at(&r, TEXT + 0x100), osp_rule_leaf(2, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x104), MAKE(SP, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x108), osp_rule_jump(2, 7, 6));
+    assert_int_equal(rule_at(&r, TEXT + 0x200), osp_rule_jump(1, 8, 9));
+    assert_int_equal(rule_at(&r, TEXT + 0x300), OSP_RULE_UNKNOWN);
+    osp_object_close(o);
+}
+
+static void what_was_never_called_is_a_root(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    cie(&f, "zR");
+    fde(&f, TEXT, 0x10, S("\x44\x0e\x20"));
+    fde(&f, TEXT + 0x18, 0x10, S("\x00\x00")); /* behind padding: its first byte is no return address of a call */
+    fde(&f, TEXT + 0x28, 0x10, S("\x00\x00")); /* without: the call before may be the last thing there */
+    fde(&f, TEXT + 0x40, 0x10, S("\x44\x0e\x20"));
+    osp_object *o = open_frames(&f);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT + 0x16), MAKE(SP, 32, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x17), MAKE(END, 8 * OSP_ROOT_PLANTED, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x18), MAKE(SP, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x27), MAKE(SP, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x3f), MAKE(SP, 8, 0));
     osp_object_close(o);
 }
 
@@ -225,6 +269,8 @@ int main(void)
         cmocka_unit_test(a_state_is_remembered_and_restored),
         cmocka_unit_test(the_expressions_of_real_programs_are_known),
         cmocka_unit_test(stacks_end_where_the_return_address_is_undefined),
+        cmocka_unit_test(all_may_be_in_registers),
+        cmocka_unit_test(what_was_never_called_is_a_root),
         cmocka_unit_test(a_signal_frame_is_one_whatever_its_rules),
         cmocka_unit_test(a_broken_function_does_not_spoil_the_others),
         cmocka_unit_test(overlapping_functions_share_the_addresses),
