@@ -10,6 +10,7 @@
  *     buildinfo.c  what the Go linker says about itself
  *     pclntab.c    Go's own tables: functions, files, lines, inlines, SP deltas
  *     cfi.c        .eh_frame and .debug_frame, one function at a time
+ *     flow.c       the same from the code itself, where no table describes it
  *     rows.c       all of that as one table of unwind rows
  *     dwarf.c      lines and inlines through libdw
  *     gotypes.c    members of Go types through libdw
@@ -304,6 +305,23 @@ bool osp_cfi_next(osp_cfi_iter *it, osp_fde *out);
 /* Add the rows of an FDE, for the addresses in [from, to). False if some of its rules could not be expressed or
  * read; those are OSP_RULE_UNKNOWN. */
 bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_row_list *out);
+
+/* ---- flow.c: x86-64 code without tables ---------------------------------------------------------------------- */
+
+typedef struct {
+    const osp_elf *elf;
+    uint64_t *start; /* of functions, sorted */
+    size_t n, cap;
+} osp_flow;
+
+/* Find where functions begin in all code of a file, which must live on; debug and go may be NULL. */
+void osp_flow_open(osp_flow *w, const osp_elf *e, const osp_elf *debug, const osp_pcln *go, const osp_extent *code,
+                   size_t ncode);
+void osp_flow_drop(osp_flow *w);
+/* Add the rows of the code in [from, to), which nothing else describes. False without memory. */
+bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out);
+/* Nothing but padding there, or nothing in the file? */
+bool osp_flow_is_padding(const osp_elf *e, uint64_t from, uint64_t to);
 
 /* ---- debugfile.c, dwarf.c, demangle.c ---------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 /* rows.c: all that a file knows about unwinding, as one sorted table of rows (bpf/rows.h).
  *
  * Each stretch of addresses has one source: Go text belongs to pclntab, all else to .eh_frame, and what that leaves
- * to .debug_frame. Stretches are sorted, clipped so that they do not overlap, and their rows appended; between them
+ * to .debug_frame, and what is left then to the code itself (flow.c). Stretches are sorted, clipped so that they do not overlap, and their rows appended; between them
  * stands a row of kind NONE. Neighbours that say the same become one.
  *
  * Go, x86-64 (runtime/stack.go "Stack frame layout", cmd/internal/obj/x86/obj6.go):
@@ -20,7 +20,8 @@
 
 enum {
     MAX_ROWS = 1 << 27,
-    PADDING = 63, /* a smaller gap between functions is alignment: not worth a row */
+    MAX_CODE = 64, /* sections with code */
+    PADDING = 63,  /* a smaller gap between functions is alignment: not worth a row */
 };
 
 void osp_row_add(osp_row_list *l, uint64_t addr, uint32_t rule)
@@ -306,8 +307,58 @@ static bool is_bare(const osp_fde *f)
     return true;
 }
 
-static uint32_t join(const stretches *s, const osp_elf *e, const osp_pcln *go, osp_row_list *out)
+/* Code that no stretch covers is described by following it. */
+typedef struct {
+    const osp_elf *elf, *debug;
+    const osp_pcln *go;
+    osp_extent code[MAX_CODE]; /* sorted */
+    uint32_t ncode;
+    osp_flow flow;
+    bool open, failed;
+} gaps;
+
+static void add_code(gaps *g, uint64_t start, uint64_t size)
 {
+    if (size == 0 || size > UINT64_MAX - start || g->ncode == MAX_CODE)
+        return;
+    uint32_t i = g->ncode++;
+    for (; i > 0 && g->code[i - 1].start > start; i--)
+        g->code[i] = g->code[i - 1];
+    g->code[i] = (osp_extent){start, start + size};
+}
+
+static void find_code(gaps *g)
+{
+    const osp_elf *e = g->elf;
+    for (uint32_t i = 0; i < e->nsection; i++)
+        if (e->section[i].flags & SHF_EXECINSTR && e->section[i].type == SHT_PROGBITS)
+            add_code(g, e->section[i].addr, osp_elf_raw(e, &e->section[i]).n);
+    for (uint32_t i = 0; i < e->nsegment && g->ncode == 0; i++)
+        if (e->segment[i].type == PT_LOAD && e->segment[i].flags & PF_X)
+            add_code(g, e->segment[i].vaddr, osp_elf_from(e, e->segment[i].vaddr).n);
+}
+
+static void fill(gaps *g, uint64_t from, uint64_t to, osp_row_list *out)
+{
+    for (uint32_t i = 0; i < g->ncode; i++) {
+        uint64_t a = g->code[i].start > from ? g->code[i].start : from;
+        uint64_t b = g->code[i].end < to ? g->code[i].end : to;
+        if (a >= b || osp_flow_is_padding(g->elf, a, b))
+            continue;
+        if (!g->open)
+            osp_flow_open(&g->flow, g->elf, g->debug, g->go, g->code, g->ncode);
+        g->open = true;
+        g->failed |= !osp_flow_rows(&g->flow, a, b, out);
+        if (to - b > PADDING)
+            osp_row_add(out, b, OSP_RULE_NONE);
+        from = b;
+    }
+}
+
+static uint32_t join(const stretches *s, gaps *g, osp_row_list *out)
+{
+    const osp_elf *e = g->elf;
+    const osp_pcln *go = g->go;
     uint64_t at = 0;
     uint32_t skipped = 0;
     for (size_t i = 0; i < s->n; i++) {
@@ -322,6 +373,8 @@ static uint32_t join(const stretches *s, const osp_elf *e, const osp_pcln *go, o
             continue;
         if (at && start - at > PADDING)
             osp_row_add(out, at, OSP_RULE_NONE);
+        if (start > at)
+            fill(g, at, start, out);
         /* A return address that is a function's first byte, behind padding, was put there by hand: glibc's
          * __start_context, the end of a stack that makecontext made. Return addresses are looked up one byte before. */
         if (x->order != 0 && at && start == x->start && start > at && is_bare(&s->fde[x->fde]))
@@ -332,8 +385,9 @@ static uint32_t join(const stretches *s, const osp_elf *e, const osp_pcln *go, o
             skipped += !osp_cfi_rows(&s->fde[x->fde], start, end, out);
         at = end;
     }
-    if (out->n)
+    if (at)
         osp_row_add(out, at, OSP_RULE_NONE);
+    fill(g, at, UINT64_MAX, out);
     return skipped;
 }
 
@@ -394,11 +448,16 @@ bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, o
             s.row[s.n++] = (stretch){go->text, go->etext, 0, 0};
     }
     ok = ok && all_fdes(&s, e, debug, go);
+    gaps g = {.elf = e, .debug = debug, .go = go};
+    if (ok && !e->foreign)
+        find_code(&g);
     if (ok)
-        *skipped = s.broken + join(&s, e, go, out);
+        *skipped = s.broken + join(&s, &g, out);
+    if (g.open)
+        osp_flow_drop(&g.flow);
     free(s.row);
     free(s.fde);
-    if (!ok || out->failed) {
+    if (!ok || out->failed || g.failed) {
         free(out->row);
         *out = (osp_row_list){0};
         return osp_fail_memory(err, "making unwind rows");

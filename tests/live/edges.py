@@ -16,6 +16,8 @@ INTERRUPTS = {"runtime.asyncPreempt", "runtime.sigpanic", "runtime.sigpanic0", "
 RETURNED_TO = {"runtime.goexit", "__restore_rt", "__restore", "runtime.sigreturn__sigaction", "runtime.sigreturn"}
 # A panic has passed through C's frames: this is what the runtime puts in their place.
 GIVEN_UP = {("runtime.cgocallback", "runtime.systemstack_switch"), ("runtime.cgocallback", "runtime.asmcgocall")}
+# mov $15, %eax or %rax; syscall: the same without a name (musl).
+SIGRETURN = b"\x0f\0\0\0\x0f\x05"
 # The first frame of a stack made by hand; and what jumps there, about to leave.
 STARTED = {"__start_context"}
 SWITCHES = {"__longjmp", "swapcontext", "setcontext", "_Unwind_RaiseException", "_Unwind_Resume"}
@@ -212,9 +214,13 @@ def wrong(path):
     def step(callee, caller):
         f, at, name, where = place(caller)
         cf, cat, cname, cwhere = place(callee)
+        if f and SIGRETURN in f.code(at, 10):
+            return None
         if not f or "[kernel" in cwhere or "[kernel" in where or cname in INTERRUPTS or name in RETURNED_TO:
             return None
         if (cname, name) in GIVEN_UP:
+            return None
+        if cf and SIGRETURN in cf.code(cat, 10):
             return None
         if name in STARTED or cname in SWITCHES:
             return None

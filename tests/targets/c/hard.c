@@ -18,8 +18,10 @@
 #include <string.h>
 #include <sys/time.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <ucontext.h>
+#endif
 
 #define NOINLINE __attribute__((noinline, noclone))
 
@@ -103,6 +105,7 @@ NOINLINE static void work_longjmp(void)
     }
 }
 
+#ifdef __GLIBC__ // musl has no contexts
 static ucontext_t home, away[4];
 static int turns;
 
@@ -130,6 +133,7 @@ NOINLINE static void work_contexts(void)
         swapcontext(&home, &away[0]);
     }
 }
+#endif
 
 static int by_value(const void *a, const void *b)
 {
@@ -266,13 +270,16 @@ static const struct {
     const char *name;
     void (*work)(void);
 } modes[] = {
+#ifdef __GLIBC__
+    {"contexts", work_contexts},
+#endif
     {"deep", work_deep},         {"prologues", work_prologues},
     {"alloca", work_alloca},     {"realigned", work_realigned},
-    {"longjmp", work_longjmp},   {"contexts", work_contexts},
+    {"longjmp", work_longjmp},   {"noreturn", work_noreturn},
     {"library", work_library},   {"clock", work_clock},
     {"threads", work_threads},   {"signals", work_signals},
-    {"noreturn", work_noreturn}, {"null", work_null},
-    {"plt", work_plt},           {"loader", work_loader},
+    {"null", work_null},         {"plt", work_plt},
+    {"loader", work_loader},
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of code without tables: of a few functions byte by byte, and of the C library, whose .eh_frame is hidden from one of
+ * two readers. */
+#include "../../tiny_elf.h"
+#include "base/file.h"
+#include "object/object.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <link.h>
+#include <stdlib.h>
+
+enum { TEXT = 0x1000 };
+
+static uint32_t rule_at(const osp_rows *r, uint64_t addr)
+{
+    return osp_rows_find(r->row, r->n, (uint32_t)(addr - r->base));
+}
+
+static osp_object *open_code(osp_str code)
+{
+    tiny_section section[] = {
+        {.name = ".text", .type = SHT_PROGBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = TEXT, .bytes = code}};
+    osp_buf elf = tiny_elf(section, 1, ET_DYN);
+    osp_err err;
+    osp_object *o = osp_object_open_bytes(osp_str_bytes(osp_buf_str(&elf)), "test", NULL, &err);
+    assert_non_null(o);
+    osp_buf_drop(&elf);
+    return o;
+}
+
+typedef struct {
+    uint64_t addr;
+    uint32_t rule;
+} expectation;
+
+static void expect(osp_str code, const expectation *want, size_t n)
+{
+    osp_object *o = open_code(code);
+    osp_rows r;
+    osp_err err;
+    assert_true(osp_object_rows(o, &r, &err));
+    for (size_t i = 0; i < n; i++) {
+        uint32_t have = rule_at(&r, TEXT + want[i].addr);
+        if (have != want[i].rule)
+            fail_msg("at 0x%llx: kind %u cfa %d fp %d, wanted kind %u cfa %d fp %d", (unsigned long long)want[i].addr,
+                     osp_rule_kind(have), osp_rule_cfa(have), osp_rule_fp(have), osp_rule_kind(want[i].rule),
+                     osp_rule_cfa(want[i].rule), osp_rule_fp(want[i].rule));
+    }
+    osp_object_close(o);
+}
+
+#define SP(cfa, fp) osp_rule_make(OSP_RULE_SP, cfa, fp)
+#define EXPECT(code, ...)                                        \
+    do {                                                         \
+        const expectation want[] = {__VA_ARGS__};                \
+        expect(S(code), want, sizeof want / sizeof *want);       \
+    } while (0)
+
+static void pushes_and_pops_are_followed(void **state)
+{
+    (void)state;
+    /* push r14; push rbp; sub rsp,16; test eax,eax; je 1f; add rsp,16; pop rbp; pop r14; ret; 1: ud2 */
+    EXPECT("\x41\x56\x55\x48\x83\xec\x10\x85\xc0\x74\x08\x48\x83\xc4\x10\x5d\x41\x5e\xc3\x0f\x0b", {0, SP(8, 0)},
+           {2, SP(16, 0)}, {3, SP(24, -24)}, {7, SP(40, -24)}, {0xf, SP(24, -24)}, {0x10, SP(16, 0)}, {0x12, SP(8, 0)},
+           {0x13, SP(40, -24)});
+}
+
+static void a_frame_pointer_leads_past_alloca(void **state)
+{
+    (void)state;
+    /* push rbp; mov rbp,rsp; push rbx; sub rsp,rax; nop; lea rsp,[rbp-8]; pop rbx; leave… no: pop rbp; ret */
+    EXPECT("\x55\x48\x89\xe5\x53\x48\x29\xc4\x90\x48\x8d\x65\xf8\x5b\x5d\xc3", {1, SP(16, -16)}, {4, SP(16, -16)},
+           {5, SP(24, -16)}, {8, osp_rule_make(OSP_RULE_FP, 16, -16)}, {0xd, SP(24, -16)}, {0xe, SP(16, -16)},
+           {0xf, SP(8, 0)});
+    /* push rbp; mov rbp,rsp; and rsp,-64; leave; ret */
+    EXPECT("\x55\x48\x89\xe5\x48\x83\xe4\xc0\xc9\xc3", {8, osp_rule_make(OSP_RULE_FP, 16, -16)}, {9, SP(8, 0)});
+}
+
+static void what_a_jump_table_leads_to_has_its_frame(void **state)
+{
+    (void)state;
+    /* sub rsp,24; jmp [rax*8+0x1000]; add rsp,24; ret; padding to 16; then another function: push rbx; pop rbx; ret */
+    EXPECT("\x48\x83\xec\x18\xff\x24\xc5\x00\x10\x00\x00\x48\x83\xc4\x18\xc3\x53\x5b\xc3", {4, SP(32, 0)},
+           {0xb, SP(32, 0)}, {0xf, SP(8, 0)}, {0x10, SP(8, 0)}, {0x11, SP(16, 0)});
+}
+
+static void a_call_that_does_not_return_ends_no_frame_of_others(void **state)
+{
+    (void)state;
+    /* lea rax,[rip+0x15]: takes the address of 0x20; sub rsp,8; call 0x30; nops; 0x20: push rbx; pop rbx; ret; 0x30: ret */
+    EXPECT("\x48\x8d\x05\x19\x00\x00\x00\x48\x83\xec\x08\xe8\x20\x00\x00\x00"
+           "\x66\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00\x0f\x1f\x44\x00\x00"
+           "\x53\x5b\xc3\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\xc3",
+           {0xb, SP(16, 0)}, {0xf, SP(16, 0)}, {0x20, SP(8, 0)}, {0x21, SP(16, 0)}, {0x30, SP(8, 0)});
+}
+
+static void roots_and_signal_returns_are_seen(void **state)
+{
+    (void)state;
+    /* xor ebp,ebp; pop rdi; call r9; hlt: called from 0x10 */
+    EXPECT("\x31\xed\x5f\x41\xff\xd1\xf4\x90\x90\x90\x90\x90\x90\x90\x90\x90\xe8\xeb\xff\xff\xff\xc3", {0, SP(8, 0)}, {2, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0)},
+           {5, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0)});
+    /* ret; nops; mov rax,15; syscall; nops */
+    EXPECT("\xc3\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05\x90\x90",
+           {0, SP(8, 0)}, {0xf, OSP_RULE_SIGFRAME}, {0x10, OSP_RULE_SIGFRAME}, {0x19, OSP_RULE_SIGFRAME});
+}
+
+static int libc_path(struct dl_phdr_info *info, size_t size, void *out)
+{
+    (void)size;
+    const char **path = out;
+    if (strstr(info->dlpi_name, "libc.so") || strstr(info->dlpi_name, "libc-") || strstr(info->dlpi_name, "ld-musl"))
+        *path = info->dlpi_name;
+    return 0;
+}
+
+/* The same file without its tables. */
+static uint8_t *without_cfi(osp_span in)
+{
+    uint8_t *p = malloc(in.n);
+    assert_non_null(p);
+    memcpy(p, in.p, in.n);
+    Elf64_Ehdr h;
+    memcpy(&h, p, sizeof h);
+    for (int i = 0; i < h.e_phnum; i++) {
+        Elf64_Phdr g;
+        uint8_t *at = p + h.e_phoff + (size_t)i * sizeof g;
+        memcpy(&g, at, sizeof g);
+        g.p_type = g.p_type == PT_GNU_EH_FRAME ? PT_NULL : g.p_type;
+        memcpy(at, &g, sizeof g);
+    }
+    Elf64_Shdr names, s;
+    memcpy(&names, p + h.e_shoff + (size_t)h.e_shstrndx * sizeof names, sizeof names);
+    for (int i = 0; i < h.e_shnum; i++) {
+        memcpy(&s, p + h.e_shoff + (size_t)i * sizeof s, sizeof s);
+        char *name = (char *)p + names.sh_offset + s.sh_name;
+        if (strcmp(name, ".eh_frame") == 0)
+            memcpy(name, ".xx_frame", 9);
+    }
+    return p;
+}
+
+static void the_rows_of_the_c_library_are_those_of_its_tables(void **state)
+{
+    (void)state;
+    const char *path = NULL;
+    osp_file f;
+    osp_err err;
+    dl_iterate_phdr(libc_path, &path);
+    assert_non_null(path);
+    assert_true(osp_file_open(path, 64 << 20, &f, &err));
+    uint8_t *bare = without_cfi(f.bytes);
+    osp_object *told = osp_object_open_bytes(f.bytes, "libc", NULL, &err);
+    osp_object *followed = osp_object_open_bytes((osp_span){bare, f.bytes.n}, "bare", NULL, &err);
+    osp_rows a, b;
+    assert_true(told && followed && osp_object_rows(told, &a, &err) && osp_object_rows(followed, &b, &err));
+    unsigned n = 0, same = 0, same_cfa = 0;
+    for (uint32_t i = 0; i < a.n; i++) {
+        uint32_t want = a.row[i].rule, have = osp_rows_find(b.row, b.n, (uint32_t)(a.base + a.row[i].pc - b.base));
+        if (osp_rule_kind(want) != OSP_RULE_SP && osp_rule_kind(want) != OSP_RULE_FP)
+            continue;
+        n++;
+        /* Where rbp leads to the frame, rsp may do so too. */
+        bool either = osp_rule_kind(want) == OSP_RULE_FP && osp_rule_kind(have) == OSP_RULE_SP;
+        bool equal = osp_rule_kind(want) == osp_rule_kind(have) && osp_rule_cfa(want) == osp_rule_cfa(have);
+        /* Tables let a register's place stand when it was popped from there. */
+        bool popped = osp_rule_fp(have) == 0 && -osp_rule_fp(want) > osp_rule_cfa(have);
+        same_cfa += equal || either;
+        same += (equal || either) && (osp_rule_fp(want) == osp_rule_fp(have) || popped);
+    }
+    print_message("# %s: of %u rows %.2f %% have the CFA of the table, %.2f %% are the same\n", path, n,
+                  100.0 * same_cfa / n, 100.0 * same / n);
+    assert_true(n > 5000);
+    /* The rest are mostly parts of functions moved away from them (.cold), which say nothing of their frame. */
+    assert_true(same_cfa >= 0.95 * n);
+    assert_true(same >= 0.95 * n);
+    osp_object_close(told);
+    osp_object_close(followed);
+    free(bare);
+    osp_file_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pushes_and_pops_are_followed),
+        cmocka_unit_test(a_frame_pointer_leads_past_alloca),
+        cmocka_unit_test(what_a_jump_table_leads_to_has_its_frame),
+        cmocka_unit_test(a_call_that_does_not_return_ends_no_frame_of_others),
+        cmocka_unit_test(roots_and_signal_returns_are_seen),
+        cmocka_unit_test(the_rows_of_the_c_library_are_those_of_its_tables),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
