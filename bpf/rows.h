@@ -32,7 +32,8 @@ enum osp_rule_kind {
     OSP_RULE_LEAF = 8,     /* in the leaf only, where all registers are known: CFA = register + offset, both in cfa
                               (osp_rule_leaf); fp may be OSP_FP_AT_FP */
     OSP_RULE_UNKNOWN = 9,  /* there is a rule but it cannot be expressed here */
-    OSP_RULE_JUMP = 10,    /* in the leaf only: where it is about to jump is in registers, named in cfa (osp_rule_jump) */
+    OSP_RULE_JUMP =
+        10, /* in the leaf only: where it is about to jump is in registers, named in cfa (osp_rule_jump) */
     /* Go functions whose SP deltas are not the whole truth. */
     OSP_RULE_GO_EXACT = 16,   /* as SP, and the return address is where execution was interrupted, not a call:
                                      asyncPreempt, sigpanic */
@@ -49,7 +50,7 @@ enum osp_root {
     OSP_ROOT_GOEXIT = 2,    /* runtime.goexit: a goroutine's first frame */
     OSP_ROOT_MSTART = 3,    /* runtime.mstart, rt0_go: a thread of the Go runtime */
     OSP_ROOT_SCHEDULER = 4, /* runtime.mcall, gogo: the scheduler, between two goroutines */
-    OSP_ROOT_PLANTED = 5,   /* a stack made by hand (makecontext): nothing called what its first function returns to */
+    OSP_ROOT_PLANTED = 5, /* a stack made by hand (makecontext): nothing called what its first function returns to */
 };
 
 #define OSP_RULE_CFA_MIN (-65536)

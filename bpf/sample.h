@@ -33,7 +33,7 @@ typedef struct osp_raw_sample {
     __u16 nkernel, nuser;
     __u16 end; /* osp_unwind_status: why the user walk stopped */
     __u16 nlabels;
-    __u16 event; /* its place in the recording's list of events; OSP_NO_EVENT: only words are handed up */
+    __u16 event;  /* its place in the recording's list of events; OSP_NO_EVENT: only words are handed up */
     __u16 unwind; /* 1: instead of user pcs and labels come pc, sp, fp, the registers by DWARF's numbers, the thread
                      pointer, and stack_bytes of the stack from sp on: user space unwinds it, since code was met that
                      has no table yet */

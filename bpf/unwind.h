@@ -36,9 +36,9 @@ typedef struct osp_unwind {
     __u64 pc, sp, fp;
     __u64 reg[OSP_UNWIND_REGS]; /* the leaf's, by DWARF's numbers */
     __u64 ucontext;             /* != 0: they are there instead: the last signal frame crossed */
-    __u64 curg;               /* the thread's goroutine; 0 = none */
-    __u64 stack_lo, stack_hi; /* its stack */
-    __u64 callback_sp;        /* g0.sched.sp: where the next cgocallback stands on g0 */
+    __u64 curg;                 /* the thread's goroutine; 0 = none */
+    __u64 stack_lo, stack_hi;   /* its stack */
+    __u64 callback_sp;          /* g0.sched.sp: where the next cgocallback stands on g0 */
     __u32 leaf;     /* all registers are valid: nothing was unwound yet, or a signal frame was just crossed */
     __u32 exact;    /* pc is where execution stood, not a return address */
     __u32 fp_steps; /* frames crossed by frame pointer because no row was known */
@@ -57,8 +57,8 @@ static inline __u64 osp_unwind_lookup(const osp_unwind *u) { return u->exact ? u
 /* The address to write down of a frame that was looked up there. What was never called stands at its first byte. */
 static inline __u64 osp_unwind_shown(const osp_unwind *u, __u64 looked_up, __u32 rule)
 {
-    bool uncalled = osp_rule_kind(rule) == OSP_RULE_SIGFRAME ||
-                    rule == osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0);
+    bool uncalled =
+        osp_rule_kind(rule) == OSP_RULE_SIGFRAME || rule == osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0);
     return uncalled ? u->pc : looked_up;
 }
 
@@ -149,7 +149,8 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         if (!osp_unwind_reg(env, u, (__u32)(cfa_off >> 3), &cfa))
             return OSP_UNWIND_UNREADABLE;
         cfa += (cfa_off >> 7) * 8;
-        if (fp_off == OSP_FP_AT_FP) { /* before leave; behind it the rule still stands, but fp is the caller's again */
+        if (fp_off ==
+            OSP_FP_AT_FP) { /* before leave; behind it the rule still stands, but fp is the caller's again */
             fp_off = 0;
             if (u->fp >= u->sp && u->fp < cfa && !osp_unwind_read(env, u->fp, &u->fp))
                 return OSP_UNWIND_UNREADABLE;

@@ -39,21 +39,21 @@ typedef struct {
  * none. */
 static const char one_byte[257] =
     /* 0 */ "MMMM14..MMMM14.."
-    /* 1 */ "MMMM14..MMMM14.."
-    /* 2 */ "MMMM14..MMMM14.."
-    /* 3 */ "MMMM14..MMMM14.."
-    /* 4 */ "................"
-    /* 5 */ "................"
-    /* 6 */ "...M....4m1n...."
-    /* 7 */ "1111111111111111"
-    /* 8 */ "nmnnMMMMMMMMMMMM"
-    /* 9 */ "................"
-    /* a */ "AAAA....14......"
-    /* b */ "11111111VVVVVVVV"
-    /* c */ "nn2...nm3.2..1.."
-    /* d */ "MMMM....MMMMMMMM"
-    /* e */ "1111111144.1...."
-    /* f */ "......MM......MM";
+            /* 1 */ "MMMM14..MMMM14.."
+            /* 2 */ "MMMM14..MMMM14.."
+            /* 3 */ "MMMM14..MMMM14.."
+            /* 4 */ "................"
+            /* 5 */ "................"
+            /* 6 */ "...M....4m1n...."
+            /* 7 */ "1111111111111111"
+            /* 8 */ "nmnnMMMMMMMMMMMM"
+            /* 9 */ "................"
+            /* a */ "AAAA....14......"
+            /* b */ "11111111VVVVVVVV"
+            /* c */ "nn2...nm3.2..1.."
+            /* d */ "MMMM....MMMMMMMM"
+            /* e */ "1111111144.1...."
+            /* f */ "......MM......MM";
 
 /* Behind 0f: those without a ModRM byte. */
 static bool is_bare_0f(uint8_t op)
@@ -130,9 +130,9 @@ static bool decode(const uint8_t *p, size_t n, insn *out)
     insn in = {.p = p};
     size_t at = 0;
     n = n < 15 ? n : 15;
-    while (at < n && (p[at] == 0x66 || p[at] == 0x67 || p[at] == 0xf0 || p[at] == 0xf2 || p[at] == 0xf3 ||
-                      p[at] == 0x2e || p[at] == 0x36 || p[at] == 0x3e || p[at] == 0x26 || p[at] == 0x64 ||
-                      p[at] == 0x65))
+    while (at < n &&
+           (p[at] == 0x66 || p[at] == 0x67 || p[at] == 0xf0 || p[at] == 0xf2 || p[at] == 0xf3 || p[at] == 0x2e ||
+            p[at] == 0x36 || p[at] == 0x3e || p[at] == 0x26 || p[at] == 0x64 || p[at] == 0x65))
         in.word |= p[at++] == 0x66;
     if (at < n && (p[at] & 0xf0) == 0x40)
         in.rex = p[at++];

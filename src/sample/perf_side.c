@@ -256,7 +256,8 @@ static uint64_t find_g(osp_perf_side *s, const uint64_t *reg, int tid)
     if (map && map->object && osp_object_is_go(map->object, reg[PERF_REG_X86_IP] - map->bias)) {
         uint64_t lo = 0, hi = 0;
         if (s->mem.read(s->mem.ctx, reg[PERF_REG_X86_R14] + go->g_stack_lo, &lo, 8, &err) &&
-            s->mem.read(s->mem.ctx, reg[PERF_REG_X86_R14] + go->g_stack_hi, &hi, 8, &err) && reg[PERF_REG_X86_SP] >= lo && reg[PERF_REG_X86_SP] < hi)
+            s->mem.read(s->mem.ctx, reg[PERF_REG_X86_R14] + go->g_stack_hi, &hi, 8, &err) &&
+            reg[PERF_REG_X86_SP] >= lo && reg[PERF_REG_X86_SP] < hi)
             return reg[PERF_REG_X86_R14];
     }
     for (uint32_t i = 0; i < s->ms.nm && !g0; i++)
@@ -304,8 +305,11 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
         return;
     copy.n = used < copy.n ? used : copy.n;
 
-    osp_copied from = {
-        .mem = s->mem, .space = &s->subject->space, .go = &s->subject->unwind_go, .sp = reg[PERF_REG_X86_SP], .stack = copy};
+    osp_copied from = {.mem = s->mem,
+                       .space = &s->subject->space,
+                       .go = &s->subject->unwind_go,
+                       .sp = reg[PERF_REG_X86_SP],
+                       .stack = copy};
     osp_unwind_regs regs = osp_unwind_regs_of_perf(reg);
     uint64_t g = s->subject->unwind_go.has_go ? find_g(s, reg, (int)head.tid) : 0;
     if (abi == PERF_SAMPLE_REGS_ABI_64) {

@@ -29,7 +29,7 @@ def share_of(found, test):
     return stacks.share(found, test) if found else 0.0
 
 
-def has_root(*names):
+def has_root(*names, least=COMPLETE):
     """Every stack with one of these functions has the others around it: (function, root to leaf)."""
     def check(found):
         bad = []
@@ -38,7 +38,7 @@ def has_root(*names):
             share = share_of(those, lambda s: s.has(*chain))
             if not those:
                 bad.append(f"{function} was never seen")
-            elif share < COMPLETE:
+            elif share < least:
                 bad.append(f"{share:.2%} of {function} has {chain}: " +
                            str(next(s.frames for s in those if not s.has(*chain))))
         return bad
@@ -78,8 +78,8 @@ CASES = [
     ("C without any tables", ["hard-bare", "deep"], 2999, 2, C, COMPLETE),
     ("signal handlers without any tables", ["hard-bare", "signals"], 2999, 2, C, COMPLETE),
     ("musl, static and stripped", ["hard-musl", "library"], 2999, 2, lambda found: [], COMPLETE),
-    ("C++ exceptions", ["hard-exceptions"], 2999, 3, has_root(("thrower(int)", ("main", "throws()", "thrower(int)"))),
-     LANDING),
+    ("C++ exceptions", ["hard-exceptions"], 2999, 3, has_root(("thrower(int)", ("main", "throws()", "thrower(int)")),
+                                                         least=LANDING), LANDING),
 ]
 
 
@@ -110,9 +110,12 @@ def judge(said, profile, check, least):
 
 
 def run_case(osprey, case, program, work):
-    name, command, hz, seconds, check, least = case
+    _, command, hz, seconds, check, least = case
     profile = os.path.join(work, "p.pb.gz")
-    said, bad = record(osprey, [program, *command[1:]], hz, seconds, profile)
+    for longer in (1, 3, 9):  # a crowded host gives fewer samples a second
+        said, bad = record(osprey, [program, *command[1:]], hz, longer * seconds, profile)
+        if not said or said["samples"] >= LEAST:
+            break
     return bad + judge(said, profile, check, least) if said else bad
 
 

@@ -89,10 +89,14 @@ NOINLINE static void work_realigned(void)
 
 NOINLINE static void out(jmp_buf *j, int n)
 {
-    if (n)
+    if (n) {
         out(j, n - 1);
-    sink += burn(100);
-    longjmp(*j, 1);
+        sink++; // not a tail call
+        return;
+    }
+    sink = burn(100) | 1;
+    if (sink) // it is
+        longjmp(*j, 1);
 }
 
 NOINLINE static void work_longjmp(void)
@@ -273,12 +277,10 @@ static const struct {
 #ifdef __GLIBC__
     {"contexts", work_contexts},
 #endif
-    {"deep", work_deep},         {"prologues", work_prologues},
-    {"alloca", work_alloca},     {"realigned", work_realigned},
-    {"longjmp", work_longjmp},   {"noreturn", work_noreturn},
-    {"library", work_library},   {"clock", work_clock},
-    {"threads", work_threads},   {"signals", work_signals},
-    {"null", work_null},         {"plt", work_plt},
+    {"deep", work_deep},           {"prologues", work_prologues}, {"alloca", work_alloca},
+    {"realigned", work_realigned}, {"longjmp", work_longjmp},     {"noreturn", work_noreturn},
+    {"library", work_library},     {"clock", work_clock},         {"threads", work_threads},
+    {"signals", work_signals},     {"null", work_null},           {"plt", work_plt},
     {"loader", work_loader},
 };
 

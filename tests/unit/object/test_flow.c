@@ -55,10 +55,10 @@ static void expect(osp_str code, const expectation *want, size_t n)
 }
 
 #define SP(cfa, fp) osp_rule_make(OSP_RULE_SP, cfa, fp)
-#define EXPECT(code, ...)                                        \
-    do {                                                         \
-        const expectation want[] = {__VA_ARGS__};                \
-        expect(S(code), want, sizeof want / sizeof *want);       \
+#define EXPECT(code, ...)                                  \
+    do {                                                   \
+        const expectation want[] = {__VA_ARGS__};          \
+        expect(S(code), want, sizeof want / sizeof *want); \
     } while (0)
 
 static void pushes_and_pops_are_followed(void **state)
@@ -66,8 +66,8 @@ static void pushes_and_pops_are_followed(void **state)
     (void)state;
     /* push r14; push rbp; sub rsp,16; test eax,eax; je 1f; add rsp,16; pop rbp; pop r14; ret; 1: ud2 */
     EXPECT("\x41\x56\x55\x48\x83\xec\x10\x85\xc0\x74\x08\x48\x83\xc4\x10\x5d\x41\x5e\xc3\x0f\x0b", {0, SP(8, 0)},
-           {2, SP(16, 0)}, {3, SP(24, -24)}, {7, SP(40, -24)}, {0xf, SP(24, -24)}, {0x10, SP(16, 0)}, {0x12, SP(8, 0)},
-           {0x13, SP(40, -24)});
+           {2, SP(16, 0)}, {3, SP(24, -24)}, {7, SP(40, -24)}, {0xf, SP(24, -24)}, {0x10, SP(16, 0)},
+           {0x12, SP(8, 0)}, {0x13, SP(40, -24)});
 }
 
 static void a_frame_pointer_leads_past_alloca(void **state)
@@ -103,10 +103,12 @@ static void roots_and_signal_returns_are_seen(void **state)
 {
     (void)state;
     /* xor ebp,ebp; pop rdi; call r9; hlt: called from 0x10 */
-    EXPECT("\x31\xed\x5f\x41\xff\xd1\xf4\x90\x90\x90\x90\x90\x90\x90\x90\x90\xe8\xeb\xff\xff\xff\xc3", {0, SP(8, 0)}, {2, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0)},
+    EXPECT("\x31\xed\x5f\x41\xff\xd1\xf4\x90\x90\x90\x90\x90\x90\x90\x90\x90\xe8\xeb\xff\xff\xff\xc3", {0, SP(8, 0)},
+           {2, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0)},
            {5, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0)});
     /* ret; nops; mov rax,15; syscall; nops */
-    EXPECT("\xc3\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05\x90\x90",
+    EXPECT("\xc3\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05\x90"
+           "\x90",
            {0, SP(8, 0)}, {0xf, OSP_RULE_SIGFRAME}, {0x10, OSP_RULE_SIGFRAME}, {0x19, OSP_RULE_SIGFRAME});
 }
 
