@@ -272,7 +272,8 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         return OSP_UNWIND_STUCK;
     if (!osp_unwind_read(env, cfa - 8, &u->pc))
         return OSP_UNWIND_UNREADABLE;
-    if (fp_off && !osp_unwind_read(env, cfa + fp_off, &u->fp))
+    /* Tables let the place stand when fp was popped from there: below sp it is the caller's again. */
+    if (fp_off && (switched || cfa + fp_off >= old_sp) && !osp_unwind_read(env, cfa + fp_off, &u->fp))
         return OSP_UNWIND_UNREADABLE;
     u->sp = cfa;
     u->leaf = 0;

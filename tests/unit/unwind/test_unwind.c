@@ -128,6 +128,25 @@ static void a_frameless_leaf_keeps_its_caller(void **state)
     assert_int_equal(pc[2], 0x3000);
 }
 
+/* Behind pop rbp or leave, tables still say where rbp had been saved: that is below the stack now. */
+static void a_popped_frame_pointer_is_the_callers(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, -16)); /* at its ret */
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_FP, 16, -16));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    poke(&w, STACK + 0x100 - 8, 0xdead); /* whatever was left there */
+    poke(&w, STACK + 0x100, 0x2010);
+    poke(&w, STACK + 0x200, 0);
+    poke(&w, STACK + 0x208, 0x3010);
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1050, .sp = STACK + 0x100, .fp = STACK + 0x200};
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+}
+
 static void a_stack_that_does_not_move_up_ends(void **state)
 {
     (void)state;
@@ -327,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_rule_keeps_its_three_parts),
         cmocka_unit_test(rows_are_found_by_the_last_pc_at_or_below),
         cmocka_unit_test(a_frameless_leaf_keeps_its_caller),
+        cmocka_unit_test(a_popped_frame_pointer_is_the_callers),
         cmocka_unit_test(a_stack_that_does_not_move_up_ends),
         cmocka_unit_test(unreadable_memory_ends_the_walk),
         cmocka_unit_test(without_a_row_a_frame_pointer_helps),
