@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include <alloca.h>
 #include <link.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,7 +34,7 @@ NOINLINE static unsigned down(unsigned n) { return n ? down(n - 1) * 3 + 1 : sin
 
 NOINLINE static unsigned allocated(unsigned n)
 {
-    unsigned char *p = alloca(n + 16);
+    unsigned char p[n + 16];
     memset(p, (int)n, n + 16);
     sink += p[n / 2];
     return down(2) + p[n];
@@ -142,8 +141,8 @@ static osp_unwind_regs regs_of(const struct user_regs_struct *u)
     return (osp_unwind_regs){.pc = u->rip,
                              .sp = u->rsp,
                              .fp = u->rbp,
-                             .reg = {u->rax, u->rdx, u->rcx, u->rbx, u->rsi, u->rdi, u->rbp, u->rsp, u->r8, u->r9, u->r10,
-                                     u->r11, u->r12, u->r13, u->r14, u->r15}};
+                             .reg = {u->rax, u->rdx, u->rcx, u->rbx, u->rsi, u->rdi, u->rbp, u->rsp, u->r8, u->r9,
+                                     u->r10, u->r11, u->r12, u->r13, u->r14, u->r15}};
 }
 
 /* ---- the truth ------------------------------------------------------------------------------------------------ */
