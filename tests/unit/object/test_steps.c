@@ -34,7 +34,7 @@ NOINLINE static unsigned down(unsigned n) { return n ? down(n - 1) * 3 + 1 : sin
 
 NOINLINE static unsigned allocated(unsigned n)
 {
-    unsigned char p[n + 16];
+    unsigned char *p = __builtin_alloca(n + 16);
     memset(p, (int)n, n + 16);
     sink += p[n / 2];
     return down(2) + p[n];
