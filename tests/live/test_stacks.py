@@ -46,7 +46,7 @@ def has_root(*names, least=COMPLETE):
 
 
 GO = has_root(("main.run", ("runtime.goexit", "main.run")),
-              ("main.growing", ("runtime.goexit", "main.worker", "main.run", "main.growing")),
+              ("main.down", ("runtime.goexit", "main.run", "main.down")),
               ("main.panics", ("runtime.goexit", "main.worker", "main.run", "main.panics")))
 
 
