@@ -120,6 +120,9 @@ typedef struct osp_bpf_thread {
 /* Counters, by index. */
 enum { OSP_COUNT_LOST, OSP_COUNT_FOREIGN, OSP_COUNT_NO_THREAD, OSP_COUNTS };
 
+/* osp_raw_sample.reason of a system call: its number, and its errno from this bit on. */
+enum { OSP_REASON_ERRNO = 16 };
+
 /* osp_raw_sample.reason of a thread off the CPU: the number of its system call + 1 (0: it was in none), and an
  * osp_wait. */
 enum {

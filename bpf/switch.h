@@ -19,7 +19,7 @@
 const volatile __u16 off_cpu_event = OSP_NO_EVENT, wall_event = OSP_NO_EVENT, switch_event = OSP_NO_EVENT;
 const volatile bool has_prev_state; /* sched_switch says the state since Linux 5.18 */
 
-enum { SCHEDULE_BEFORE = 8 << 10, SCHEDULE_BEHIND = 36 << 10, TASK_DEAD = 0x80, THREADS = 1, BRIEF_CHUNKS = 2 };
+enum { SCHEDULE_BEFORE = 8 << 10, SCHEDULE_BEHIND = 36 << 10, TASK_DEAD = 0x80, THREADS = 1 };
 
 __u64 schedule_pc; /* an address in __schedule, where every thread off the CPU stands */
 __u32 visit;       /* what the iterator is for: OSP_VISIT_… */
@@ -220,13 +220,7 @@ static __always_inline void see(void *ctx, struct scratch *s, osp_bpf_thread *t,
     if (task->flags & PF_IO_WORKER)
         s->head.nwords = s->head.nkernel;
     else
-        walk_user(s, &slot, may_copy(process));
-    if (s->head.unwind) {
-        process->copies--;
-    } else if (process->n == 0 && s->head.end == OSP_UNWIND_NO_MAPPING &&
-               bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < OSP_RING / 2) {
-        copy_stack(s, &slot, BRIEF_CHUNKS); /* no tables yet: what is behind stands as long as the thread does */
-    }
+        walk_often(s, &slot, process);
     hash_stack(s, &slot);
     t->stack_hash = s->head.stack_hash;
     t->goid = s->head.goid;

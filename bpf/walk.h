@@ -389,6 +389,19 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, bool may_c
     }
 }
 
+/* The same for events that come much more often than ticks: once the process has sent its copies and still has no tables,
+ * brief ones serve. What is behind them is read later, and stands as long as the thread does. */
+static __always_inline void walk_often(struct scratch *s, __u32 *slot, osp_bpf_process *process)
+{
+    enum { BRIEF_CHUNKS = 2 };
+    walk_user(s, slot, may_copy(process));
+    if (s->head.unwind)
+        process->copies--;
+    else if (process->n == 0 && s->head.end == OSP_UNWIND_NO_MAPPING &&
+             bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < OSP_RING / 2)
+        copy_stack(s, slot, BRIEF_CHUNKS);
+}
+
 enum { HASHED_AT_ONCE = 8 };
 
 static __always_inline __u64 mix(__u64 h, __u64 w)

@@ -222,8 +222,9 @@ static bool explain_nothing(int pid, const osp_sample_stats *s, osp_err *err)
     if (!s->state)
         return osp_fail(err, OSP_EABSENT, "no samples, nothing written: process %d ended after %.2f s", pid, seconds);
     return osp_fail(err, OSP_EABSENT,
-                    "no samples, nothing written: process %d used no CPU time in %.1f s; sample longer with -d", pid,
-                    seconds);
+                    "no samples, nothing written: process %d did nothing of what was asked for in %.1f s; sample "
+                    "longer with -d",
+                    pid, seconds);
 }
 
 /* The profile in the form that the file's ending names, or else as pprof reads it. */

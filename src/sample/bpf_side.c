@@ -50,10 +50,11 @@ struct osp_bpf_side {
     osp_buf aside;            /* records to be unwound here, one after the other */
     osp_buf waiting;          /* headers of samples whose stack may be among them */
     osp_buf visited;          /* what the iterator over all tasks wrote last */
-    struct bpf_link *link[5]; /* to the scheduler's events, and the iterator */
+    struct bpf_link *link[8]; /* to the scheduler's events, and the iterator */
     size_t nlink;
-    bool by_scheduler; /* its events are asked for */
-    uint64_t no_room;  /* records that did not fit there, samples whose stack is unknown */
+    struct bpf_link *iterator;   /* one of them, or NULL */
+    bool by_scheduler, by_calls; /* their events are asked for */
+    uint64_t no_room;            /* records that did not fit there, samples whose stack is unknown */
     uint64_t word[OSP_MAX_KERNEL + OSP_MAX_USER];
 };
 
@@ -174,6 +175,14 @@ static void choose(osp_bpf_side *b, const osp_event_list *events)
     bpf_program__set_autoload(k->progs.on_wakeup, b->by_scheduler);
     bpf_program__set_autoload(k->progs.on_start, b->by_scheduler);
     bpf_program__set_autoload(k->progs.each_task, b->by_scheduler);
+    k->rodata->call_event = event_of(events, OSP_BY_CALLS);
+    b->by_calls = k->rodata->call_event != OSP_NO_EVENT;
+    bpf_program__set_autoload(k->progs.on_call, b->by_calls);
+    bpf_program__set_autoload(k->progs.on_return, b->by_calls);
+    if (b->by_calls) {
+        bpf_map__set_max_entries(k->maps.calls, MOST_THREADS);
+        bpf_map__set_max_entries(k->maps.ring, RING_OF_SCHEDULER);
+    }
     if (!b->by_scheduler)
         return;
     k->rodata->has_prev_state = switch_says_state();
@@ -296,7 +305,7 @@ static bool visit(osp_bpf_side *b, uint32_t what, uint64_t now, osp_err *err)
 {
     b->skel->bss->visit = what;
     b->skel->bss->visit_ns = now;
-    OSP_AUTO_CLOSE int fd = bpf_iter_create(bpf_link__fd(b->link[0]));
+    OSP_AUTO_CLOSE int fd = bpf_iter_create(bpf_link__fd(b->iterator));
     if (fd < 0)
         return osp_fail_errno(err, errno, "looking at all threads by BPF");
     for (;;) {
@@ -318,11 +327,14 @@ static bool visit(osp_bpf_side *b, uint32_t what, uint64_t now, osp_err *err)
 bool osp_bpf_side_watch(osp_bpf_side *b, bool from_start, uint64_t *since_ns, osp_err *err)
 {
     *since_ns = osp_monotonic_ns();
+    if (b->by_calls && (!attach(b, b->skel->progs.on_return, err) || !attach(b, b->skel->progs.on_call, err)))
+        return false;
     if (!b->by_scheduler)
         return true;
-    bool ok = attach(b, b->skel->progs.each_task, err) && visit(b, OSP_VISIT_LOOK, 0, err) &&
-              attach(b, b->skel->progs.on_switch, err) && attach(b, b->skel->progs.on_wakeup, err) &&
-              attach(b, b->skel->progs.on_start, err);
+    bool ok = attach(b, b->skel->progs.each_task, err);
+    b->iterator = ok ? b->link[b->nlink - 1] : NULL;
+    ok = ok && visit(b, OSP_VISIT_LOOK, 0, err) && attach(b, b->skel->progs.on_switch, err) &&
+         attach(b, b->skel->progs.on_wakeup, err) && attach(b, b->skel->progs.on_start, err);
     *since_ns = osp_monotonic_ns();
     return ok && (!from_start || visit(b, OSP_VISIT_FIRST, *since_ns, err));
 }
@@ -331,12 +343,13 @@ void osp_bpf_side_flush(osp_bpf_side *b, uint64_t until_ns, bool last)
 {
     b->skel->bss->frozen = last;
     osp_err ignored; /* what threads that still wait have waited is missing then: they are counted as lost */
-    if (b->nlink && !visit(b, OSP_VISIT_LAST, until_ns, &ignored))
+    if (b->iterator && !visit(b, OSP_VISIT_LAST, until_ns, &ignored))
         b->no_room++;
 }
 
 void osp_bpf_side_unwatch(osp_bpf_side *b)
 {
+    b->iterator = NULL;
     while (b->nlink)
         bpf_link__destroy(b->link[--b->nlink]);
 }

@@ -6,6 +6,7 @@
 #include "base/limit.h"
 #include "sample/sample_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -84,7 +85,8 @@ struct osp_collector {
     size_t limit; /* bytes of the profile */
     uint64_t lost;
     uint64_t taken, ended[OSP_END_REASONS], frame_pointer_steps;
-    osp_string_id key_thread, key_tid, key_goroutine, key_domain, key_process, key_pid, key_state, key_reason;
+    osp_string_id key_thread, key_tid, key_goroutine, key_domain, key_process, key_pid, key_state, key_reason,
+        key_syscall, key_errno;
     bool failed;
 };
 
@@ -108,6 +110,8 @@ static bool begin(osp_collector *c, osp_err *err)
     c->key_domain = osp_builder_string(c->builder, S("domain"));
     c->key_process = osp_builder_string(c->builder, S("process"));
     c->key_pid = osp_builder_string(c->builder, S("pid"));
+    c->key_syscall = osp_builder_string(c->builder, S("syscall"));
+    c->key_errno = osp_builder_string(c->builder, S("errno"));
     c->key_state = osp_builder_string(c->builder, S("state"));
     c->key_reason = osp_builder_string(c->builder, S("reason"));
     return true;
@@ -496,6 +500,21 @@ static const char *reason_text(const osp_raw_sample *head, bool idle)
     return idle && (wait == OSP_WAIT_SLEEP || wait == OSP_WAIT_DEEP) ? "idle" : osp_wait_text(head->reason);
 }
 
+/* The call's name, and how it failed. */
+static size_t call_labels(osp_collector *c, const osp_raw_sample *head, osp_label *out)
+{
+    char number[32];
+    uint32_t nr = head->reason & ((1u << OSP_REASON_ERRNO) - 1), error = head->reason >> OSP_REASON_ERRNO;
+    const char *name = osp_syscall_name(nr), *failure = error ? strerrorname_np((int)error) : NULL;
+    snprintf(number, sizeof number, "syscall %u", nr);
+    out[0] = text_label(c, c->key_syscall, name ? name : number);
+    if (!error)
+        return 1;
+    snprintf(number, sizeof number, "errno %u", error); /* of the kernel's own, that no program sees */
+    out[1] = text_label(c, c->key_errno, failure ? failure : number);
+    return 2;
+}
+
 void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
 {
     struct known_stack stack;
@@ -507,12 +526,14 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
         return;
     }
     const osp_sampled_thread *t = note_thread(c, head);
-    osp_label label[7 + OSP_MAX_LABELS];
+    osp_label label[9 + OSP_MAX_LABELS];
     size_t k = 0;
     if (c->many) {
         label[k++] = (osp_label){.key = c->key_process, .str = subject->name};
         label[k++] = (osp_label){.key = c->key_pid, .num = head->pid};
     }
+    if (c->events->kind[head->event]->source == OSP_BY_CALLS)
+        k += call_labels(c, head, label + k);
     if (c->events->kind[head->event]->waits)
         label[k++] = text_label(c, c->key_reason, reason_text(head, stack.idle));
     label[k++] = text_label(c, c->key_thread, t ? t->name : "");

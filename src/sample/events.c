@@ -182,8 +182,8 @@ bool osp_events_open(osp_events *e, const osp_event_kind *kind, uint32_t index, 
         .inherit = 1,
         .enable_on_exec = on_exec,
     };
-    attr.freq = !is_clock(&attr); /* the kernel finds the period, and says it with each sample */
-    attr.sample_period = attr.freq ? hz : 1000000000u / hz;
+    attr.freq = !is_clock(&attr) && !kind->each; /* the kernel finds the period, and says it with each sample */
+    attr.sample_period = kind->each ? 1 : attr.freq ? hz : 1000000000u / hz;
     osp_allow_open_files();
     *e = (osp_events){.index = index};
     if (!(p ? open_threads(e, p, &attr, prog_fd, err) : open_cpus(e, &attr, prog_fd, err))) {

@@ -54,6 +54,15 @@ static const osp_event_kind context_switches = {
     .needs_bpf = true,
 };
 
+static const osp_event_kind syscalls = {
+    .name = "syscalls",
+    .help = "system calls, with their time and errno",
+    .column = {{"syscalls", "count", OSP_FROM_COUNT}, {"syscall-time", "nanoseconds", OSP_FROM_VALUE0}},
+    .ncolumn = 2,
+    .source = OSP_BY_CALLS,
+    .needs_bpf = true,
+};
+
 static const osp_event_kind page_faults = {
     .name = "page-faults",
     .help = "page faults",
@@ -61,6 +70,7 @@ static const osp_event_kind page_faults = {
     .ncolumn = 1,
     .perf_type = PERF_TYPE_SOFTWARE,
     .perf_config = PERF_COUNT_SW_PAGE_FAULTS,
+    .each = true,
     .needs_bpf = true,
 };
 
@@ -89,8 +99,8 @@ HARDWARE(cache_misses, "cache-misses", "cache misses", PERF_COUNT_HW_CACHE_MISSE
 HARDWARE(branch_misses, "branch-misses", "mispredicted branches", PERF_COUNT_HW_BRANCH_MISSES);
 
 const osp_event_kind *const osp_event_kinds[] = {
-    &cpu,          &off_cpu,      &wall,          &wait_kind, &context_switches, &page_faults, &cycles,
-    &instructions, &cache_misses, &branch_misses, NULL,
+    &cpu,         &off_cpu, &wall,         &wait_kind,    &context_switches, &syscalls,
+    &page_faults, &cycles,  &instructions, &cache_misses, &branch_misses,    NULL,
 };
 
 static const osp_event_kind *kind_named(osp_str name)

@@ -95,6 +95,7 @@ typedef enum {
     OSP_BY_OFF_CPU,  /* the scheduler's events: each time that a thread is back on a CPU */
     OSP_BY_WALL,     /* both */
     OSP_BY_SWITCHES, /* the scheduler's: each time that a thread leaves its CPU */
+    OSP_BY_CALLS,    /* system calls, when they return */
     OSP_BY_LOOKS,    /* goroutines are looked at in the runtime's tables */
 } osp_event_source;
 
@@ -108,6 +109,7 @@ typedef struct osp_event_kind {
     osp_event_source source;
     uint32_t perf_type; /* of perf_event_open, with the config below; of sources that have a perf event */
     uint64_t perf_config;
+    bool each;  /* a sample for each event, instead of so many a second */
     bool waits; /* its samples say why a thread was off the CPU */
     bool needs_bpf;
 } osp_event_kind;

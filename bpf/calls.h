@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* bpf/calls.h: system calls, each with its time, its errno and the stack that made it. */
+#ifndef OSP_BPF_CALLS_H
+#define OSP_BPF_CALLS_H
+
+#include "walk.h"
+
+const volatile __u16 call_event = OSP_NO_EVENT;
+
+enum { CALLS = 1, MAX_ERRNO = 4095 };
+
+struct call {
+    __u64 begun;
+    __u32 nr, unused;
+};
+
+/* The calls that threads of our processes are in. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, CALLS); /* user space says how many */
+    __type(key, __u32);         /* as the kernel numbers threads */
+    __type(value, struct call);
+} calls SEC(".maps");
+
+SEC("tp_btf/sys_enter")
+int on_call(__u64 *ctx)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct bpf_pidns_info ids = {0};
+    if (!process_of(task, &ids))
+        return 0;
+    __u32 key = task->pid;
+    struct call call = {.begun = bpf_ktime_get_ns(), .nr = ctx[1]};
+    if (bpf_map_update_elem(&calls, &key, &call, BPF_ANY))
+        count(OSP_COUNT_NO_THREAD);
+    return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int on_return(__u64 *ctx)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct bpf_pidns_info ids = {0};
+    __u32 key = task->pid, slot = SLOT_CALL;
+    struct call *call = bpf_map_lookup_elem(&calls, &key);
+    struct scratch *s = scratch_of(slot);
+    osp_bpf_process *process = call && s ? process_of(task, &ids) : NULL;
+    if (!process)
+        return 0;
+    __u64 now = bpf_ktime_get_ns(), begun = call->begun;
+    __s64 result = ctx[1];
+    __u32 error = result < 0 && result >= -MAX_ERRNO ? -result : 0;
+    begin(s, process, &ids, now);
+    s->head.event = call_event;
+    s->head.value[0] = now - begun;
+    s->head.reason = call->nr | error << OSP_REASON_ERRNO;
+    bpf_map_delete_elem(&calls, &key);
+    bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
+    struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
+    begin_user(s, task, user->ip, user->sp, user->bp, user->r10);
+    find_goroutine(s);
+    walk_often(s, &slot, process);
+    hash_stack(s, &slot);
+    send(s);
+    return 0;
+}
+
+#endif
