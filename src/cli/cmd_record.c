@@ -28,6 +28,7 @@ static const osp_option options[] = {
     {"frequency", 'F', "HZ",
      "samples per second of CPU time (99, more for light loads); looks per second of `wait` (20)"},
     {"stitch", 0, "creator", "below a goroutine's first function, the function that made it"},
+    {"exact", 0, NULL, "of `wait`: measure each wait by uprobes, and say what that costs the program"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
     {"cost", 0, NULL, "say what sampling cost"},
     {"json", 0, NULL, "the summary as one JSON object"},
@@ -49,6 +50,16 @@ static void show_progress(void *ctx, const osp_sample_stats *s, double elapsed)
     osp_progress(ctx, "sampling  %02d:%02d   %llu samples at %u Hz   lost %llu   Ctrl-C keeps what is there",
                  (int)elapsed / 60, (int)elapsed % 60, (unsigned long long)s->taken, s->hz,
                  (unsigned long long)s->lost);
+}
+
+/* Before the probes are there. */
+static void show_forecast(void *ctx, const osp_exact_stats *cost)
+{
+    double hits = 2 * cost->switches_hz, part = hits * (double)cost->hit_ns / 1e9;
+    (void)ctx;
+    fprintf(stderr,
+            "osprey: --exact traps in the program: about %.0f times a second, %.1f us each: %.1f %% of a CPU\n", hits,
+            (double)cost->hit_ns / 1e3, 100 * part);
 }
 
 void osp_recorded_drop(osp_recorded *r)
@@ -399,12 +410,23 @@ static int cmd_record(const osp_cli *cli)
         osp_fail(&err, OSP_EUSAGE, "--stitch knows `creator` only, not `%s`", osp_cli_value(cli, "stitch"));
         return osp_cli_fail(&err);
     }
+    bool exact = osp_cli_given(cli, "exact"), waits = false;
+    for (uint32_t i = 0; i < events.n; i++)
+        waits |= events.kind[i]->source == OSP_BY_LOOKS;
+    if (exact && (!waits || creators)) {
+        osp_fail(&err, OSP_EUSAGE,
+                 creators ? "--exact and --stitch cannot be had together"
+                          : "--exact is of the event wait: -e wait --exact");
+        return osp_cli_fail(&err);
+    }
     osp_sample_opts opts = {
         .events = events,
         .seconds = seconds,
         .hz = (uint32_t)hz,
         .no_bpf = osp_cli_given(cli, "no-bpf"),
         .creators = creators,
+        .exact = exact,
+        .forecast = show_forecast,
         .stop = osp_stop_flag(),
         .progress = cli->progress ? show_progress : NULL,
         .progress_ctx = (void *)(uintptr_t)cli,

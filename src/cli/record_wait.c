@@ -15,6 +15,17 @@ static double error_pct(const osp_wait_stats *w) { return w->passes ? 50 / sqrt(
 /* What a reader must know to believe the numbers; each line begins with `indent` blanks. */
 static void add_doubts(osp_buf *out, const osp_wait_stats *w, int indent)
 {
+    if (w->by_exact)
+        osp_buf_fmt(out,
+                    "%*swaits are exact: %llu of them ended, by %llu traps in the program, about %.1f us each: %.2f "
+                    "%% of a CPU\n",
+                    indent, "", (unsigned long long)w->exact.waits, (unsigned long long)w->exact.hits,
+                    (double)w->exact.hit_ns / 1e3,
+                    w->duration_ns ? 100.0 * (double)w->exact.hits * (double)w->exact.hit_ns / (double)w->duration_ns
+                                   : 0);
+    if (w->exact.lost)
+        osp_buf_fmt(out, "%*s%llu waits found no room and are missing\n", indent, "",
+                    (unsigned long long)w->exact.lost);
     if (w->late)
         osp_buf_fmt(out,
                     "%*s%u goroutines are many: not each was looked at as often as due, within 2 ms of CPU time\n",
@@ -108,6 +119,11 @@ void osp_wait_json(osp_json *j, const osp_wait_stats *w)
     osp_json_bool(j, "real_time_priority", !w->normal_priority);
     osp_json_uint(j, "cpu_ns", w->cpu_ns);
     osp_json_uint(j, "slowest_look_ns", w->slowest_ns);
+    osp_json_bool(j, "exact", w->by_exact);
+    osp_json_uint(j, "traps", w->exact.hits);
+    osp_json_uint(j, "trap_ns", w->exact.hit_ns);
+    osp_json_uint(j, "waits_ended", w->exact.waits);
+    osp_json_uint(j, "waits_lost", w->exact.lost);
     osp_json_array(j, "states");
     for (uint32_t i = 0; i < w->nrow; i++) {
         osp_json_object(j, NULL);

@@ -46,11 +46,13 @@ struct slot {
     uint64_t goid, pc, sp;
     uint64_t held; /* time in its present state that was not given to the waits yet, in OSP_WAIT_ONE */
     uint32_t stack, labels;
-    uint32_t pass; /* of the last look: time is accounted for up to there */
+    uint32_t own_labels; /* when its stack was last read */
+    uint32_t pass;       /* of the last look: time is accounted for up to there */
     uint8_t kind, leaf, seq, how, waitreason;
-    bool fresh; /* it has not run: pc is where it starts */
-    bool known; /* it is in the state how, waitreason, stack, labels */
-    bool late;  /* its place on the list is new since we look, or another goroutine had it */
+    bool fresh;    /* it has not run: pc is where it starts */
+    bool known;    /* it is in the state how, waitreason, stack, labels */
+    bool labelled; /* own_labels are known */
+    bool late;     /* its place on the list is new since we look, or another goroutine had it */
 };
 
 struct queued {
@@ -369,14 +371,25 @@ static osp_how how_of(const struct slot *s, const osp_g_look *l)
 
 /* ---- accounting --------------------------------------------------------------------------------------------- */
 
+static bool elsewhere(const osp_goroutines *g, osp_how how)
+{
+    return g->opts.no_parked && (how == OSP_HOW_WAITING || how == OSP_HOW_WOKEN);
+}
+
 /* Give what a slot holds to the waits. */
 static void release(osp_goroutines *g, struct slot *s)
 {
     osp_wait w = {
         .goid = s->goid, .stack = s->stack, .labels = s->labels, .how = s->how, .waitreason = s->waitreason};
-    if (s->known)
+    if (s->known && !elsewhere(g, s->how))
         osp_waits_add(g->waits, &w, s->held);
     s->held = 0;
+}
+
+static void change(osp_goroutines *g, osp_how how, uint8_t waitreason, double within)
+{
+    if (!elsewhere(g, how))
+        osp_waits_change(g->waits, how, waitreason, within);
 }
 
 /* Its time up to now, half of which goes to what it did until now. Returns the other half, which goes to what it does
@@ -387,7 +400,7 @@ static uint64_t pass_time(osp_goroutines *g, struct slot *s)
     if (s->known) {
         s->held += before;
         release(g, s);
-        osp_waits_change(g->waits, s->how, s->waitreason, -(double)(g->pass - s->pass));
+        change(g, s->how, s->waitreason, -(double)(g->pass - s->pass));
     }
     return time - before;
 }
@@ -412,11 +425,11 @@ static bool enter(osp_goroutines *g, struct slot *s, const osp_g_look *l, uint32
         s->pass = g->pass;
         return false;
     }
-    bool change = s->known || s->late;
+    bool counts = s->known || s->late;
     double within = g->pass - s->pass;
     s->held = pass_time(g, s);
-    if (change)
-        osp_waits_change(g->waits, how, waitreason, within);
+    if (counts)
+        change(g, how, waitreason, within);
     s->pass = g->pass;
     s->how = (uint8_t)how;
     s->waitreason = waitreason;
@@ -424,6 +437,34 @@ static bool enter(osp_goroutines *g, struct slot *s, const osp_g_look *l, uint32
     s->labels = labels;
     s->known = true;
     return true;
+}
+
+void osp_goroutines_parked(const osp_goroutines *g, osp_each_parked *each, void *ctx)
+{
+    for (uint32_t i = 0; i < g->nslot; i++) {
+        const struct slot *s = &g->slot[i];
+        osp_wait w = {
+            .goid = s->goid, .stack = s->stack, .labels = s->labels, .how = s->how, .waitreason = s->waitreason};
+        if (s->known && s->how == OSP_HOW_WAITING)
+            each(ctx, osp_g_table_addr(g->table, i), &w);
+    }
+}
+
+bool osp_goroutines_is_runtimes(osp_goroutines *g, const uint64_t *pc, size_t n)
+{
+    uint64_t bias;
+    osp_symbol f;
+    osp_object *o = osp_go_object(g->go, &bias);
+    return n > 1 && osp_object_symbol_at(o, pc[n - 1] - bias, &f) && osp_str_starts(f.name, S("runtime.goexit")) &&
+           kind_of(g, pc[n - 2]) != USER;
+}
+
+bool osp_goroutines_labels(const osp_goroutines *g, osp_index *out)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < g->nslot && ok; i++)
+        ok = !g->slot[i].labelled || osp_index_put(out, g->slot[i].goid, g->slot[i].own_labels);
+    return ok;
 }
 
 void osp_goroutines_settle(osp_goroutines *g)
@@ -454,7 +495,7 @@ static void meet(osp_goroutines *g, struct slot *s, const osp_g *of)
 
 /* Take down where it stands, with the stack in g->pc. */
 static void settle(osp_goroutines *g, struct slot *s, const osp_g *of, const osp_g_look *l, size_t npc,
-                   osp_str labels)
+                   uint32_t labels)
 {
     s->pc = l->pc;
     s->sp = l->sp;
@@ -463,7 +504,9 @@ static void settle(osp_goroutines *g, struct slot *s, const osp_g *of, const osp
     s->fresh = l->pc == of->startpc;
     if (g->opts.creators && of->gopc)
         g->pc[npc++] = of->gopc - 1; /* where the call of newproc returned to */
-    enter(g, s, l, osp_waits_stack(g->waits, g->pc, npc), osp_waits_labels(g->waits, labels));
+    s->own_labels = labels;
+    s->labelled = true;
+    enter(g, s, l, osp_waits_stack(g->waits, g->pc, npc), s->own_labels);
 }
 
 /* ---- one goroutine, read again alone ------------------------------------------------------------------------ */
@@ -512,7 +555,7 @@ static bool try_alone(osp_goroutines *g, uint32_t index)
     if ((behind || of.labels) && !still_there(g, addr, &l))
         return false;
     g->stats.ended[end]++;
-    settle(g, s, &of, &l, n, (osp_str){g->labels[0].text, g->labels[0].n});
+    settle(g, s, &of, &l, n, osp_waits_labels(g->waits, (osp_str){g->labels[0].text, g->labels[0].n}));
     return true;
 }
 
@@ -528,7 +571,7 @@ static void read_alone(osp_goroutines *g, const struct queued *q)
     g->stats.torn++;
     osp_g of = {.startpc = 0};
     g->pc[0] = q->look.pc;
-    settle(g, s, &of, &q->look, 1, S(""));
+    settle(g, s, &of, &q->look, 1, s->labelled ? s->own_labels : osp_waits_labels(g->waits, S("")));
     s->sp = 0; /* so that the next look reads it again */
 }
 
@@ -605,7 +648,7 @@ static void take(osp_goroutines *g, size_t i)
         return;
     }
     g->stats.ended[end]++;
-    settle(g, s, &g->of[i], &q->look, n, (osp_str){g->labels[i].text, g->labels[i].n});
+    settle(g, s, &g->of[i], &q->look, n, osp_waits_labels(g->waits, (osp_str){g->labels[i].text, g->labels[i].n}));
 }
 
 static void flush(osp_goroutines *g)
@@ -671,7 +714,7 @@ static bool on_look(void *ctx, uint32_t index, const osp_g_look *l)
 static uint32_t most_runs(const osp_goroutines *g)
 {
     double budget_ns = 1000.0 * g->opts.budget_us * (g->learning ? LEARNING : 1);
-    double allowed = g->cost_ns > 0 ? budget_ns / g->cost_ns : FIRST_RUNS;
+    double allowed = g->cost_ns > 0 ? budget_ns / g->cost_ns : g->opts.no_parked ? UINT32_MAX : FIRST_RUNS;
     return allowed < 1 ? 1 : allowed > UINT32_MAX ? UINT32_MAX : (uint32_t)allowed;
 }
 

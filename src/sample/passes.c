@@ -14,12 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUDGET_US = 2000, PATIENCE_NS = 8000000 };
+enum { BUDGET_US = 2000, PATIENCE_NS = 8000000, EXACT_APART = 1 << 14 };
 
 struct osp_passes {
     const osp_go *go;
     osp_waits *waits;
     osp_goroutines *goroutines;
+    osp_parks *parks; /* NULL: by looks alone */
+    osp_exact_stats exact;
+    osp_index labels; /* while parks are finished */
+    double moment_ns;
     uint64_t start_ns, period_ns, period; /* the next pass is in this one */
     uint64_t next_ns, over_ns;            /* over: when the process could no longer be read; 0: it can */
     uint64_t slice_ns;                    /* since then is what the next take gives */
@@ -33,14 +37,37 @@ static void choose_next(osp_passes *p)
     p->next_ns = p->start_ns + p->period * p->period_ns + osp_g_random(&p->seed, (uint32_t)p->period_ns);
 }
 
-osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, bool creators, osp_err *err)
+static void parked_before(void *ctx, uint64_t g, const osp_wait *what)
+{
+    osp_passes *p = ctx;
+    osp_parks_before(p->parks, g, what, p->start_ns);
+}
+
+/* Probes first, then a look at all: who parks in between is known to both, and who had parked to the look. */
+static bool begin_exact(osp_passes *p, const osp_subject *of, const osp_sample_opts *opts, osp_err *err)
+{
+    osp_go_snapshot s;
+    osp_arena a;
+    osp_arena_init(&a, 64 << 20);
+    bool few = osp_go_snapshot_read(of->go, &a, &s, err) && s.ngoroutine >= 0 && s.ngoroutine <= EXACT_APART;
+    osp_arena_drop(&a);
+    p->parks = osp_parks_open(of, few, opts, &p->exact, err);
+    p->start_ns = p->slice_ns = osp_monotonic_ns();
+    if (!p->parks || !osp_goroutines_pass(p->goroutines, err))
+        return false;
+    osp_goroutines_parked(p->goroutines, parked_before, p);
+    return true;
+}
+
+osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, const osp_sample_opts *o, osp_err *err)
 {
     osp_passes *p = calloc(1, sizeof *p);
     if (!p) {
         osp_fail_memory(err, "starting to sample");
         return NULL;
     }
-    osp_goroutines_opts opts = {.creators = creators,
+    osp_goroutines_opts opts = {.creators = o->creators,
+                                .no_parked = o->exact,
                                 .budget_us = BUDGET_US,
                                 .patience_ns = PATIENCE_NS,
                                 .at_its_end = osp_passes_relax,
@@ -53,12 +80,16 @@ osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, bool creators, os
         osp_passes_drop(p);
         return NULL;
     }
-    p->period_ns = 1000000000u / hz;
+    osp_passes_space(p, of);
     p->start_ns = p->slice_ns = osp_monotonic_ns();
+    if (o->exact && !begin_exact(p, of, o, err)) {
+        osp_passes_drop(p);
+        return NULL;
+    }
+    p->period_ns = 1000000000u / hz;
     p->seed = p->start_ns | 1;
     p->leave = sched_getscheduler(0) != SCHED_OTHER;
     choose_next(p);
-    osp_passes_space(p, of);
     return p;
 }
 
@@ -67,6 +98,8 @@ void osp_passes_drop(osp_passes *p)
     if (!p)
         return;
     osp_passes_relax(p);
+    osp_parks_close(p->parks);
+    osp_index_drop(&p->labels);
     osp_goroutines_close(p->goroutines);
     osp_waits_drop(p->waits);
     free(p);
@@ -171,6 +204,8 @@ void osp_passes_stats(const osp_passes *p, uint64_t until_ns, osp_wait_stats *ou
         .goroutines = now->goroutines,
         .late = 20 * (now->late - was->late) > now->runs - was->runs,
         .unreached = now->unreached,
+        .by_exact = p->exact.hits > 0,
+        .exact = p->exact,
         .by_goroutine = osp_waits_by_goroutine(p->waits),
         .normal_priority = p->refused,
     };
@@ -187,7 +222,34 @@ void osp_passes_stats(const osp_passes *p, uint64_t until_ns, osp_wait_stats *ou
     }
 }
 
-void osp_passes_settle(osp_passes *p) { osp_goroutines_settle(p->goroutines); }
+static void add_exact(void *ctx, const osp_exact_wait *x)
+{
+    osp_passes *p = ctx;
+    uint32_t labels = x->goid ? osp_index_find(&p->labels, x->goid) : UINT32_MAX;
+    osp_wait w = {
+        .goid = x->goid,
+        .stack = x->npc ? osp_waits_stack(p->waits, x->pc, x->npc) : x->stack,
+        .labels = labels != UINT32_MAX ? labels : osp_waits_labels(p->waits, S("")),
+        .how = OSP_HOW_WAITING,
+        .waitreason = x->waitreason,
+    };
+    if (!osp_goroutines_is_runtimes(p->goroutines, x->pc, x->npc))
+        osp_waits_add(p->waits, &w, (uint64_t)((double)x->ns / p->moment_ns * OSP_WAIT_ONE));
+}
+
+void osp_passes_settle(osp_passes *p, uint64_t until_ns)
+{
+    uint64_t end = p->over_ns ? p->over_ns : until_ns, moments = osp_waits_moments(p->waits);
+    osp_goroutines_settle(p->goroutines);
+    p->moment_ns = moments && end > p->slice_ns ? (double)(end - p->slice_ns) / (double)moments : 0;
+    if (!p->parks || p->moment_ns <= 0)
+        return;
+    if (!osp_goroutines_labels(p->goroutines, &p->labels))
+        osp_index_clear(&p->labels); /* no memory: without labels, then */
+    osp_parks_finish(p->parks, end, add_exact, p, &p->exact);
+    osp_parks_close(p->parks);
+    p->parks = NULL;
+}
 
 uint64_t osp_passes_unmapped(const osp_passes *p)
 {

@@ -39,6 +39,15 @@ typedef struct {
 
 enum { OSP_WAIT_ROWS = 24 };
 
+/* The exact way, by uprobes. */
+typedef struct osp_exact_stats {
+    uint64_t waits;     /* that ended meanwhile */
+    uint64_t hits;      /* of the two probes */
+    uint64_t lost;      /* waits that found no room in our tables */
+    uint64_t hit_ns;    /* CPU time of one hit, tried out on this machine; 0 = not known */
+    double switches_hz; /* how often a second goroutines were let run, before we began */
+} osp_exact_stats;
+
 /* How the event `wait` was measured: by looks at the runtime's own tables. */
 typedef struct osp_wait_stats {
     uint64_t duration_ns;
@@ -53,6 +62,8 @@ typedef struct osp_wait_stats {
     uint32_t unreached;              /* goroutines that were not looked at at all: there was no time */
     bool by_goroutine;               /* samples have the label goroutine: there were not too many of them */
     bool normal_priority;            /* real-time priority was refused: on busy cores waits read up to 2 % high */
+    bool by_exact;                   /* waits that are not for a CPU are exact: */
+    osp_exact_stats exact;
     osp_wait_row row[OSP_WAIT_ROWS]; /* the longest first */
     uint32_t nrow;
 } osp_wait_stats;
@@ -145,8 +156,11 @@ typedef struct osp_sample_opts {
     osp_process *process;
     osp_go *go;
     double seconds; /* 0 = until stop or the process ends */
-    uint32_t hz;   /* samples per second of CPU time; 0 = 99, raised for light loads where CPU is all that is asked */
-    bool no_bpf;   /* use the fallback even where BPF works */
+    uint32_t hz; /* samples per second of CPU time; 0 = 99, raised for light loads where CPU is all that is asked */
+    bool no_bpf; /* use the fallback even where BPF works */
+    bool exact;  /* of `wait`: uprobes on the runtime measure each wait; for the first take only */
+    /* Called once before they are attached, with what is to be expected; NULL = never. */
+    void (*forecast)(void *ctx, const struct osp_exact_stats *cost);
     bool creators; /* below a goroutine's first function stands the one that made it */
     /* pid is a child that waits before its exec: release() lets it go and returns once it has exec'ed (or false and
      * *err if it could not). Sampling starts with the new program. NULL = an ordinary process. */

@@ -21,6 +21,8 @@
 
 #include "sample/sample.h"
 
+#include "base/hash.h"
+
 #include <linux/types.h>
 #include <poll.h>
 
@@ -413,6 +415,7 @@ uint64_t osp_perf_side_lost(const osp_perf_side *s);
 typedef struct osp_goroutines osp_goroutines;
 
 typedef struct {
+    bool no_parked;                /* waits of parked goroutines are measured elsewhere: do not count them */
     bool creators;                 /* the function that made a goroutine stands below its first */
     uint32_t budget_us;            /* of CPU time for a pass: past it, only a part of the goroutines is looked at */
     uint64_t patience_ns;          /* a pass that has taken so much CPU time */
@@ -446,6 +449,37 @@ const osp_goroutines_stats *osp_goroutines_stats_of(const osp_goroutines *g);
 /* Give the waits all time up to now that was not given yet. */
 void osp_goroutines_settle(osp_goroutines *g);
 
+/* Every goroutine that is parked, as it was last looked at. */
+typedef void osp_each_parked(void *ctx, uint64_t addr, const osp_wait *what);
+void osp_goroutines_parked(const osp_goroutines *g, osp_each_parked *each, void *ctx);
+/* Is this the stack of one of the runtime's own goroutines? */
+bool osp_goroutines_is_runtimes(osp_goroutines *g, const uint64_t *pc, size_t n);
+/* The id of each goroutine's labels at its last look, by its number. */
+bool osp_goroutines_labels(const osp_goroutines *g, osp_index *out) OSP_CHECKED;
+
+/* ---- parks.c ----------------------------------------------------------------------------------------------- */
+
+typedef struct osp_parks osp_parks;
+
+/* Probe a process that has Go; *cost gets what it is going to cost. EPERM, EABSENT: it cannot be. */
+osp_parks *osp_parks_open(const osp_subject *of, bool by_goroutine, const osp_sample_opts *opts,
+                          osp_exact_stats *cost, osp_err *err);
+void osp_parks_close(osp_parks *p);
+/* A goroutine had parked before. Its stack is one of the waits that finish() gets. */
+void osp_parks_before(osp_parks *p, uint64_t g, const osp_wait *what, uint64_t since_ns);
+/* How long goroutines waited at one place. */
+typedef struct {
+    uint64_t goid; /* 0: they are not told apart */
+    const uint64_t *pc;
+    size_t npc;     /* 0: they had parked before, and the stack is */
+    uint32_t stack; /* this one, as osp_parks_before got it */
+    uint8_t waitreason;
+    uint64_t ns;
+} osp_exact_wait;
+typedef void osp_each_park(void *ctx, const osp_exact_wait *w);
+/* The probes are taken off. Waits that go on count until then. */
+void osp_parks_finish(osp_parks *p, uint64_t until_ns, osp_each_park *each, void *ctx, osp_exact_stats *cost);
+
 /* ---- passes.c ---------------------------------------------------------------------------------------------- */
 
 enum { OSP_REASON_MAX = sizeof((osp_wait_row){0}.reason) };
@@ -458,7 +492,7 @@ typedef struct osp_passes osp_passes;
 
 /* Passes over the subject's goroutines, hz a second, each at a random moment. The subject must outlive them. EABSENT if
  * its goroutines are not found. */
-osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, bool creators, osp_err *err);
+osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, const osp_sample_opts *opts, osp_err *err);
 void osp_passes_drop(osp_passes *p);
 void osp_passes_space(osp_passes *p, const osp_subject *of); /* its mappings have changed */
 uint64_t osp_passes_next(const osp_passes *p); /* when the next pass is due (CLOCK_MONOTONIC); UINT64_MAX: never */
@@ -466,8 +500,8 @@ void osp_passes_look(osp_passes *p);           /* the pass that is due */
 /* Real-time priority for this thread where it is allowed, until relax: for the sleep before a pass, and the pass. */
 void osp_passes_hurry(osp_passes *p);
 void osp_passes_relax(void *passes);
-/* Before a take: what goroutines do now is counted up to now. */
-void osp_passes_settle(osp_passes *p);
+/* Before a take: what goroutines do now is counted up to then. */
+void osp_passes_settle(osp_passes *p, uint64_t until_ns);
 /* Of the time since the start or the last take, until then (CLOCK_MONOTONIC). */
 void osp_passes_stats(const osp_passes *p, uint64_t until_ns, osp_wait_stats *out);
 /* Stacks so far that ended outside all mappings. */

@@ -79,6 +79,7 @@ struct osp_sampler {
     osp_events events[OSP_MAX_EVENTS]; /* one a kind */
     osp_passes *passes;                /* of the event that is OSP_BY_LOOKS, once its goroutines are found */
     uint64_t unmapped;                 /* their stacks that ended outside all mappings, when those were last read */
+    bool no_looks;                     /* they cannot be, and we were told why */
     bool running;
     uint32_t hz;
     uint64_t start_ns; /* of the run; slice_ns: of what the next take gives */
@@ -429,7 +430,7 @@ static bool find_goroutines(osp_sampler *s, osp_err *err)
     if (!s->subject->go)
         return osp_fail(err, OSP_EABSENT, "process %d runs no Go that can be read: it has no goroutines that wait",
                         s->subject->pid);
-    s->passes = osp_passes_new(s->subject, looks_hz(s), s->opts->creators, err);
+    s->passes = osp_passes_new(s->subject, looks_hz(s), s->opts, err);
     return s->passes != NULL;
 }
 
@@ -437,11 +438,14 @@ static bool find_goroutines(osp_sampler *s, osp_err *err)
 static void follow_goroutines(osp_sampler *s)
 {
     osp_err ignored; /* the next step tries again */
-    if (looks_event(s) == UINT32_MAX)
+    if (looks_event(s) == UINT32_MAX || s->no_looks)
         return;
     if (!s->passes) {
         if (s->subject && (s->subject->go || refresh(s, s->subject, &ignored)))
-            (void)!find_goroutines(s, &ignored);
+            if (!find_goroutines(s, &ignored) && s->opts->exact && ignored.code != OSP_EABSENT) {
+                snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", ignored.msg);
+                s->no_looks = true;
+            }
         return;
     }
     uint64_t unmapped = osp_passes_unmapped(s->passes);
@@ -526,6 +530,14 @@ static bool start(osp_sampler *s, osp_err *err)
     s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
     if (rate_is_free(s) && !s->many)
         s->hz = rate_for(load_since(s), s->opts->seconds);
+    osp_err none = {0};
+    if (!find_goroutines(s, &none)) {
+        if (only_looks(s) || s->opts->exact) {
+            *err = none;
+            return false;
+        }
+        snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", none.msg);
+    }
     /* Threads first, then their clocks: what they run in between is in their first tick. */
     if (s->bpf && !osp_bpf_side_watch(s->bpf, true, &s->start_ns, err))
         return false;
@@ -535,14 +547,6 @@ static bool start(osp_sampler *s, osp_err *err)
         drain(s); /* while the threads that sleep still do */
     else
         s->start_ns = osp_monotonic_ns();
-    osp_err none = {0};
-    if (!find_goroutines(s, &none)) {
-        if (only_looks(s)) {
-            *err = none;
-            return false;
-        }
-        snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", none.msg);
-    }
     return true;
 }
 
@@ -815,7 +819,7 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
         osp_bpf_side_flush(s->bpf, until, false);
     drain(s);
     if (s->passes)
-        osp_passes_settle(s->passes);
+        osp_passes_settle(s->passes, slice_end(s));
     read_stats(s, &out->stats);
     out->stats.duration_ns = until - s->slice_ns;
     if (s->subject) {

@@ -144,6 +144,34 @@ def mix(osprey, folder, work, name, *words):
         target.stop()
 
 
+def exact(osprey, folder, work, name, *words):
+    """Every wait of a parked goroutine, by uprobes: within 2 % of the program's own clock, and what it did in the moments
+    around the recording, which only its clock has seen."""
+    target = Target([str(folder / name), *words])
+    try:
+        at, before = target.ask()
+        try:
+            said, found = record(osprey, target.child.pid, work, "--exact", seconds=8)
+        except RuntimeError as e:
+            return [] if "needs uprobes" in str(e) else [str(e)]
+        until, after = target.ask()
+        bad = well_kept(said, target)
+    finally:
+        target.stop()
+    wait, whole = said["wait"], said["wait"]["duration_ns"] / 1e9
+    if not wait["exact"] or not 0 < wait["waits_ended"] < wait["traps"]:
+        bad.append(f"{wait['waits_ended']} waits of {wait['traps']} traps")
+    for goid, (kind, ns) in after.items():
+        if kind in ("Syscall", "Disk"):
+            continue
+        shown = sum(s.value for s in found if s.labels.get("goroutine") == goid and "main.wait" + kind in s.frames) / 1e9
+        truth = (ns - before[goid][1]) / (until - at) * whole
+        if abs(shown - truth) > 0.02 * truth + 0.25:
+            bad.append(f"{kind} of goroutine {goid}: {shown:.3f} s shown, {truth:.3f} s true")
+        bad += shown_as(kind, [s for s in found if "main.wait" + kind in s.frames])
+    return bad
+
+
 def creators(osprey, folder, work):
     """Below the first function stands the one that made the goroutine, if that is asked for."""
     target = Target([str(folder / "waits"), "-parked", "3"])
@@ -295,6 +323,9 @@ CASES = [
      lambda *a: mix(*a, "waits-pie-stripped")),
     ("stacks that shrink meanwhile", "waits", lambda *a: mix(*a, "waits", "-shrink")),
     ("creators", "waits", creators),
+    ("exactly", "waits", lambda *a: exact(*a, "waits", "-parked", "50")),
+    ("exactly, a cgo program", "waits-cgo", lambda *a: exact(*a, "waits-cgo")),
+    ("exactly, stripped and position independent", "waits-pie-stripped", lambda *a: exact(*a, "waits-pie-stripped")),
     ("100,000 goroutines", "waits", many),
     ("hand-offs as fast as can be", "waits", hand_offs),
     ("deep stacks", "waits", deep),
@@ -323,7 +354,7 @@ def main():
         return 0
     if only[:1] == ["--releases"]:
         releases = (os.environ.get("OSPREY_GO_RELEASES") or " ".join(only[1:])).split()
-        cases = [(release, release, lambda *a, r=release: mix(*a, "waits-" + r)) for release in releases]
+        cases = [(release, release, lambda *a, r=release: mix(*a, "waits-" + r) + exact(*a, "waits-" + r)) for release in releases]
         missing = {release for release in releases if not build(release, folder)}
     else:
         cases = [c for c in CASES if not only or c[1] in only or c[0] in only]
