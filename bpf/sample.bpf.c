@@ -17,7 +17,8 @@ struct {
     __type(value, struct tick);
 } last_tick SEC(".maps");
 
-/* Since this CPU's last tick, osprey's own time left out. */
+/* Since this CPU's last tick, osprey's own time left out. A tick may come late (an idle CPU's, a guest's whose host had
+ * other work): what lies before two usual periods is not this thread's. */
 static __always_inline __u64 since_last_tick(__u64 now)
 {
     __u32 zero = 0, cpu = bpf_get_smp_processor_id();
@@ -30,7 +31,8 @@ static __always_inline __u64 since_last_tick(__u64 now)
         left_out = 0;
     }
     *last = (struct tick){now, own};
-    return now > from + left_out ? now - from - left_out : 0;
+    __u64 ns = now > from + left_out ? now - from - left_out : 0, most = 2 * config.tick_ns;
+    return ns < most ? ns : most;
 }
 
 SEC("perf_event")

@@ -92,6 +92,7 @@ typedef struct osp_bpf_config {
     __u32 hierarchy; /* whose cgroup it is; 0: version 2's */
     __u32 own_pid;   /* osprey's, which is left out */
     __u64 since_ns;  /* CLOCK_MONOTONIC: what was before is not sampled */
+    __u64 tick_ns;   /* the mean time between two ticks of a CPU's clock */
 } osp_bpf_config;
 
 /* Flag in an event's cookie, beside its place in the recording's list: a clock that ticks on each CPU. A sample stands for

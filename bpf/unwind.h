@@ -280,7 +280,9 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
     u->exact = exact;
     if (u->pc == 0 && switched)
         return OSP_UNWIND_GO_SWITCH;
-    if (u->pc == 0) { /* a return address of 0 ends the stack of a thread that has no CFI at its root */
+    /* Nothing is ever mapped in the first page. A thread without CFI at its root has 0 there; the dynamic linker's first
+     * frame has argc, the word that the kernel puts onto a new stack. */
+    if (u->pc < 4096) {
         u->root = OSP_ROOT_THREAD;
         return OSP_UNWIND_ROOT;
     }

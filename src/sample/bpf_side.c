@@ -272,6 +272,8 @@ bool osp_bpf_side_scope(osp_bpf_side *b, const osp_bpf_config *config, osp_err *
 
 void osp_bpf_side_since(osp_bpf_side *b, uint64_t now_ns) { b->skel->bss->config.since_ns = now_ns; }
 
+void osp_bpf_side_rate(osp_bpf_side *b, uint32_t hz) { b->skel->bss->config.tick_ns = 1000000000u / hz; }
+
 void osp_bpf_side_ran(osp_bpf_side *b, uint64_t ns)
 {
     int cpu = sched_getcpu();

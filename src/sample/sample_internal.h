@@ -356,6 +356,8 @@ int osp_bpf_side_poll(const osp_bpf_side *b); /* readable once there is somethin
 bool osp_bpf_side_scope(osp_bpf_side *b, const osp_bpf_config *config, osp_err *err) OSP_CHECKED;
 /* Clocks on CPUs begin to tick now. */
 void osp_bpf_side_since(osp_bpf_side *b, uint64_t now_ns);
+/* They tick that often, give or take. */
+void osp_bpf_side_rate(osp_bpf_side *b, uint32_t hz);
 /* We have run for so long on this CPU since the last call; before going to sleep. */
 void osp_bpf_side_ran(osp_bpf_side *b, uint64_t ns);
 /* Take a process in whose mappings are not known yet. asleep: nothing of it is sampled until its exec. */

@@ -308,6 +308,7 @@ static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
         return osp_perf_side_start(s->perf, s->hz, err);
     osp_process *p = by_cpus(s) ? NULL : s->subject->process;
     osp_bpf_side_since(s->bpf, osp_monotonic_ns());
+    osp_bpf_side_rate(s->bpf, s->hz);
     for (uint32_t i = 0; i < s->event.n; i++)
         if (has_perf_event(s->event.kind[i]) && !osp_events_open(&s->events[i], s->event.kind[i], i, p, s->hz,
                                                                  osp_bpf_side_program(s->bpf), on_exec, err)) {
@@ -321,6 +322,7 @@ static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
 static void change_period(osp_sampler *s)
 {
     uint64_t period = 1000000000u / s->hz, now = osp_monotonic_ns();
+    osp_bpf_side_rate(s->bpf, s->hz);
     s->random = osp_hash_mix(s->random, now);
     period = period - period / 4 + s->random % (period / 2 + 1);
     for (uint32_t i = 0; i < s->event.n; i++)
