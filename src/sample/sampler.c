@@ -322,7 +322,8 @@ static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
 static void change_period(osp_sampler *s)
 {
     uint64_t period = 1000000000u / s->hz, now = osp_monotonic_ns();
-    osp_bpf_side_rate(s->bpf, s->hz);
+    if (s->bpf)
+        osp_bpf_side_rate(s->bpf, s->hz);
     s->random = osp_hash_mix(s->random, now);
     period = period - period / 4 + s->random % (period / 2 + 1);
     for (uint32_t i = 0; i < s->event.n; i++)
