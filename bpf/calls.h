@@ -57,8 +57,7 @@ int on_return(__u64 *ctx)
     bpf_map_delete_elem(&calls, &key);
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
     struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
-    begin_user(s, task, false);
-    TAKE_REGS(&s->u, user);
+    begin_user_in_kernel(s, task, user);
     find_goroutine(s);
     walk_often(s, &slot, process);
     hash_stack(s, &slot);

@@ -72,14 +72,10 @@ int on_tick(struct bpf_perf_event_data *ctx)
         __s64 bytes = bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
         if (bytes > 0)
             s->head.nkernel = (__u64)bytes >> 3;
-        struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
-        begin_user(s, task, (long)user->orig_ax < 0);
-        TAKE_REGS(&s->u, user);
+        begin_user_in_kernel(s, task, (struct pt_regs *)bpf_task_pt_regs(task));
     }
     find_goroutine(s);
-    walk_user(s, &slot, may_copy(process));
-    if (s->head.unwind)
-        process->copies--;
+    walk_user(s, &slot, process);
     hash_stack(s, &slot);
     if (s->head.event == wall_event && frozen)
         return 0;

@@ -209,8 +209,7 @@ static __always_inline void see(void *ctx, struct scratch *s, osp_bpf_thread *t,
     __u32 slot = SLOT_SCHED;
     struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
     switch_stack(s, ctx);
-    begin_user(s, task, (long)user->orig_ax < 0);
-    TAKE_REGS(&s->u, user);
+    begin_user_in_kernel(s, task, user);
     find_goroutine(s);
     /* An M of Go that looks for work: the scheduler's own stack, the same at the same place. */
     bool idle = s->head.m && !s->head.curg && t->stack_hash && t->m == s->head.m && !t->curg &&
@@ -397,8 +396,7 @@ static __always_inline void visit_first(struct seq_file *seq, struct scratch *s,
     __s64 bytes = bpf_get_task_stack(task, s->word, OSP_MAX_KERNEL * 8, 0);
     if (bytes > 0)
         s->head.nkernel = (__u64)bytes >> 3;
-    begin_user(s, task, (long)user->orig_ax < 0);
-    TAKE_REGS(&s->u, user);
+    begin_user_in_kernel(s, task, user);
     s->leaf = s->u;
     copy_stack(s, NULL, 0);
     hash_stack(s, NULL);

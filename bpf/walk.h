@@ -346,7 +346,7 @@ static __always_inline void begin(struct scratch *s, const osp_bpf_process *proc
         (u)->reg[14] = (r)->r14, (u)->reg[15] = (r)->r15; \
     } while (0)
 
-/* Where the user walk starts: TAKE_REGS follows. In a system call (exact: false) pc is behind its instruction. */
+/* Where the user walk starts: TAKE_REGS follows. Not exact: pc is behind the instruction that it stands for. */
 static __always_inline void begin_user(struct scratch *s, struct task_struct *task, bool exact)
 {
     s->mapping = (osp_bpf_mapping){0};
@@ -355,6 +355,14 @@ static __always_inline void begin_user(struct scratch *s, struct task_struct *ta
     s->u.exact = exact;
     s->tls = task->thread.fsbase;
     s->status = OSP_UNWIND_MORE;
+}
+
+/* The same for a thread that is in the kernel: its user registers are at the bottom of its kernel stack. In a system
+ * call pc is behind its instruction. */
+static __always_inline void begin_user_in_kernel(struct scratch *s, struct task_struct *task, struct pt_regs *user)
+{
+    begin_user(s, task, (long)user->orig_ax < 0);
+    TAKE_REGS(&s->u, user);
 }
 
 static __always_inline void find_goroutine(struct scratch *s)
@@ -370,8 +378,8 @@ static __always_inline void find_goroutine(struct scratch *s)
 }
 
 /* Walk the user part behind the kernel's pcs, then the labels. Where code is met that has no table yet, a copy of the
- * stack goes up instead if may_copy. */
-static __always_inline void walk_user(struct scratch *s, __u32 *slot, bool may_copy)
+ * stack goes up instead if the process may still send one. */
+static __always_inline void walk_user(struct scratch *s, __u32 *slot, osp_bpf_process *process)
 {
     s->leaf = s->u;
     if (has_no_user_side(bpf_get_current_task_btf()))
@@ -381,8 +389,10 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, bool may_c
     s->head.end = s->status == OSP_UNWIND_MORE ? OSP_UNWIND_DEPTH : s->status;
     s->head.fp_steps = s->u.fp_steps;
     s->head.nwords = s->head.nkernel + s->head.nuser;
-    if (s->status == OSP_UNWIND_NO_MAPPING && may_copy) {
+    if (s->status == OSP_UNWIND_NO_MAPPING && may_copy(process)) {
         copy_stack(s, slot, OSP_STACK_COPY / CHUNK);
+        if (s->head.unwind)
+            process->copies--;
     } else if (s->u.curg) {
         find_labels(s);
         bpf_loop(OSP_MAX_LABELS, one_label, slot, 0);
@@ -394,11 +404,9 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, bool may_c
 static __always_inline void walk_often(struct scratch *s, __u32 *slot, osp_bpf_process *process)
 {
     enum { BRIEF_CHUNKS = 2 };
-    walk_user(s, slot, may_copy(process));
-    if (s->head.unwind)
-        process->copies--;
-    else if (process->n == 0 && s->head.end == OSP_UNWIND_NO_MAPPING &&
-             bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < OSP_RING / 2)
+    walk_user(s, slot, process);
+    if (!s->head.unwind && process->n == 0 && s->head.end == OSP_UNWIND_NO_MAPPING &&
+        bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < OSP_RING / 2)
         copy_stack(s, slot, BRIEF_CHUNKS);
 }
 
@@ -445,7 +453,7 @@ static __always_inline void hash_stack(struct scratch *s, __u32 *slot)
 /* User space is woken once much waits for it. */
 static __always_inline __u64 wakeup_flags(void)
 {
-    return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 19) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+    return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > OSP_RING / 8 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 /* Where its hash stands, if it was sent. */
