@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <time.h>
@@ -21,15 +20,13 @@
 enum {
     PAGES_OF_EXECS = 8, /* powers of two */
     PAGES_OF_REST = 32,
-    RECORD_MAX = 65536,
     TAIL = 16, /* bytes of sample_id behind each record: pid, tid, time */
     QUEUE_LIMIT = 8 << 20,
 };
 
 struct ring {
     int fd;
-    struct perf_event_mmap_page *page;
-    size_t bytes; /* of the data */
+    osp_perf_ring mapped;
 };
 
 /* A record as it came: what it is, and where its bytes are. */
@@ -42,12 +39,10 @@ struct waiting {
 struct osp_births {
     struct ring *ring;
     size_t nring;
-    size_t page;
     osp_buf text; /* the records' bodies */
     struct waiting *waiting;
     size_t nwaiting, cap;
     uint64_t lost;
-    uint8_t record[RECORD_MAX];
 };
 
 static bool open_ring(osp_births *b, int cpu, bool execs, osp_err *err)
@@ -63,7 +58,7 @@ static bool open_ring(osp_births *b, int cpu, bool execs, osp_err *err)
         .clockid = CLOCK_MONOTONIC,
         .exclude_kernel = 1,
         .watermark = 1,
-        .wakeup_watermark = execs ? 1 : (uint32_t)(pages * b->page / 4),
+        .wakeup_watermark = execs ? 1 : (uint32_t)(pages * (size_t)sysconf(_SC_PAGESIZE) / 4),
         .comm = execs,
         .comm_exec = execs,
         .mmap = !execs,
@@ -75,13 +70,13 @@ static bool open_ring(osp_births *b, int cpu, bool execs, osp_err *err)
         return true;
     if (fd < 0)
         return osp_perf_explain(errno, err);
-    void *p = mmap(NULL, (1 + pages) * b->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED) {
+    osp_perf_ring mapped;
+    if (!osp_perf_ring_map(&mapped, fd, pages)) {
         osp_fail_errno(err, errno, "mapping a perf ring (see kernel.perf_event_mlock_kb)");
         close(fd);
         return false;
     }
-    b->ring[b->nring++] = (struct ring){fd, p, pages * b->page};
+    b->ring[b->nring++] = (struct ring){fd, mapped};
     return true;
 }
 
@@ -97,7 +92,6 @@ osp_births *osp_births_open(osp_err *err)
         osp_fail_memory(err, "starting to sample");
         return NULL;
     }
-    b->page = (size_t)sysconf(_SC_PAGESIZE);
     b->text = osp_buf_of(QUEUE_LIMIT);
     for (size_t i = 0; i < most; i++)
         if (!open_ring(b, (int)(i / 2), i % 2, err)) {
@@ -112,7 +106,7 @@ void osp_births_close(osp_births *b)
     if (!b)
         return;
     for (size_t i = 0; i < b->nring; i++) {
-        munmap(b->ring[i].page, b->page + b->ring[i].bytes);
+        osp_perf_ring_unmap(&b->ring[i].mapped);
         close(b->ring[i].fd);
     }
     free(b->ring);
@@ -188,52 +182,23 @@ bool osp_birth_read(uint32_t type, uint32_t misc, osp_span body, osp_birth *out)
 
 /* ---- all of them -------------------------------------------------------------------------------------------- */
 
-static void copy_out(const uint8_t *data, uint64_t size, uint64_t at, void *dst, size_t n)
+/* Keep a record until those of all CPUs can be put in order. */
+static void queue(void *ctx, uint32_t type, uint32_t misc, osp_span body)
 {
-    uint64_t from = at % size;
-    size_t first = size - from < n ? (size_t)(size - from) : n;
-    memcpy(dst, data + from, first);
-    memcpy((uint8_t *)dst + first, data, n - first);
-}
-
-static void queue(osp_births *b, const struct perf_event_header *h)
-{
-    size_t n = h->size - sizeof *h;
-    const uint8_t *body = b->record + sizeof *h;
+    osp_births *b = ctx;
     void *array = b->waiting;
-    if (h->type == PERF_RECORD_LOST && n >= 16) {
-        uint64_t lost;
-        memcpy(&lost, body + 8, sizeof lost);
-        b->lost += lost;
-    }
-    if (n < TAIL || (h->type != PERF_RECORD_COMM && h->type != PERF_RECORD_FORK && h->type != PERF_RECORD_EXIT &&
-                     h->type != PERF_RECORD_MMAP2))
+    if (body.n < TAIL || (type != PERF_RECORD_COMM && type != PERF_RECORD_FORK && type != PERF_RECORD_EXIT &&
+                          type != PERF_RECORD_MMAP2))
         return;
-    struct waiting w = {.at = b->text.n, .type = h->type, .misc = h->misc, .n = (uint32_t)(n - TAIL)};
-    memcpy(&w.time_ns, body + n - 8, sizeof w.time_ns);
-    osp_buf_add(&b->text, (osp_str){(const char *)body, w.n});
+    struct waiting w = {.at = b->text.n, .type = type, .misc = misc, .n = (uint32_t)(body.n - TAIL)};
+    memcpy(&w.time_ns, body.p + body.n - 8, sizeof w.time_ns);
+    osp_buf_add(&b->text, (osp_str){(const char *)body.p, w.n});
     if (b->text.failed || !osp_grow(&array, &b->cap, b->nwaiting + 1, sizeof *b->waiting)) {
         b->lost++;
         return;
     }
     b->waiting = array;
     b->waiting[b->nwaiting++] = w;
-}
-
-static void drain_ring(osp_births *b, const struct ring *r)
-{
-    const uint8_t *data = (const uint8_t *)r->page + b->page;
-    uint64_t tail = r->page->data_tail, head = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE);
-    while (head - tail >= sizeof(struct perf_event_header)) {
-        struct perf_event_header h;
-        copy_out(data, r->bytes, tail, &h, sizeof h);
-        if (h.size < sizeof h || h.size > head - tail)
-            break;
-        copy_out(data, r->bytes, tail, b->record, h.size);
-        queue(b, &h);
-        tail += h.size;
-    }
-    __atomic_store_n(&r->page->data_tail, tail, __ATOMIC_RELEASE);
 }
 
 static int by_time(const void *a, const void *b)
@@ -247,7 +212,7 @@ static int by_time(const void *a, const void *b)
 void osp_births_drain(osp_births *b, void (*each)(void *ctx, const osp_birth *one), void *ctx)
 {
     for (size_t i = 0; i < b->nring; i++)
-        drain_ring(b, &b->ring[i]);
+        b->lost += osp_perf_ring_drain(&b->ring[i].mapped, queue, b);
     if (b->nwaiting > 1)
         qsort(b->waiting, b->nwaiting, sizeof *b->waiting, by_time);
     for (size_t i = 0; i < b->nwaiting; i++) {

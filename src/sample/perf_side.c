@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,7 +21,6 @@ enum {
     RING_PAGES_MOST = 256, /* tried first; the kernel bounds what an ordinary user may lock */
     RING_PAGES_LEAST = 16,
     STACK_BYTES = 16384,
-    RECORD_MAX = 65536,
     MAX_WORDS = OSP_MAX_KERNEL + OSP_MAX_USER + 512,
     THREADS_LIMIT = 64 << 20,
 };
@@ -31,11 +29,10 @@ enum {
 static const uint64_t REGS = ((1u << (PERF_REG_X86_IP + 1)) - 1) | 0xffu << PERF_REG_X86_R8;
 
 struct thread_event {
-    int tid, fd;                       /* fd: -1 where ring is NULL */
-    struct perf_event_mmap_page *ring; /* NULL: no memory left to be locked or no file to be opened; not sampled */
+    int tid, fd;        /* fd: -1 where there is no ring */
+    osp_perf_ring ring; /* none: no memory left to be locked or no file to be opened; not sampled */
     char name[16];
     bool ended;
-    size_t pages; /* of the ring, a power of two */
 };
 
 struct osp_perf_side {
@@ -50,8 +47,6 @@ struct osp_perf_side {
     uint64_t lost;
     struct pollfd *waiting; /* room for one a thread */
     size_t waiting_cap;
-    size_t page;
-    uint8_t record[RECORD_MAX];
     uint64_t word[MAX_WORDS];
 };
 
@@ -64,7 +59,6 @@ osp_perf_side *osp_perf_side_open(osp_process *p, osp_err *err)
     }
     s->process = p;
     s->mem = osp_process_mem(p);
-    s->page = (size_t)sysconf(_SC_PAGESIZE);
     return s;
 }
 
@@ -129,22 +123,18 @@ static bool add_thread(osp_perf_side *s, const osp_thread *t, osp_err *err)
     }
     if (fd < 0)
         return osp_perf_explain(errno, err);
-    size_t pages = RING_PAGES_MOST * 2;
-    void *ring = MAP_FAILED;
-    while (ring == MAP_FAILED && pages > RING_PAGES_LEAST) {
-        pages /= 2;
-        ring = mmap(NULL, (1 + pages) * s->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    }
-    if (ring == MAP_FAILED && s->n == 0) {
+    osp_perf_ring ring = {0};
+    for (size_t pages = RING_PAGES_MOST; pages >= RING_PAGES_LEAST; pages /= 2)
+        if (osp_perf_ring_map(&ring, fd, pages))
+            break;
+    if (!ring.page && s->n == 0) {
         osp_fail_errno(err, errno, "mapping a perf ring (see kernel.perf_event_mlock_kb)");
         close(fd);
         return false;
     }
-    if (ring == MAP_FAILED) {
-        ring = NULL;
+    if (!ring.page)
         osp_close_fd(&fd);
-    }
-    s->event[s->n] = (struct thread_event){.tid = t->tid, .fd = fd, .ring = ring, .pages = pages};
+    s->event[s->n] = (struct thread_event){.tid = t->tid, .fd = fd, .ring = ring};
     memcpy(s->event[s->n].name, t->name, sizeof t->name);
     s->n++;
     return true;
@@ -181,8 +171,7 @@ static bool add_new_threads(osp_perf_side *s, osp_err *err)
 static void close_events(osp_perf_side *s)
 {
     for (size_t i = 0; i < s->n; i++) {
-        if (s->event[i].ring)
-            munmap(s->event[i].ring, (1 + s->event[i].pages) * s->page);
+        osp_perf_ring_unmap(&s->event[i].ring);
         osp_close_fd(&s->event[i].fd);
     }
     free(s->event);
@@ -212,7 +201,7 @@ void osp_perf_side_follow(osp_perf_side *s)
 void osp_perf_side_stop(osp_perf_side *s)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (s->event[i].ring)
+        if (s->event[i].ring.page)
             ioctl(s->event[i].fd, PERF_EVENT_IOC_DISABLE, 0);
 }
 
@@ -274,10 +263,22 @@ static bool take_regs(osp_cur *c, uint64_t *out)
     return !c->bad;
 }
 
+/* Whose ring is read. */
+struct draining {
+    osp_perf_side *side;
+    const struct thread_event *event;
+    osp_collector *to;
+};
+
 /* PERF_RECORD_SAMPLE with the sample_type above, man perf_event_open. */
-static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span body, osp_collector *collector)
+static void on_record(void *ctx, uint32_t type, uint32_t misc, osp_span body)
 {
+    (void)misc;
+    const struct draining *d = ctx;
+    osp_perf_side *s = d->side;
     osp_err err;
+    if (type != PERF_RECORD_SAMPLE)
+        return;
     osp_cur c = osp_cur_on(body, "perf sample", &err);
     osp_raw_sample head = {.count = 1};
     head.pid = osp_cur_u32(&c);
@@ -318,46 +319,15 @@ static void on_sample(osp_perf_side *s, const struct thread_event *e, osp_span b
         head.end = OSP_UNWIND_UNREADABLE;
         head.nwords = head.nkernel;
     }
-    memcpy(head.comm, e->name, sizeof head.comm);
-    osp_collector_add(collector, s->subject, &head, s->word);
-}
-
-/* Copy n bytes from place `at` of the ring, which wraps. */
-static void copy_out(const uint8_t *data, uint64_t size, uint64_t at, void *dst, size_t n)
-{
-    uint64_t from = at % size;
-    size_t first = size - from < n ? (size_t)(size - from) : n;
-    memcpy(dst, data + from, first);
-    memcpy((uint8_t *)dst + first, data, n - first);
-}
-
-static void drain_ring(osp_perf_side *s, const struct thread_event *e, osp_collector *c)
-{
-    const uint8_t *data = (const uint8_t *)e->ring + s->page;
-    uint64_t size = e->pages * s->page, tail = e->ring->data_tail;
-    uint64_t head = __atomic_load_n(&e->ring->data_head, __ATOMIC_ACQUIRE);
-    while (head - tail >= sizeof(struct perf_event_header)) {
-        struct perf_event_header h;
-        copy_out(data, size, tail, &h, sizeof h);
-        if (h.size < sizeof h || h.size > head - tail)
-            break;
-        copy_out(data, size, tail, s->record, h.size);
-        osp_span body = {s->record + sizeof h, h.size - sizeof h};
-        if (h.type == PERF_RECORD_SAMPLE) {
-            on_sample(s, e, body, c);
-        } else if (h.type == PERF_RECORD_LOST && body.n >= 16) {
-            uint64_t lost;
-            memcpy(&lost, body.p + 8, sizeof lost);
-            s->lost += lost;
-        }
-        tail += h.size;
-    }
-    __atomic_store_n(&e->ring->data_tail, tail, __ATOMIC_RELEASE);
+    memcpy(head.comm, d->event->name, sizeof head.comm);
+    osp_collector_add(d->to, s->subject, &head, s->word);
 }
 
 void osp_perf_side_drain(osp_perf_side *s, osp_collector *c)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (s->event[i].ring)
-            drain_ring(s, &s->event[i], c);
+    for (size_t i = 0; i < s->n; i++) {
+        struct draining d = {s, &s->event[i], c};
+        if (s->event[i].ring.page)
+            s->lost += osp_perf_ring_drain(&s->event[i].ring, on_record, &d);
+    }
 }

@@ -8,6 +8,7 @@
  *     bpf_side  loads the BPF program, hands it the spaces' tables, reads the ring
  *     stack_words  keeps the words of stacks, which the BPF program sends once
  *     perf_side the same without BPF: perf events with copied user stacks, unwound here
+ *     perf_ring    where the kernel writes a perf event's records
  *     events    perf events on every thread, or on every CPU
  *     collect   raw samples -> profile
  *     sampler   the loop that drives them
@@ -67,6 +68,23 @@ const osp_space_map *osp_space_at(const osp_space *s, uint64_t addr);
 /* Fill the unwinder's view of the Go runtime from go (NULL: all zero). */
 void osp_space_go(const osp_go *go, osp_unwind_go *out);
 
+/* ---- perf_ring.c ------------------------------------------------------------------------------------------- */
+
+struct perf_event_mmap_page;
+typedef struct {
+    struct perf_event_mmap_page *page; /* NULL: not mapped */
+    const uint8_t *data;
+    size_t bytes;
+} osp_perf_ring;
+
+/* Map an event's ring of so many pages, a power of two. False: errno says why. */
+bool osp_perf_ring_map(osp_perf_ring *r, int fd, size_t pages) OSP_CHECKED;
+void osp_perf_ring_unmap(osp_perf_ring *r);
+/* A record without its header, as man perf_event_open has it; misc is the header's. */
+typedef void osp_perf_record(void *ctx, uint32_t type, uint32_t misc, osp_span body);
+/* Give each record that waits. Returns how many the kernel has lost since the last time. */
+uint64_t osp_perf_ring_drain(const osp_perf_ring *r, osp_perf_record *each, void *ctx);
+
 /* ---- births.c ---------------------------------------------------------------------------------------------- */
 
 /* Something that a process did. */
@@ -88,6 +106,7 @@ size_t osp_births_nring(const osp_births *b);
 size_t osp_births_poll(const osp_births *b, struct pollfd *out, size_t max);
 /* All that happened since the last time, in order of time. */
 void osp_births_drain(osp_births *b, void (*each)(void *ctx, const osp_birth *one), void *ctx);
+/* What the kernel told and we could not keep. */
 uint64_t osp_births_lost(const osp_births *b);
 /* One record of the kernel's, without its header and sample_id; all but the time. False: none of ours, or cut short. */
 bool osp_birth_read(uint32_t type, uint32_t misc, osp_span body, osp_birth *out);
@@ -153,7 +172,6 @@ bool osp_subjects_map(osp_subjects *t, osp_subject *s, bool *changed, osp_err *w
                       osp_err *err) OSP_CHECKED;
 /* Close those that have ended; last: no other program runs as that pid. */
 void osp_subjects_forget(osp_subjects *t, void (*forgotten)(void *ctx, const osp_subject *s, bool last), void *ctx);
-size_t osp_subjects_count(const osp_subjects *t);
 uint64_t osp_subjects_threads(const osp_subjects *t); /* born so far in processes that were in it */
 
 /* ---- stack_words.c ----------------------------------------------------------------------------------------- */

@@ -309,7 +309,6 @@ osp_subject *osp_subjects_of_sample(osp_subjects *t, const osp_raw_sample *head)
     return s;
 }
 
-size_t osp_subjects_count(const osp_subjects *t) { return t->n; }
 uint64_t osp_subjects_threads(const osp_subjects *t) { return t->threads; }
 
 /* ---- the kernel tells ---------------------------------------------------------------------------------------- */
