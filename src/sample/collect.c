@@ -486,6 +486,16 @@ static osp_sampled_thread *note_thread(osp_collector *c, const osp_raw_sample *h
     return t;
 }
 
+/* Whose sample it is, where that is to be said. */
+static size_t process_labels(const osp_collector *c, const struct known_subject *s, uint32_t pid, osp_label *out)
+{
+    if (!c->many)
+        return 0;
+    out[0] = (osp_label){.key = c->key_process, .str = s->name};
+    out[1] = (osp_label){.key = c->key_pid, .num = pid};
+    return 2;
+}
+
 static osp_label text_label(osp_collector *c, osp_string_id key, const char *text)
 {
     return (osp_label){.key = key, .str = osp_builder_string(c->builder, osp_str_from(text))};
@@ -527,11 +537,7 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
     }
     const osp_sampled_thread *t = note_thread(c, head);
     osp_label label[9 + OSP_MAX_LABELS];
-    size_t k = 0;
-    if (c->many) {
-        label[k++] = (osp_label){.key = c->key_process, .str = subject->name};
-        label[k++] = (osp_label){.key = c->key_pid, .num = head->pid};
-    }
+    size_t k = process_labels(c, subject, head->pid, label);
     if (c->events->kind[head->event]->source == OSP_BY_CALLS)
         k += call_labels(c, head, label + k);
     if (c->events->kind[head->event]->waits)
@@ -561,15 +567,11 @@ void osp_collector_add_wait(osp_collector *c, const osp_subject *of, uint32_t ev
     osp_label label[6 + OSP_MAX_LABELS];
     int64_t value[COLUMNS_MAX] = {0};
     struct known_subject *subject = known(c, of);
-    size_t k = 0;
     if (!subject || w->npc > OSP_MAX_USER + 1)
         return;
     for (size_t i = 0; i < w->npc; i++)
         loc[i] = look_up(c, subject, w->pc[i])->location;
-    if (c->many) {
-        label[k++] = (osp_label){.key = c->key_process, .str = subject->name};
-        label[k++] = (osp_label){.key = c->key_pid, .num = of->pid};
-    }
+    size_t k = process_labels(c, subject, (uint32_t)of->pid, label);
     if (w->what.goid)
         label[k++] = (osp_label){.key = c->key_goroutine, .num = (int64_t)w->what.goid};
     label[k++] = (osp_label){.key = c->key_state, .str = osp_builder_string(c->builder, state)};

@@ -69,9 +69,9 @@ struct osp_sampler {
     uint64_t threads_before;
     uint64_t random, next_period_ns;
     uint64_t restless_until_ns;
-    uint64_t own_ns;    /* CPU time of ours so far, as told to the ticks */
-    uint64_t no_memory; /* samples lost for want of it */
-    uint64_t sampled_ns, sampled_before_ns;
+    uint64_t own_ns;     /* CPU time of ours so far, as told to the ticks */
+    uint64_t no_memory;  /* samples lost for want of it */
+    uint64_t sampled_ns; /* CPU time in samples so far */
     struct pollfd *poll;
     osp_collector *collector;
     osp_bpf_side *bpf;
@@ -322,8 +322,7 @@ static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
 static void change_period(osp_sampler *s)
 {
     uint64_t period = 1000000000u / s->hz, now = osp_monotonic_ns();
-    if (s->bpf)
-        osp_bpf_side_rate(s->bpf, s->hz);
+    osp_bpf_side_rate(s->bpf, s->hz);
     s->random = osp_hash_mix(s->random, now);
     period = period - period / 4 + s->random % (period / 2 + 1);
     for (uint32_t i = 0; i < s->event.n; i++)
@@ -595,6 +594,14 @@ void osp_sampler_stop(osp_sampler *s)
 
 static uint64_t slice_end(const osp_sampler *s) { return s->running ? osp_monotonic_ns() : s->paused_ns; }
 
+/* Samples so far that came to nothing before they could be collected. */
+static uint64_t lost_so_far(const osp_sampler *s)
+{
+    if (s->perf)
+        return osp_perf_side_lost(s->perf);
+    return s->bpf ? osp_bpf_side_lost(s->bpf) + s->no_memory : 0;
+}
+
 static void read_stats(const osp_sampler *s, osp_sample_stats *out)
 {
     *out = (osp_sample_stats){.by_bpf = s->bpf != NULL, .hz = s->hz};
@@ -604,17 +611,19 @@ static void read_stats(const osp_sampler *s, osp_sample_stats *out)
     if (osp_collector_lost(s->collector))
         snprintf(out->gave_up, sizeof out->gave_up, "the profile is full: %llu samples found no room (OSPREY_MEMORY)",
                  (unsigned long long)osp_collector_lost(s->collector));
+    else if (s->births && osp_births_lost(s->births))
+        snprintf(out->gave_up, sizeof out->gave_up,
+                 "%llu words of the kernel's about new processes were lost: code of some may lack its name",
+                 (unsigned long long)osp_births_lost(s->births));
     out->taken = osp_collector_taken(s->collector);
     out->duration_ns = slice_end(s) - s->slice_ns;
     if (s->passes)
         osp_passes_stats(s->passes, slice_end(s), &out->wait);
+    out->lost = lost_so_far(s) - s->lost_before + osp_collector_lost(s->collector);
     if (s->bpf) {
-        out->lost = osp_bpf_side_lost(s->bpf) + s->no_memory - s->lost_before + osp_collector_lost(s->collector);
         osp_bpf_side_cost(s->bpf, &out->bpf_run_ns, &out->bpf_runs);
         out->bpf_run_ns -= s->bpf_ns_before;
         out->bpf_runs -= s->bpf_runs_before;
-    } else if (s->perf) {
-        out->lost = osp_perf_side_lost(s->perf) - s->lost_before;
     }
 }
 
@@ -750,7 +759,7 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
             return false;
         if (now >= end)
             return true;
-        if (!s->perf && now >= s->next_period_ns)
+        if (s->bpf && now >= s->next_period_ns)
             change_period(s);
         wait_until(s, now + (end - now < STEP_MS * 1000000u ? end - now : STEP_MS * 1000000u));
         if (step % 3 == 0 && s->opts->progress) {
@@ -789,12 +798,9 @@ static void next_slice(osp_sampler *s, uint64_t from_ns)
 {
     s->slice_ns = from_ns;
     s->slice_wall_ns = (int64_t)osp_realtime_ns();
-    if (s->bpf) {
-        s->lost_before = osp_bpf_side_lost(s->bpf) + s->no_memory;
+    s->lost_before = lost_so_far(s);
+    if (s->bpf)
         osp_bpf_side_cost(s->bpf, &s->bpf_ns_before, &s->bpf_runs_before);
-    } else if (s->perf) {
-        s->lost_before = osp_perf_side_lost(s->perf);
-    }
 }
 
 static void add_wait(void *ctx, const osp_waited *w)
@@ -817,7 +823,7 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
 {
     osp_err gone;
     *out = (osp_recording){0};
-    uint64_t until = s->running ? osp_monotonic_ns() : s->paused_ns;
+    uint64_t until = slice_end(s);
     if (s->running && s->bpf)
         osp_bpf_side_flush(s->bpf, until, false);
     drain(s);
