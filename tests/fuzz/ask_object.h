@@ -10,6 +10,18 @@ static inline bool count_symbol(void *ctx, const osp_symbol *s)
     return s->end > s->start && ++*(unsigned *)ctx < 1000;
 }
 
+/* The object's unwind rows, which must rise. False: it has none. */
+static inline bool ask_rows(osp_object *o, osp_rows *rows)
+{
+    osp_err err;
+    if (!osp_object_rows(o, rows, &err))
+        return false;
+    for (uint32_t i = 1; i < rows->n; i++)
+        if (rows->row[i].pc <= rows->row[i - 1].pc)
+            __builtin_trap();
+    return true;
+}
+
 /* base: where code may be, beside the lowest addresses. */
 static inline int ask_object(const uint8_t *bytes, size_t n, uint64_t base)
 {
@@ -24,10 +36,7 @@ static inline int ask_object(const uint8_t *bytes, size_t n, uint64_t base)
     osp_frame frame[16];
     uint64_t a, b;
     int64_t addend;
-    if (osp_object_rows(o, &rows, &err)) {
-        for (uint32_t i = 1; i < rows.n; i++)
-            if (rows.row[i].pc <= rows.row[i - 1].pc)
-                __builtin_trap();
+    if (ask_rows(o, &rows)) {
         for (uint32_t i = 0; i < rows.n && i < 64; i++) {
             uint64_t at = rows.base + rows.row[i * (rows.n / 64) % rows.n].pc;
             osp_object_symbol_at(o, at, &symbol);
