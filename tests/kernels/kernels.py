@@ -24,6 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "live"))
 
 import stacks  # noqa: E402
+from tap import Tap  # noqa: E402
 import test_sampler  # noqa: E402
 import test_why  # noqa: E402
 
@@ -247,7 +248,7 @@ def sampled(files, work, name, case, told, by_bpf, tap, title):
     if said:
         print(f"# {said['complete']} of {said['samples']} complete, {said['lost']} lost, {said['unsymbolised']} of "
               f"{said['addresses']} addresses without name, {said['hz']} Hz, {said['bpf_run_ns']} ns in {said['bpf_runs']} BPF runs")
-    tap.case(title, bad)
+    tap.same(title, bad)
     return said
 
 
@@ -262,7 +263,7 @@ def judge(files, bpf, work, tap):
     host = json.loads(text("doctor-json.out"))
     ability = {a["name"]: a for a in host["abilities"]}["complete stacks, by BPF"]
     tap.case(f"{release}: doctor says whether BPF works",
-             [] if (ability["can"] == "yes") == bpf and (bpf or "5.17" in ability["why"]) else [str(ability)])
+             (ability["can"] == "yes") == bpf and (bpf or "5.17" in ability["why"]), ability)
     for i, case in enumerate(test_sampler.CASES):
         told = text(f"s{i}.told")
         if bpf:
@@ -272,19 +273,19 @@ def judge(files, bpf, work, tap):
             notice = said.get("gave_up", "")
             print(f"# {notice}")
             tap.case(f"{release}: one line says that BPF is missing and what is done instead",
-                     [] if re.search(r"without BPF .*5\.17.*copies", notice) and "\n" not in notice else [notice])
+                     re.search(r"without BPF .*5\.17.*copies", notice) and "\n" not in notice, notice)
         if case[3]:
             sampled(files, work, f"s{i}p", case, told, False, tap, f"{release}: {case[0]}, without BPF")
     for i, case in enumerate(WHY):
         run = Result(files, f"w{i}", work)
         answer = run.json() if run.status in (0, 3) else None
         wrong = test_why.judge_sick(run.status, answer, run.err, case)
-        tap.case(f"{release}: why finds {case[0]}", [wrong] if wrong else [])
+        tap.case(f"{release}: why finds {case[0]}", not wrong, wrong)
     for i, words in enumerate(HEALTHY):
         run = Result(files, f"h{i}", work)
         answer = run.json() if run.status in (0, 3) else None
         wrong = test_why.judge_healthy(run.status, answer, run.err)
-        tap.case(f"{release}: why finds nothing in {' '.join(words)}", [wrong] if wrong else [])
+        tap.case(f"{release}: why finds nothing in {' '.join(words)}", not wrong, wrong)
     if not bpf:
         return
     deep = test_sampler.CASES[0]
@@ -294,11 +295,11 @@ def judge(files, bpf, work, tap):
     for name, how, why in (("interpreted", "bpf_jit_enable = 0", "bpf_jit_enable=1"),
                            ("confidentiality", "lockdown for confidentiality", "locked down for confidentiality")):
         if f"{name}.status" not in files:
-            tap.case(f"{release}: {how}", [], "this kernel does not offer it")
+            tap.skip(f"{release}: {how}", "this kernel does not offer it")
             continue
         said = sampled(files, work, name, deep, "", False, tap, f"{release}: {how}: falls back")
         print(f"# {said.get('gave_up', '')}")
-        tap.case(f"{release}: {how}: says so", [] if why in said.get("gave_up", "") else [str(said)])
+        tap.case(f"{release}: {how}: says so", why in said.get("gave_up", ""), said)
 
 
 def main():
@@ -311,13 +312,13 @@ def main():
         {"libpulse.so", "libpulse-stripped.so"}
     subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder / "targets"), *sorted(names)], check=True,
                    stdout=subprocess.DEVNULL)
-    tap = test_sampler.Tap()
+    tap = Tap()
     test_sampler.TYPICAL = 0.8 # on an emulated machine timer interrupts and the Go runtime take their share
     for word in wanted:
         release, package, bpf = KERNELS[word]
         place = folder / word
         if not os.path.exists(keyring(release)):
-            tap.case(f"{word} of {release}", [], f"there is no {keyring(release)}")
+            tap.skip(f"{word} of {release}", f"there is no {keyring(release)}")
             continue
         debs = fetch(release, [package, "busybox-static"], place)
         archive = initramfs(osprey, folder / "targets", member(debs, r"\./(usr/)?bin/busybox"), bpf)
@@ -328,8 +329,7 @@ def main():
         for name, data in files.items():
             (place / "results" / name).write_bytes(data)
         judge(files, bpf, place / "results", tap)
-    print(f"1..{tap.n}")
-    return 1 if tap.failed else 0
+    return tap.end()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import stacks
+from tap import Tap
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -259,7 +260,7 @@ def main():
         print("1..0 # SKIP go is not installed")
         return 0
     subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder), "births"], check=True, stdout=subprocess.DEVNULL)
-    failed = n = 0
+    tap = Tap()
     with tempfile.TemporaryDirectory() as work:
         os.chmod(work, 0o755)
         b = Bench(osprey, str(folder / "births"), work)
@@ -294,22 +295,19 @@ def main():
                 ("SIGTERM, SIGHUP and SIGINT keep what is there", lambda: signals(b), None)]:
             if only and only not in name:
                 continue
-            n += 1
+            if skip:
+                tap.skip(name, skip)
+                continue
             try:
-                bad = [] if skip else test()
+                tap.same(name, test())
             except AssertionError as why:
-                bad = [str(why)]
-            for line in bad:
-                print("#", line)
-            print(("not ok" if bad else "ok"), f"{n} - {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
-            failed += bool(bad)
+                tap.case(name, False, why)
         if path and os.path.isdir(path):
             shutil.rmtree(path, ignore_errors=True)
             for folder in (os.path.join(path, "inside"), path):
                 if os.path.isdir(folder):
                     os.rmdir(folder)
-    print(f"1..{n}")
-    return 1 if failed else 0
+    return tap.end()
 
 
 if __name__ == "__main__":

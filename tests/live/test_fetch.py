@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+from tap import Tap
+
 HERE = pathlib.Path(__file__).resolve().parent
 
 # What is asked, which type the answer has, and whose function must be in it.
@@ -28,17 +30,6 @@ QUESTIONS = [
     (["-seconds=1"], "", "cpu", "main.burn"),
     ([], "debug/pprof/profile?seconds=1", "cpu", "main.burn"),
 ]
-
-
-class Tap:
-    n = failed = 0
-
-    def case(self, name, ok, *why):
-        self.n += 1
-        self.failed += not ok
-        print(f"{'ok' if ok else 'not ok'} {self.n} - {name}")
-        for line in why if not ok else ():
-            print("#", str(line).replace("\n", "\n# "))
 
 
 def ask(osprey, home, *words):
@@ -90,8 +81,7 @@ def main(words):
         status, shown, said = ask(osprey, home, "-top", "-diff_base", f"{at}/debug/pprof/heap", f"{at}/debug/pprof/heap")
         tap.case("a heap less the same heap", status == 0 and "inuse_space" in shown, status, shown, said)
         server.stdin.close()
-    print(f"1..{tap.n}")
-    return tap.failed > 0
+    return tap.end()
 
 
 sys.exit(main(sys.argv[1:]))

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+from tap import Tap
+
 HERE = pathlib.Path(__file__).resolve().parent
 TARGETS = HERE.parent / "targets"
 HOST = HERE.parent / "unit" / "goruntime" / "program"
@@ -221,18 +223,14 @@ def main():
               ("goroutines gained are counted", lambda: goroutines_gained_are_counted(osprey, folder)),
               ("stripped c-shared Go in a C program", lambda: go_in_a_c_program(osprey, folder)),
               ("who may not look is told the cure", lambda: who_may_not_look_is_told_the_cure(osprey, folder))]
-    print(f"1..{len(cases)}")
-    failed = 0
-    for number, (name, test) in enumerate(cases, 1):
+    tap = Tap()
+    for name, test in cases:
         wrong = test()
         if wrong.startswith("SKIP"):
-            print(f"ok {number} - {name} # {wrong}", flush=True)
-            continue
-        failed += bool(wrong)
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}", flush=True)
-        if wrong:
-            print(f"# {wrong}", flush=True)
-    sys.exit(1 if failed else 0)
+            tap.skip(name, wrong.removeprefix("SKIP "))
+        else:
+            tap.case(name, not wrong, wrong)
+    sys.exit(tap.end())
 
 
 if __name__ == "__main__":

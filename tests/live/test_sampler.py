@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import stacks
+from tap import Tap
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = "1.5"
@@ -129,22 +130,6 @@ CASES = [
     ("a stripped Go binary", ["clock-storm-stripped"],
      when(lambda s: "main.waitUntil" in s.frames, lambda s: s.has(*GO_ROOT, "main.waitUntil")), True),
 ]
-
-
-class Tap:
-    def __init__(self):
-        self.n, self.failed = 0, 0
-
-    def case(self, name, bad, skip=None):
-        self.n += 1
-        if skip:
-            print(f"ok {self.n} - {name} # SKIP {skip}")
-        else:
-            for line in bad:
-                print("#", line)
-            print("not ok" if bad else "ok", f"{self.n} - {name}")
-            self.failed += bool(bad)
-        sys.stdout.flush()
 
 
 def start(command):
@@ -284,27 +269,28 @@ def main():
         for name, command, check, fallback in CASES:
             if only and command[0] not in only:
                 continue
-            tap.case(name + ", by BPF", [] if no_bpf else run_case(osprey, folder, command, check, [], work), no_bpf)
+            if no_bpf:
+                tap.skip(name + ", by BPF", no_bpf)
+            else:
+                tap.same(name + ", by BPF", run_case(osprey, folder, command, check, [], work))
             if fallback:
-                tap.case(name + ", without BPF", run_case(osprey, folder, command, check, ["--no-bpf"], work))
+                tap.same(name + ", without BPF", run_case(osprey, folder, command, check, ["--no-bpf"], work))
         if not only:
-            tap.case("Ctrl-C keeps what was sampled", early_end(osprey, folder, work, "interrupted"))
-            tap.case("the end of the process keeps what was sampled", early_end(osprey, folder, work, "killed"))
-            tap.case("a program started by osprey", started(osprey, folder, work))
-            tap.case("no such process", refused(osprey, ["4194303"], "4194303", work))
-            tap.case("a kernel thread", refused(osprey, ["2"], "2", work))
-            tap.case("no such program", refused(osprey, [], "/nonexistent/program", work, ["--", "/nonexistent/program"]))
+            tap.same("Ctrl-C keeps what was sampled", early_end(osprey, folder, work, "interrupted"))
+            tap.same("the end of the process keeps what was sampled", early_end(osprey, folder, work, "killed"))
+            tap.same("a program started by osprey", started(osprey, folder, work))
+            tap.same("no such process", refused(osprey, ["4194303"], "4194303", work))
+            tap.same("a kernel thread", refused(osprey, ["2"], "2", work))
+            tap.same("no such program", refused(osprey, [], "/nonexistent/program", work, ["--", "/nonexistent/program"]))
             child, out = start([str(folder / "c-compute")])
             child.send_signal(signal.SIGSTOP)
-            tap.case("a stopped process", refused(osprey, [str(child.pid)], "stopped.*CONT", work))
+            tap.same("a stopped process", refused(osprey, [str(child.pid)], "stopped.*CONT", work))
             child.send_signal(signal.SIGCONT)
             full = subprocess.run([osprey, "record", str(child.pid), "-d", "0.5", "-o", "/dev/full"],
                                   capture_output=True, text=True)
             stop(child, out)
-            tap.case("a full disk", [] if full.returncode == 1 and "No space left" in full.stderr else
-                     [f"exit status {full.returncode}: {full.stderr}"])
-    print(f"1..{tap.n}")
-    return 1 if tap.failed else 0
+            tap.case("a full disk", full.returncode == 1 and "No space left" in full.stderr, full.returncode, full.stderr)
+    return tap.end()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import tempfile
 import edges
 import stacks
 import test_sampler
+from tap import Tap
 
 HERE = pathlib.Path(__file__).resolve().parent
 TARGETS = HERE.parent / "targets"
@@ -141,7 +142,7 @@ def main():
     subprocess.run(["sh", str(TARGETS / "build.sh"), str(folder), "c-compute", *sorted({c[1][0] for c in CASES})],
                    check=True, stdout=subprocess.DEVNULL)
     missing = {c[1][0]: "no compiler for it here" for c in CASES if not (folder / c[1][0]).exists()}
-    tap = test_sampler.Tap()
+    tap = Tap()
     with tempfile.TemporaryDirectory() as work:
         said, bad = record(osprey, [str(folder / "c-compute")], 99, 0.3, os.path.join(work, "probe.pb.gz"))
         if not said or not said["bpf"]:
@@ -150,17 +151,20 @@ def main():
         for case in CASES:
             if only and case[1][0] not in only:
                 continue
-            skip = missing.get(case[1][0])
-            tap.case(case[0], [] if skip else run_case(osprey, case, str(folder / case[1][0]), work), skip)
+            if case[1][0] in missing:
+                tap.skip(case[0], missing[case[1][0]])
+            else:
+                tap.same(case[0], run_case(osprey, case, str(folder / case[1][0]), work))
         for release in os.environ.get("OSPREY_GO_RELEASES", "").split():
             for case in CASES:
                 if not case[1][0].startswith("torture") or (only and case[1][0] not in only):
                     continue
                 program = built_by(release, case[1][0], folder)
-                tap.case(f"{case[0]}, {release}", run_case(osprey, case, program, work) if program else [],
-                         None if program else f"{release} cannot be had or does not build here")
-    print(f"1..{tap.n}")
-    return 1 if tap.failed else 0
+                if program:
+                    tap.same(f"{case[0]}, {release}", run_case(osprey, case, program, work))
+                else:
+                    tap.skip(f"{case[0]}, {release}", f"{release} cannot be had or does not build here")
+    return tap.end()
 
 
 if __name__ == "__main__":

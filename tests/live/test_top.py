@@ -17,6 +17,7 @@ import tempfile
 import termios
 
 from screen import Screen
+from tap import Tap
 
 HERE = pathlib.Path(__file__).resolve().parent
 REFRESHES = 6  # after so many at a fifth of a second each something that burns a CPU must be on the screen
@@ -291,15 +292,11 @@ def main():
                  without_colour_or_utf8, hostile_name, no_such_process):
         cases.append((test.__name__.replace("_", " "), lambda t=test: t(osprey, folder)))
     cases = [c for c in cases if not only or any(o in c[0] for o in only)]
-    print(f"1..{len(cases)}")
-    failed = 0
-    for number, (name, test) in enumerate(cases, 1):
+    tap = Tap()
+    for name, test in cases:
         wrong = test()
-        failed += bool(wrong)
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}", flush=True)
-        for line in wrong.split("\n") if wrong else []:
-            print(f"# {line}", flush=True)
-    sys.exit(1 if failed else 0)
+        tap.case(name, not wrong, wrong)
+    sys.exit(tap.end())
 
 
 if __name__ == "__main__":

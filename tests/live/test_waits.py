@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 import stacks
+from tap import Tap
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS, HZ = 4, 97
@@ -365,22 +366,17 @@ def main():
         missing = set()
         subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder), *sorted({c[1] for c in CASES})],
                        check=True, stdout=subprocess.DEVNULL)
-    failed = 0
-    print(f"1..{len(cases)}")
+    tap = Tap()
     with tempfile.TemporaryDirectory() as work:
-        for n, (name, needs, test) in enumerate(cases, 1):
+        for name, needs, test in cases:
             if needs in missing:
-                print(f"ok {n} - {name} # SKIP it cannot be had, or does not build the program")
+                tap.skip(name, "it cannot be had, or does not build the program")
                 continue
             try:
-                bad = test(osprey, folder, work)
+                tap.same(name, test(osprey, folder, work))
             except RuntimeError as e:
-                bad = [str(e)]
-            for line in bad:
-                print("#", line)
-            print("not ok" if bad else "ok", f"{n} - {name}", flush=True)
-            failed += bool(bad)
-    return 1 if failed else 0
+                tap.case(name, False, e)
+    return tap.end()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import signal
 import subprocess
 import sys
 
+from tap import Tap
+
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = "2"
 MORE = os.environ.get("OSPREY_WHY_OPTIONS", "").split()  # for a person who asks: OSPREY_WHY_OPTIONS=--no-bpf
@@ -199,15 +201,11 @@ def main():
     cases += [(f"{n} is found on a crowded host", lambda n=n: crowded(sick, by_name[n])) for n in CROWDED]
     cases += [(f"{' '.join(w)} is healthy on a crowded host", lambda w=w: crowded(healthy, w)) for w in CROWDED_HEALTHY]
     cases = [c for c in cases if not only or any(o in c[0] for o in only)]
-    print(f"1..{len(cases)}")
-    failed = 0
-    for number, (name, test) in enumerate(cases, 1):
+    tap = Tap()
+    for name, test in cases:
         wrong = test()
-        failed += bool(wrong)
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}", flush=True)
-        if wrong:
-            print(f"# {wrong}", flush=True)
-    sys.exit(1 if failed else 0)
+        tap.case(name, not wrong, wrong)
+    sys.exit(tap.end())
 
 
 if __name__ == "__main__":
