@@ -127,15 +127,15 @@ def from_files(tap, peer, osprey, root):
         nameless = keep(root, name + ".bare.pb.gz", bare(truth))
         for flags in ["-top"], ["-top", "-lines", "-nodefraction=0"], ["-top", "-addresses", "-nodefraction=0"]:
             want, got = osprey.run(*flags, profile), osprey.run(*flags, nameless)
-            tap.case(f"{name}: the program's own names, {' '.join(flags)}", want == got, *want, *got)
+            tap.equal(f"{name}: the program's own names, {' '.join(flags)}", want, got)
         want, got = (t.run("-top", "-noinlines", "-nodefraction=0", nameless) for t in (peer, osprey))
-        tap.case(f"{name}: go tool pprof's names", want == got, *want, *got)
+        tap.equal(f"{name}: go tool pprof's names", want, got)
         want, got = (t.run("-top", "-symbolize=none", nameless) for t in (peer, osprey))
-        tap.case(f"{name}: no names at all", want == got, *want, *got)
+        tap.equal(f"{name}: no names at all", want, got)
         want, got = (osprey.run("-top", *f, nameless) for f in ([], ["-symbolize=local:force"]))
-        tap.case(f"{name}: by force", want == got, *want, *got)
+        tap.equal(f"{name}: by force", want, got)
         want, got = (t.run("-top", "-symbolize=fastlocal", "-noinlines", nameless) for t in (peer, osprey))
-        tap.case(f"{name}: only functions", want == got, *want, *got)
+        tap.equal(f"{name}: only functions", want, got)
     return binary, truth
 
 
