@@ -83,6 +83,12 @@ void osp_file_close(osp_file *f)
     *f = (osp_file){0};
 }
 
+void osp_file_rest(const osp_file *f)
+{
+    if (f->mapped) /* read-only: nothing of ours is lost, and the kernel keeps the pages while it has room */
+        madvise((void *)(uintptr_t)f->bytes.p, f->bytes.n, MADV_DONTNEED);
+}
+
 bool osp_read_small(const char *path, char *out, size_t size, osp_str *text, osp_err *err)
 {
     OSP_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -22,6 +22,9 @@ bool osp_file_open(const char *path, size_t limit, osp_file *out, osp_err *err) 
 bool osp_file_open_fd(int fd, const char *name, size_t limit, osp_file *out, osp_err *err) OSP_CHECKED;
 void osp_file_close(osp_file *f);
 
+/* Its bytes will hardly be read for a while: what was read of a mapped file counts as our memory no longer. */
+void osp_file_rest(const osp_file *f);
+
 /* What a user names to be read: a file, a pipe, or "-" for standard input. Devices, terminals and pipes that begin with
  * 64 KiB of zeros are refused. Messages are the peer's: "open x: permission denied". */
 bool osp_file_open_input(const char *name, size_t limit, osp_file *out, osp_err *err) OSP_CHECKED;

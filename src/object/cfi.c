@@ -222,6 +222,7 @@ bool osp_cfi_next(osp_cfi_iter *it, osp_fde *out)
             it->at = it->cfi->bytes.n;
             return false;
         }
+        out->at = it->at;
         it->at = next;
         if (is_fde)
             return true;

@@ -74,38 +74,36 @@ static bool needs_copy(const osp_elf *e)
  */
 static osp_span plain_copy(const osp_elf *e, osp_arena *arena)
 {
-    osp_span part[NWANTED];
-    uint64_t total = sizeof(Elf64_Ehdr), addr;
+    uint64_t size[NWANTED], total = sizeof(Elf64_Ehdr);
+    char name[NWANTED][32];
     osp_err ignored; /* a section that is missing or broken is left out */
     for (int i = 0; i < NWANTED; i++) {
-        char name[32];
-        int n = snprintf(name, sizeof name, ".debug_%s", wanted[i]);
-        if (!osp_elf_debug_section(e, (osp_str){name, (size_t)n}, &part[i], &addr, &ignored))
-            part[i] = (osp_span){0};
-        total += (part[i].n + 31) & ~(uint64_t)15;
+        snprintf(name[i], sizeof name[i], ".debug_%s", wanted[i]);
+        size[i] = osp_elf_debug_size(e, osp_str_from(name[i]));
+        if (__builtin_add_overflow(total, size[i] + 32, &total) || total > SIZE_MAX / 2)
+            return (osp_span){0};
     }
     char names[NWANTED * 32 + 32] = "";
     size_t nnames = 1;
     uint8_t *image = osp_new(arena, uint8_t, total + sizeof names + (NWANTED + 2) * sizeof(Elf64_Shdr));
-    if (!image || part[0].n == 0)
+    if (!image || size[0] == 0)
         return (osp_span){0};
     Elf64_Shdr header[NWANTED + 2] = {0};
     unsigned n = 1;
     uint64_t at = (sizeof(Elf64_Ehdr) + 15) & ~15ull;
     for (int i = 0; i < NWANTED; i++) {
-        if (part[i].n == 0)
+        if (size[i] == 0 || !osp_elf_debug_copy(e, osp_str_from(name[i]), image + at, &ignored))
             continue;
         bool is_text = strstr(wanted[i], "str") && strcmp(wanted[i], "str_offsets") != 0;
         header[n++] = (Elf64_Shdr){.sh_name = (uint32_t)nnames,
                                    .sh_type = SHT_PROGBITS,
                                    .sh_offset = at,
-                                   .sh_size = part[i].n,
+                                   .sh_size = size[i],
                                    .sh_addralign = 1,
                                    .sh_flags = is_text ? SHF_MERGE | SHF_STRINGS : 0,
                                    .sh_entsize = is_text};
-        nnames += (size_t)snprintf(names + nnames, sizeof names - nnames, ".debug_%s", wanted[i]) + 1;
-        memcpy(image + at, part[i].p, part[i].n);
-        at = (at + part[i].n + 15) & ~15ull;
+        nnames += (size_t)snprintf(names + nnames, sizeof names - nnames, "%s", name[i]) + 1;
+        at = (at + size[i] + 15) & ~15ull;
     }
     header[n++] =
         (Elf64_Shdr){.sh_name = (uint32_t)nnames, .sh_type = SHT_STRTAB, .sh_offset = at, .sh_addralign = 1};

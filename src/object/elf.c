@@ -193,47 +193,50 @@ static bool inflate_zlib(osp_span in, uint8_t *out, size_t n)
     return ok;
 }
 
-static bool unpack(const osp_elf *e, const osp_section *s, osp_span in, bool zstd, uint64_t size, osp_span *out,
-                   osp_err *err)
-{
-    if (size / (zstd ? ZSTD_RATIO : DEFLATE_RATIO) > in.n)
-        return osp_fail(err, OSP_EFORMAT, "section %.*s: claims %llu bytes out of %zu compressed ones", STRF(s->name),
-                        (unsigned long long)size, in.n);
-    uint8_t *to = osp_new(e->arena, uint8_t, size);
-    if (!to)
-        return osp_fail_memory(err, "decompressing a section");
-    bool ok = zstd ? ZSTD_decompress(to, size, in.p, in.n) == size : inflate_zlib(in, to, size);
-    if (!ok)
-        return osp_fail(err, OSP_EFORMAT, "section %.*s: cannot be decompressed", STRF(s->name));
-    *out = (osp_span){to, size};
-    return true;
-}
+/* A section's bytes as they stand in the file. */
+typedef struct {
+    osp_span bytes;
+    bool packed, zstd;
+    uint64_t size; /* unpacked */
+} stored;
 
-/* The bytes of a section, decompressed into the arena where needed. False and *err if they cannot be had. */
-static bool contents(const osp_elf *e, const osp_section *s, osp_span *out, osp_err *err)
+static bool stored_of(const osp_elf *e, const osp_section *s, stored *out, osp_err *err)
 {
     osp_span raw = osp_elf_raw(e, s);
+    *out = (stored){.bytes = raw, .size = raw.n};
     if (s->flags & SHF_COMPRESSED) {
         Elf64_Chdr h;
         if (raw.n < sizeof h)
             return osp_fail(err, OSP_EFORMAT, "section %.*s: truncated", STRF(s->name));
         memcpy(&h, raw.p, sizeof h);
-        osp_span body = {raw.p + sizeof h, raw.n - sizeof h};
         enum { ZSTD = 2 }; /* ELFCOMPRESS_ZSTD, younger than some elf.h */
         if (h.ch_type != ELFCOMPRESS_ZLIB && h.ch_type != ZSTD)
             return osp_fail(err, OSP_EFORMAT, "section %.*s: unknown compression %u", STRF(s->name), h.ch_type);
-        return unpack(e, s, body, h.ch_type == ZSTD, h.ch_size, out, err);
+        *out = (stored){{raw.p + sizeof h, raw.n - sizeof h}, true, h.ch_type == ZSTD, h.ch_size};
+    } else if (osp_str_starts(s->name, S(".z")) && raw.n >= 12 && memcmp(raw.p, "ZLIB", 4) == 0) {
+        /* The old GNU form: "ZLIB", then the size, 8 bytes big-endian. */
+        *out = (stored){{raw.p + 12, raw.n - 12}, true, false, __builtin_bswap64(osp_le64(raw.p + 4))};
     }
-    /* The old GNU form: "ZLIB", then the size, 8 bytes big-endian. */
-    if (osp_str_starts(s->name, S(".z")) && raw.n >= 12 && memcmp(raw.p, "ZLIB", 4) == 0) {
-        uint64_t size = __builtin_bswap64(osp_le64(raw.p + 4));
-        return unpack(e, s, (osp_span){raw.p + 12, raw.n - 12}, false, size, out, err);
-    }
-    *out = raw;
+    if (out->packed && out->size / (out->zstd ? ZSTD_RATIO : DEFLATE_RATIO) > out->bytes.n)
+        return osp_fail(err, OSP_EFORMAT, "section %.*s: claims %llu bytes out of %zu compressed ones", STRF(s->name),
+                        (unsigned long long)out->size, out->bytes.n);
     return true;
 }
 
-bool osp_elf_debug_section(const osp_elf *e, osp_str name, osp_span *out, uint64_t *addr, osp_err *err)
+/* Its bytes, unpacked, to where there is room for them. */
+static bool unpack(const osp_section *s, const stored *from, uint8_t *to, osp_err *err)
+{
+    bool ok = true;
+    if (!from->packed && from->size)
+        memcpy(to, from->bytes.p, from->size);
+    else if (from->packed && from->zstd)
+        ok = ZSTD_decompress(to, from->size, from->bytes.p, from->bytes.n) == from->size;
+    else if (from->packed)
+        ok = inflate_zlib(from->bytes, to, from->size);
+    return ok || osp_fail(err, OSP_EFORMAT, "section %.*s: cannot be decompressed", STRF(s->name));
+}
+
+static const osp_section *debug_section(const osp_elf *e, osp_str name, osp_err *err)
 {
     const osp_section *s = osp_elf_section(e, name);
     for (uint32_t i = 0; !s && i < e->nsection; i++) {
@@ -241,10 +244,42 @@ bool osp_elf_debug_section(const osp_elf *e, osp_str name, osp_span *out, uint64
         if (osp_str_starts(have, S(".z")) && osp_str_eq(osp_str_skip(have, 2), osp_str_skip(name, 1)))
             s = &e->section[i];
     }
-    if (!s || s->type == SHT_NOBITS)
-        return osp_fail(err, OSP_EABSENT, "no section %.*s", STRF(name));
+    if (s && s->type != SHT_NOBITS)
+        return s;
+    osp_fail(err, OSP_EABSENT, "no section %.*s", STRF(name));
+    return NULL;
+}
+
+bool osp_elf_debug_section(const osp_elf *e, osp_str name, osp_span *out, uint64_t *addr, osp_err *err)
+{
+    const osp_section *s = debug_section(e, name, err);
+    stored from;
+    if (!s || !stored_of(e, s, &from, err))
+        return false;
     *addr = s->addr;
-    return contents(e, s, out, err);
+    *out = from.bytes;
+    if (!from.packed)
+        return true;
+    uint8_t *to = osp_new(e->arena, uint8_t, from.size);
+    if (!to)
+        return osp_fail_memory(err, "decompressing a section");
+    *out = (osp_span){to, from.size};
+    return unpack(s, &from, to, err);
+}
+
+uint64_t osp_elf_debug_size(const osp_elf *e, osp_str name)
+{
+    osp_err ignored; /* what cannot be had has no bytes */
+    const osp_section *s = debug_section(e, name, &ignored);
+    stored from;
+    return s && stored_of(e, s, &from, &ignored) ? from.size : 0;
+}
+
+bool osp_elf_debug_copy(const osp_elf *e, osp_str name, uint8_t *to, osp_err *err)
+{
+    const osp_section *s = debug_section(e, name, err);
+    stored from;
+    return s && stored_of(e, s, &from, err) && unpack(s, &from, to, err);
 }
 
 const osp_segment *osp_elf_segment_of(const osp_elf *e, uint64_t addr)

@@ -12,6 +12,7 @@
 #include "object_internal.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/search.h"
 
 #include <elf.h>
@@ -21,6 +22,9 @@ enum {
     MAX_FUNCTION = 1 << 18, /* bytes of code followed at once */
     MAX_FRAME = 1 << 20,
     MAX_STARTS = 1 << 22,
+    READ_AT_ONCE = 8 << 20,
+    SCRAPS = 4096, /* a section as small as that is quickly read */
+    SCRAP = 32,    /* so few bytes (_init, _fini) are one function: not worth reading all of a file for */
     SYMBOLS_LIMIT = 256 << 20,
     RBP = 5, /* as instructions number it */
     RSP = 4,
@@ -467,8 +471,22 @@ static void add_rows(const function *f, uint64_t addr, osp_row_list *out)
 
 /* ---- a range of a file -------------------------------------------------------------------------------------- */
 
-static void add_start(osp_flow *w, uint64_t addr)
+/* What is looked for: starts in the gaps. */
+typedef struct {
+    osp_flow *to;
+    const osp_extent *gap;
+    size_t n;
+    uint64_t first, end;
+} seeker;
+
+static void add_start(const seeker *s, uint64_t addr)
 {
+    osp_flow *w = s->to;
+    if (addr < s->first || addr >= s->end)
+        return;
+    size_t i = osp_rows_upto(s->gap, s->n, sizeof *s->gap, addr);
+    if (i == 0 || addr >= s->gap[i - 1].end)
+        return;
     if (w->n < MAX_STARTS && osp_grow((void **)&w->start, &w->cap, w->n + 1, sizeof *w->start))
         w->start[w->n++] = addr; /* else a function stays part of the one before */
 }
@@ -482,33 +500,40 @@ static bool is_possible_start(const osp_elf *e, uint64_t addr)
     return b.n && (b.p[0] == 0xc3 || b.p[0] == 0x90 || b.p[0] == 0xcc || b.p[0] == 0);
 }
 
-/* What the code at [from, to) calls (e8 rel32) and takes the address of (lea reg, [rip + disp32]), at whatever byte that
- * seems to stand. */
-static void find_starts(osp_flow *w, uint64_t from, uint64_t to)
+/* `size` bytes at p, which stand at addr, end with a distance to what may be a function. */
+static void note_target(const seeker *s, const uint8_t *p, uint64_t addr, unsigned size)
 {
-    osp_span b = osp_elf_from(w->elf, from);
-    size_t n = to - from < b.n ? (size_t)(to - from) : b.n;
-    for (size_t i = 0; i + 5 <= n; i++) {
-        const uint8_t *p = b.p + i;
-        bool call = p[0] == 0xe8, lea = i + 7 <= n && (p[0] & 0xfb) == 0x48 && p[1] == 0x8d && (p[2] & 0xc7) == 0x05;
-        if (!call && !lea)
-            continue;
-        unsigned size = call ? 5 : 7;
-        uint64_t addr = from + i + size + (uint64_t)(int64_t)(int32_t)osp_le32(p + size - 4);
-        if (is_possible_start(w->elf, addr))
-            add_start(w, addr);
-    }
+    uint64_t to = addr + size + (uint64_t)(int64_t)(int32_t)osp_le32(p + size - 4);
+    if (to >= s->first && to < s->end && is_possible_start(s->to->elf, to))
+        add_start(s, to);
+}
+
+/* What the code at [from, to) calls (e8 rel32) and takes the address of (lea reg, [rip + disp32]: 48 or 4c, 8d, modrm), at
+ * whatever byte that seems to stand. */
+static void find_starts(const seeker *s, uint64_t from, uint64_t to)
+{
+    const osp_elf *e = s->to->elf;
+    osp_span b = osp_elf_from(e, from);
+    const uint8_t *end = b.p + (to - from < b.n ? to - from : b.n);
+    for (const uint8_t *p = b.p; p < end && (p = memchr(p, 0xe8, (size_t)(end - p))); p++)
+        if (b.n - (size_t)(p - b.p) >= 5)
+            note_target(s, p, from + (uint64_t)(p - b.p), 5);
+    for (const uint8_t *p = b.p; p < end && (p = memchr(p, 0x8d, (size_t)(end - p))); p++)
+        if (p > b.p && (p[-1] & 0xfb) == 0x48 && b.n - (size_t)(p - b.p) >= 6 && (p[1] & 0xc7) == 0x05)
+            note_target(s, p - 1, from + (uint64_t)(p - b.p) - 1, 7);
+    osp_file_rest(&(osp_file){e->bytes, e->mapped});
 }
 
 /* What tables of function pointers point at. */
-static void find_pointed(osp_flow *w)
+static void find_pointed(const seeker *s)
 {
+    const osp_elf *e = s->to->elf;
     osp_span table[2];
-    osp_elf_relocs(w->elf, table);
+    osp_elf_relocs(e, table);
     for (size_t i = 0; i < table[0].n / OSP_RELA_SIZE; i++) {
         osp_reloc r = osp_elf_reloc_at(table[0], i);
-        if (r.type == R_X86_64_RELATIVE && is_possible_start(w->elf, (uint64_t)r.addend))
-            add_start(w, (uint64_t)r.addend);
+        if (r.type == R_X86_64_RELATIVE && is_possible_start(e, (uint64_t)r.addend))
+            add_start(s, (uint64_t)r.addend);
     }
 }
 
@@ -518,22 +543,34 @@ static int by_value(const void *pa, const void *pb)
     return (*a > *b) - (*a < *b);
 }
 
-void osp_flow_open(osp_flow *w, const osp_elf *e, const osp_elf *debug, const osp_pcln *go, const osp_extent *code,
-                   size_t ncode)
+void osp_flow_open(osp_flow *w, const osp_elf *e, const osp_elf *debug, const osp_pcln *go, const osp_extents *gaps,
+                   const osp_extent *code, size_t ncode)
 {
     osp_code_symbols symbols = {0};
     osp_arena a;
     osp_err ignored; /* symbols are not needed */
+    bool worth = false;
     *w = (osp_flow){.elf = e};
+    if (gaps->n == 0)
+        return;
+    seeker s = {w, gaps->row, gaps->n, gaps->row[0].start, gaps->row[gaps->n - 1].end};
+    for (size_t i = 0; i < gaps->n; i++)
+        worth |= gaps->row[i].end - gaps->row[i].start > SCRAP;
+    add_start(&s, e->entry);
     osp_arena_init(&a, SYMBOLS_LIMIT);
     if (osp_code_symbols_read(&symbols, &a, e, debug, go ? go->text : 0, go ? go->etext : 0, &ignored))
         for (uint32_t i = 0; i < symbols.n; i++)
-            add_start(w, symbols.row[i].start);
+            add_start(&s, symbols.row[i].start);
     osp_arena_drop(&a);
-    add_start(w, e->entry);
-    for (size_t i = 0; i < ncode; i++)
-        find_starts(w, code[i].start, code[i].end);
-    find_pointed(w);
+    for (size_t i = 0; i < ncode; i++) {
+        uint64_t at = code[i].start, end = code[i].end;
+        for (uint64_t n; at < end && (worth || end - at <= SCRAPS); at += n) {
+            n = end - at < READ_AT_ONCE ? end - at : READ_AT_ONCE;
+            find_starts(&s, at, at + n);
+        }
+    }
+    if (worth)
+        find_pointed(&s);
     if (w->n)
         qsort(w->start, w->n, sizeof *w->start, by_value);
 }

@@ -76,6 +76,7 @@ static osp_object *read_object(osp_object *o, osp_span bytes, osp_err *err)
         osp_object_close(o);
         return NULL;
     }
+    o->elf.mapped = o->file.mapped;
     o->build_id = build_id_of(o);
     o->has_buildinfo = osp_go_buildinfo(&o->elf, &o->version, &o->modinfo);
     /* The search for pclntab by its magic reads all data, so there must be some other sign of Go. */
@@ -412,6 +413,9 @@ bool osp_object_rows(osp_object *o, osp_rows *out, osp_err *err)
         if (!osp_rows_make(&o->elf, debug_of(o), o->has_go ? &o->go : NULL, &o->rows, &o->rows_skipped, err))
             return osp_fail_in(err, "%.*s", STRF(o->name));
         o->rows_are = READ;
+        osp_file_rest(&o->file); /* most of it was read for the rows, and names are asked for much later */
+        if (o->debug_is == READ)
+            osp_file_rest(&o->debug_file);
     }
     *out = (osp_rows){o->rows.row, (uint32_t)o->rows.n, o->rows.base, o->rows_skipped};
     return true;

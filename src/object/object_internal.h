@@ -45,6 +45,7 @@ typedef struct {
 /* A parsed ELF file over bytes that live elsewhere. */
 typedef struct {
     osp_span bytes;
+    bool mapped;      /* they are a mapped file's */
     osp_arena *arena; /* tables and decompressed sections */
     uint16_t machine, type;
     bool foreign; /* Mach-O or PE: bytes have no ELF header */
@@ -93,6 +94,9 @@ osp_span osp_elf_raw(const osp_elf *e, const osp_section *s);
 /* The section .NAME, or .zNAME as old tools called it when compressed; EABSENT if there is none. name starts with
  * a dot. */
 bool osp_elf_debug_section(const osp_elf *e, osp_str name, osp_span *out, uint64_t *addr, osp_err *err) OSP_CHECKED;
+/* The same into the caller's memory: its size, 0 if there is none, and as many bytes. */
+uint64_t osp_elf_debug_size(const osp_elf *e, osp_str name);
+bool osp_elf_debug_copy(const osp_elf *e, osp_str name, uint8_t *to, osp_err *err) OSP_CHECKED;
 
 /* File-backed bytes from file address addr to the end of its segment; empty if there are none. */
 osp_span osp_elf_from(const osp_elf *e, uint64_t addr);
@@ -288,6 +292,7 @@ typedef struct {
 } osp_cie;
 
 typedef struct {
+    size_t at; /* of its length field: where an osp_cfi_iter comes upon it again */
     uint64_t start, end;
     osp_cie cie;
     osp_span insn;
@@ -314,9 +319,10 @@ typedef struct {
     size_t n, cap;
 } osp_flow;
 
-/* Find where functions begin in all code of a file, which must live on; debug and go may be NULL. */
-void osp_flow_open(osp_flow *w, const osp_elf *e, const osp_elf *debug, const osp_pcln *go, const osp_extent *code,
-                   size_t ncode);
+/* Find where functions begin in those parts of a file's code, sorted, that nothing else describes. The file must live on;
+ * debug and go may be NULL. */
+void osp_flow_open(osp_flow *w, const osp_elf *e, const osp_elf *debug, const osp_pcln *go, const osp_extents *gaps,
+                   const osp_extent *code, size_t ncode);
 void osp_flow_drop(osp_flow *w);
 /* Add the rows of the code in [from, to), which nothing else describes. False without memory. */
 bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out);

@@ -14,14 +14,16 @@
 #include "object_internal.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 
 #include <elf.h>
 #include <stdlib.h>
 
 enum {
     MAX_ROWS = 1 << 27,
-    MAX_CODE = 64, /* sections with code */
-    PADDING = 63,  /* a smaller gap between functions is alignment: not worth a row */
+    MAX_CODE = 64,       /* sections with code */
+    READ_AT_ONCE = 8192, /* functions whose part of the file is kept in memory */
+    PADDING = 63,        /* a smaller gap between functions is alignment: not worth a row */
 };
 
 void osp_row_add(osp_row_list *l, uint64_t addr, uint32_t rule)
@@ -203,6 +205,8 @@ static uint32_t rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *ou
     uint64_t at = 0;
     for (uint32_t i = 0; i < p->nfunc; i++) {
         osp_func f;
+        if (i % READ_AT_ONCE == 0)
+            osp_file_rest(&(osp_file){e->bytes, e->mapped});
         if (!osp_pcln_func(p, i, &f) || f.entry < at) {
             skipped++;
             continue;
@@ -215,17 +219,19 @@ static uint32_t rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *ou
 
 /* ---- all of a file ----------------------------------------------------------------------------------------- */
 
+enum { OF_GO, OF_EH_FRAME, OF_DEBUG_FRAME, TABLES }; /* the best first */
+
 typedef struct {
     uint64_t start, end;
-    uint32_t fde;  /* index in fdes */
-    uint8_t order; /* 0 Go, 1 .eh_frame, 2 .debug_frame */
+    size_t fde : 62; /* where it stands in its table: to keep all that it says would take four times the room */
+    size_t order : 2;
 } stretch;
 
 typedef struct {
     stretch *row;
     size_t n, cap;
-    osp_fde *fde;
-    size_t nfde, fde_cap;
+    osp_cfi table[TABLES];
+    osp_cfi_iter again[TABLES]; /* to read FDEs once more */
     uint32_t broken;
 } stretches;
 
@@ -239,22 +245,28 @@ static int by_start(const void *pa, const void *pb)
     return a->fde < b->fde ? -1 : a->fde > b->fde;
 }
 
-static bool collect(stretches *s, const osp_cfi *cfi, const osp_elf *e, uint8_t order, const osp_pcln *go)
+/* Take in a table of call frame information. */
+static bool collect(stretches *s, const osp_cfi *cfi, const osp_elf *e, unsigned order, const osp_pcln *go)
 {
-    osp_cfi_iter it = {.cfi = cfi};
     osp_fde f;
+    s->table[order] = *cfi;
+    osp_cfi_iter it = s->again[order] = (osp_cfi_iter){.cfi = &s->table[order]};
     while (osp_cfi_next(&it, &f)) {
         /* Sections that the linker dropped leave FDEs at 0 or 1; Go text has better than its .debug_frame. */
         if (f.start == f.end || !osp_elf_is_code(e, f.start) || (go && f.start >= go->text && f.end <= go->etext))
             continue;
-        if (!osp_grow((void **)&s->row, &s->cap, s->n + 1, sizeof *s->row) ||
-            !osp_grow((void **)&s->fde, &s->fde_cap, s->nfde + 1, sizeof *s->fde))
+        if (!osp_grow((void **)&s->row, &s->cap, s->n + 1, sizeof *s->row))
             return false;
-        s->row[s->n++] = (stretch){f.start, f.end, (uint32_t)s->nfde, order};
-        s->fde[s->nfde++] = f;
+        s->row[s->n++] = (stretch){f.start, f.end, f.at, order & 3};
     }
     s->broken += it.broken;
     return true;
+}
+
+static bool fde_of(stretches *s, const stretch *x, osp_fde *out)
+{
+    s->again[x->order].at = x->fde;
+    return osp_cfi_next(&s->again[x->order], out);
 }
 
 /* .eh_frame by its section, or by the pointer in .eh_frame_hdr: version u8, three encodings u8, then the pointer. */
@@ -293,7 +305,7 @@ static bool find_eh_frame(const osp_elf *e, osp_cfi *out)
 /* From here on only what lies past `at` and, before Go text, ends there. */
 static uint64_t clipped_end(const stretch *s, const osp_pcln *go)
 {
-    if (go && s->order != 0 && s->start < go->text && s->end > go->text)
+    if (go && s->order != OF_GO && s->start < go->text && s->end > go->text)
         return go->text;
     return s->end;
 }
@@ -307,10 +319,17 @@ static bool is_bare(const osp_fde *f)
     return true;
 }
 
+/* A part of a stretch that no better one covers. */
+typedef struct {
+    const stretch *of;
+    uint64_t start, end;
+} piece;
+
 /* Code that no stretch covers is described by following it. */
 typedef struct {
     const osp_elf *elf, *debug;
     const osp_pcln *go;
+    const stretches *covered;
     osp_extent code[MAX_CODE]; /* sorted */
     uint32_t ncode;
     osp_flow flow;
@@ -338,52 +357,92 @@ static void find_code(gaps *g)
             add_code(g, e->segment[i].vaddr, osp_elf_from(e, e->segment[i].vaddr).n);
 }
 
+/* The code between two addresses that is more than padding, from section *i on. */
+static bool next_code(const gaps *g, uint32_t *i, uint64_t from, uint64_t to, osp_extent *out)
+{
+    while (*i < g->ncode) {
+        const osp_extent *c = &g->code[(*i)++];
+        *out = (osp_extent){c->start > from ? c->start : from, c->end < to ? c->end : to};
+        if (out->start < out->end && !osp_flow_is_padding(g->elf, out->start, out->end))
+            return true;
+    }
+    return false;
+}
+
+/* The next piece from address `at` on; *i is the next stretch to look at. */
+static bool next_piece(const gaps *g, size_t *i, uint64_t at, piece *out)
+{
+    const stretches *s = g->covered;
+    if (*i % READ_AT_ONCE == 0) /* who asks goes over all of the code, too */
+        osp_file_rest(&(osp_file){g->elf->bytes, g->elf->mapped});
+    while (*i < s->n) {
+        const stretch *x = &s->row[(*i)++], *next = *i < s->n ? &s->row[*i] : NULL;
+        uint64_t end = clipped_end(x, g->go), start = x->start > at ? x->start : at;
+        /* A stretch of a better source inside this one's way wins from its start on. */
+        if (start < end && x->order == OF_DEBUG_FRAME && next && next->start < end && next->order < OF_DEBUG_FRAME)
+            end = next->start > start ? next->start : start;
+        *out = (piece){x, start, end};
+        if (start < end)
+            return true;
+    }
+    return false;
+}
+
+/* Get ready to follow code: it matters where functions begin in all that no stretch covers. */
+static void open_flow(gaps *g)
+{
+    osp_extents all = {0};
+    size_t cap = 0, i = 0;
+    uint64_t at = 0;
+    piece p = {0};
+    for (bool more = true; more; at = p.end) {
+        more = next_piece(g, &i, at, &p);
+        osp_extent one;
+        for (uint32_t k = 0; next_code(g, &k, at, more ? p.start : UINT64_MAX, &one); at = one.end)
+            if (osp_grow((void **)&all.row, &cap, (size_t)all.n + 1, sizeof *all.row))
+                all.row[all.n++] = one;
+            else
+                g->failed = true;
+    }
+    osp_flow_open(&g->flow, g->elf, g->debug, g->go, &all, g->code, g->ncode);
+    free(all.row);
+    g->open = true;
+}
+
 static void fill(gaps *g, uint64_t from, uint64_t to, osp_row_list *out)
 {
-    for (uint32_t i = 0; i < g->ncode; i++) {
-        uint64_t a = g->code[i].start > from ? g->code[i].start : from;
-        uint64_t b = g->code[i].end < to ? g->code[i].end : to;
-        if (a >= b || osp_flow_is_padding(g->elf, a, b))
-            continue;
+    osp_extent one;
+    for (uint32_t i = 0; next_code(g, &i, from, to, &one); from = one.end) {
         if (!g->open)
-            osp_flow_open(&g->flow, g->elf, g->debug, g->go, g->code, g->ncode);
-        g->open = true;
-        g->failed |= !osp_flow_rows(&g->flow, a, b, out);
-        if (to - b > PADDING)
-            osp_row_add(out, b, OSP_RULE_NONE);
-        from = b;
+            open_flow(g);
+        g->failed |= !osp_flow_rows(&g->flow, one.start, one.end, out);
+        if (to - one.end > PADDING)
+            osp_row_add(out, one.end, OSP_RULE_NONE);
     }
 }
 
-static uint32_t join(const stretches *s, gaps *g, osp_row_list *out)
+static uint32_t join(stretches *s, gaps *g, osp_row_list *out)
 {
-    const osp_elf *e = g->elf;
-    const osp_pcln *go = g->go;
     uint64_t at = 0;
     uint32_t skipped = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        const stretch *x = &s->row[i];
-        uint64_t end = clipped_end(x, go), start = x->start > at ? x->start : at;
-        /* A stretch of a better source inside this one's way wins from its start on. */
-        if (start >= end)
-            continue;
-        if (x->order == 2 && i + 1 < s->n && s->row[i + 1].start < end && s->row[i + 1].order < 2)
-            end = s->row[i + 1].start > start ? s->row[i + 1].start : start;
-        if (start >= end)
-            continue;
-        if (at && start - at > PADDING)
+    size_t i = 0;
+    for (piece p; next_piece(g, &i, at, &p); at = p.end) {
+        const stretch *x = p.of;
+        osp_fde fde;
+        bool go = x->order == OF_GO;
+        if (at && p.start - at > PADDING)
             osp_row_add(out, at, OSP_RULE_NONE);
-        if (start > at)
-            fill(g, at, start, out);
+        if (p.start > at)
+            fill(g, at, p.start, out);
         /* A return address that is a function's first byte, behind padding, was put there by hand: glibc's
          * __start_context, the end of a stack that makecontext made. Return addresses are looked up one byte before. */
-        if (x->order != 0 && at && start == x->start && start > at && is_bare(&s->fde[x->fde]))
-            osp_row_add(out, start - 1, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0));
-        if (x->order == 0)
-            skipped += rows_of_go(go, e, out);
+        bool read = !go && fde_of(s, x, &fde);
+        if (read && at && p.start == x->start && p.start > at && is_bare(&fde))
+            osp_row_add(out, p.start - 1, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0));
+        if (go)
+            skipped += rows_of_go(g->go, g->elf, out);
         else
-            skipped += !osp_cfi_rows(&s->fde[x->fde], start, end, out);
-        at = end;
+            skipped += !read || !osp_cfi_rows(&fde, p.start, p.end, out);
     }
     if (at)
         osp_row_add(out, at, OSP_RULE_NONE);
@@ -405,12 +464,12 @@ static bool all_fdes(stretches *s, const osp_elf *e, const osp_elf *debug, const
 {
     osp_cfi cfi;
     osp_err ignored; /* a .debug_frame that cannot be had is like one that is not there */
-    if (find_eh_frame(e, &cfi) && !collect(s, &cfi, e, 1, go))
+    if (find_eh_frame(e, &cfi) && !collect(s, &cfi, e, OF_EH_FRAME, go))
         return false;
     cfi = (osp_cfi){.is_eh = false};
     if (osp_elf_debug_section(e, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored) ||
         (debug && osp_elf_debug_section(debug, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored)))
-        if (!collect(s, &cfi, e, 2, go))
+        if (!collect(s, &cfi, e, OF_DEBUG_FRAME, go))
             return false;
     if (s->n)
         qsort(s->row, s->n, sizeof *s->row, by_start);
@@ -429,7 +488,6 @@ bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go
         if (out->n == 0 || s.row[i].start >= out->row[out->n - 1].end)
             out->row[out->n++] = (osp_extent){s.row[i].start, s.row[i].end};
     free(s.row);
-    free(s.fde);
     return ok || osp_fail_memory(err, "listing functions");
 }
 
@@ -445,10 +503,10 @@ bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, o
     if (go) {
         ok = osp_grow((void **)&s.row, &s.cap, 1, sizeof *s.row);
         if (ok)
-            s.row[s.n++] = (stretch){go->text, go->etext, 0, 0};
+            s.row[s.n++] = (stretch){.start = go->text, .end = go->etext, .order = OF_GO};
     }
     ok = ok && all_fdes(&s, e, debug, go);
-    gaps g = {.elf = e, .debug = debug, .go = go};
+    gaps g = {.elf = e, .debug = debug, .go = go, .covered = &s};
     if (ok && !e->foreign)
         find_code(&g);
     if (ok)
@@ -456,11 +514,15 @@ bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, o
     if (g.open)
         osp_flow_drop(&g.flow);
     free(s.row);
-    free(s.fde);
     if (!ok || out->failed || g.failed) {
         free(out->row);
         *out = (osp_row_list){0};
         return osp_fail_memory(err, "making unwind rows");
+    }
+    osp_row *fit = out->n ? realloc(out->row, out->n * sizeof *out->row) : NULL; /* it grew by doubling */
+    if (fit) {
+        out->row = fit;
+        out->cap = out->n;
     }
     return true;
 }

@@ -63,7 +63,7 @@ enum {
     WAITING_LIMIT = 8 << 20,
     VISITED_LIMIT = 64 << 20,
     MOST_THREADS = 32768,        /* that the scheduler's events are followed for */
-    RING_OF_SCHEDULER = 8 << 20, /* bytes */
+    RING_OF_SCHEDULER = 4 << 20, /* bytes */
 };
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
