@@ -4,6 +4,7 @@
 #define OSP_CLI_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/guess.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "format/format.h"
@@ -28,19 +29,6 @@ bool osp_command_takes_pid(const osp_command *command);
  * EUSAGE names the word that is wrong and the nearest right one. */
 bool osp_cli_parse(const osp_command *command, char *const *words, size_t nwords, osp_arena *a, osp_cli *out,
                    osp_err *err) OSP_CHECKED;
-
-/* How many letters must be typed, dropped, changed or swapped with their neighbour to turn one word into the other. */
-unsigned osp_word_distance(osp_str a, osp_str b);
-
-/* What a person may have meant by a word that is none: begin with the word, consider those there are, take the nearest; NULL
- * if none is worth suggesting. One that begins with what was typed is as near as one with a wrong letter. */
-typedef struct osp_guess {
-    osp_str typed;
-    const char *nearest;
-    unsigned distance;
-} osp_guess;
-void osp_guess_consider(osp_guess *g, const char *known);
-const char *osp_guess_taken(const osp_guess *g);
 
 /* A word that is no command: say what the person may have meant. Returns OSP_EXIT_USAGE. */
 int osp_cli_unknown_command(osp_str word);
