@@ -6,12 +6,15 @@
 #include "walk.h"
 
 const volatile __u16 call_event = OSP_NO_EVENT;
+const volatile __u64 asked_calls[OSP_CALL_BITS / 64]; /* a bit a call */
+const volatile __u32 futex_nr;
 
-enum { CALLS = 1, MAX_ERRNO = 4095 };
+enum { CALLS = 1, MAX_ERRNO = 4095, FUTEX_OPS = 14, FUTEX_OP_MASK = 0x7f };
 
 struct call {
     __u64 begun;
-    __u32 nr, unused;
+    __u32 nr;
+    __u32 op; /* of a futex, + 1 */
 };
 
 /* The calls that threads of our processes are in. */
@@ -22,15 +25,26 @@ struct {
     __type(value, struct call);
 } calls SEC(".maps");
 
+/* What futex() is to do; 0: it is another call, or an operation that is not known. */
+static __always_inline __u32 futex_op(const struct pt_regs *user, __u32 nr)
+{
+    __u32 op = nr == futex_nr ? (user->si & FUTEX_OP_MASK) + 1 : 0;
+    return op <= FUTEX_OPS ? op : 0;
+}
+
 SEC("tp_btf/sys_enter")
 int on_call(__u64 *ctx)
 {
+    __u32 nr = ctx[1];
+    if (nr < OSP_CALL_BITS && !(asked_calls[nr / 64 & (OSP_CALL_BITS / 64 - 1)] >> nr % 64 & 1))
+        return 0;
     struct task_struct *task = bpf_get_current_task_btf();
     struct bpf_pidns_info ids = {0};
     if (!process_of(task, &ids))
         return 0;
     __u32 key = task->pid;
-    struct call call = {.begun = bpf_ktime_get_ns(), .nr = ctx[1]};
+    struct call call = {
+        .begun = bpf_ktime_get_ns(), .nr = nr, .op = futex_op((struct pt_regs *)bpf_task_pt_regs(task), nr)};
     if (bpf_map_update_elem(&calls, &key, &call, BPF_ANY))
         count(OSP_COUNT_NO_THREAD);
     return 0;
@@ -53,7 +67,8 @@ int on_return(__u64 *ctx)
     begin(s, process, &ids, now);
     s->head.event = call_event;
     s->head.value[0] = now - begun;
-    s->head.reason = call->nr | error << OSP_REASON_ERRNO;
+    s->head.value[1] = error ? 0 : result;
+    s->head.reason = (call->nr & OSP_REASON_CALL) | error << OSP_REASON_ERRNO | call->op << OSP_REASON_OP;
     bpf_map_delete_elem(&calls, &key);
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
     struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);

@@ -2,7 +2,8 @@
 /* bpf/sample.bpf.c: the sampler. on_tick runs at each sample of a perf event in a thread of a process we know:
  * kernel stack, user stack by unwind rows, goroutine and labels, one record into the ring buffer. */
 #include "calls.h"
-#include "switch.h"
+#include "points.h"
+#include "wakes.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -60,7 +61,8 @@ int on_tick(struct bpf_perf_event_data *ctx)
         return 0;
     begin(s, process, &ids, now);
     s->head.value[0] = value;
-    s->head.event = cookie & ~OSP_COOKIE_TICKS;
+    s->head.event = cookie & OSP_COOKIE_EVENT;
+    s->head.reason = cookie >> OSP_COOKIE_STATE & OSP_COOKIE_STATES;
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
 
     /* Volatile: the verifier wants each context load as it stands, not through one merged pointer. */

@@ -42,11 +42,15 @@ typedef struct osp_raw_sample {
     __u32 fp_steps;
     __u32 stack_bytes;
     __u32 nwords; /* words after this header */
+    /* Of a wake-up: the thread that was woken, and the stack in which it slept. Of a wait: the thread that ended it, and the
+     * stack from which it did. 0 = none is known. */
+    __u32 peer_pid, peer_tid;
     __u32 unused;
+    __u64 peer_stack;
     char comm[16]; /* "" = as before */
 } osp_raw_sample;
 
-_Static_assert(sizeof(osp_raw_sample) == 128, "shared between the kernel side and user space");
+_Static_assert(sizeof(osp_raw_sample) == 144, "shared between the kernel side and user space");
 
 enum { OSP_NO_EVENT = 0xffff, OSP_UNWIND_WORDS = 20 };
 
@@ -99,6 +103,10 @@ typedef struct osp_bpf_config {
 /* Flag in an event's cookie, beside its place in the recording's list: a clock that ticks on each CPU. A sample stands for
  * the time since that CPU's last tick, whatever the period was: so periods may change as one likes. */
 #define OSP_COOKIE_TICKS (1u << 31)
+/* And: the state of its samples, which becomes their reason. */
+#define OSP_COOKIE_EVENT 0xffff
+#define OSP_COOKIE_STATE 16
+#define OSP_COOKIE_STATES 15
 
 /* What osprey itself has run so far, by CPU. It wakes at ticks, and sleeps again before the next one: it is never seen
  * running, and its time would be booked on those that are. */
@@ -115,6 +123,8 @@ typedef struct osp_bpf_thread {
     __u64 owed_wait;                 /* ns that it waited before it was first seen */
     __u64 stack_hash, goid, m, curg; /* where it was last seen */
     __u64 pc, sp;                    /* of that walk's first user frame */
+    __u64 waker_stack;               /* of who woke it */
+    __u32 waker_pid, waker_tid;      /* 0: nobody yet, or none that we know */
     __u32 pid, tid, reason, unused;
     char comm[16];
 } osp_bpf_thread;
@@ -122,8 +132,21 @@ typedef struct osp_bpf_thread {
 /* Counters, by index. */
 enum { OSP_COUNT_LOST, OSP_COUNT_FOREIGN, OSP_COUNT_NO_THREAD, OSP_COUNTS };
 
-/* osp_raw_sample.reason of a system call: its number, and its errno from this bit on. */
-enum { OSP_REASON_ERRNO = 16 };
+/* osp_raw_sample.reason of a system call: its number; from these bits on its errno, and the operation of a futex + 1.
+ * value[0] is its time, value[1] its result where it did not fail. */
+enum { OSP_REASON_CALL = 0xffff, OSP_REASON_ERRNO = 16, OSP_REASON_ERRNOS = 0xfff, OSP_REASON_OP = 28 };
+
+/* The system calls that are asked for; those with greater numbers always are. */
+enum { OSP_CALL_BITS = 512 };
+
+/* osp_raw_sample.reason of a wake-up: the number of the waker's system call + 1, and who it is. */
+enum { OSP_WAKER = 16 };
+enum osp_waker {
+    OSP_WAKER_NONE,   /* an interrupt: whoever ran there has nothing to do with it */
+    OSP_WAKER_OURS,   /* a thread of a process that is sampled: the sample is of it */
+    OSP_WAKER_OTHER,  /* a thread of another process */
+    OSP_WAKER_KERNEL, /* a thread of the kernel, or an interrupt there */
+};
 
 /* osp_raw_sample.reason of a thread off the CPU: the number of its system call + 1 (0: it was in none), and an
  * osp_wait. */

@@ -63,7 +63,7 @@ static __always_inline bool in_schedule(__u64 pc)
 static __always_inline void switch_stack(struct scratch *s, void *ctx)
 {
     enum { OWN_FRAMES = 16 };
-    __s64 bytes = bpf_get_stack(ctx, s->kernel, sizeof s->kernel, 0);
+    __s64 bytes = config.no_kernel ? 0 : bpf_get_stack(ctx, s->kernel, sizeof s->kernel, 0);
     __u32 skip = 0;
     bool met = false;
     if (bytes <= 0)
@@ -162,6 +162,9 @@ static __always_inline void send_wait(struct scratch *s, const osp_bpf_thread *t
 {
     recall(s, t, now);
     split(s, t, since, now);
+    s->head.peer_pid = t->waker_pid;
+    s->head.peer_tid = t->waker_tid;
+    s->head.peer_stack = t->waker_stack;
     send_events(s);
 }
 
@@ -270,7 +273,7 @@ static __always_inline void leave(__u64 *ctx, struct task_struct *task, __u64 no
     s->head.reason = reason_of(task, user, state, ctx[0]);
     see(ctx, s, t, task, process);
     t->reason = s->head.reason;
-    t->wake = 0;
+    t->wake = t->waker_stack = 0;
     t->exec_ns = task->se.sum_exec_runtime;
     __builtin_memcpy(t->comm, s->head.comm, sizeof t->comm);
     if (t->owed_wait)
@@ -379,6 +382,7 @@ static __always_inline void visit_first(struct seq_file *seq, struct scratch *s,
 {
     struct bpf_pidns_info ids = {0};
     osp_bpf_process *process = process_of(task, &ids);
+    __u32 slot = SLOT_ITER;
     if (!process || thread_of(task))
         return;
     s->thread = (osp_bpf_thread){.pid = ids.tgid, .tid = ids.pid};
@@ -393,13 +397,15 @@ static __always_inline void visit_first(struct seq_file *seq, struct scratch *s,
     s->head.event = OSP_NO_EVENT;
     s->head.value[0] = task->pid;
     s->head.reason = reason_of(task, user, task->__state, false);
-    __s64 bytes = bpf_get_task_stack(task, s->word, OSP_MAX_KERNEL * 8, 0);
+    __s64 bytes = config.no_kernel ? 0 : bpf_get_task_stack(task, s->word, OSP_MAX_KERNEL * 8, 0);
     if (bytes > 0)
         s->head.nkernel = (__u64)bytes >> 3;
     begin_user_in_kernel(s, task, user);
     s->leaf = s->u;
-    copy_stack(s, NULL, 0);
-    hash_stack(s, NULL);
+    s->head.nwords = s->head.nkernel;
+    if (!config.no_user)
+        copy_stack(s, &slot, 0);
+    hash_stack(s, &slot);
     s->thread.stack_hash = s->head.stack_hash;
     s->thread.reason = s->head.reason;
     s->thread.since = visit_ns;

@@ -33,7 +33,7 @@ enum {
 
 /* Who uses which scratch. Programs of perf events and of tracepoints keep each other out; those on scheduler events
  * run with interrupts off; iterators may be preempted by all of them. */
-enum { SLOT_EVENT, SLOT_SCHED, SLOT_CALL, SLOT_ITER, SLOTS };
+enum { SLOT_EVENT, SLOT_SCHED, SLOT_CALL, SLOT_POINT, SLOT_ITER, SLOTS };
 
 struct scratch {
     osp_raw_sample head;
@@ -399,11 +399,15 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, osp_bpf_pr
     }
 }
 
-/* The same for events that come much more often than ticks: once the process has sent its copies and still has no tables,
+/* The same for events that come much more often than ticks, if it is asked for: once the process has sent its copies and still has no tables,
  * brief ones serve. What is behind them is read later, and stands as long as the thread does. */
 static __always_inline void walk_often(struct scratch *s, __u32 *slot, osp_bpf_process *process)
 {
     enum { BRIEF_CHUNKS = 2 };
+    if (config.no_user) {
+        s->head.nwords = s->head.nkernel;
+        return;
+    }
     walk_user(s, slot, process);
     if (!s->head.unwind && process->n == 0 && s->head.end == OSP_UNWIND_NO_MAPPING &&
         bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < OSP_RING / 2)

@@ -99,6 +99,21 @@ bool osp_launch_release(void *launch, osp_err *err);
 /* End: kill the child if it was never released; else wait for it if wait is set. Returns its wait status, or -1. */
 int osp_launch_end(osp_launch *l, bool wait);
 
+/* ---- targets.c ---------------------------------------------------------------------------------------------- */
+
+/* Whose samples are taken, where that is more than one pid. */
+typedef struct osp_targets {
+    osp_cgroup cgroup;
+    int *pid; /* the second and later ones; malloc'ed */
+} osp_targets;
+
+/* Into opts what the words say, of a command with the options all, cgroup and children. False after saying what is wrong;
+ * *status is what to return. t must live as long as opts. */
+bool osp_targets_read(const osp_cli *cli, osp_sample_opts *opts, osp_targets *t, int *status);
+void osp_targets_drop(osp_targets *t);
+/* Start the program that stands after "--", if one does: it waits for the sampler. */
+bool osp_targets_launch(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch, osp_err *err) OSP_CHECKED;
+
 /* ---- recording ---------------------------------------------------------------------------------------------- */
 
 typedef struct osp_recorded {

@@ -19,7 +19,8 @@ static const osp_option options[] = {
     {"output", 'o', "FILE",
      "where the profile goes, in the form that its ending names: .folded, .svg … (NAME.cpu.pb.gz)"},
     {"duration", 'd', "SECONDS", "how long to sample (30; a program started after -- : until it ends)"},
-    {"event", 'e', "LIST", "what to sample, with commas: cpu, off-cpu, wall, wait, page-faults … (cpu)"},
+    {"event", 'e', "LIST",
+     "what to sample, with commas: cpu, off-cpu, wall, wait, syscalls:read, sched:sched_process_exec … (cpu)"},
     {"all", 'a', NULL, "all processes of the machine, the kernel's threads too"},
     {"cgroup", 'G', "NAME", "a cgroup with all inside it: its path, a service's name, a container's id"},
     {"children", 0, NULL, "and all processes that these start (so it is for a COMMAND)"},
@@ -27,6 +28,7 @@ static const osp_option options[] = {
     {"kernel-only", 'k', NULL, "leave out what runs outside it"},
     {"frequency", 'F', "HZ",
      "samples per second of CPU time (99, more for light loads); looks per second of `wait` (20)"},
+    {"wakers", 0, NULL, "of off-cpu and wall: above each wait, the stack that ended it"},
     {"stitch", 0, "creator", "below a goroutine's first function, the function that made it"},
     {"exact", 0, NULL, "of `wait`: measure each wait by uprobes, and say what that costs the program"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
@@ -304,83 +306,12 @@ bool osp_record_for(const osp_cli *cli, int pid, double seconds, osp_recorded *o
     return ok;
 }
 
-/* What is to be sampled, as the command line says it. */
-typedef struct {
-    osp_cgroup cgroup;
-    int *pid; /* the second and later ones; malloc'ed */
-} asked;
-
-static bool read_pids(const osp_cli *cli, osp_sample_opts *opts, asked *a)
-{
-    const char *first = osp_cli_value(cli, "pid");
-    int n = cli->noperand + (first != NULL);
-    a->pid = calloc((size_t)n + 1, sizeof *a->pid);
-    for (int i = 0; a->pid && i < n; i++) {
-        const char *text = first && i == 0 ? first : cli->operand[i - (first != NULL)];
-        uint64_t v;
-        if (!osp_str_u64(osp_str_from(text), 10, &v) || v == 0 || v > INT32_MAX) {
-            osp_cli_usage(cli, "`%s` is no process id", text);
-            return false;
-        }
-        bool known = opts->pid == (int)v;
-        for (uint32_t k = 0; k < opts->nalso; k++)
-            known |= a->pid[k] == (int)v;
-        if (known)
-            continue;
-        if (!opts->pid)
-            opts->pid = (int)v;
-        else
-            a->pid[opts->nalso++] = (int)v;
-    }
-    opts->also = a->pid;
-    return a->pid != NULL;
-}
-
-/* False after saying what is wrong; *status is what to return. */
-static bool read_targets(const osp_cli *cli, osp_sample_opts *opts, asked *a, int *status)
-{
-    osp_err err;
-    bool pids = cli->noperand || osp_cli_given(cli, "pid");
-    int kinds = (cli->nrest > 0) + pids + osp_cli_given(cli, "all") + osp_cli_given(cli, "cgroup");
-    *status = OSP_EXIT_USAGE;
-    if (kinds != 1) {
-        osp_cli_usage(cli,
-                      kinds ? "give one of pids, --all, --cgroup and a command after --, not several"
-                            : "which process? %s",
-                      cli->command->args);
-        return false;
-    }
-    opts->children = osp_cli_given(cli, "children") || cli->nrest;
-    opts->machine = osp_cli_given(cli, "all");
-    opts->user_only = osp_cli_given(cli, "user-only");
-    opts->kernel_only = osp_cli_given(cli, "kernel-only");
-    if (opts->user_only && opts->kernel_only) {
-        osp_cli_usage(cli, "--user-only and --kernel-only leave nothing");
-        return false;
-    }
-    if (pids)
-        return read_pids(cli, opts, a);
-    if (!osp_cli_given(cli, "cgroup"))
-        return true;
-    if (!osp_cgroup_find(osp_str_from(osp_cli_value(cli, "cgroup")), &a->cgroup, &err)) {
-        *status = osp_cli_fail(&err);
-        return false;
-    }
-    opts->cgroup = &a->cgroup;
-    return true;
-}
-
 static int run_record(const osp_cli *cli, osp_sample_opts *opts)
 {
     osp_launch launch = {.go = -1, .status = -1};
     osp_err err = {0};
-    if (cli->nrest) {
-        if (!osp_launch_start(cli->rest, &launch, &err))
-            return osp_cli_fail(&err);
-        opts->pid = launch.pid;
-        opts->release = osp_launch_release;
-        opts->release_ctx = &launch;
-    }
+    if (!osp_targets_launch(cli, opts, &launch, &err))
+        return osp_cli_fail(&err);
     opts->objects = osp_objects_new(NULL);
     if (!opts->objects) {
         osp_fail_memory(&err, "starting to sample");
@@ -392,48 +323,62 @@ static int run_record(const osp_cli *cli, osp_sample_opts *opts)
     return status;
 }
 
+/* What is to be measured, as the command line says it. */
+static bool read_events(const osp_cli *cli, osp_sample_opts *opts, osp_arena *names, osp_err *err)
+{
+    osp_event_list *events = &opts->events;
+    if (osp_cli_given(cli, "event") &&
+        !osp_event_list_parse(osp_str_from(osp_cli_value(cli, "event")), names, events, err))
+        return false;
+    opts->creators = osp_cli_given(cli, "stitch");
+    opts->exact = osp_cli_given(cli, "exact");
+    opts->wakers = osp_cli_given(cli, "wakers");
+    opts->user_only = osp_cli_given(cli, "user-only");
+    opts->kernel_only = osp_cli_given(cli, "kernel-only");
+    bool looks = false, waits = false;
+    for (uint32_t i = 0; i < events->n; i++) {
+        looks |= events->kind[i]->source == OSP_BY_LOOKS;
+        waits |= events->kind[i]->source == OSP_BY_OFF_CPU || events->kind[i]->source == OSP_BY_WALL;
+    }
+    if (opts->user_only && opts->kernel_only)
+        return osp_fail(err, OSP_EUSAGE, "--user-only and --kernel-only leave nothing");
+    if (opts->creators && strcmp(osp_cli_value(cli, "stitch"), "creator") != 0)
+        return osp_fail(err, OSP_EUSAGE, "--stitch knows `creator` only, not `%s`", osp_cli_value(cli, "stitch"));
+    if (opts->exact && (!looks || opts->creators))
+        return osp_fail(err, OSP_EUSAGE,
+                        opts->creators ? "--exact and --stitch cannot be had together"
+                                       : "--exact is of the event wait: -e wait --exact");
+    return !opts->wakers || waits ||
+           osp_fail(err, OSP_EUSAGE, "--wakers is of the events off-cpu and wall: -e off-cpu --wakers");
+}
+
 static int cmd_record(const osp_cli *cli)
 {
+    enum { NAMES_LIMIT = 1 << 20 };
     osp_err err = {0};
     double seconds, hz;
     int status;
-    asked a = {0};
+    osp_targets targets = {0};
+    osp_arena names;
     if (!osp_cli_number(cli, "duration", 0.1, 86400, cli->nrest ? 0 : 30, &seconds) ||
         !osp_cli_number(cli, "frequency", 1, 20000, 0, &hz))
         return OSP_EXIT_USAGE;
-    osp_event_list events = {0};
-    if (osp_cli_given(cli, "event") &&
-        !osp_event_list_parse(osp_str_from(osp_cli_value(cli, "event")), &events, &err))
-        return osp_cli_fail(&err);
-    bool creators = osp_cli_given(cli, "stitch");
-    if (creators && strcmp(osp_cli_value(cli, "stitch"), "creator") != 0) {
-        osp_fail(&err, OSP_EUSAGE, "--stitch knows `creator` only, not `%s`", osp_cli_value(cli, "stitch"));
-        return osp_cli_fail(&err);
-    }
-    bool exact = osp_cli_given(cli, "exact"), waits = false;
-    for (uint32_t i = 0; i < events.n; i++)
-        waits |= events.kind[i]->source == OSP_BY_LOOKS;
-    if (exact && (!waits || creators)) {
-        osp_fail(&err, OSP_EUSAGE,
-                 creators ? "--exact and --stitch cannot be had together"
-                          : "--exact is of the event wait: -e wait --exact");
-        return osp_cli_fail(&err);
-    }
     osp_sample_opts opts = {
-        .events = events,
         .seconds = seconds,
         .hz = (uint32_t)hz,
         .no_bpf = osp_cli_given(cli, "no-bpf"),
-        .creators = creators,
-        .exact = exact,
         .forecast = show_forecast,
         .stop = osp_stop_flag(),
         .progress = cli->progress ? show_progress : NULL,
         .progress_ctx = (void *)(uintptr_t)cli,
     };
-    if (read_targets(cli, &opts, &a, &status))
+    osp_arena_init(&names, NAMES_LIMIT);
+    if (!read_events(cli, &opts, &names, &err))
+        status = osp_cli_fail(&err);
+    else if (osp_targets_read(cli, &opts, &targets, &status))
         status = run_record(cli, &opts);
-    free(a.pid);
+    osp_targets_drop(&targets);
+    osp_arena_drop(&names);
     return status;
 }
 

@@ -103,7 +103,7 @@ static osp_event_list events_for(int pid)
         osp_go_survey_look(survey, pid, &a, &brief);
     osp_go_survey_drop(survey);
     osp_arena_drop(&a);
-    if (!osp_event_list_parse(brief.is_go ? S("cpu,wait") : S("cpu,off-cpu"), &list, &ignored))
+    if (!osp_event_list_parse(brief.is_go ? S("cpu,wait") : S("cpu,off-cpu"), NULL, &list, &ignored))
         list = (osp_event_list){0};
     return list;
 }

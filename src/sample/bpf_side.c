@@ -50,10 +50,12 @@ struct osp_bpf_side {
     osp_buf aside;            /* records to be unwound here, one after the other */
     osp_buf waiting;          /* headers of samples whose stack may be among them */
     osp_buf visited;          /* what the iterator over all tasks wrote last */
-    struct bpf_link *link[8]; /* to the scheduler's events, and the iterator */
+    const osp_event_list *events;
+    struct bpf_link *link[8 + OSP_MAX_EVENTS]; /* to the scheduler's events and the like, and the iterator */
     size_t nlink;
     struct bpf_link *iterator;   /* one of them, or NULL */
     bool by_scheduler, by_calls; /* their events are asked for */
+    bool wakers;                 /* and who wakes whom */
     uint64_t no_room;            /* records that did not fit there, samples whose stack is unknown */
     uint64_t word[OSP_MAX_KERNEL + OSP_MAX_USER];
 };
@@ -162,10 +164,26 @@ static bool switch_says_state(void)
     return says;
 }
 
+static bool has_point(const osp_event_list *l) { return event_of(l, OSP_BY_POINT) != OSP_NO_EVENT; }
+
+/* Before the load: which system calls. */
+static void choose_calls(struct sample_bpf *k, const osp_event_list *events)
+{
+    _Static_assert(sizeof events->call == sizeof k->rodata->asked_calls, "a bit a call, on both sides");
+    int futex = osp_syscall_number(S("futex"));
+    k->rodata->call_event = event_of(events, OSP_BY_CALLS);
+    k->rodata->futex_nr = futex < 0 ? UINT32_MAX : (uint32_t)futex;
+    for (size_t i = 0; i < OSP_CALL_WORDS; i++)
+        *((uint64_t *)(uintptr_t)k->rodata->asked_calls + i) = events->some_calls ? events->call[i] : UINT64_MAX;
+    bpf_map__set_max_entries(k->maps.calls, MOST_THREADS);
+    bpf_map__set_max_entries(k->maps.ring, RING_OF_SCHEDULER);
+}
+
 /* Before the load: what these events need. */
-static void choose(osp_bpf_side *b, const osp_event_list *events)
+static void choose(osp_bpf_side *b, const osp_event_list *events, bool wakers)
 {
     struct sample_bpf *k = b->skel;
+    b->events = events;
     k->rodata->off_cpu_event = event_of(events, OSP_BY_OFF_CPU);
     k->rodata->wall_event = event_of(events, OSP_BY_WALL);
     k->rodata->switch_event = event_of(events, OSP_BY_SWITCHES);
@@ -175,14 +193,15 @@ static void choose(osp_bpf_side *b, const osp_event_list *events)
     bpf_program__set_autoload(k->progs.on_wakeup, b->by_scheduler);
     bpf_program__set_autoload(k->progs.on_start, b->by_scheduler);
     bpf_program__set_autoload(k->progs.each_task, b->by_scheduler);
-    k->rodata->call_event = event_of(events, OSP_BY_CALLS);
-    b->by_calls = k->rodata->call_event != OSP_NO_EVENT;
+    b->wakers = b->by_scheduler && (wakers || event_of(events, OSP_BY_WAKES) != OSP_NO_EVENT);
+    bpf_program__set_autoload(k->progs.on_waking, b->wakers);
+    k->rodata->wake_event = event_of(events, OSP_BY_WAKES);
+    bpf_program__set_autoload(k->progs.on_point, has_point(events));
+    b->by_calls = event_of(events, OSP_BY_CALLS) != OSP_NO_EVENT;
     bpf_program__set_autoload(k->progs.on_call, b->by_calls);
     bpf_program__set_autoload(k->progs.on_return, b->by_calls);
-    if (b->by_calls) {
-        bpf_map__set_max_entries(k->maps.calls, MOST_THREADS);
-        bpf_map__set_max_entries(k->maps.ring, RING_OF_SCHEDULER);
-    }
+    if (b->by_calls)
+        choose_calls(k, events);
     if (!b->by_scheduler)
         return;
     k->rodata->has_prev_state = switch_says_state();
@@ -190,7 +209,7 @@ static void choose(osp_bpf_side *b, const osp_event_list *events)
     bpf_map__set_max_entries(k->maps.ring, RING_OF_SCHEDULER);
 }
 
-osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, osp_err *err)
+osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, bool wakers, osp_err *err)
 {
     osp_bpf_side *b = calloc(1, sizeof *b);
     struct stat ns;
@@ -215,7 +234,7 @@ osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, osp_err *err)
         osp_fail_errno(err, errno, "/proc/self/ns/pid");
         goto fail;
     }
-    choose(b, events);
+    choose(b, events, wakers);
     b->skel->rodata->hash_seed = osp_hash("seed", 4);
     b->skel->rodata->pidns_dev = ns.st_dev;
     b->skel->rodata->pidns_ino = ns.st_ino;
@@ -302,6 +321,25 @@ static bool attach(osp_bpf_side *b, struct bpf_program *program, osp_err *err)
     return true;
 }
 
+/* A sample for each time that one of the tracepoints is passed. */
+static bool attach_points(osp_bpf_side *b, osp_err *err)
+{
+    for (uint32_t i = 0; i < b->events->n; i++) {
+        const osp_event_kind *kind = b->events->kind[i];
+        char system[128];
+        osp_str name = osp_str_from(kind->name);
+        if (kind->source != OSP_BY_POINT)
+            continue;
+        LIBBPF_OPTS(bpf_tracepoint_opts, opts, .bpf_cookie = i);
+        osp_str_z(osp_str_cut(&name, ':'), system, sizeof system);
+        struct bpf_link *link = bpf_program__attach_tracepoint_opts(b->skel->progs.on_point, system, name.p, &opts);
+        if (!link)
+            return osp_fail_errno(err, errno, "attaching to the tracepoint %s", kind->name);
+        b->link[b->nlink++] = link;
+    }
+    return true;
+}
+
 /* Let the program see all tasks; what it writes stands in b->visited. */
 static bool visit(osp_bpf_side *b, uint32_t what, uint64_t now, osp_err *err)
 {
@@ -331,12 +369,15 @@ bool osp_bpf_side_watch(osp_bpf_side *b, bool from_start, uint64_t *since_ns, os
     *since_ns = osp_monotonic_ns();
     if (b->by_calls && (!attach(b, b->skel->progs.on_return, err) || !attach(b, b->skel->progs.on_call, err)))
         return false;
+    if (!attach_points(b, err))
+        return false;
     if (!b->by_scheduler)
         return true;
     bool ok = attach(b, b->skel->progs.each_task, err);
     b->iterator = ok ? b->link[b->nlink - 1] : NULL;
     ok = ok && visit(b, OSP_VISIT_LOOK, 0, err) && attach(b, b->skel->progs.on_switch, err) &&
-         attach(b, b->skel->progs.on_wakeup, err) && attach(b, b->skel->progs.on_start, err);
+         attach(b, b->skel->progs.on_wakeup, err) && attach(b, b->skel->progs.on_start, err) &&
+         (!b->wakers || attach(b, b->skel->progs.on_waking, err));
     *since_ns = osp_monotonic_ns();
     return ok && (!from_start || visit(b, OSP_VISIT_FIRST, *since_ns, err));
 }
@@ -506,6 +547,11 @@ void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to)
         b->skel->bss->stacks_epoch++;
         osp_stack_words_age(b->stacks);
     }
+}
+
+const uint64_t *osp_bpf_side_stack(const osp_bpf_side *b, osp_raw_sample *head)
+{
+    return head->stack_hash ? osp_stack_words_find(b->stacks, head) : NULL;
 }
 
 /* Does a thread still wait where it did when the iterator met it? */

@@ -15,6 +15,7 @@ enum {
     PROFILE_LEAST = 4 << 20, /* however little memory there may be */
     THREADS_MOST = 1 << 16,
     MAX_FRAMES = OSP_MAX_KERNEL + OSP_MAX_USER,
+    LABELS_MAX = 16 + OSP_MAX_LABELS,
     CACHE = 4096
 };
 
@@ -86,7 +87,12 @@ struct osp_collector {
     uint64_t lost;
     uint64_t taken, ended[OSP_END_REASONS], frame_pointer_steps;
     osp_string_id key_thread, key_tid, key_goroutine, key_domain, key_process, key_pid, key_state, key_reason,
-        key_syscall, key_errno;
+        key_syscall, key_errno, key_op, key_cause, key_by, key_woken, key_woken_tid, key_waker;
+    osp_calls calls;
+    osp_index wake_at; /* by a hash of all but its count */
+    osp_wake *wake;
+    size_t nwake, wake_cap;
+    osp_index joined_at; /* by both hashes: stacks of waits with those that ended them */
     bool failed;
 };
 
@@ -114,6 +120,12 @@ static bool begin(osp_collector *c, osp_err *err)
     c->key_errno = osp_builder_string(c->builder, S("errno"));
     c->key_state = osp_builder_string(c->builder, S("state"));
     c->key_reason = osp_builder_string(c->builder, S("reason"));
+    c->key_op = osp_builder_string(c->builder, S("op"));
+    c->key_cause = osp_builder_string(c->builder, S("cause"));
+    c->key_by = osp_builder_string(c->builder, S("by"));
+    c->key_woken = osp_builder_string(c->builder, S("woken"));
+    c->key_woken_tid = osp_builder_string(c->builder, S("woken-tid"));
+    c->key_waker = osp_builder_string(c->builder, S("waker"));
     return true;
 }
 
@@ -135,6 +147,12 @@ static void reset(osp_collector *c)
     c->nobject = c->object_cap = 0;
     c->nthread = c->thread_cap = 0;
     c->nstack = c->nlabel = 0;
+    osp_calls_clear(&c->calls);
+    free(c->wake);
+    c->wake = NULL;
+    c->nwake = c->wake_cap = 0;
+    osp_index_clear(&c->wake_at);
+    osp_index_clear(&c->joined_at);
     osp_index_clear(&c->stack_at);
     osp_index_clear(&c->thread_at);
     c->kernel = (osp_mapping_id){0};
@@ -174,6 +192,9 @@ void osp_collector_drop(osp_collector *c)
     reset(c);
     osp_index_drop(&c->stack_at);
     osp_index_drop(&c->thread_at);
+    osp_index_drop(&c->wake_at);
+    osp_index_drop(&c->joined_at);
+    osp_calls_drop(&c->calls);
     free(c->stack);
     free(c->label);
     free(c->subject);
@@ -510,52 +531,238 @@ static const char *reason_text(const osp_raw_sample *head, bool idle)
     return idle && (wait == OSP_WAIT_SLEEP || wait == OSP_WAIT_DEEP) ? "idle" : osp_wait_text(head->reason);
 }
 
-/* The call's name, and how it failed. */
+static osp_label call_label(osp_collector *c, uint32_t nr)
+{
+    char number[32];
+    const char *name = osp_syscall_name(nr);
+    snprintf(number, sizeof number, "syscall %u", nr);
+    return text_label(c, c->key_syscall, name ? name : number);
+}
+
+/* "EAGAIN"; of the kernel's own for a call that a signal interrupts, which no program sees, as strace has them; NULL: unknown. */
+static const char *error_name(uint32_t error)
+{
+    switch (error) {
+    case 512:
+        return "ERESTARTSYS";
+    case 513:
+        return "ERESTARTNOINTR";
+    case 514:
+        return "ERESTARTNOHAND";
+    case 516:
+        return "ERESTART_RESTARTBLOCK";
+    default:
+        return strerrorname_np((int)error);
+    }
+}
+
+/* The call's name, what it was to do, and how it failed. */
 static size_t call_labels(osp_collector *c, const osp_raw_sample *head, osp_label *out)
 {
     char number[32];
-    uint32_t nr = head->reason & ((1u << OSP_REASON_ERRNO) - 1), error = head->reason >> OSP_REASON_ERRNO;
-    const char *name = osp_syscall_name(nr), *failure = error ? strerrorname_np((int)error) : NULL;
-    snprintf(number, sizeof number, "syscall %u", nr);
-    out[0] = text_label(c, c->key_syscall, name ? name : number);
-    if (!error)
-        return 1;
-    snprintf(number, sizeof number, "errno %u", error); /* of the kernel's own, that no program sees */
-    out[1] = text_label(c, c->key_errno, failure ? failure : number);
-    return 2;
+    uint32_t error = head->reason >> OSP_REASON_ERRNO & OSP_REASON_ERRNOS;
+    const char *failure = error ? error_name(error) : NULL;
+    const char *op = osp_futex_op_text(head->reason >> OSP_REASON_OP);
+    size_t n = 0;
+    out[n++] = call_label(c, head->reason & OSP_REASON_CALL);
+    if (op)
+        out[n++] = text_label(c, c->key_op, op);
+    snprintf(number, sizeof number, "errno %u", error);
+    if (error)
+        out[n++] = text_label(c, c->key_errno, failure ? failure : number);
+    return n;
+}
+
+/* What only samples of this kind of event say. */
+static size_t own_labels(osp_collector *c, const osp_raw_sample *head, bool idle, osp_label *out)
+{
+    const osp_event_kind *kind = c->events->kind[head->event];
+    if (kind->source == OSP_BY_CALLS)
+        return call_labels(c, head, out);
+    if (kind->waits)
+        out[0] = text_label(c, c->key_reason, reason_text(head, idle));
+    else if (kind->state[0] && head->reason - 1 < 2)
+        out[0] = text_label(c, c->key_state, kind->state[head->reason - 1]);
+    return kind->waits || kind->state[0];
+}
+
+/* A sample of a stack of the profile; `more` labels stand in label already, which has room for all. */
+static void add_sample(osp_collector *c, const struct known_subject *subject, const osp_raw_sample *head,
+                       const struct known_stack *stack, osp_label *label, size_t more)
+{
+    const osp_sampled_thread *t = note_thread(c, head);
+    size_t k = more + process_labels(c, subject, head->pid, label + more);
+    k += own_labels(c, head, stack->idle, label + k);
+    label[k++] = text_label(c, c->key_thread, t ? t->name : "");
+    label[k++] = (osp_label){.key = c->key_tid, .num = head->tid};
+    if (head->goid && !stack->idle)
+        label[k++] = (osp_label){.key = c->key_goroutine, .num = (int64_t)head->goid};
+    label[k++] = text_label(c, c->key_domain, stack->domain);
+    memcpy(label + k, c->label + stack->first_label, stack->nlabel * sizeof *label);
+    k += stack->nlabel;
+
+    int64_t value[COLUMNS_MAX];
+    fill_values(c, head, value);
+    osp_builder_sample(c->builder, stack->id, osp_builder_labels(c->builder, label, k), value, 0);
+    c->taken++;
+    c->ended[head->end < OSP_END_REASONS ? head->end : OSP_END_UNSUPPORTED]++;
+    c->frame_pointer_steps += head->fp_steps;
 }
 
 void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
 {
     struct known_stack stack;
-    struct known_subject *subject = known(c, of);
+    osp_label label[LABELS_MAX];
     if (head->event >= c->events->n)
         return;
-    if (!subject || !has_room(c) || !known_stack(c, subject, head, word, &stack)) {
+    struct known_subject *subject = known(c, of);
+    osp_raw_sample h = *head;
+    bool counted = c->events->kind[head->event]->source != OSP_BY_CALLS || osp_calls_add(&c->calls, &h);
+    if (!counted || !subject || !has_room(c) || !known_stack(c, subject, &h, word, &stack))
+        c->lost++;
+    else
+        add_sample(c, subject, &h, &stack, label, 0);
+}
+
+/* ---- wakers -------------------------------------------------------------------------------------------------------- */
+
+/* The name of a thread that may not have had a sample yet; "" if it is unknown. */
+static const char *thread_name(osp_collector *c, uint32_t pid, uint32_t tid)
+{
+    const osp_raw_sample head = {.pid = pid, .tid = tid};
+    osp_sampled_thread *t = pid ? thread_of(c, &head) : NULL;
+    if (t && !t->name[0])
+        osp_thread_name((int)pid, (int)tid, t->name);
+    return t ? t->name : "";
+}
+
+/* A place's stack as the profile has it; of: the subject where the place has none. */
+static bool place_stack(osp_collector *c, const osp_place *p, const osp_subject *of, struct known_stack *out)
+{
+    struct known_subject *subject = known(c, p->of ? p->of : of);
+    bool old = p->head.stack_hash && osp_index_find(&c->stack_at, p->head.stack_hash) != UINT32_MAX;
+    return subject && (p->word || old) && known_stack(c, subject, &p->head, p->word, out);
+}
+
+static void count_wake(osp_collector *c, const osp_wake *one)
+{
+    enum { MOST = 1 << 18 };
+    uint64_t key = osp_hash(one, sizeof *one);
+    uint32_t at = osp_index_find(&c->wake_at, key);
+    void *array = c->wake;
+    if (at != UINT32_MAX) {
+        c->wake[at].count++;
+        return;
+    }
+    if (c->nwake == MOST || !osp_grow(&array, &c->wake_cap, c->nwake + 1, sizeof *c->wake))
+        return; /* the profile has them, without where the woken slept */
+    c->wake = array;
+    if (!osp_index_put(&c->wake_at, key, (uint32_t)c->nwake))
+        return;
+    c->wake[c->nwake] = *one;
+    c->wake[c->nwake++].count = 1;
+}
+
+static const char *by_text(const osp_raw_sample *head, const osp_reason_woken *why)
+{
+    if (why->by_thread)
+        return "thread";
+    return why->cause == OSP_CAUSE_PROCESS ? head->comm : "interrupt";
+}
+
+void osp_collector_add_wake(osp_collector *c, const osp_place *by, const osp_place *code, const osp_place *woken,
+                            const osp_reason_woken *why)
+{
+    struct known_stack waker, cause, slept;
+    osp_label label[LABELS_MAX];
+    osp_raw_sample head = by->head;
+    const char *sleeper = thread_name(c, head.peer_pid, head.peer_tid);
+    uint32_t call = head.reason & OSP_REASON_CALLS;
+    size_t k = 0;
+    if (!has_room(c)) {
         c->lost++;
         return;
     }
-    const osp_sampled_thread *t = note_thread(c, head);
-    osp_label label[9 + OSP_MAX_LABELS];
-    size_t k = process_labels(c, subject, head->pid, label);
-    if (c->events->kind[head->event]->source == OSP_BY_CALLS)
-        k += call_labels(c, head, label + k);
-    if (c->events->kind[head->event]->waits)
-        label[k++] = text_label(c, c->key_reason, reason_text(head, stack.idle));
-    label[k++] = text_label(c, c->key_thread, t ? t->name : "");
-    label[k++] = (osp_label){.key = c->key_tid, .num = head->tid};
-    if (head->goid && !stack.idle)
-        label[k++] = (osp_label){.key = c->key_goroutine, .num = (int64_t)head->goid};
-    label[k++] = text_label(c, c->key_domain, stack.domain);
-    memcpy(label + k, c->label + stack.first_label, stack.nlabel * sizeof *label);
-    k += stack.nlabel;
+    if (!place_stack(c, woken, woken->of, &slept)) /* it sleeps since before it was first seen */
+        slept = (struct known_stack){.id = osp_builder_stack(c->builder, NULL, 0), .domain = "c"};
+    bool has_waker = why->by_thread && place_stack(c, by, woken->of, &waker);
+    bool has_cause = has_waker && place_stack(c, code, by->of, &cause);
+    osp_wake one;
+    memset(&one, 0, sizeof one); /* padding too: it is hashed */
+    one.cause = why->cause;
+    one.inherited = why->inherited;
+    one.by_thread = has_waker;
+    one.woken = slept.id;
+    one.woken_tid = head.peer_tid;
+    if (has_waker) {
+        one.call = call;
+        one.waker = waker.id;
+        one.waker_tid = head.tid;
+        one.code = has_cause ? cause.id : waker.id;
+    }
+    count_wake(c, &one);
+    const struct known_stack *shown = has_cause ? &cause : has_waker ? &waker : &slept;
+    label[k++] = text_label(c, c->key_cause, osp_cause_text(why->cause));
+    label[k++] = text_label(c, c->key_by, why->inherited ? "thread, inherited" : by_text(&head, why));
+    label[k++] = text_label(c, c->key_woken, sleeper);
+    label[k++] = (osp_label){.key = c->key_woken_tid, .num = head.peer_tid};
+    if (has_waker && call)
+        label[k++] = call_label(c, call - 1);
+    if (why->inherited || !has_waker)
+        head.goid = 0;
+    if (!has_waker) {
+        head.pid = head.peer_pid;
+        head.tid = head.peer_tid;
+        head.comm[0] = 0;
+    }
+    const struct known_subject *subject = known(c, has_waker ? by->of : woken->of);
+    if (subject)
+        add_sample(c, subject, &head, shown, label, k);
+}
 
-    int64_t value[COLUMNS_MAX];
-    fill_values(c, head, value);
-    osp_builder_sample(c->builder, stack.id, osp_builder_labels(c->builder, label, k), value, 0);
-    c->taken++;
-    c->ended[head->end < OSP_END_REASONS ? head->end : OSP_END_UNSUPPORTED]++;
-    c->frame_pointer_steps += head->fp_steps;
+/* The wait's stack with the waker's on top of it, which meets it with its leaf. */
+static bool join(osp_collector *c, const osp_place *wait, const osp_place *by, osp_stack_id *out)
+{
+    uint64_t key = osp_hash_mix(wait->head.stack_hash, by->head.stack_hash);
+    uint32_t at = osp_index_find(&c->joined_at, key);
+    osp_location_id loc[2 * MAX_FRAMES];
+    if (at != UINT32_MAX) {
+        out->i = at;
+        return true;
+    }
+    size_t n = (size_t)by->head.nkernel + by->head.nuser, own = (size_t)wait->head.nkernel + wait->head.nuser;
+    struct known_subject *waker = known(c, by->of ? by->of : wait->of), *sleeper = known(c, wait->of);
+    if (!waker || !sleeper || !by->word || !wait->word || n > MAX_FRAMES || own > MAX_FRAMES || n > by->head.nwords ||
+        own > wait->head.nwords)
+        return false;
+    waker = known(c, by->of ? by->of : wait->of); /* the other may have moved it */
+    for (size_t i = 0; i < n; i++)
+        loc[n - 1 - i] = look_up(c, waker, by->word[i] - (i < by->head.nkernel))->location;
+    sleeper = known(c, wait->of);
+    for (size_t i = 0; i < own; i++)
+        loc[n + i] = look_up(c, sleeper, wait->word[i] - (i > 0 && i < wait->head.nkernel))->location;
+    *out = osp_builder_stack(c->builder, loc, n + own);
+    return osp_index_put(&c->joined_at, key, out->i);
+}
+
+void osp_collector_add_woken(osp_collector *c, const osp_place *wait, const osp_place *by, osp_cause interrupt)
+{
+    struct known_stack stack;
+    osp_label label[LABELS_MAX];
+    struct known_subject *subject = known(c, wait->of);
+    const osp_raw_sample *head = &wait->head;
+    if (!subject || !has_room(c) || !known_stack(c, subject, head, wait->word, &stack)) {
+        c->lost++;
+        return;
+    }
+    bool joined = by->word && interrupt == OSP_CAUSE_UNKNOWN && join(c, wait, by, &stack.id);
+    const char *name = joined && head->peer_tid ? thread_name(c, head->peer_pid, head->peer_tid) : "";
+    if (interrupt != OSP_CAUSE_UNKNOWN)
+        name = osp_cause_text(interrupt);
+    label[0] = text_label(c, c->key_waker, name);
+    subject = known(c, wait->of);
+    if (subject)
+        add_sample(c, subject, head, &stack, label, name[0] != 0);
 }
 
 uint64_t osp_collector_lost(const osp_collector *c) { return c->lost; }
@@ -606,8 +813,14 @@ bool osp_collector_take(osp_collector *c, const osp_profile_head *head, osp_reco
     out->nobject = (uint32_t)c->nobject;
     out->thread = c->thread;
     out->nthread = (uint32_t)c->nthread;
+    out->called = c->calls.row;
+    out->ncalled = (uint32_t)c->calls.n;
+    out->wake = c->wake;
+    out->nwake = (uint32_t)c->nwake;
     c->object = NULL;
     c->thread = NULL;
+    c->calls.row = NULL;
+    c->wake = NULL;
     reset(c);
     return begin(c, err);
 }

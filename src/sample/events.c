@@ -59,7 +59,8 @@ bool osp_perf_explain(int error, osp_err *err)
  * which event it is; it holds the event, so that the event's own descriptor is only needed to change its period. */
 static bool attach(osp_events *e, int fd, int prog_fd, bool enable, osp_err *err)
 {
-    LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = e->index | (e->ticks ? OSP_COOKIE_TICKS : 0));
+    LIBBPF_OPTS(bpf_link_create_opts, opts,
+                .perf_event.bpf_cookie = e->index | e->state << OSP_COOKIE_STATE | (e->ticks ? OSP_COOKIE_TICKS : 0));
     int link = bpf_link_create(prog_fd, fd, BPF_PERF_EVENT, &opts);
     bool ok = link >= 0 && (!enable || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) == 0);
     if (!ok)
@@ -81,9 +82,9 @@ static bool is_clock(const struct perf_event_attr *attr)
 /* In place of what is open already. */
 static bool open_cpus(osp_events *e, struct perf_event_attr *attr, int prog_fd, osp_err *err)
 {
-    uint32_t index = e->index;
+    osp_events fresh = {.index = e->index, .state = e->state, .ticks = is_clock(attr)};
     osp_events_close(e);
-    *e = (osp_events){.index = index, .ticks = is_clock(attr)};
+    *e = fresh;
     long ncpu = sysconf(_SC_NPROCESSORS_CONF);
     attr->inherit = attr->enable_on_exec = 0;
     for (int cpu = 0; cpu < ncpu; cpu++) {
@@ -171,13 +172,13 @@ void osp_allow_open_files(void)
     }
 }
 
-bool osp_events_open(osp_events *e, const osp_event_kind *kind, uint32_t index, osp_process *p, uint32_t hz,
-                     int prog_fd, bool on_exec, osp_err *err)
+bool osp_events_open(osp_events *e, const osp_event_kind *kind, bool other, uint32_t index, osp_process *p,
+                     uint32_t hz, int prog_fd, bool on_exec, osp_err *err)
 {
     struct perf_event_attr attr = {
         .size = sizeof attr,
         .type = kind->perf_type,
-        .config = kind->perf_config,
+        .config = other ? kind->other_config : kind->perf_config,
         .disabled = 1,
         .inherit = 1,
         .enable_on_exec = on_exec,
@@ -185,7 +186,7 @@ bool osp_events_open(osp_events *e, const osp_event_kind *kind, uint32_t index, 
     attr.freq = !is_clock(&attr) && !kind->each; /* the kernel finds the period, and says it with each sample */
     attr.sample_period = kind->each ? 1 : attr.freq ? hz : 1000000000u / hz;
     osp_allow_open_files();
-    *e = (osp_events){.index = index};
+    *e = (osp_events){.index = index, .state = kind->state[0] ? 1 + other : 0};
     if (!(p ? open_threads(e, p, &attr, prog_fd, err) : open_cpus(e, &attr, prog_fd, err))) {
         osp_events_close(e);
         return false;

@@ -107,11 +107,13 @@ typedef enum {
     OSP_BY_WALL,     /* both */
     OSP_BY_SWITCHES, /* the scheduler's: each time that a thread leaves its CPU */
     OSP_BY_CALLS,    /* system calls, when they return */
+    OSP_BY_WAKES,    /* the scheduler's: each time that a thread is woken */
+    OSP_BY_POINT,    /* a tracepoint of the kernel */
     OSP_BY_LOOKS,    /* goroutines are looked at in the runtime's tables */
 } osp_event_source;
 
 /* A kind of event: the word that -e takes, and the columns that it adds to the profile. One descriptor a kind, in
- * kinds.c. */
+ * kinds.c; of tracepoints, which are named SYSTEM:NAME, as they are asked for. */
 typedef struct osp_event_kind {
     const char *name, *help;
     osp_column column[OSP_MAX_COLUMNS];
@@ -120,6 +122,10 @@ typedef struct osp_event_kind {
     osp_event_source source;
     uint32_t perf_type; /* of perf_event_open, with the config below; of sources that have a perf event */
     uint64_t perf_config;
+    /* Samples have the label state, with the first name; those of a second event, by the other configuration, with the
+     * other. NULL: there are no states. */
+    const char *state[2];
+    uint64_t other_config;
     bool each;  /* a sample for each event, instead of so many a second */
     bool waits; /* its samples say why a thread was off the CPU */
     bool needs_bpf;
@@ -130,14 +136,21 @@ extern const osp_event_kind *const osp_event_kinds[];
 
 enum { OSP_MAX_EVENTS = 16 };
 
+enum { OSP_CALL_WORDS = 8 }; /* of 64 bits, one for each system call */
+
 /* The events of a recording, each kind once. */
 typedef struct {
     const osp_event_kind *kind[OSP_MAX_EVENTS];
     uint32_t n;
+    bool some_calls; /* of system calls only those whose bits are set: */
+    uint64_t call[OSP_CALL_WORDS];
 } osp_event_list;
 
-/* Read "cpu,page-faults". EUSAGE names the word that is unknown and those that are known. */
-bool osp_event_list_parse(osp_str text, osp_event_list *out, osp_err *err) OSP_CHECKED;
+/* Read "cpu,page-faults", "syscalls:read,write", "sched:sched_process_exec"; what is made for tracepoints lives in the
+ * arena (NULL: none are in text). EUSAGE names the word that is unknown, and what there is instead. */
+bool osp_event_list_parse(osp_str text, osp_arena *a, osp_event_list *out, osp_err *err) OSP_CHECKED;
+/* The system calls and the wake-ups of a process; names: "read,write" (""= all). */
+bool osp_event_list_calls(osp_str names, osp_event_list *out, osp_err *err) OSP_CHECKED;
 
 /* ---- a sampler --------------------------------------------------------------------------------------------- */
 
@@ -161,6 +174,7 @@ typedef struct osp_sample_opts {
     bool exact;  /* of `wait`: uprobes on the runtime measure each wait; for the first take only */
     /* Called once before they are attached, with what is to be expected; NULL = never. */
     void (*forecast)(void *ctx, const struct osp_exact_stats *cost);
+    bool wakers;   /* above a thread's stack off its CPU stands, from its leaf on, that of the thread which woke it */
     bool creators; /* below a goroutine's first function stands the one that made it */
     /* pid is a child that waits before its exec: release() lets it go and returns once it has exec'ed (or false and
      * *err if it could not). Sampling starts with the new program. NULL = an ordinary process. */
@@ -186,6 +200,57 @@ typedef struct {
     uint64_t m, goid; /* address of its M (0: no M of the Go runtime owns it), last goroutine seen on it */
 } osp_sampled_thread;
 
+/* ---- system calls, and wake-ups ------------------------------------------------------------------------------- */
+
+/* Times are counted in steps of an eighth of a power of two. */
+enum { OSP_TIME_STEPS = 16 + 8 * 44 };
+
+/* All calls of one system call, or of one operation of futex. */
+typedef struct osp_called {
+    uint32_t nr, op; /* op: of futex, + 1; else 0 */
+    uint64_t calls, errors;
+    uint64_t nothing;    /* that gave 0: nothing was ready, the end of a file */
+    uint64_t bytes;      /* read or written */
+    uint64_t ns, max_ns; /* in the call */
+    uint32_t step[OSP_TIME_STEPS];
+} osp_called;
+
+typedef enum { OSP_MOVES_NOTHING, OSP_MOVES_IN, OSP_MOVES_OUT } osp_call_moves;
+osp_call_moves osp_call_moves_of(uint32_t nr); /* do its results count bytes, and which way do they go? */
+const char *osp_futex_op_text(uint32_t op);    /* "wait", "wake"; NULL: op is 0 or unknown */
+/* The time within which that share of the calls returned, in ns: right to 6 %. */
+uint64_t osp_called_quantile(const osp_called *c, double share);
+/* The step that counts a time. */
+uint32_t osp_time_step(uint64_t ns);
+
+/* Why a thread was woken. */
+typedef enum {
+    OSP_CAUSE_UNKNOWN, /* inherited from a thread of which nothing is known yet */
+    OSP_CAUSE_CODE,    /* the program's own */
+    OSP_CAUSE_RUNTIME, /* Go's: the garbage collector and its like */
+    OSP_CAUSE_SYSMON,  /* Go's monitor thread */
+    OSP_CAUSE_TIMER,
+    OSP_CAUSE_NETWORK,
+    OSP_CAUSE_DISK,
+    OSP_CAUSE_KERNEL,  /* a thread of the kernel, another interrupt */
+    OSP_CAUSE_PROCESS, /* another process, that is not sampled */
+    OSP_CAUSES,
+} osp_cause;
+const char *osp_cause_text(osp_cause c); /* "code", "timer" */
+
+/* Wake-ups of one kind from one place in another. */
+typedef struct osp_wake {
+    osp_cause cause;
+    bool inherited;     /* the waker is Go's scheduler, that hands on why it runs itself */
+    bool by_thread;     /* waker and waker_tid are known */
+    uint32_t call;      /* the system call + 1 by which it was done; 0: by none */
+    osp_stack_id waker; /* in the profile: of the waking thread */
+    osp_stack_id code;  /* of what has caused it: where inherited, another one */
+    osp_stack_id woken; /* where the woken thread slept */
+    uint32_t waker_tid, woken_tid;
+    uint64_t count;
+} osp_wake;
+
 typedef struct osp_recording {
     char name[16];        /* of the process when it began (comm) */
     osp_profile *profile; /* address-only; sample types: the events' columns; labels below */
@@ -194,6 +259,10 @@ typedef struct osp_recording {
     osp_sample_stats stats;
     osp_sampled_thread *thread;
     uint32_t nthread;
+    osp_called *called; /* of the event syscalls, by number and operation */
+    uint32_t ncalled;
+    osp_wake *wake; /* of the event wakeups */
+    uint32_t nwake;
 } osp_recording;
 
 /* Labels of every sample: reason (text: what a thread off its CPU waited for; of events that measure that), thread (text: its name), tid (number), goroutine (number; absent off goroutines), domain

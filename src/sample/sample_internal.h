@@ -284,11 +284,56 @@ uint64_t osp_waits_lost(const osp_waits *w);     /* not counted for want of room
  * The text is static. */
 const char *osp_wait_text(uint32_t reason);
 
+/* Does the name stand in a list of words with blanks before and behind each? */
+bool osp_word_in(const char *words, const char *name);
+
 /* Does it need the scheduler's events? */
 static inline bool osp_by_scheduler(const osp_event_kind *k)
 {
-    return k->source == OSP_BY_OFF_CPU || k->source == OSP_BY_WALL || k->source == OSP_BY_SWITCHES;
+    return k->source == OSP_BY_OFF_CPU || k->source == OSP_BY_WALL || k->source == OSP_BY_SWITCHES ||
+           k->source == OSP_BY_WAKES;
 }
+
+/* ---- calls.c ----------------------------------------------------------------------------------------------- */
+
+/* What is counted of system calls, by number and operation. */
+typedef struct {
+    osp_index at;
+    osp_called *row;
+    size_t n, cap;
+} osp_calls;
+
+/* Count one; of a call that moves no bytes, value[1] becomes 0. False without memory. */
+bool osp_calls_add(osp_calls *t, osp_raw_sample *head) OSP_CHECKED;
+void osp_calls_clear(osp_calls *t);
+void osp_calls_drop(osp_calls *t);
+
+/* ---- wakes.c ----------------------------------------------------------------------------------------------- */
+
+/* A stack, and whose it is. */
+typedef struct {
+    const osp_subject *of; /* NULL: of a process that is not sampled; then there is only a kernel's part */
+    osp_raw_sample head;   /* stack_hash names it */
+    const uint64_t *word;  /* NULL: it is not known */
+} osp_place;
+
+typedef struct {
+    osp_cause cause;
+    bool inherited;
+    bool by_thread; /* of a process that is sampled; else by an interrupt, or from outside */
+    uint64_t code;  /* hash of the stack that stands for the cause; 0: there is none */
+    uint32_t code_pid;
+} osp_reason_woken;
+
+typedef struct osp_wakes osp_wakes;
+osp_wakes *osp_wakes_new(osp_err *err);
+void osp_wakes_drop(osp_wakes *w);
+/* Why a thread was woken, of a raw sample of that event: by whom, and the thread that was woken with where it slept. */
+osp_reason_woken osp_wakes_one(osp_wakes *w, const osp_place *by, const osp_place *woken);
+/* How many of the place's kernel pcs lie above the waking itself. */
+uint32_t osp_wakes_above(osp_wakes *w, const osp_place *by);
+/* Is it an interrupt's? Then *cause says of what. */
+bool osp_wakes_interrupt(osp_wakes *w, const osp_place *by, osp_cause *cause);
 
 /* ---- collect.c --------------------------------------------------------------------------------------------- */
 
@@ -301,6 +346,11 @@ void osp_collector_drop(osp_collector *c);
  * the same words. Of the subject's first sample its main binary becomes a mapping: the profile's first, if it is the
  * first subject. */
 void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word);
+/* Add a wake-up: by whom, where its thread had slept, and where its cause stands. */
+void osp_collector_add_wake(osp_collector *c, const osp_place *by, const osp_place *code, const osp_place *woken,
+                            const osp_reason_woken *why);
+/* Add a sample of a wait together with the stack that ended it, or with the cause of the interrupt that did. */
+void osp_collector_add_woken(osp_collector *c, const osp_place *wait, const osp_place *by, osp_cause interrupt);
 /* The subject will be closed. */
 void osp_collector_forget(osp_collector *c, const osp_subject *s);
 /* Samples that found no more room in the profile. */
@@ -324,17 +374,21 @@ typedef struct osp_events {
     } * event;
     size_t n, cap;
     uint32_t index; /* the kind's place in the recording's list */
+    uint32_t state; /* of its samples: 1 + which; 0: it has none */
     bool ticks;     /* a clock on each CPU */
 } osp_events;
 
 /* Say why perf_event_open failed with this errno, with the cure. Always false. */
 bool osp_perf_explain(int error, osp_err *err);
 
+/* Is there another event of this kind? */
+static inline uint32_t osp_events_of(const osp_event_kind *k) { return k->state[1] ? 2 : 1; }
+
 /* Open them at hz, attach the BPF program, start: at once, or when the process execs. index is the kind's place in the
- * recording's list; the program is told it with each event. p = NULL: on all CPUs, for whatever the program wants. So too
+ * recording's list; the program is told it with each event. other: by the kind's other configuration. p = NULL: on all CPUs, for whatever the program wants. So too
  * if the process has very many threads. */
-bool osp_events_open(osp_events *e, const osp_event_kind *kind, uint32_t index, osp_process *p, uint32_t hz,
-                     int prog_fd, bool on_exec, osp_err *err) OSP_CHECKED;
+bool osp_events_open(osp_events *e, const osp_event_kind *kind, bool other, uint32_t index, osp_process *p,
+                     uint32_t hz, int prog_fd, bool on_exec, osp_err *err) OSP_CHECKED;
 /* Give clocks on CPUs another period. Each sample stands for the time since the CPU's last tick, so that any will do; one
  * that never changes would beat with a program that does the same all over again. */
 void osp_events_period(osp_events *e, uint64_t ns);
@@ -365,8 +419,8 @@ void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp
 
 typedef struct osp_bpf_side osp_bpf_side;
 
-/* Load the programs that these events need. EPERM and EABSENT mean: this kernel or user cannot, use the fallback; *err says what is missing. */
-osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, osp_err *err);
+/* Load the programs that these events need; events must live as long. wakers: waits say who ended them. EPERM and EABSENT mean: this kernel or user cannot, use the fallback; *err says what is missing. */
+osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, bool wakers, osp_err *err);
 void osp_bpf_side_close(osp_bpf_side *b);
 int osp_bpf_side_program(const osp_bpf_side *b);
 int osp_bpf_side_poll(const osp_bpf_side *b); /* readable once there is something that should not wait */
@@ -408,6 +462,8 @@ void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to);
  * sample's; NULL if it is unknown. */
 void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
                          const osp_subject *(*subject_of)(void *ctx, const osp_raw_sample *head));
+/* The words of the stack that head names, with what of the header belongs to them; while a sample is given. NULL: unknown. */
+const uint64_t *osp_bpf_side_stack(const osp_bpf_side *b, osp_raw_sample *head);
 uint64_t osp_bpf_side_lost(const osp_bpf_side *b);
 /* The kernel's run-time statistics of the program so far. */
 void osp_bpf_side_cost(const osp_bpf_side *b, uint64_t *run_ns, uint64_t *runs);

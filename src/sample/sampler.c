@@ -75,11 +75,12 @@ struct osp_sampler {
     struct pollfd *poll;
     osp_collector *collector;
     osp_bpf_side *bpf;
+    osp_wakes *wakes; /* NULL: nobody asks who wakes */
     osp_perf_side *perf;
-    osp_events events[OSP_MAX_EVENTS]; /* one a kind */
-    osp_passes *passes;                /* of the event that is OSP_BY_LOOKS, once its goroutines are found */
-    uint64_t unmapped;                 /* their stacks that ended outside all mappings, when those were last read */
-    bool no_looks;                     /* they cannot be, and we were told why */
+    osp_events events[2 * OSP_MAX_EVENTS]; /* two a kind */
+    osp_passes *passes;                    /* of the event that is OSP_BY_LOOKS, once its goroutines are found */
+    uint64_t unmapped; /* their stacks that ended outside all mappings, when those were last read */
+    bool no_looks;     /* they cannot be, and we were told why */
     bool running;
     uint32_t hz;
     uint64_t start_ns; /* of the run; slice_ns: of what the next take gives */
@@ -202,6 +203,20 @@ static void make_stale(osp_sampler *s, osp_subject *of)
     of->stale = true;
 }
 
+/* A stack ends outside all mappings: they are to be read again. Of a program that has just begun at once, so that what
+ * comes next finds its place. */
+static void look_again(osp_sampler *s, osp_subject *of)
+{
+    osp_err ignored; /* it has ended, and nothing was told */
+    if (of->stale)
+        return;
+    make_stale(s, of);
+    if (osp_monotonic_ns() >= s->restless_until_ns)
+        return;
+    (void)!refresh(s, of, &ignored);
+    of->stale = true;
+}
+
 /* The first sample of a subject asks for its mappings. */
 static void meet(osp_sampler *s, osp_subject *of, const osp_raw_sample *head)
 {
@@ -214,9 +229,68 @@ static void meet(osp_sampler *s, osp_subject *of, const osp_raw_sample *head)
         of->info.name = osp_str_from(of->name);
 }
 
+/* Where a stack of that process stands that was seen before; trimmed: of a waker, without the tracepoint's own. */
+static osp_place place_of(osp_sampler *s, uint32_t pid, uint64_t hash, uint64_t now)
+{
+    osp_place p = {.head = {.stack_hash = hash, .pid = pid, .ktime_ns = now}};
+    p.of = pid ? osp_subjects_at(s->subjects, (int)pid, now) : NULL;
+    p.word = osp_bpf_side_stack(s->bpf, &p.head);
+    return p;
+}
+
+static void trim_waker(osp_sampler *s, osp_place *p)
+{
+    uint32_t above = p->word ? osp_wakes_above(s->wakes, p) : 0;
+    p->word += above;
+    p->head.nkernel = (uint16_t)(p->head.nkernel - above);
+    p->head.nwords -= above;
+}
+
+/* A thread was woken. */
+static void on_wake(osp_sampler *s, const osp_raw_sample *head, const uint64_t *word)
+{
+    osp_place by = {.head = *head, .word = word};
+    osp_place woken = place_of(s, head->peer_pid, head->peer_stack, head->ktime_ns);
+    osp_subject *of = head->pid ? osp_subjects_of_sample(s->subjects, head) : NULL;
+    if (of) {
+        meet(s, of, head);
+        if (head->end == OSP_END_NO_MAPPING)
+            make_stale(s, of);
+    }
+    by.of = of;
+    if (!woken.of) {
+        s->no_memory++;
+        return;
+    }
+    osp_reason_woken why = osp_wakes_one(s->wakes, &by, &woken);
+    osp_place code = by;
+    if (why.by_thread && why.code != head->stack_hash)
+        code = place_of(s, why.code_pid, why.code, head->ktime_ns);
+    trim_waker(s, &by);
+    trim_waker(s, &code);
+    osp_collector_add_wake(s->collector, &by, &code, &woken, &why);
+}
+
+/* A wait, and what ended it. */
+static void add_woken(osp_sampler *s, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word)
+{
+    osp_place wait = {.of = of, .head = *head, .word = word};
+    osp_place by = place_of(s, head->peer_pid, head->peer_stack, head->ktime_ns);
+    osp_cause interrupt = OSP_CAUSE_UNKNOWN;
+    if (by.word && !osp_wakes_interrupt(s->wakes, &by, &interrupt))
+        interrupt = OSP_CAUSE_UNKNOWN;
+    trim_waker(s, &by);
+    osp_collector_add_woken(s->collector, &wait, &by, interrupt);
+}
+
 static void on_sample(void *ctx, const osp_raw_sample *head, const uint64_t *word)
 {
     osp_sampler *s = ctx;
+    const osp_event_kind *kind = s->event.kind[head->event % OSP_MAX_EVENTS];
+    if (kind && kind->source == OSP_BY_WAKES) {
+        on_wake(s, head, word);
+        return;
+    }
     osp_subject *of = osp_subjects_of_sample(s->subjects, head);
     if (!of) {
         s->no_memory++;
@@ -224,9 +298,12 @@ static void on_sample(void *ctx, const osp_raw_sample *head, const uint64_t *wor
     }
     meet(s, of, head);
     if (head->end == OSP_END_NO_MAPPING)
-        make_stale(s, of);
-    s->sampled_ns += s->event.kind[head->event % OSP_MAX_EVENTS] == osp_event_kinds[0] ? head->value[0] : 0;
-    osp_collector_add(s->collector, of, head, word);
+        look_again(s, of);
+    s->sampled_ns += kind == osp_event_kinds[0] ? head->value[0] : 0;
+    if (s->opts->wakers && head->peer_stack)
+        add_woken(s, of, head, word);
+    else
+        osp_collector_add(s->collector, of, head, word);
 }
 
 static void on_aside(void *ctx, const osp_raw_sample *head)
@@ -284,7 +361,7 @@ static void refresh_for_fallback(osp_sampler *s)
 
 static void close_events(osp_sampler *s)
 {
-    for (uint32_t i = 0; i < s->event.n; i++)
+    for (uint32_t i = 0; i < 2 * s->event.n; i++)
         osp_events_close(&s->events[i]);
 }
 
@@ -309,13 +386,16 @@ static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
     osp_process *p = by_cpus(s) ? NULL : s->subject->process;
     osp_bpf_side_since(s->bpf, osp_monotonic_ns());
     osp_bpf_side_rate(s->bpf, s->hz);
-    for (uint32_t i = 0; i < s->event.n; i++)
-        if (has_perf_event(s->event.kind[i]) && !osp_events_open(&s->events[i], s->event.kind[i], i, p, s->hz,
-                                                                 osp_bpf_side_program(s->bpf), on_exec, err)) {
-            close_events(s);
-            return false;
-        }
-    return true;
+    bool ok = true;
+    for (uint32_t i = 0; i < s->event.n; i++) {
+        const osp_event_kind *kind = s->event.kind[i];
+        for (uint32_t k = 0; ok && has_perf_event(kind) && k < osp_events_of(kind); k++)
+            ok = osp_events_open(&s->events[2 * i + k], kind, k > 0, i, p, s->hz, osp_bpf_side_program(s->bpf),
+                                 on_exec, err);
+    }
+    if (!ok)
+        close_events(s);
+    return ok;
 }
 
 /* The clocks' next period: about the one that the rate asks for. */
@@ -325,7 +405,7 @@ static void change_period(osp_sampler *s)
     osp_bpf_side_rate(s->bpf, s->hz);
     s->random = osp_hash_mix(s->random, now);
     period = period - period / 4 + s->random % (period / 2 + 1);
-    for (uint32_t i = 0; i < s->event.n; i++)
+    for (uint32_t i = 0; i < 2 * s->event.n; i++)
         osp_events_period(&s->events[i], period);
     s->next_period_ns = now + (8 * period > STEP_MS * 1000000u ? 8 * period : STEP_MS * 1000000u);
 }
@@ -355,7 +435,7 @@ static bool open_means(osp_sampler *s, osp_err *err)
     if (only_looks(s))
         return true;
     if (!s->opts->no_bpf)
-        s->bpf = osp_bpf_side_open(&s->event, &why);
+        s->bpf = osp_bpf_side_open(&s->event, s->opts->wakers, &why);
     else
         osp_fail(&why, OSP_EUSAGE, "BPF was not asked for");
     if (!s->bpf) {
@@ -513,6 +593,16 @@ static bool watches(const osp_sampler *s)
     return false;
 }
 
+static bool open_wakes(osp_sampler *s, osp_err *err)
+{
+    bool asked = s->opts->wakers;
+    for (uint32_t i = 0; i < s->event.n; i++)
+        asked |= s->event.kind[i]->source == OSP_BY_WAKES;
+    if (asked && s->bpf)
+        s->wakes = osp_wakes_new(err);
+    return !asked || !s->bpf || s->wakes;
+}
+
 static bool start(osp_sampler *s, osp_err *err)
 {
     if (!open_subjects(s, err))
@@ -520,7 +610,7 @@ static bool start(osp_sampler *s, osp_err *err)
     if (!open_means(s, err) || (s->bpf && !open_scope(s, err)))
         return false;
     s->collector = osp_collector_new(&s->event, s->many, err);
-    if (!s->collector)
+    if (!s->collector || !open_wakes(s, err))
         return false;
     s->random = s->cpu_at_ns = s->start_ns = osp_monotonic_ns();
     s->cpu_ns = s->many ? 0 : process_cpu_ns(s->subject->process);
@@ -583,6 +673,7 @@ void osp_sampler_stop(osp_sampler *s)
     osp_bpf_side_close(s->bpf);
     osp_births_close(s->births);
     osp_collector_drop(s->collector);
+    osp_wakes_drop(s->wakes);
     osp_subjects_drop(s->subjects);
     free(s->given);
     free(s->stale);
@@ -871,5 +962,7 @@ void osp_recording_drop(osp_recording *r)
     osp_profile_drop(r->profile);
     free(r->object);
     free(r->thread);
+    free(r->called);
+    free(r->wake);
     *r = (osp_recording){0};
 }

@@ -91,6 +91,9 @@ typedef struct {
 /* Every thread with its times, by tid. Threads that end meanwhile are left out. */
 bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* The name of one thread; "" if it has ended. */
+void osp_thread_name(int pid, int tid, char out[16]);
+
 /* ---- all processes ----------------------------------------------------------------------------------------- */
 
 /* A row of a list, from what anyone may read. */
@@ -144,6 +147,9 @@ bool osp_kallsyms_at(const osp_kallsyms *k, uint64_t addr, osp_str *name, osp_st
 const char *osp_syscall_name(uint32_t nr);
 /* Its number; -1 if no call is called that. */
 int osp_syscall_number(osp_str name);
+
+/* Has the kernel a tracepoint SYSTEM:NAME? EUSAGE: it has none, and which is nearest; EPERM, EABSENT: it shows us none. */
+bool osp_tracepoint_check(osp_str system, osp_str name, osp_err *err) OSP_CHECKED;
 
 /* The running kernel's build id. Returns its bytes, at most 20; 0 if the kernel does not say. */
 size_t osp_host_kernel_build_id(uint8_t out[20]);

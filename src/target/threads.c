@@ -97,3 +97,14 @@ bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_
     *n = (uint32_t)count;
     return true;
 }
+
+void osp_thread_name(int pid, int tid, char out[16])
+{
+    char path[64], buf[64];
+    osp_str text;
+    osp_err ignored; /* it has ended */
+    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", pid, tid);
+    out[0] = 0;
+    if (osp_read_small(path, buf, sizeof buf, &text, &ignored))
+        osp_str_z(osp_str_trim(text), out, 16);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* bpf/points.h: any tracepoint of the kernel: a sample of the thread that runs there. */
+#ifndef OSP_BPF_POINTS_H
+#define OSP_BPF_POINTS_H
+
+#include "walk.h"
+
+SEC("tracepoint")
+int on_point(void *ctx)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct bpf_pidns_info ids = {0};
+    __u32 slot = SLOT_POINT;
+    struct scratch *s = scratch_of(slot);
+    osp_bpf_process *process = s ? process_of(task, &ids) : NULL;
+    if (!process)
+        return 0;
+    begin(s, process, &ids, bpf_ktime_get_ns());
+    s->head.event = bpf_get_attach_cookie(ctx);
+    s->head.value[0] = 1;
+    bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
+    __s64 bytes = config.no_kernel ? 0 : bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
+    if (bytes > 0)
+        s->head.nkernel = (__u64)bytes >> 3;
+    begin_user_in_kernel(s, task, (struct pt_regs *)bpf_task_pt_regs(task));
+    find_goroutine(s);
+    walk_often(s, &slot, process);
+    hash_stack(s, &slot);
+    send(s);
+    return 0;
+}
+
+#endif

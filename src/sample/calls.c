@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is counted of system calls: how long they took, which way their bytes go, what a futex was asked for. */
+#include "sample/sample_internal.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+
+osp_call_moves osp_call_moves_of(uint32_t nr)
+{
+    static const char in[] = " read readv pread64 preadv preadv2 recvfrom recvmsg ";
+    static const char out[] = " write writev pwrite64 pwritev pwritev2 sendto sendmsg sendfile splice tee vmsplice "
+                              "copy_file_range ";
+    const char *name = osp_syscall_name(nr);
+    if (!name)
+        return OSP_MOVES_NOTHING;
+    return osp_word_in(in, name) ? OSP_MOVES_IN : osp_word_in(out, name) ? OSP_MOVES_OUT : OSP_MOVES_NOTHING;
+}
+
+const char *osp_futex_op_text(uint32_t op)
+{
+    /* linux/futex.h, FUTEX_WAIT … */
+    static const char *const text[] = {
+        NULL,      "wait",      "wake",       "fd",          "requeue",     "cmp_requeue",     "wake_op",
+        "lock_pi", "unlock_pi", "trylock_pi", "wait_bitset", "wake_bitset", "wait_requeue_pi", "cmp_requeue_pi",
+        "lock_pi2"};
+    return op < sizeof text / sizeof *text ? text[op] : NULL;
+}
+
+/* ---- times ------------------------------------------------------------------------------------------------------ */
+
+enum { EXACT = 16, PER_POWER = 8, POWER_BITS = 3, FIRST_POWER = 4 };
+
+uint32_t osp_time_step(uint64_t ns)
+{
+    if (ns < EXACT)
+        return (uint32_t)ns;
+    uint32_t power = 63 - (uint32_t)__builtin_clzll(ns);
+    uint32_t part = (uint32_t)(ns >> (power - POWER_BITS)) & (PER_POWER - 1);
+    uint32_t step = EXACT + (power - FIRST_POWER) * PER_POWER + part;
+    return step < OSP_TIME_STEPS ? step : OSP_TIME_STEPS - 1;
+}
+
+/* The middle of a step. */
+static uint64_t time_at(uint32_t step)
+{
+    if (step < EXACT)
+        return step;
+    uint32_t power = FIRST_POWER + (step - EXACT) / PER_POWER, part = (step - EXACT) % PER_POWER;
+    uint64_t width = (uint64_t)1 << (power - POWER_BITS);
+    return ((uint64_t)1 << power) + part * width + width / 2;
+}
+
+uint64_t osp_called_quantile(const osp_called *c, double share)
+{
+    double wanted = share * (double)c->calls;
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < OSP_TIME_STEPS; i++) {
+        seen += c->step[i];
+        if (seen && (double)seen >= wanted)
+            return time_at(i) < c->max_ns ? time_at(i) : c->max_ns;
+    }
+    return c->max_ns;
+}
+
+/* ---- all calls of a recording ------------------------------------------------------------------------------------- */
+
+static osp_called *called_of(osp_calls *t, uint32_t nr, uint32_t op)
+{
+    uint64_t key = (uint64_t)op << 32 | nr;
+    uint32_t at = osp_index_find(&t->at, key);
+    if (at != UINT32_MAX)
+        return &t->row[at];
+    void *array = t->row;
+    if (!osp_grow(&array, &t->cap, t->n + 1, sizeof *t->row))
+        return NULL;
+    t->row = array;
+    if (!osp_index_put(&t->at, key, (uint32_t)t->n))
+        return NULL;
+    t->row[t->n] = (osp_called){.nr = nr, .op = op};
+    return &t->row[t->n++];
+}
+
+bool osp_calls_add(osp_calls *t, osp_raw_sample *head)
+{
+    uint32_t nr = head->reason & OSP_REASON_CALL;
+    uint64_t ns = head->value[0], result = head->value[1];
+    bool failed = head->reason >> OSP_REASON_ERRNO & OSP_REASON_ERRNOS;
+    osp_called *c = called_of(t, nr, head->reason >> OSP_REASON_OP);
+    if (osp_call_moves_of(nr) == OSP_MOVES_NOTHING)
+        head->value[1] = 0;
+    if (!c)
+        return false;
+    c->calls++;
+    c->errors += failed;
+    c->nothing += !failed && result == 0;
+    c->bytes += head->value[1];
+    c->ns += ns;
+    c->max_ns = ns > c->max_ns ? ns : c->max_ns;
+    c->step[osp_time_step(ns)]++;
+    return true;
+}
+
+void osp_calls_clear(osp_calls *t)
+{
+    free(t->row);
+    t->row = NULL;
+    t->n = t->cap = 0;
+    osp_index_clear(&t->at);
+}
+
+void osp_calls_drop(osp_calls *t)
+{
+    osp_calls_clear(t);
+    osp_index_drop(&t->at);
+}
