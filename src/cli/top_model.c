@@ -2,6 +2,7 @@
 /* Slices and the rows made of them. Functions are numbered for good; a slice is kept as numbers, and rows are sums over the
  * slices of the window, made anew for each question: some thousand stacks, a millisecond. */
 #include "cli/top_model.h"
+#include "cli/frames.h"
 
 #include "base/buf.h"
 #include "base/hash.h"
@@ -120,45 +121,6 @@ static uint32_t number_of(osp_top_model *m, const osp_call *c)
     return id;
 }
 
-/* Where a goroutine begins, or a thread that has none: below what every goroutine or thread begins with. */
-static uint32_t root_of(const osp_call *call, uint32_t n)
-{
-    static const char *const before[] = {"runtime.goexit",
-                                         "runtime.main",
-                                         "_start",
-                                         "__libc_start_main",
-                                         "__libc_start_call_main",
-                                         "clone",
-                                         "clone3",
-                                         "__clone",
-                                         "__clone3",
-                                         "start_thread",
-                                         "thread_start",
-                                         "crosscall1",
-                                         "__libc_start_main_impl"};
-    for (uint32_t i = n; i-- > 1;) {
-        bool skip = false;
-        for (size_t k = 0; k < sizeof before / sizeof *before && !skip; k++)
-            skip = osp_str_eq(call[i].func, osp_str_from(before[k]));
-        if (!skip)
-            return i;
-    }
-    return 0;
-}
-
-/* Who it is about: the innermost function of the program's own; else of a library; else the leaf. */
-static uint32_t blame_of(const osp_call *call, uint32_t n)
-{
-    uint32_t library = n;
-    for (uint32_t i = 0; i < n; i++) {
-        if (call[i].kind == OSP_CALL_GO || call[i].kind == OSP_CALL_C)
-            return i;
-        if (library == n && (call[i].kind == OSP_CALL_STD || call[i].kind == OSP_CALL_LIB))
-            library = i;
-    }
-    return library < n ? library : 0;
-}
-
 static bool keep_stacks(osp_top_model *m, const osp_top_slice *s, kept *k)
 {
     size_t total = 0;
@@ -187,8 +149,9 @@ static bool keep_stacks(osp_top_model *m, const osp_top_slice *s, kept *k)
         for (uint32_t c = 0; c < from->ncall; c++, at++)
             if ((k->fn[at] = number_of(m, &from->call[c])) == UINT32_MAX)
                 return false;
-        to->group = k->fn[to->first + root_of(from->call, from->ncall)];
-        to->blame = k->fn[to->first + blame_of(from->call, from->ncall)];
+        const osp_frames frames = {from->call, from->ncall};
+        to->group = k->fn[to->first + osp_frames_root(&frames)];
+        to->blame = k->fn[to->first + osp_frames_blame(&frames)];
     }
     return true;
 }

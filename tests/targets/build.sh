@@ -73,6 +73,7 @@ goprog resident-pie-stripped resident '' -buildmode=pie -ldflags='-s -w'
 goprog twins twins
 goprog torture torture
 goprog waits waits
+goprog wakes wakes
 goprog waits-pie-stripped waits '' -buildmode=pie -ldflags='-s -w'
 cprog c-clock-storm c/clock_storm.c
 cprog spin-cflag c/spin_cflag.c
