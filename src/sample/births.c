@@ -80,19 +80,28 @@ static bool open_ring(osp_births *b, int cpu, bool execs, osp_err *err)
     return true;
 }
 
-osp_births *osp_births_open(osp_err *err)
+osp_births *osp_births_new(osp_err *err)
 {
     osp_births *b = calloc(1, sizeof *b);
+    if (b)
+        b->text = osp_buf_of(QUEUE_LIMIT);
+    else
+        osp_fail_memory(err, "starting to sample");
+    return b;
+}
+
+osp_births *osp_births_open(osp_err *err)
+{
+    osp_births *b = osp_births_new(err);
     long ncpu = sysconf(_SC_NPROCESSORS_CONF);
     size_t most = ncpu > 0 ? (size_t)ncpu * 2 : 2;
     if (b)
         b->ring = calloc(most, sizeof *b->ring);
     if (!b || !b->ring) {
-        free(b);
+        osp_births_close(b);
         osp_fail_memory(err, "starting to sample");
         return NULL;
     }
-    b->text = osp_buf_of(QUEUE_LIMIT);
     for (size_t i = 0; i < most; i++)
         if (!open_ring(b, (int)(i / 2), i % 2, err)) {
             osp_births_close(b);
@@ -182,10 +191,9 @@ bool osp_birth_read(uint32_t type, uint32_t misc, osp_span body, osp_birth *out)
 
 /* ---- all of them -------------------------------------------------------------------------------------------- */
 
-/* Keep a record until those of all CPUs can be put in order. */
-static void queue(void *ctx, uint32_t type, uint32_t misc, osp_span body)
+/* A record is kept until those of all CPUs can be put in order. */
+void osp_births_hear(osp_births *b, uint32_t type, uint32_t misc, osp_span body)
 {
-    osp_births *b = ctx;
     void *array = b->waiting;
     if (body.n < TAIL || (type != PERF_RECORD_COMM && type != PERF_RECORD_FORK && type != PERF_RECORD_EXIT &&
                           type != PERF_RECORD_MMAP2))
@@ -200,6 +208,8 @@ static void queue(void *ctx, uint32_t type, uint32_t misc, osp_span body)
     b->waiting = array;
     b->waiting[b->nwaiting++] = w;
 }
+
+static void queue(void *ctx, uint32_t type, uint32_t misc, osp_span body) { osp_births_hear(ctx, type, misc, body); }
 
 static int by_time(const void *a, const void *b)
 {

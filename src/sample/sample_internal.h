@@ -98,8 +98,11 @@ typedef struct {
 } osp_birth;
 
 typedef struct osp_births osp_births;
-/* Listen on all CPUs. */
+/* Listen on all CPUs; or only to what is given to hear. */
 osp_births *osp_births_open(osp_err *err);
+osp_births *osp_births_new(osp_err *err);
+/* Take one record of the kernel's, without its header, for the next drain. Any other kind is passed over. */
+void osp_births_hear(osp_births *b, uint32_t type, uint32_t misc, osp_span body);
 void osp_births_close(osp_births *b);
 /* What to poll for. Returns how many were written. */
 size_t osp_births_nring(const osp_births *b);
@@ -132,8 +135,7 @@ typedef struct osp_subject {
     uint32_t generation; /* of the space: how often it has changed */
     osp_go *go;
     osp_unwind_go unwind_go;
-    uint64_t outside; /* its samples outside all mappings when the mappings were last read for their sake */
-    osp_map *told;    /* mappings with code that the kernel told of, sorted; paths are ours */
+    osp_map *told; /* mappings with code that the kernel told of, sorted; paths are ours */
     size_t ntold, told_cap;
     bool told_all; /* that is all of them: we saw its exec */
     uint64_t exe_dev, exe_inode;
@@ -472,18 +474,36 @@ void osp_bpf_side_cost(const osp_bpf_side *b, uint64_t *run_ns, uint64_t *runs);
 
 typedef struct osp_perf_side osp_perf_side;
 
-/* The fallback: nothing is opened yet. */
-osp_perf_side *osp_perf_side_open(osp_process *p, osp_err *err);
+/* The fallback: rings, but no clocks yet. many: of more than one process. Births that its clocks tell of go to `births`;
+ * that and opts are the caller's and must live on. */
+osp_perf_side *osp_perf_side_open(const osp_sample_opts *opts, bool many, osp_births *births, osp_err *err);
 void osp_perf_side_close(osp_perf_side *s);
-/* Its mappings have changed; the subject stays the caller's and must live on. */
-void osp_perf_side_space(osp_perf_side *s, const osp_subject *of);
-bool osp_perf_side_start(osp_perf_side *s, uint32_t hz, osp_err *err) OSP_CHECKED;
-/* Threads that started meanwhile get events too. */
-void osp_perf_side_follow(osp_perf_side *s);
+/* Clocks on these processes, or on all CPUs; on_exec: from each process's next exec on. Those of before are closed. */
+bool osp_perf_side_start(osp_perf_side *s, osp_subject *const *of, uint32_t n, uint32_t hz, bool on_exec,
+                         osp_err *err) OSP_CHECKED;
 void osp_perf_side_stop(osp_perf_side *s);
-/* Sleep for ns, or until a ring fills. */
+/* Give clocks on CPUs another period, about the one that the rate asks for. */
+void osp_perf_side_period(osp_perf_side *s, uint64_t ns);
+bool osp_perf_side_by_cpus(const osp_perf_side *s);
+size_t osp_perf_side_unheard(const osp_perf_side *s); /* threads that have no clock: too many files would be open */
+/* Sleep for ns, or until there is a sample. */
 void osp_perf_side_wait(osp_perf_side *s, uint64_t ns);
-void osp_perf_side_drain(osp_perf_side *s, osp_collector *c);
+/* What a thread was called may be so no longer. */
+void osp_perf_side_told(osp_perf_side *s, const osp_birth *b);
+
+/* Where samples go. */
+typedef struct {
+    void *ctx;
+    /* Whose it is, mappings read; NULL: it is not wanted. */
+    const osp_subject *(*subject)(void *ctx, const osp_raw_sample *head);
+    void (*sample)(void *ctx, const osp_raw_sample *head, const uint64_t *word);
+} osp_perf_sink;
+
+/* Take what waits: births go to where they are heard, samples are kept for the next give, which may be once the births were
+ * told. */
+void osp_perf_side_read(osp_perf_side *s);
+void osp_perf_side_give(osp_perf_side *s, const osp_perf_sink *to);
+/* Samples so far that found no room. */
 uint64_t osp_perf_side_lost(const osp_perf_side *s);
 
 /* ---- goroutine_looks.c ------------------------------------------------------------------------------------- */

@@ -163,8 +163,6 @@ static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
         osp_passes_space(s->passes, of);
     if (s->bpf && of->until_ns == UINT64_MAX && of->process)
         return osp_bpf_side_space(s->bpf, of->pid, &of->space, &of->unwind_go, err);
-    if (s->perf)
-        osp_perf_side_space(s->perf, of);
     return true;
 }
 
@@ -175,6 +173,8 @@ static void on_birth(void *ctx, const osp_birth *b)
 {
     osp_sampler *s = ctx;
     osp_subjects_tell(s->subjects, b);
+    if (s->perf)
+        osp_perf_side_told(s->perf, b);
     if (osp_subjects_now(s->subjects, b->pid))
         be_restless(s);
 }
@@ -183,9 +183,13 @@ static void hear_of_births(osp_sampler *s)
 {
     if (!s->births)
         return;
+    if (s->perf)
+        osp_perf_side_read(s->perf);
     osp_births_drain(s->births, on_birth, s);
     osp_subjects_told_all(s->subjects);
 }
+
+static bool any_process(const osp_sampler *s) { return s->opts->machine || s->opts->cgroup; }
 
 static const osp_subject *subject_of(void *ctx, const osp_raw_sample *head)
 {
@@ -323,38 +327,47 @@ static void on_forgotten(void *ctx, const osp_subject *of, bool last)
         osp_bpf_side_forget(s->bpf, of->pid);
 }
 
-/* Take what waits. Samples that met code without a table wait for the mappings to be read again. What ended before is
- * forgotten last: its samples were in the ring before its end was told. */
-static void drain(osp_sampler *s)
+/* Whose a sample of the fallback is; NULL: nobody's that was asked for, or of a child of ours before its exec. */
+static const osp_subject *wanted_of(void *ctx, const osp_raw_sample *head)
+{
+    osp_sampler *s = ctx;
+    osp_subject *of = any_process(s) ? osp_subjects_of_sample(s->subjects, head)
+                                     : osp_subjects_at(s->subjects, (int)head->pid, head->ktime_ns);
+    if (!of || (s->opts->release && of->pid == s->opts->pid && !of->told_all))
+        return NULL;
+    meet(s, of, head);
+    return of;
+}
+
+static void refresh_stale(osp_sampler *s)
 {
     osp_err err;
-    if (s->perf) {
-        osp_perf_side_drain(s->perf, s->collector);
-        return;
-    }
-    if (!s->bpf)
-        return;
-    osp_bpf_sink to = {s, on_sample, on_aside};
-    hear_of_births(s);
-    osp_bpf_side_drain(s->bpf, &to);
     for (size_t i = 0; i < s->nstale; i++)
         if (!refresh(s, s->stale[i], &err) && err.code == OSP_ELIMIT)
             snprintf(s->gave_up, sizeof s->gave_up, "%.150s", err.msg);
     s->nstale = 0;
-    osp_bpf_side_settle(s->bpf, &to, subject_of);
-    s->nstale = 0;
-    osp_subjects_forget(s->subjects, on_forgotten, s);
 }
 
-/* The fallback unwinds each sample as it comes: code that was mapped meanwhile lies outside all mappings until they are
- * read again. */
-static void refresh_for_fallback(osp_sampler *s)
+/* Take what waits. Samples that met code without a table wait for the mappings to be read again. What ended before is
+ * forgotten last: its samples were in the ring before its end was told. The fallback unwinds each sample as it comes; where
+ * one met code that was mapped meanwhile, mappings are read again at the end of a step. */
+static void drain(osp_sampler *s)
 {
-    osp_err ignored; /* what stays outside is counted */
-    uint64_t steps, outside = osp_collector_ended(s->collector, &steps)[OSP_END_NO_MAPPING];
-    if (outside == s->subject->outside || !refresh(s, s->subject, &ignored))
+    if (!s->bpf && !s->perf)
         return;
-    s->subject->outside = outside;
+    hear_of_births(s);
+    if (s->perf) {
+        osp_perf_sink to = {s, wanted_of, on_sample};
+        osp_perf_side_give(s->perf, &to);
+    } else {
+        osp_bpf_sink to = {s, on_sample, on_aside};
+        osp_bpf_side_drain(s->bpf, &to);
+        refresh_stale(s);
+        osp_bpf_side_settle(s->bpf, &to, subject_of);
+        s->nstale = 0;
+    }
+    if (s->nstale == 0) /* those are among the subjects */
+        osp_subjects_forget(s->subjects, on_forgotten, s);
 }
 
 /* ---- start ------------------------------------------------------------------------------------------------- */
@@ -382,7 +395,7 @@ static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
     if (only_looks(s))
         return true;
     if (s->perf)
-        return osp_perf_side_start(s->perf, s->hz, err);
+        return osp_perf_side_start(s->perf, s->given, s->ngiven, s->hz, on_exec, err);
     osp_process *p = by_cpus(s) ? NULL : s->subject->process;
     osp_bpf_side_since(s->bpf, osp_monotonic_ns());
     osp_bpf_side_rate(s->bpf, s->hz);
@@ -402,25 +415,20 @@ static bool open_events(osp_sampler *s, bool on_exec, osp_err *err)
 static void change_period(osp_sampler *s)
 {
     uint64_t period = 1000000000u / s->hz, now = osp_monotonic_ns();
-    osp_bpf_side_rate(s->bpf, s->hz);
+    if (s->bpf)
+        osp_bpf_side_rate(s->bpf, s->hz);
     s->random = osp_hash_mix(s->random, now);
     period = period - period / 4 + s->random % (period / 2 + 1);
     for (uint32_t i = 0; i < 2 * s->event.n; i++)
         osp_events_period(&s->events[i], period);
+    if (s->perf)
+        osp_perf_side_period(s->perf, period);
     s->next_period_ns = now + (8 * period > STEP_MS * 1000000u ? 8 * period : STEP_MS * 1000000u);
 }
 
-/* The fallback counts CPU time only, of one process. */
+/* The fallback counts CPU time only. */
 static bool fallback_can(const osp_sampler *s, const osp_err *why, osp_err *err)
 {
-    const osp_sample_opts *o = s->opts;
-    const char *what = o->cgroup                        ? "a cgroup"
-                       : o->machine                     ? "the whole machine"
-                       : o->nalso                       ? "several processes at once"
-                       : o->user_only || o->kernel_only ? "one side of the kernel alone"
-                                                        : NULL;
-    if (what)
-        return osp_fail(err, OSP_EPERM, "%s cannot be sampled without BPF: %.150s", what, why->msg);
     for (uint32_t i = 0; i < s->event.n; i++)
         if (s->event.kind[i]->needs_bpf)
             return osp_fail(err, OSP_EPERM, "%s cannot be recorded without BPF: %.150s", s->event.kind[i]->name,
@@ -441,12 +449,23 @@ static bool open_means(osp_sampler *s, osp_err *err)
     if (!s->bpf) {
         if (!fallback_can(s, &why, err))
             return false;
-        snprintf(s->gave_up, sizeof s->gave_up, "without BPF (%.70s): stacks from copies of 16 KiB%s", why.msg,
-                 s->opts->children ? ", children are not followed" : "");
-        s->many = false;
-        s->perf = osp_perf_side_open(s->subject->process, err);
+        snprintf(s->gave_up, sizeof s->gave_up, "without BPF (%.70s): stacks from copies of 16 KiB", why.msg);
+        s->births = osp_births_new(err);
+        s->perf = s->births ? osp_perf_side_open(s->opts, s->many, s->births, err) : NULL;
     }
     return s->bpf || s->perf;
+}
+
+/* Say what the fallback cannot, now that its clocks are open. */
+static void say_limits(osp_sampler *s)
+{
+    size_t n = strlen(s->gave_up), unheard = osp_perf_side_unheard(s->perf);
+    if (s->many && !osp_perf_side_by_cpus(s->perf))
+        snprintf(s->gave_up + n, sizeof s->gave_up - n, "; threads that run for less than %u ms may be missed",
+                 1000 / s->hz);
+    n = strlen(s->gave_up);
+    if (unheard)
+        snprintf(s->gave_up + n, sizeof s->gave_up - n, "; %zu threads have no clock (`ulimit -n`)", unheard);
 }
 
 /* What the BPF program is to take; births are heard of from now on. */
@@ -468,7 +487,7 @@ static bool open_scope(osp_sampler *s, osp_err *err)
     if (!osp_bpf_side_scope(s->bpf, &config, err))
         return false;
     s->births = osp_births_open(err);
-    if (!s->births || ((o->machine || o->cgroup) && !osp_subjects_take_in_all(s->subjects, err)))
+    if (!s->births)
         return false;
     size_t n = osp_births_nring(s->births);
     s->poll = calloc(n + 2, sizeof *s->poll);
@@ -541,8 +560,7 @@ static bool start_child(osp_sampler *s, osp_err *err)
 {
     s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
     if (!s->bpf)
-        return s->opts->release(s->opts->release_ctx, err) && osp_subject_identify(s->subject, err) &&
-               open_events(s, false, err) && refresh(s, s->subject, err);
+        return open_events(s, true, err) && s->opts->release(s->opts->release_ctx, err) && meet_new_program(s, err);
     if (rate_is_free(s))
         s->hz = (uint32_t)fmin(EARLY_HZ, fmax(USUAL_HZ, TICKS_MOST / osp_host_cpus()));
     return osp_bpf_side_enter(s->bpf, s->subject->pid, true, err) &&
@@ -607,7 +625,8 @@ static bool start(osp_sampler *s, osp_err *err)
 {
     if (!open_subjects(s, err))
         return false;
-    if (!open_means(s, err) || (s->bpf && !open_scope(s, err)))
+    if (!open_means(s, err) || (s->bpf && !open_scope(s, err)) ||
+        (any_process(s) && !osp_subjects_take_in_all(s->subjects, err)))
         return false;
     s->collector = osp_collector_new(&s->event, s->many, err);
     if (!s->collector || !open_wakes(s, err))
@@ -657,6 +676,8 @@ osp_sampler *osp_sampler_start(const osp_sample_opts *opts, osp_err *err)
         osp_sampler_stop(s);
         return NULL;
     }
+    if (s->perf)
+        say_limits(s);
     s->running = true;
     s->slice_ns = s->start_ns;
     s->slice_wall_ns = (int64_t)osp_realtime_ns();
@@ -850,7 +871,7 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
             return false;
         if (now >= end)
             return true;
-        if (s->bpf && now >= s->next_period_ns)
+        if ((s->bpf || s->perf) && now >= s->next_period_ns)
             change_period(s);
         wait_until(s, now + (end - now < STEP_MS * 1000000u ? end - now : STEP_MS * 1000000u));
         if (step % 3 == 0 && s->opts->progress) {
@@ -859,13 +880,11 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
             s->opts->progress(s->opts->progress_ctx, &stats, (double)stats.duration_ns / 1e9);
         }
         look_at_threads(s);
-        if (step % 3 == 0 && rate_is_free(s) && !s->threads_come)
+        if (step % 3 == 0 && rate_is_free(s) && !s->threads_come && !(s->perf && s->many))
             adapt_rate(s);
         follow_goroutines(s);
-        if (s->perf) {
-            refresh_for_fallback(s);
-            osp_perf_side_follow(s->perf);
-        }
+        if (s->perf)
+            refresh_stale(s);
     }
 }
 

@@ -23,6 +23,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 class Bench:
+    options = []  # of osprey record, in all cases
+    user = {}     # as whom all is run: arguments of subprocess
+
     def __init__(self, osprey, program, work):
         self.osprey, self.program, self.work = osprey, program, work
 
@@ -31,15 +34,15 @@ class Bench:
 
     def record(self, words, name="p.pb.gz", **more):
         """What osprey says (JSON), what the program said, exit status."""
-        done = subprocess.run([self.osprey, "record", "-o", self.file(name), "--json", *words], capture_output=True, text=True,
-                              **more)
+        done = subprocess.run([self.osprey, "record", "-o", self.file(name), "--json", *self.options, *words],
+                              capture_output=True, text=True, **self.user, **more)
         if done.returncode != 0:
             raise AssertionError(f"exit status {done.returncode}: {done.stderr.strip()}")
         at = done.stdout.rindex('{\n  "schema"') if '{\n  "schema"' in done.stdout else done.stdout.index("{")
         return json.loads(done.stdout[at:]), done.stdout[:at]
 
     def start(self, *words):
-        return subprocess.Popen([self.program, *words], stdout=subprocess.DEVNULL)
+        return subprocess.Popen([self.program, *words], stdout=subprocess.DEVNULL, **self.user)
 
     def samples(self, name="p.pb.gz"):
         return stacks.read(self.file(name))
@@ -161,7 +164,7 @@ def cgroup(b, name_of):
     gate = b.file("cgate")
     outside, inside = b.start("spin", "60000"), b.start("wait", gate)
     try:
-        sampler = subprocess.Popen([b.osprey, "record", "--cgroup", name_of(path), "-d", "4", "-o", b.file("p.pb.gz"), "--json"],
+        sampler = subprocess.Popen([b.osprey, "record", *b.options, "--cgroup", name_of(path), "-d", "4", "-o", b.file("p.pb.gz"), "--json"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         time.sleep(0.5)
         pathlib.Path(path, "inside", "cgroup.procs").write_text(str(inside.pid))
