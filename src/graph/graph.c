@@ -199,17 +199,20 @@ bool osp_links_by_end(osp_making *m, bool by_to, osp_link_lists *out)
 
 enum { SEVERAL = UINT32_MAX - 1, LEFT_OUT = UINT32_MAX - 2 };
 
-/* Per location: its node, if it has one and that is kept; LEFT_OUT if none of its nodes is; else SEVERAL. */
-static uint32_t *nodes_of_locations(osp_making *m)
+/* Per location: its node, if it has one and that is kept; LEFT_OUT if none of its nodes is; else SEVERAL, as for those
+ * with a bit. */
+static uint32_t *nodes_of_locations(osp_making *m, const uint64_t *bit)
 {
     const uint32_t n = m->v->of->locations.n;
     uint32_t *node = calloc(n ? n : 1, sizeof *node);
     for (uint32_t l = 0; node && l < n; l++) {
         const uint32_t first = m->first[l], end = m->first[l + 1];
-        bool some = false;
-        for (uint32_t k = first; k < end; k++)
+        bool some = false, has_bit = false;
+        for (uint32_t k = first; k < end; k++) {
             some |= m->t[m->whats[k]].kept;
-        node[l] = !some ? LEFT_OUT : end - first == 1 ? m->whats[first] : SEVERAL;
+            has_bit |= bit && bit[m->whats[k]];
+        }
+        node[l] = !some ? LEFT_OUT : end - first == 1 && !has_bit ? m->whats[first] : SEVERAL;
     }
     return node;
 }
@@ -227,66 +230,80 @@ static inline weighed stack_of(const osp_view *v, uint32_t s)
     return (weighed){stack.loc, stack.loc + stack.n, v->weight[s], v->divisor ? v->divisor[s] : 0, s};
 }
 
-/* The sums of a node, as close together as can be. */
-typedef struct {
-    int64_t cum;
-    uint32_t stamp; /* the stack that last touched it */
-} sums;
-
 typedef struct {
     const uint32_t *node; /* per location */
-    sums *sum;            /* per node */
-    int64_t *divisor;     /* per node; NULL without mean */
+    uint64_t *bits;       /* per location, of its nodes */
+    osp_sum *sum;
+    int64_t *divisor; /* per sum; NULL without mean */
 } weighing;
 
 /* Without a branch: nobody can foresee recursion. */
-static inline void weigh_node(const weighing *g, uint32_t node, const weighed *k)
+static inline void add_once(const weighing *g, uint32_t to, const weighed *k)
 {
-    sums *s = &g->sum[node];
+    osp_sum *s = &g->sum[to];
     const int64_t once = -(int64_t)(s->stamp != k->id);
     s->stamp = k->id;
     osp_add(&s->cum, k->w & once);
     if (g->divisor)
-        osp_add(&g->divisor[node], k->dw & once);
+        osp_add(&g->divisor[to], k->dw & once);
 }
 
 static inline void weigh_stack(osp_making *m, const weighing *g, weighed k)
 {
+    uint64_t has = 0;
     if (k.leaf == k.end)
         return;
     for (const osp_location_id *p = k.leaf; p < k.end; p++) {
         const uint32_t n = g->node[p->i];
-        if (n != SEVERAL)
-            weigh_node(g, n, &k);
-        else
-            for (uint32_t i = m->first[p->i]; i < m->first[p->i + 1]; i++)
-                weigh_node(g, m->whats[i], &k);
+        if (n != SEVERAL) {
+            add_once(g, n, &k);
+            continue;
+        }
+        for (uint32_t i = m->weighed_first[p->i]; i < m->weighed_first[p->i + 1]; i++)
+            add_once(g, m->weighed[i], &k);
+        has |= g->bits[p->i];
     }
+    if (m->has)
+        m->has[k.id] = has;
+    osp_add(&m->inner.total, k.w);
+    m->inner.has_negative |= k.w < 0 || m->inner.total < 0;
     osp_tally *leaf = &m->t[m->whats[m->first[k.leaf->i]]];
     osp_add(&leaf->flat, k.w);
     osp_add(&leaf->flat_divisor, k.dw);
+}
+
+static uint64_t *bits_of_locations(const osp_making *m)
+{
+    const uint32_t n = m->v->of->locations.n;
+    uint64_t *bits = calloc((size_t)n + 1, sizeof *bits);
+    for (uint32_t l = 0; bits && m->bit && l < n; l++)
+        for (uint32_t k = m->first[l]; k < m->first[l + 1]; k++)
+            bits[l] |= m->bit[m->whats[k]];
+    return bits;
 }
 
 /* All nodes are kept. What a node weighs does not change when others are left out. */
 static bool weigh(osp_making *m)
 {
     const osp_view *v = m->v;
-    uint32_t *node = nodes_of_locations(m);
-    sums *sum = calloc((size_t)m->n + 1, sizeof *sum);
-    int64_t *divisor = v->divisor ? calloc((size_t)m->n + 1, sizeof *divisor) : NULL;
-    const weighing g = {node, sum, divisor};
-    const bool ok = (node && sum && (divisor || !v->divisor)) || osp_making_no_memory(m);
-    for (uint32_t i = 0; ok && i < m->n; i++)
-        sum[i].stamp = OSP_NONE;
+    const size_t nsum = (size_t)m->n + m->inner.n;
+    uint32_t *node = nodes_of_locations(m, m->bit);
+    uint64_t *bits = bits_of_locations(m);
+    int64_t *divisor = v->divisor ? calloc(nsum + 1, sizeof *divisor) : NULL;
+    m->sum = calloc(nsum + 1, sizeof *m->sum);
+    const weighing g = {node, bits, m->sum, divisor};
+    const bool ok = (node && bits && m->sum && (divisor || !v->divisor)) || osp_making_no_memory(m);
+    for (size_t i = 0; ok && i < nsum; i++)
+        m->sum[i].stamp = OSP_NONE;
     for (uint32_t s = 0; ok && s < v->nstack; s++)
         if (v->live[s])
             weigh_stack(m, &g, stack_of(v, s));
     for (uint32_t i = 0; ok && i < m->n; i++) {
-        m->t[i].cum = sum[i].cum;
+        m->t[i].cum = m->sum[i].cum;
         m->t[i].cum_divisor = divisor ? divisor[i] : 0;
     }
     free(node);
-    free(sum);
+    free(bits);
     free(divisor);
     return ok;
 }
@@ -298,9 +315,8 @@ typedef struct {
 
 typedef struct {
     osp_making *m;
-    const uint8_t *wanted; /* per node: INTO, OUT_OF */
-    const uint32_t *node;  /* per location */
-    way *last;             /* per entry of whats[]: nearly all calls at a place are of one function */
+    const uint32_t *node; /* per location */
+    way *last;            /* per entry of whats[]: nearly all calls at a place are of one function */
 } linking;
 
 /* Where on a stack we are, from root to leaf: the last node that is kept, where it stands in whats[], and if others were
@@ -310,11 +326,9 @@ typedef struct {
     bool residual;
 } footing;
 
-enum { INTO = 1, OUT_OF = 2 }; /* which edges of a node are wanted */
-
-static inline bool is_wanted(const uint8_t *wanted, uint32_t from, uint32_t to)
+static inline bool is_wanted(const osp_making *m, uint32_t from, uint32_t to)
 {
-    return (wanted[to] & INTO) | (wanted[from] & OUT_OF);
+    return !m->wanted || (m->wanted[to] & OSP_INTO) | (m->wanted[from] & OSP_OUT_OF);
 }
 
 /* The edge from where we are to a node; OSP_NONE without memory. */
@@ -349,7 +363,7 @@ static bool weigh_edge(linking *g, const weighed *k, footing at, uint32_t to, bo
 
 static inline bool link_node(linking *g, const weighed *k, footing *at, uint32_t n, uint32_t place, bool inlined)
 {
-    if (at->parent != n && at->parent != OSP_NONE && is_wanted(g->wanted, at->parent, n) &&
+    if (at->parent != n && at->parent != OSP_NONE && is_wanted(g->m, at->parent, n) &&
         !weigh_edge(g, k, *at, n, inlined))
         return false;
     *at = (footing){n, place, false};
@@ -383,34 +397,24 @@ static inline bool link_stack(linking *g, weighed k)
     return true;
 }
 
-/* Which nodes want edges: all, those whose label matches, or those that were inlined somewhere. */
-static bool want_edges(osp_making *m, uint8_t *wanted)
+/* A stack that may have edges that are wanted. */
+static inline bool is_linked(const osp_making *m, uint32_t s)
 {
-    memset(wanted, m->o->no_edges || m->o->edges_of ? 0 : INTO, m->n);
-    for (uint32_t i = 0; m->o->edges_of && i < m->n; i++) {
-        osp_node node;
-        if (!osp_node_of(m, i, &node))
-            return false;
-        wanted[i] = osp_regex_match(m->o->edges_of, node.label.p, node.label.n) ? INTO | OUT_OF : 0;
-    }
-    for (uint32_t l = 0; m->o->no_edges && l < m->v->of->locations.n; l++)
-        for (uint32_t k = m->first[l]; k + 1 < m->first[l + 1]; k++)
-            wanted[m->whats[k]] = INTO;
-    return true;
+    return m->v->live[s] && (!m->has || m->has[s] & m->asked);
 }
 
-static bool link_stacks(osp_making *m, const uint8_t *wanted)
+static bool link_stacks(osp_making *m)
 {
     const osp_view *v = m->v;
     const uint32_t nplace = m->first[v->of->locations.n];
-    uint32_t *node = nodes_of_locations(m);
-    linking g = {m, wanted, node, calloc((size_t)nplace + 1, sizeof *g.last)};
+    uint32_t *node = nodes_of_locations(m, NULL);
+    linking g = {m, node, calloc((size_t)nplace + 1, sizeof *g.last)};
     bool ok = (node && g.last) || osp_making_no_memory(m);
     osp_pairs_clear(&m->pairs);
     for (uint32_t i = 0; ok && i < nplace; i++)
         g.last[i].to = OSP_NONE;
     for (uint32_t s = 0; ok && s < v->nstack; s++)
-        if (v->live[s])
+        if (is_linked(m, s))
             ok = link_stack(&g, stack_of(v, s));
     free(node);
     free(g.last);
@@ -565,12 +569,12 @@ static void drop_few(few *g)
 }
 
 /* What the cells hold as edges; nobody calls himself here. */
-static bool list_links(const few *g, const uint8_t *wanted)
+static bool list_links(const few *g)
 {
     for (uint32_t i = 0; i < g->nmet; i++) {
         const cell *c = &g->cell[g->met[i]];
         const uint32_t from = g->node[g->met[i] / g->n], to = g->node[g->met[i] % g->n];
-        if (from == to || !is_wanted(wanted, from, to))
+        if (from == to || !is_wanted(g->m, from, to))
             continue;
         osp_link *l = osp_link_new(g->m, from, to);
         if (!l)
@@ -583,36 +587,60 @@ static bool list_links(const few *g, const uint8_t *wanted)
     return true;
 }
 
-static bool link_few(osp_making *m, uint32_t n, const uint8_t *wanted)
+static bool link_few(osp_making *m, uint32_t n)
 {
     const osp_view *v = m->v;
     few g;
     bool ok = make_few(m, n, &g);
     for (uint32_t s = 0; ok && s < v->nstack; s++)
-        if (v->live[s]) {
+        if (is_linked(m, s)) {
             const weighed k = stack_of(v, s);
             add_calls(&g, &k);
         }
-    ok = (ok && list_links(&g, wanted)) || osp_making_no_memory(m);
+    ok = (ok && list_links(&g)) || osp_making_no_memory(m);
     drop_few(&g);
     return ok;
 }
 
-/* The edges between the nodes that are kept. */
+/* The edges between the nodes that are kept, or what a table wants to know of them. */
 static bool weigh_edges(osp_making *m)
 {
-    uint8_t *wanted = calloc((size_t)m->n + 1, sizeof *wanted);
-    if (!wanted)
-        return osp_making_no_memory(m);
     uint32_t nkept = 0;
+    m->nlink = 0;
+    if (m->o->no_edges && osp_inner_tell(m))
+        return true;
     for (uint32_t i = 0; i < m->n; i++)
         nkept += m->t[i].kept;
-    m->nlink = 0;
-    const bool ok = !want_edges(m, wanted)            ? false
-                    : nkept <= FEW && !m->o->no_edges ? link_few(m, nkept, wanted)
-                                                      : link_stacks(m, wanted);
-    free(wanted);
-    return ok;
+    return nkept <= FEW ? link_few(m, nkept) : link_stacks(m);
+}
+
+/* Find the nodes whose edges are asked for. */
+static bool want_edges(osp_making *m)
+{
+    m->wanted = osp_new(&m->scratch, uint8_t, m->n);
+    m->bit = osp_new(&m->scratch, uint64_t, m->n);
+    if (!m->wanted || !m->bit)
+        return osp_making_no_memory(m);
+    m->asked = 1;
+    for (uint32_t i = 0; i < m->n; i++) {
+        osp_node node;
+        if (!osp_node_of(m, i, &node))
+            return false;
+        m->bit[i] = osp_regex_match(m->o->edges_of, node.label.p, node.label.n);
+        m->wanted[i] = m->bit[i] ? OSP_INTO | OSP_OUT_OF : 0;
+    }
+    return true;
+}
+
+/* Where not all edges are asked for, stacks are to say what they have. */
+static bool choose_edges(osp_making *m)
+{
+    m->weighed_first = m->first;
+    m->weighed = m->whats;
+    if (m->o->edges_of ? !want_edges(m) : m->o->no_edges && !osp_inner_make(m))
+        return false;
+    m->has = m->bit ? calloc((size_t)m->v->nstack + 1, sizeof *m->has) : NULL;
+    return m->has || !m->bit || osp_making_no_memory(m);
 }
 
 static bool weigh_all(osp_making *m)
@@ -625,7 +653,7 @@ static bool weigh_all(osp_making *m)
         return osp_making_no_memory(m);
     for (uint32_t i = 0; i < m->n; i++)
         m->t[i].kept = true;
-    return weigh(m);
+    return choose_edges(m) && weigh(m);
 }
 
 bool osp_is_shown(const osp_making *m, const osp_tally *t)
@@ -730,8 +758,12 @@ static bool lay_out_nodes(osp_making *m, uint32_t *place)
     g->nnode = m->nrank;
     g->nghost = n - m->nrank;
     for (uint32_t i = 0; i < m->n; i++)
-        if (place[i] && !osp_node_of(m, i, &g->node[place[i] - 1]))
-            return false;
+        if (place[i]) {
+            osp_node *node = &g->node[place[i] - 1];
+            if (!osp_node_of(m, i, node))
+                return false;
+            node->in_inlined = m->t[i].inlined;
+        }
     return true;
 }
 
@@ -816,6 +848,9 @@ static void drop_making(osp_making *m)
     free(m->t);
     free(m->link);
     free(m->pairs.cell);
+    free(m->inner.pairs.cell);
+    free(m->sum);
+    free(m->has);
     free(m->tree.what);
     free(m->tree.parent);
     free(m->tag);

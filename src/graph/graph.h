@@ -48,7 +48,7 @@ typedef struct osp_graph_opts {
     uint32_t node_count;                 /* keep so many nodes; 0 = all */
     osp_str trim_path, source_path;      /* colon lists: prefixes of file names to cut, directories of sources */
     bool whole_paths;                    /* cut nothing of file names, not even what is always cut */
-    bool no_edges;                       /* but those into nodes that were inlined, for in_inlined and in_called */
+    bool no_edges;                       /* in_inlined and in_called then only say whether there would be such */
     const osp_regex *edges_of;           /* only edges from or to nodes whose label matches; NULL = all */
     bool objects;                        /* functions of one name in several objects are several nodes */
     bool call_tree;                      /* a node for each path, not one for all */

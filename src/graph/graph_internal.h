@@ -21,7 +21,10 @@ typedef struct {
     int64_t flat, cum, flat_divisor, cum_divisor;
     uint32_t stamp; /* in a call tree: the link into it */
     bool kept;
+    bool inlined; /* with no_edges: all edges into it are, and there are some; where wanted, the links tell */
 } osp_tally;
+
+enum { OSP_INTO = 1, OSP_OUT_OF = 2 }; /* edges of a node */
 
 typedef struct {
     osp_edge e; /* between nodes as they are numbered here */
@@ -39,6 +42,24 @@ typedef struct {
     osp_pair_cell *cell; /* open addressing, a power of two */
     size_t n, ncell;
 } osp_pairs;
+
+/* What something weighs, once a stack; as close together as can be. */
+typedef struct {
+    int64_t cum;
+    uint32_t stamp; /* the stack that last touched it; OSP_NONE: none did */
+} osp_sum;
+
+/* Calls that were inlined, between nodes that stand together at a location. */
+typedef struct {
+    struct osp_inner_call {
+        uint32_t from, to;
+    } * call;
+    uint32_t n;
+    osp_pairs pairs;
+    bool *outermost;   /* per node: the last at some location */
+    int64_t total;     /* of all stacks */
+    bool has_negative; /* a stack weighs less than nothing, or so did the total once, which overflows */
+} osp_inner;
 
 typedef struct {
     osp_node node;
@@ -59,6 +80,15 @@ typedef struct {
     osp_str *label;                          /* per key; {NULL, 0} = not made yet */
     uint32_t n;
     osp_tally *t; /* per node */
+    /* What a stack adds its weight to, once: nodes, behind them inner calls; weighed[weighed_first[l]] … by location. */
+    osp_sum *sum;
+    const uint32_t *weighed_first, *weighed;
+    /* Where not all edges are asked for; else NULL. */
+    uint8_t *wanted; /* per node: OSP_INTO, OSP_OUT_OF */
+    uint64_t *bit;   /* per node: a bit, shared with others, if edges may be asked of it */
+    uint64_t *has;   /* per stack: the bits of its nodes */
+    uint64_t asked;  /* the bits of the nodes that are wanted */
+    osp_inner inner; /* with no_edges */
     osp_link *link;
     size_t nlink, link_cap;
     osp_pairs pairs; /* of links; in a tree (parent, what) of nodes */
@@ -101,6 +131,11 @@ static inline uint32_t osp_what(const osp_making *m, uint32_t node)
 bool osp_node_of(osp_making *m, uint32_t node, osp_node *out);
 bool osp_rank(osp_making *m);
 int osp_by_weight(const osp_edge *a, const osp_edge *b, osp_str from_a, osp_str from_b, osp_str to_a, osp_str to_b);
+
+/* inner.c: calls inside of locations, to be made before the weights are taken. */
+bool osp_inner_make(osp_making *m);
+/* Say of the nodes that are kept which are inlined; false if that takes edges, which are then wanted. */
+bool osp_inner_tell(osp_making *m);
 
 /* tree.c */
 bool osp_tree_grow(osp_making *m);
