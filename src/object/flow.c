@@ -25,6 +25,7 @@ enum {
     READ_AT_ONCE = 8 << 20,
     SCRAPS = 4096, /* a section as small as that is quickly read */
     SCRAP = 32,    /* so few bytes (_init, _fini) are one function: not worth reading all of a file for */
+    MOST_TORN = 16, /* false starts that are passed over */
     SYMBOLS_LIMIT = 256 << 20,
     RBP = 5, /* as instructions number it */
     RSP = 4,
@@ -320,18 +321,22 @@ static uint32_t rule_of(const frame *f)
 {
     if (f->root)
         return osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0);
-    int32_t cfa = f->sp != LOST ? f->sp : f->fp;
+    /* Where rbp is a frame pointer as compilers set it, it is the surer way: a callee may have taken its arguments off the
+     * stack, as V8's do. */
+    bool by_fp = f->sp == LOST || (f->fp && f->fp == f->saved);
+    int32_t cfa = by_fp ? f->fp : f->sp;
     if (cfa < 8 || cfa % 8 || cfa > OSP_RULE_CFA_MAX || f->saved % 8 || -f->saved < OSP_RULE_FP_MIN)
         return OSP_RULE_UNKNOWN;
-    return osp_rule_make(f->sp != LOST ? OSP_RULE_SP : OSP_RULE_FP, cfa, -f->saved);
+    return osp_rule_make(by_fp ? OSP_RULE_FP : OSP_RULE_SP, cfa, -f->saved);
 }
 
 /* ---- functions ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const uint8_t *code;
-    uint32_t n;
-    frame *at;      /* by offset in the code */
+    uint32_t n, more; /* bytes of it, and how many there are to look at */
+    bool torn;        /* an instruction reaches past its end: that is no place where a function begins */
+    frame *at;        /* by offset in the code */
     uint32_t *todo; /* offsets where a path begins */
     uint32_t ntodo;
     bool jumps_away; /* through a register or memory, from frame `away` */
@@ -376,7 +381,11 @@ static void follow(function *f, uint32_t at)
 {
     frame now = f->at[at];
     insn in;
-    while (at < f->n && decode(f->code + at, f->n - at, &in)) {
+    while (at < f->n && decode(f->code + at, f->more - at, &in)) {
+        if (in.size > f->n - at) {
+            f->torn |= now.known;
+            return;
+        }
         f->at[at] = now;
         f->at[at].size = in.size;
         bool goes_on = flow_on(f, &in, at, &now);
@@ -423,7 +432,7 @@ static void follow_range(function *f, bool known)
     frame fresh = {.sp = 8, .known = known};
     memset(f->at, 0, f->n * sizeof *f->at);
     f->ntodo = 0;
-    f->jumps_away = false;
+    f->jumps_away = f->torn = false;
     for (uint32_t at = padding(f->code, f->n); at < f->n;) {
         if (f->at[at].size) {
             at += f->at[at].size;
@@ -503,8 +512,9 @@ static bool is_possible_start(const osp_elf *e, uint64_t addr)
 /* `size` bytes at p, which stand at addr, end with a distance to what may be a function. */
 static void note_target(const seeker *s, const uint8_t *p, uint64_t addr, unsigned size)
 {
-    uint64_t to = addr + size + (uint64_t)(int64_t)(int32_t)osp_le32(p + size - 4);
-    if (to >= s->first && to < s->end && is_possible_start(s->to->elf, to))
+    int64_t by = (int32_t)osp_le32(p + size - 4);
+    uint64_t to = addr + size + (uint64_t)by;
+    if (by != 0 && to >= s->first && to < s->end && is_possible_start(s->to->elf, to)) /* 0: code that asks where it stands */
         add_start(s, to);
 }
 
@@ -581,11 +591,13 @@ void osp_flow_drop(osp_flow *w)
     *w = (osp_flow){0};
 }
 
-/* Where the function that begins at `from` ends: where the next one begins. */
-static uint64_t function_end(const osp_flow *w, uint64_t from, uint64_t to, bool *known)
+/* Where the function that begins at `from` ends: where the next one begins, but for those that were found to be none. */
+static uint64_t function_end(const osp_flow *w, uint64_t from, uint64_t to, size_t none, bool *known)
 {
     size_t i = osp_rows_upto(w->start, w->n, sizeof *w->start, from);
     *known = i > 0 && w->start[i - 1] == from;
+    while (none && i < w->n && w->start[i] < to)
+        none -= i + 1 == w->n || w->start[i + 1] != w->start[i], i++;
     uint64_t end = i < w->n && w->start[i] < to ? w->start[i] : to;
     return end - from < MAX_FUNCTION ? end : from + MAX_FUNCTION;
 }
@@ -606,12 +618,16 @@ bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out)
     f.todo = malloc((size_t)most * sizeof *f.todo + 1);
     bool ok = f.at && f.todo;
     for (uint64_t at = from, end; ok && at < to; at = end) {
-        bool known;
-        end = function_end(w, at, to, &known);
         osp_span b = osp_elf_from(w->elf, at);
         f.code = b.p;
-        f.n = (uint32_t)(b.n < end - at ? b.n : end - at);
-        follow_range(&f, known);
+        f.torn = true;
+        for (size_t none = 0; f.torn && none < MOST_TORN; none++) {
+            bool known;
+            end = function_end(w, at, to, none, &known);
+            f.n = (uint32_t)(b.n < end - at ? b.n : end - at);
+            f.more = (uint32_t)(b.n < to - at ? b.n : to - at < MAX_FUNCTION ? to - at : MAX_FUNCTION);
+            follow_range(&f, known);
+        }
         add_rows(&f, at, out);
     }
     free(f.at);

@@ -104,6 +104,8 @@ static int by_address(const void *pa, const void *pb)
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
+enum { UNSIZED = 256, LABEL = 128 }; /* in a rank */
+
 /* Sized before unsized, functions before labels, global before weak before local, plain before reserved names. */
 static uint32_t rank_of(const Elf64_Sym *s, osp_str name)
 {
@@ -111,7 +113,7 @@ static uint32_t rank_of(const Elf64_Sym *s, osp_str name)
     unsigned bind = ELF64_ST_BIND(s->st_info), type = ELF64_ST_TYPE(s->st_info), dashes = 0;
     while (dashes < 3 && dashes < name.n && name.p[dashes] == '_')
         dashes++;
-    return (s->st_size == 0 ? 256u : 0) | (type == STT_NOTYPE ? 128u : 0) | (bind < 3 ? bind_rank[bind] : 0) << 3 |
+    return (s->st_size == 0 ? UNSIZED : 0u) | (type == STT_NOTYPE ? LABEL : 0u) | (bind < 3 ? bind_rank[bind] : 0) << 3 |
            dashes;
 }
 
@@ -193,11 +195,17 @@ bool osp_code_symbols_read(osp_code_symbols *out, osp_arena *arena, const osp_el
         free(c);
         return osp_fail_memory(err, "sorting symbols");
     }
-    uint64_t reach = 0;
+    uint64_t reach = 0, in_function = 0;
     for (size_t i = 0; i < n;) {
         size_t next = i + 1;
         while (next < n && c[next].start == c[i].start)
             next++;
+        if (c[i].start < in_function && (c[i].rank & UNSIZED) && (c[i].rank & LABEL)) { /* a place inside it */
+            i = next;
+            continue;
+        }
+        if (c[i].size && c[i].start + c[i].size > in_function)
+            in_function = c[i].start + c[i].size;
         uint64_t end = c[i].size ? c[i].start + c[i].size : open_end(e, &c[i], next < n ? c[next].start : UINT64_MAX);
         reach = end > reach ? end : reach;
         out->row[out->n++] = (osp_code_symbol){c[i].start, end, reach, c[i].name};
