@@ -65,7 +65,7 @@ static bool take(osp_top_worker *w, osp_sampler *sampler, osp_err *err)
     if (!osp_sampler_take(sampler, &rec, err))
         return false;
     const osp_symbol_sources from = {
-        .object = rec.object, .nobject = rec.nobject, .this_kernel = true, .kept = &w->kernel};
+        .object = rec.object, .nobject = rec.nobject, .jit = rec.jit, .this_kernel = true, .kept = &w->kernel};
     osp_profile *named = osp_symbolise(rec.profile, &from, &ignored, err);
     bool ok = named && osp_top_slice_of(&rec, named, &slice, err);
     if (ok)

@@ -225,7 +225,7 @@ static bool fill(watch *w, const reading *after, osp_recording *rec, const osp_m
     if (!fill_threads(f, &w->before, after, rec, err))
         return false;
     fill_rates(f, &w->before.go, &after->go);
-    osp_symbol_sources from = {.object = rec->object, .nobject = rec->nobject, .this_kernel = true};
+    osp_symbol_sources from = {.object = rec->object, .nobject = rec->nobject, .jit = rec->jit, .this_kernel = true};
     osp_symbol_stats ignored;
     *symbolised = osp_symbolise(rec->profile, &from, &ignored, err);
     osp_leaf *leaf;

@@ -3,7 +3,6 @@
  *
  *     perf_file    header, attributes, features; records, unpacked and in the order of time
  *     perf_space   processes, threads, what is mapped where; addresses to locations with names
- *     perf_map     /tmp/perf-PID.map: names of code that was compiled while its program ran
  *     perf_data    samples to a profile: call chains, copied stacks */
 #ifndef OSP_FORMAT_PERF_DATA_H
 #define OSP_FORMAT_PERF_DATA_H
@@ -77,18 +76,6 @@ const osp_perf_attr *osp_perf_attr_of(osp_perf_file *f, osp_span sample);
 
 /* The event's name: what the file says, else by type and number. In the arena. */
 osp_str osp_perf_event_name(osp_perf_file *f, const osp_perf_attr *a);
-
-/* ---- perf_map.c ----------------------------------------------------------------------------------------------- */
-
-typedef struct osp_perf_map osp_perf_map;
-
-/* EABSENT if it is not there, or neither ours nor root's. */
-osp_perf_map *osp_perf_map_open(const char *path, osp_err *err);
-osp_perf_map *osp_perf_map_of(osp_file *file, osp_err *err); /* takes the file over, on failure too */
-void osp_perf_map_close(osp_perf_map *m);
-
-/* The name of what stands at an address, a view that lives as long as the map; "" if nothing does. */
-osp_str osp_perf_map_at(const osp_perf_map *m, uint64_t addr);
 
 /* ---- perf_space.c --------------------------------------------------------------------------------------------- */
 

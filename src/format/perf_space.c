@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <sys/auxv.h>
 
 enum {
@@ -39,7 +40,7 @@ typedef struct {
     uint32_t build_id_n;
     bool tried, counted;
     osp_object *object;
-    osp_perf_map *compiled; /* it is no file with code, but tells what is in memory without one */
+    osp_jit *compiled; /* it is no file with code, but tells what is in memory without one */
 } dso;
 
 /* A part of a file as the profile shows it. */
@@ -160,7 +161,7 @@ void osp_perf_space_drop(osp_perf_space *s)
     free(s->process);
     free(s->thread);
     for (size_t i = 0; i < s->ndso; i++)
-        osp_perf_map_close(s->dso[i].compiled);
+        osp_jit_close(s->dso[i].compiled);
     free(s->dso);
     free(s->segment);
     free(s->place);
@@ -436,13 +437,13 @@ static uint32_t compiled_of(osp_perf_space *s, process *p)
     if (!p->tried && s->tries < MOST_TRIES) {
         s->tries++;
         snprintf(path, sizeof path, "/tmp/perf-%" PRIu32 ".map", p->pid);
-        osp_perf_map *m = osp_perf_map_open(path, &absent);
+        osp_jit *m = osp_jit_open(path, geteuid(), &absent);
         uint32_t id = m ? dso_of(s, osp_str_from(path), NULL, 0) : UINT32_MAX;
         if (id != UINT32_MAX && !s->dso[id].compiled) {
             s->dso[id].compiled = m;
             p->compiled = id + 1;
         } else {
-            osp_perf_map_close(m);
+            osp_jit_close(m);
         }
     }
     p->tried = true;
@@ -743,7 +744,7 @@ static osp_location_id file_location(osp_perf_space *s, const map *m, uint64_t t
     const dso *d = &s->dso[m->dso];
     size_t n = d->object ? osp_object_frames(d->object, there - g->bias, s->frame, MOST_FRAMES) : 0;
     if (d->compiled) {
-        s->frame[0] = (osp_frame){.name = osp_perf_map_at(d->compiled, there)};
+        s->frame[0] = (osp_frame){.name = osp_jit_at(d->compiled, there)};
         n = 1;
     }
     if (n && s->frame[n - 1].name.n == 0)

@@ -192,6 +192,19 @@ bool osp_object_instructions(osp_object *o, uint64_t start, uint64_t end, osp_sy
  * there, or no disassembler for this machine. */
 bool osp_object_loop(osp_object *o, uint64_t file_addr, osp_loop *out, osp_err *err) OSP_CHECKED;
 
+/* ---- code that was compiled while its program ran ------------------------------------------------------------- */
+
+/* What a just-in-time compiler says stands where in its memory: /tmp/perf-PID.map, or a jitdump file. */
+typedef struct osp_jit osp_jit;
+
+/* EABSENT if it is not there, or belongs neither to that user nor to root: anybody may write to /tmp. */
+osp_jit *osp_jit_open(const char *path, uint32_t owner, osp_err *err);
+osp_jit *osp_jit_of(osp_file *file, osp_err *err); /* takes the file over, on failure too */
+void osp_jit_close(osp_jit *j);
+
+/* The name of what stands at an address, a view that lives as long as j; "" if nothing does. */
+osp_str osp_jit_at(const osp_jit *j, uint64_t addr);
+
 /* ---- many objects ------------------------------------------------------------------------------------------ */
 
 /* Keeps every object open that was ever asked for, by (device, inode), so that symbols of processes that have ended

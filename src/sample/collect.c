@@ -73,6 +73,7 @@ struct osp_collector {
     size_t ncode, code_cap;
     osp_object **object; /* by mapping id */
     size_t nobject, object_cap;
+    osp_compiled compiled;
     osp_mapping_id kernel;
     struct cached cache[CACHE];
     osp_index stack_at; /* by a stack's hash */
@@ -215,12 +216,14 @@ static void set_object(osp_collector *c, osp_mapping_id id, osp_object *o)
     c->object[id.i] = o;
 }
 
-static void new_mapping(osp_collector *c, const osp_space_map *m, struct known_map *out)
+static void new_mapping(osp_collector *c, const osp_subject *of, const osp_space_map *m, struct known_map *out)
 {
     osp_str build_id = m->object ? osp_object_build_id(m->object) : S("");
     osp_str file = m->path.n ? m->path : S("//anon");
     *out = (struct known_map){.id = osp_builder_mapping(c->builder, m->start, m->end, m->offset, file, build_id, 0)};
     set_object(c, out->id, m->object);
+    if (!m->object && !m->vdso)
+        osp_compiled_note(&c->compiled, out->id.i, of);
 }
 
 /* The profile's mapping for number i of the subject's. */
@@ -238,7 +241,7 @@ static struct known_map mapping_of(osp_collector *c, struct known_subject *k, si
         *to = (struct known_map){one->id, one->start - m->start};
         return *to;
     }
-    new_mapping(c, m, to);
+    new_mapping(c, k->of, m, to);
     void *array = c->code;
     if (c->many && m->object && osp_grow(&array, &c->code_cap, c->ncode + 1, sizeof *c->code)) {
         c->code = array;
@@ -811,6 +814,7 @@ bool osp_collector_take(osp_collector *c, const osp_profile_head *head, osp_reco
         return osp_fail_memory(err, "collecting samples");
     out->object = c->object;
     out->nobject = (uint32_t)c->nobject;
+    out->jit = osp_compiled_open(&c->compiled, c->nobject);
     out->thread = c->thread;
     out->nthread = (uint32_t)c->nthread;
     out->called = c->calls.row;

@@ -256,6 +256,7 @@ typedef struct osp_recording {
     osp_profile *profile; /* address-only; sample types: the events' columns; labels below */
     osp_object **object;  /* by mapping id; NULL where unknown. Owned by opts.objects, the array by us */
     uint32_t nobject;
+    osp_jit **jit; /* by mapping id: what a compiler in the process says of its code; NULL where unknown. Ours */
     osp_sample_stats stats;
     osp_sampled_thread *thread;
     uint32_t nthread;

@@ -11,6 +11,7 @@
  *     perf_ring    where the kernel writes a perf event's records
  *     events    perf events on every thread, or on every CPU
  *     collect   raw samples -> profile
+ *     compiled  what just-in-time compilers say of their code
  *     sampler   the loop that drives them
  *     goroutine_looks   looks at all goroutines: what each does, and where
  *     goroutine_labels  their pprof labels
@@ -365,6 +366,26 @@ uint64_t osp_collector_taken(const osp_collector *c);
 /* The profile and its threads so far; the collector begins anew. */
 bool osp_collector_take(osp_collector *c, const osp_profile_head *head, osp_recording *out, osp_err *err) OSP_CHECKED;
 const uint64_t *osp_collector_ended(const osp_collector *c, uint64_t *frame_pointer_steps);
+
+/* ---- compiled.c -------------------------------------------------------------------------------------------- */
+
+/* Mappings with code of no file, in which a compiler may have put it. */
+typedef struct {
+    struct osp_compiled_at {
+        uint32_t mapping; /* of the profile */
+        uint32_t owner;   /* of the process: the user whose word is taken */
+        int pid, ns_pid;
+        char dump[128]; /* the jitdump file that it has mapped; "" if none */
+    } * row;
+    size_t n, cap;
+} osp_compiled;
+
+/* Note a mapping of the subject's. */
+void osp_compiled_note(osp_compiled *c, uint32_t mapping, const osp_subject *of);
+/* What the compilers have told by now: n of them, by mapping; NULL if nothing is known. Forgets the notes. */
+osp_jit **osp_compiled_open(osp_compiled *c, size_t n);
+void osp_compiled_close(osp_jit **jit, size_t n);
+void osp_compiled_drop(osp_compiled *c);
 
 /* ---- events.c ---------------------------------------------------------------------------------------------- */
 

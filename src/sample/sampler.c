@@ -979,6 +979,7 @@ bool osp_record(const osp_sample_opts *opts, osp_recording *out, osp_err *err)
 void osp_recording_drop(osp_recording *r)
 {
     osp_profile_drop(r->profile);
+    osp_compiled_close(r->jit, r->nobject);
     free(r->object);
     free(r->thread);
     free(r->called);

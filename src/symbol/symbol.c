@@ -85,12 +85,20 @@ static size_t frames_of_kernel(asker *a, uint64_t addr, osp_frame_text *out)
     return 1;
 }
 
+static size_t frames_of_jit(const asker *a, osp_mapping_id id, uint64_t addr, osp_frame_text *out)
+{
+    const osp_jit *j = a->from->jit && id.i < a->from->nobject ? a->from->jit[id.i] : NULL;
+    osp_str name = j ? osp_jit_at(j, addr) : S("");
+    out[0] = (osp_frame_text){.name = name, .linker_name = name};
+    return name.n > 0;
+}
+
 static size_t frames_of_object(asker *a, osp_mapping_id id, uint64_t addr, osp_frame_text *out, size_t max)
 {
     osp_object *o = object_of(a, id);
     uint64_t at = file_addr(a, id, addr);
     if (!o || !a->placed[id.i].known)
-        return 0;
+        return frames_of_jit(a, id, addr, out);
     if (a->from->names_only) {
         osp_symbol s;
         if (!osp_object_symbol_at(o, at, &s))

@@ -12,6 +12,8 @@ typedef struct {
      * smaller than the number of mappings. */
     osp_object *const *object;
     uint32_t nobject;
+    /* by osp_mapping_id.i, nobject of them: names of code that was compiled there while it ran; NULL = none */
+    osp_jit *const *jit;
     bool this_kernel; /* the mapping "[kernel.kallsyms]" is this host's kernel: ask it for its names */
     /* Where the kernel's names stay for the next time (they take longer to read than all else): NULL at first, the caller's
      * to close. NULL = they do not stay. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A map of compiled code; addresses near its symbols are asked for. */
-#include "format/perf_data.h"
+/* What a compiler says of its code, as a map or a jitdump; addresses near its symbols are asked for. */
+#include "object/object.h"
 
 #include <stdlib.h>
 
@@ -15,13 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (n)
         memcpy(copy, bytes, n);
     osp_file file = {{copy, n}, false};
-    osp_perf_map *m = osp_perf_map_of(&file, &err);
-    if (!m)
+    osp_jit *j = osp_jit_of(&file, &err);
+    if (!j)
         abort();
     uint64_t addr = 0;
     for (unsigned i = 0; i < 64; i++, addr = addr * 31 + (n ? bytes[i % n] : 1))
-        if (osp_perf_map_at(m, addr).n > n || osp_perf_map_at(m, UINT64_MAX - addr).n > n)
+        if (osp_jit_at(j, addr).n > n || osp_jit_at(j, UINT64_MAX - addr).n > n)
             abort();
-    osp_perf_map_close(m);
+    osp_jit_close(j);
     return 0;
 }
