@@ -11,7 +11,7 @@ enum {
     OSP_MAX_LABELS = 16,
     OSP_MAX_LABEL_KEY = 64,    /* bytes; longer ones are cut */
     OSP_MAX_LABEL_VALUE = 128, /* bytes */
-    OSP_MAX_OBJECTS = 4096,    /* unwind tables */
+    OSP_MAX_TABLES = 4096,     /* of unwind rows, each of one file or of several small ones */
     OSP_MAX_MAPPINGS = 65536,  /* of all processes */
     OSP_MAX_PROCESSES = 8192,
     OSP_STACK_COPY = 12288, /* bytes of stack sent up where code is not known yet */
@@ -67,7 +67,8 @@ typedef struct osp_bpf_mapping {
     __u64 start, end;
     __u64 base;  /* pc - base is a row's pc */
     __u32 table; /* index into the table of tables; OSP_NO_TABLE if there are no rows */
-    __u32 nrows;
+    __u32 first; /* of its rows there */
+    __u32 nrows, unused;
 } osp_bpf_mapping;
 
 #define OSP_NO_TABLE 0xffffffffu

@@ -90,7 +90,7 @@ struct inner_table {
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-    __uint(max_entries, OSP_MAX_OBJECTS);
+    __uint(max_entries, OSP_MAX_TABLES);
     __type(key, __u32);
     __array(values, struct inner_table);
 } tables SEC(".maps");
@@ -158,7 +158,7 @@ static __always_inline bool find_mapping(struct scratch *s, __u64 addr)
 /* The rule in force at addr, which lies in s->mapping. */
 static __always_inline __u32 find_rule(struct scratch *s, __u64 addr)
 {
-    __u32 table = s->mapping.table, lo = 0, n = s->mapping.nrows;
+    __u32 table = s->mapping.table, lo = s->mapping.first, n = s->mapping.nrows;
     if (table == OSP_NO_TABLE || n == 0)
         return OSP_RULE_NONE;
     void *rows = bpf_map_lookup_elem(&tables, &table);
@@ -436,11 +436,12 @@ static long hash_words(__u64 i, void *slot)
     return 0;
 }
 
-/* Name the stack by its hash. What user space must walk itself is like no other. */
+/* Name the stack by its hash: a copy by what it holds, as a loop of system calls gives the same one over and over. What user
+ * space must read later is like no other. */
 static __always_inline void hash_stack(struct scratch *s, __u32 *slot)
 {
     __u32 n = s->head.nwords & (WORDS - 1);
-    if (s->head.unwind) {
+    if (s->head.unwind == OSP_UNWIND_LIVE) {
         s->head.stack_hash =
             mix(mix(mix(hash_seed, s->head.ktime_ns), (__u64)s->head.tid << 32 | s->head.cpu), s->leaf.sp) | 1;
         return;
@@ -464,7 +465,7 @@ static __always_inline __u64 wakeup_flags(void)
 static __always_inline __u64 *sent_place(const struct scratch *s)
 {
     __u32 at = s->head.stack_hash >> 48;
-    return s->head.unwind || !s->head.stack_hash ? NULL : bpf_map_lookup_elem(&sent, &at);
+    return s->head.unwind == OSP_UNWIND_LIVE || !s->head.stack_hash ? NULL : bpf_map_lookup_elem(&sent, &at);
 }
 
 static __always_inline bool is_known(const struct scratch *s)

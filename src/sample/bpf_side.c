@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The BPF side from user space: load, hand over tables, drain the ring.
  *
- * A table of unwind rows is an inner map a file, filled by mapping it; files keep their table for the whole recording,
- * so a refresh of the mappings sends only what is new. The lists of mappings of all processes share one array: a new
+ * Tables of unwind rows are inner maps, filled by mapping them: one a file, or one of many small files, for the kernel
+ * waits some 10 ms (until no program can run that saw none) each time that one is added. Files keep their rows for the whole
+ * recording, so a refresh of the mappings sends only what is new. The lists of mappings of all processes share one array: a new
  * list is written beside the one in use, then the process's entry is switched to it in one update. */
 #include "base/buf.h"
 #include "base/clock.h"
@@ -24,9 +25,10 @@
 /* PROC_PID_INIT_INO, linux/include/linux/proc_ns.h: the inode of /proc/self/ns/pid outside all containers. */
 static const uint64_t FIRST_PID_NAMESPACE = 0xEFFFFFFC;
 
+/* The rows of a file. */
 struct table {
     const osp_row *row; /* identity: rows live as long as their object */
-    uint32_t n;
+    uint32_t map, first;
 };
 
 /* The place of one process's mappings. */
@@ -40,8 +42,12 @@ struct osp_bpf_side {
     struct ring_buffer *ring;
     struct bpf_link *on_fork, *on_exec;
     int stats_fd;
-    struct table *table; /* by index into the map of tables */
+    struct table *table;
     size_t ntable, cap;
+    uint32_t nmap;        /* inner maps */
+    uint32_t shared;      /* the one that small files share, of SHARED_ROWS */
+    uint32_t shared_used; /* of them */
+    int shared_fd;
     struct range *range; /* the parts of the mappings array in use, by place */
     size_t nrange, range_cap;
     uint32_t generation; /* of the mappings handed over last */
@@ -66,6 +72,7 @@ enum {
     VISITED_LIMIT = 64 << 20,
     MOST_THREADS = 32768,        /* that the scheduler's events are followed for */
     RING_OF_SCHEDULER = 4 << 20, /* bytes */
+    SHARED_ROWS = 1 << 17,       /* 1 MiB: the C library and a dozen more */
 };
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -110,7 +117,7 @@ static int on_record(void *ctx, void *data, size_t size)
     if (head.nwords > (size - sizeof head) / 8)
         return 0;
     const uint64_t *word = (const uint64_t *)(const void *)((const char *)data + sizeof head);
-    if (head.unwind) {
+    if (head.unwind && head.nwords) {
         osp_buf_add(&b->aside, (osp_str){data, sizeof head + (size_t)head.nwords * 8});
         b->no_room += b->aside.failed;
         b->sink->aside(b->sink->ctx, &head);
@@ -139,6 +146,93 @@ static bool fail_bpf(int e, const char *what, osp_err *err)
     if (!host.bpf_jit)
         return osp_fail(err, OSP_EABSENT, "BPF is only interpreted: sudo sysctl net.core.bpf_jit_enable=1");
     return osp_fail(err, OSP_EABSENT, "%s: %s", what, strerrordesc_np(e));
+}
+
+/* ---- tables of rows ------------------------------------------------------------------------------------------ */
+
+/* A new inner map with room for n rows; -1 on failure. */
+static int make_map(osp_bpf_side *b, uint32_t n, osp_err *err)
+{
+    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+    uint32_t key = b->nmap;
+    if (key >= OSP_MAX_TABLES) {
+        osp_fail(err, OSP_ELIMIT, "more than %d unwind tables", OSP_MAX_TABLES);
+        return -1;
+    }
+    int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "osp_rows", sizeof key, sizeof(osp_row), n, &opts);
+    if (fd < 0 || bpf_map_update_elem(bpf_map__fd(b->skel->maps.tables), &key, &fd, BPF_ANY) != 0) {
+        osp_fail_errno(err, errno, "loading unwind rows");
+        osp_close_fd(&fd);
+        return -1;
+    }
+    b->nmap++;
+    return fd;
+}
+
+static bool write_rows(int fd, uint32_t first, const osp_row *row, uint32_t n, osp_err *err)
+{
+    size_t bytes = ((size_t)first + n) * sizeof *row;
+    osp_row *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return osp_fail_errno(err, errno, "loading unwind rows");
+    memcpy(p + first, row, (size_t)n * sizeof *row);
+    munmap(p, bytes);
+    return true;
+}
+
+/* A shared table that has room for n rows. */
+static bool make_shared(osp_bpf_side *b, uint32_t n, osp_err *err)
+{
+    if (b->shared_fd >= 0 && SHARED_ROWS - b->shared_used >= n)
+        return true;
+    int fd = make_map(b, SHARED_ROWS, err);
+    if (fd < 0)
+        return false;
+    osp_close_fd(&b->shared_fd);
+    b->shared_fd = fd;
+    b->shared = b->nmap - 1;
+    b->shared_used = 0;
+    return true;
+}
+
+/* Put the rows into a table: a large file's into one of its own. */
+static bool make_table(osp_bpf_side *b, struct table *t, uint32_t n, osp_err *err)
+{
+    if (n <= SHARED_ROWS / 2) {
+        if (!make_shared(b, n, err))
+            return false;
+        t->map = b->shared;
+        t->first = b->shared_used;
+        b->shared_used += n;
+        return write_rows(b->shared_fd, t->first, t->row, n, err);
+    }
+    OSP_AUTO_CLOSE int fd = make_map(b, n, err);
+    t->map = b->nmap - 1;
+    return fd >= 0 && write_rows(fd, 0, t->row, n, err);
+}
+
+/* Where the mapping's rows are; they are handed over if they are new. OSP_NO_TABLE if there are none. */
+static bool table_of(osp_bpf_side *b, const osp_space_map *m, osp_bpf_mapping *out, osp_err *err)
+{
+    out->table = OSP_NO_TABLE;
+    if (m->nrow == 0)
+        return true;
+    size_t i = 0;
+    while (i < b->ntable && b->table[i].row != m->row)
+        i++;
+    if (i == b->ntable) {
+        void *array = b->table;
+        if (!osp_grow(&array, &b->cap, b->ntable + 1, sizeof *b->table))
+            return osp_fail_memory(err, "loading unwind rows");
+        b->table = array;
+        b->table[i] = (struct table){.row = m->row};
+        if (!make_table(b, &b->table[i], m->nrow, err))
+            return false;
+        b->ntable++;
+    }
+    out->table = b->table[i].map;
+    out->first = b->table[i].first;
+    return true;
 }
 
 /* ---- which programs ------------------------------------------------------------------------------------------ */
@@ -217,7 +311,7 @@ osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, bool wakers, osp_e
         osp_fail_memory(err, "loading the sampler");
         return NULL;
     }
-    b->stats_fd = -1;
+    b->stats_fd = b->shared_fd = -1;
     b->aside = osp_buf_of(ASIDE_LIMIT);
     b->waiting = osp_buf_of(WAITING_LIMIT);
     b->visited = osp_buf_of(VISITED_LIMIT);
@@ -244,6 +338,8 @@ osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, bool wakers, osp_e
         fail_bpf(-e, "the BPF program could not be loaded", err);
         goto fail;
     }
+    if (!make_shared(b, 1, err)) /* now, for it takes its time */
+        goto fail;
     b->ring = ring_buffer__new(bpf_map__fd(b->skel->maps.ring), on_record, b, NULL);
     if (!b->ring) {
         fail_bpf(errno, "the BPF ring buffer could not be mapped", err);
@@ -265,8 +361,8 @@ void osp_bpf_side_close(osp_bpf_side *b)
     osp_bpf_side_unwatch(b);
     ring_buffer__free(b->ring);
     sample_bpf__destroy(b->skel);
-    if (b->stats_fd >= 0)
-        close(b->stats_fd);
+    osp_close_fd(&b->stats_fd);
+    osp_close_fd(&b->shared_fd);
     osp_buf_drop(&b->aside);
     osp_buf_drop(&b->waiting);
     osp_buf_drop(&b->visited);
@@ -399,52 +495,6 @@ void osp_bpf_side_unwatch(osp_bpf_side *b)
 
 int osp_bpf_side_program(const osp_bpf_side *b) { return bpf_program__fd(b->skel->progs.on_tick); }
 
-/* A new inner map that holds the rows. -1 and errno on failure. */
-static int make_table(const osp_row *row, uint32_t n)
-{
-    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP | BPF_F_MMAPABLE);
-    int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "osp_rows", sizeof(uint32_t), sizeof *row, n, &opts);
-    if (fd < 0)
-        return -1;
-    size_t bytes = (size_t)n * sizeof *row;
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED) {
-        int e = errno;
-        close(fd);
-        errno = e;
-        return -1;
-    }
-    memcpy(p, row, bytes);
-    munmap(p, bytes);
-    return fd;
-}
-
-/* The index of the table with these rows, made if it is new. OSP_NO_TABLE if there are none. */
-static bool table_of(osp_bpf_side *b, const osp_space_map *m, uint32_t *index, osp_err *err)
-{
-    *index = OSP_NO_TABLE;
-    if (m->nrow == 0)
-        return true;
-    for (size_t i = 0; i < b->ntable; i++)
-        if (b->table[i].row == m->row) {
-            *index = (uint32_t)i;
-            return true;
-        }
-    void *array = b->table;
-    if (b->ntable >= OSP_MAX_OBJECTS)
-        return osp_fail(err, OSP_ELIMIT, "more than %d mapped files", OSP_MAX_OBJECTS);
-    if (!osp_grow(&array, &b->cap, b->ntable + 1, sizeof *b->table))
-        return osp_fail_memory(err, "loading unwind rows");
-    b->table = array;
-    OSP_AUTO_CLOSE int fd = make_table(m->row, m->nrow);
-    uint32_t key = (uint32_t)b->ntable;
-    if (fd < 0 || bpf_map_update_elem(bpf_map__fd(b->skel->maps.tables), &key, &fd, BPF_ANY) != 0)
-        return osp_fail_errno(err, errno, "loading the unwind rows of %.*s", STRF(m->path));
-    b->table[b->ntable++] = (struct table){m->row, m->nrow};
-    *index = key;
-    return true;
-}
-
 /* Room for n mappings between those in use; the new range stands in b->range. */
 static struct range *place(osp_bpf_side *b, int pid, uint32_t n, osp_err *err)
 {
@@ -488,7 +538,7 @@ static bool write_mappings(osp_bpf_side *b, uint32_t first, const osp_space *s, 
         const osp_space_map *m = &s->map[i];
         osp_bpf_mapping row = {.start = m->start, .end = m->end, .base = m->base, .nrows = m->nrow};
         uint32_t key = first + i;
-        if (!table_of(b, m, &row.table, err))
+        if (!table_of(b, m, &row, err))
             return false;
         if (bpf_map_update_elem(fd, &key, &row, BPF_ANY) != 0)
             return osp_fail_errno(err, errno, "loading the mappings");
