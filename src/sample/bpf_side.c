@@ -563,6 +563,15 @@ bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_
     return ok;
 }
 
+void osp_bpf_side_keep(osp_bpf_side *b, const osp_space *s)
+{
+    osp_err ignored; /* it comes again when a process needs it */
+    osp_bpf_mapping unused;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (!table_of(b, &s->map[i], &unused, &ignored))
+            return;
+}
+
 void osp_bpf_side_forget(osp_bpf_side *b, int pid)
 {
     uint32_t key = (uint32_t)pid;

@@ -461,6 +461,8 @@ bool osp_bpf_side_enter(osp_bpf_side *b, int pid, bool asleep, osp_err *err) OSP
 bool osp_bpf_side_space(osp_bpf_side *b, int pid, const osp_space *s, const osp_unwind_go *go,
                         osp_err *err) OSP_CHECKED;
 void osp_bpf_side_forget(osp_bpf_side *b, int pid);
+/* Hand over the rows of what is mapped there ahead of the processes that will map it. */
+void osp_bpf_side_keep(osp_bpf_side *b, const osp_space *s);
 
 /* Follow the scheduler's events, if any are asked for, from *since_ns on. from_start: threads that sleep already have
  * slept since then; else a thread is followed from its first switch on. */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     USUAL_HZ = 99,
@@ -554,6 +555,34 @@ static void follow_goroutines(osp_sampler *s)
         s->unmapped = unmapped;
 }
 
+static int open_own(void *self, const osp_map *m, osp_err *err) { return osp_process_map_fd(self, m, err); }
+
+/* The C library and the loader are in nearly every program, and in us: they are there before it begins. */
+static void prepare_libraries(osp_sampler *s)
+{
+    osp_arena a;
+    osp_map *map;
+    osp_err ignored; /* then they are read when they are met */
+    uint32_t n, k = 0;
+    osp_process *self = osp_process_open(getpid(), &ignored);
+    osp_arena_init(&a, THREADS_LIMIT);
+    if (self && osp_process_maps(self, &a, &map, &n, &ignored)) {
+        for (uint32_t i = 0; i < n; i++) {
+            osp_str name = osp_str_base(map[i].path);
+            if (map[i].exec && (osp_str_starts(name, S("libc.so")) || osp_str_starts(name, S("ld-linux"))))
+                map[k++] = map[i];
+        }
+        osp_space space = {0};
+        osp_space_source from = {.process = self, .open = open_own, .ctx = self};
+        bool changed;
+        if (osp_space_make(&space, &from, map, k, s->opts->objects, &changed, &ignored))
+            osp_bpf_side_keep(s->bpf, &space);
+        osp_space_drop(&space);
+    }
+    osp_arena_drop(&a);
+    osp_process_close(self);
+}
+
 /* A child of ours is let go first and becomes another program: its tables can only be read after that, but the BPF
  * events wait on it already and begin with it. */
 static bool start_child(osp_sampler *s, osp_err *err)
@@ -563,6 +592,7 @@ static bool start_child(osp_sampler *s, osp_err *err)
         return open_events(s, true, err) && s->opts->release(s->opts->release_ctx, err) && meet_new_program(s, err);
     if (rate_is_free(s))
         s->hz = (uint32_t)fmin(EARLY_HZ, fmax(USUAL_HZ, TICKS_MOST / osp_host_cpus()));
+    prepare_libraries(s);
     return osp_bpf_side_enter(s->bpf, s->subject->pid, true, err) &&
            osp_bpf_side_watch(s->bpf, false, &s->start_ns, err) && open_events(s, true, err) &&
            s->opts->release(s->opts->release_ctx, err) && meet_new_program(s, err);
