@@ -140,6 +140,7 @@ static void reset(osp_collector *c)
     }
     free(c->object);
     free(c->thread);
+    osp_compiled_drop(&c->compiled);
     c->ncode = 0;
     c->builder = NULL;
     c->object = NULL;

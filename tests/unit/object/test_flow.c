@@ -54,6 +54,7 @@ static void expect(osp_str code, const expectation *want, size_t n)
     osp_object_close(o);
 }
 
+#define FP osp_rule_make(OSP_RULE_FP, 16, -16)
 #define SP(cfa, fp) osp_rule_make(OSP_RULE_SP, cfa, fp)
 #define EXPECT(code, ...)                                  \
     do {                                                   \
@@ -74,11 +75,30 @@ static void a_frame_pointer_leads_past_alloca(void **state)
 {
     (void)state;
     /* push rbp; mov rbp,rsp; push rbx; sub rsp,rax; nop; lea rsp,[rbp-8]; pop rbx; leave… no: pop rbp; ret */
-    EXPECT("\x55\x48\x89\xe5\x53\x48\x29\xc4\x90\x48\x8d\x65\xf8\x5b\x5d\xc3", {1, SP(16, -16)}, {4, SP(16, -16)},
-           {5, SP(24, -16)}, {8, osp_rule_make(OSP_RULE_FP, 16, -16)}, {0xd, SP(24, -16)}, {0xe, SP(16, -16)},
-           {0xf, SP(8, 0)});
+    EXPECT("\x55\x48\x89\xe5\x53\x48\x29\xc4\x90\x48\x8d\x65\xf8\x5b\x5d\xc3", {1, SP(16, -16)}, {4, FP}, {5, FP},
+           {8, FP}, {0xd, FP}, {0xe, FP}, {0xf, SP(8, 0)});
     /* push rbp; mov rbp,rsp; and rsp,-64; leave; ret */
-    EXPECT("\x55\x48\x89\xe5\x48\x83\xe4\xc0\xc9\xc3", {8, osp_rule_make(OSP_RULE_FP, 16, -16)}, {9, SP(8, 0)});
+    EXPECT("\x55\x48\x89\xe5\x48\x83\xe4\xc0\xc9\xc3", {8, FP}, {9, SP(8, 0)});
+}
+
+/* V8's callees take their arguments off the stack: a frame pointer is believed more than rsp. */
+static void a_frame_pointer_is_surer_than_the_stack_pointer(void **state)
+{
+    (void)state;
+    /* push rbp; mov rbp,rsp; push rax; push rcx; call; pop rcx; pop rax; leave; ret */
+    EXPECT("\x55\x48\x89\xe5\x50\x51\xe8\x10\x00\x00\x00\x59\x58\xc9\xc3", {5, FP}, {0xb, FP}, {0xd, FP},
+           {0xe, SP(8, 0)});
+}
+
+static void what_looks_like_a_call_begins_no_function_in_an_instruction(void **state)
+{
+    (void)state;
+    /* push rbx; movabs rax, imm64; pop rbx; ret; then what calls it, and what seems to call the middle of the immediate */
+    EXPECT("\x53\x48\xb8\x01\x02\x03\x04\x05\x06\x90\x08\x5b\xc3\x90\x90\x90\xe8\xf5\xff\xff\xff\xe8\xe6\xff\xff\xff"
+           "\xc3",
+           {1, SP(16, 0)}, {0xa, SP(16, 0)}, {0xb, SP(16, 0)}, {0xc, SP(8, 0)});
+    /* push rbx; lea rcx,[rip+0]; pop rbx; ret: where am I? */
+    EXPECT("\x53\x48\x8d\x0d\x00\x00\x00\x00\x5b\xc3", {8, SP(16, 0)}, {9, SP(8, 0)});
 }
 
 static void what_a_jump_table_leads_to_has_its_frame(void **state)
@@ -192,6 +212,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pushes_and_pops_are_followed),
         cmocka_unit_test(a_frame_pointer_leads_past_alloca),
+        cmocka_unit_test(a_frame_pointer_is_surer_than_the_stack_pointer),
+        cmocka_unit_test(what_looks_like_a_call_begins_no_function_in_an_instruction),
         cmocka_unit_test(what_a_jump_table_leads_to_has_its_frame),
         cmocka_unit_test(a_call_that_does_not_return_ends_no_frame_of_others),
         cmocka_unit_test(roots_and_signal_returns_are_seen),

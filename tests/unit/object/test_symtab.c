@@ -97,6 +97,19 @@ static void a_symbol_inside_another_wins_only_where_it_is(void **state)
     osp_object_close(o);
 }
 
+static void a_label_inside_a_function_is_no_function(void **state)
+{
+    (void)state;
+    const symbol s[] = {{"function", TEXT, 0x40, STB_LOCAL, STT_FUNC},
+                        {"after_the_call", TEXT + 0x10, 0, STB_LOCAL, STT_NOTYPE},
+                        {"behind", TEXT + 0x40, 0, STB_LOCAL, STT_NOTYPE}};
+    osp_object *o = open_symbols(s, 3);
+    assert_name_at(o, TEXT + 0x10, "function");
+    assert_name_at(o, TEXT + 0x3f, "function");
+    assert_name_at(o, TEXT + 0x40, "behind");
+    osp_object_close(o);
+}
+
 static void of_aliases_the_plainest_global_name_is_taken(void **state)
 {
     (void)state;
@@ -150,6 +163,7 @@ int main(void)
         cmocka_unit_test(a_symbol_ends_where_its_size_does),
         cmocka_unit_test(one_without_a_size_reaches_to_the_next_or_the_end_of_its_section),
         cmocka_unit_test(a_symbol_inside_another_wins_only_where_it_is),
+        cmocka_unit_test(a_label_inside_a_function_is_no_function),
         cmocka_unit_test(of_aliases_the_plainest_global_name_is_taken),
         cmocka_unit_test(cxx_and_rust_names_are_demangled),
         cmocka_unit_test(a_symbol_is_found_by_its_whole_name),
