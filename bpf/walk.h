@@ -389,9 +389,10 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, osp_bpf_pr
     s->head.end = s->status == OSP_UNWIND_MORE ? OSP_UNWIND_DEPTH : s->status;
     s->head.fp_steps = s->u.fp_steps;
     s->head.nwords = s->head.nkernel + s->head.nuser;
-    if (s->status == OSP_UNWIND_NO_MAPPING && may_copy(process)) {
-        copy_stack(s, slot, OSP_STACK_COPY / CHUNK);
-        if (s->head.unwind)
+    __u32 chunks = s->status == OSP_UNWIND_NO_MAPPING ? copy_chunks(process) : 0;
+    if (chunks) {
+        copy_stack(s, slot, chunks);
+        if (process->copies)
             process->copies--;
     } else if (s->u.curg) {
         find_labels(s);
@@ -399,19 +400,13 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, osp_bpf_pr
     }
 }
 
-/* The same for events that come much more often than ticks, if it is asked for: once the process has sent its copies and still has no tables,
- * brief ones serve. What is behind them is read later, and stands as long as the thread does. */
+/* The same for events that are the kernel's, if the user's side is asked for. */
 static __always_inline void walk_often(struct scratch *s, __u32 *slot, osp_bpf_process *process)
 {
-    enum { BRIEF_CHUNKS = 2 };
-    if (config.no_user) {
+    if (config.no_user)
         s->head.nwords = s->head.nkernel;
-        return;
-    }
-    walk_user(s, slot, process);
-    if (!s->head.unwind && process->n == 0 && s->head.end == OSP_UNWIND_NO_MAPPING &&
-        bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < OSP_RING / 2)
-        copy_stack(s, slot, BRIEF_CHUNKS);
+    else
+        walk_user(s, slot, process);
 }
 
 enum { HASHED_AT_ONCE = 8 };

@@ -82,11 +82,17 @@ static __always_inline bool has_no_user_side(struct task_struct *task)
            (bpf_core_field_exists(task->in_execve) && BPF_CORE_READ_BITFIELD_PROBED(task, in_execve));
 }
 
-/* May this process send a copy of a stack? They are 100 times as large as samples: a process whose tables never come
- * must not drown the others. */
-static __always_inline bool may_copy(const osp_bpf_process *p)
+/* How much of a stack may this process send, in KiB? Copies are 100 times as large as samples: a process whose tables never
+ * come must not drown the others. While user space is busy with many processes the last of the room is for brief ones. */
+static __always_inline __u32 copy_chunks(const osp_bpf_process *p)
 {
-    return p->copies > 0 && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < OSP_RING / 2;
+    enum { ALL = OSP_STACK_COPY / 1024, BRIEF = 2 };
+    __u64 waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+    if (waiting >= OSP_RING / 8 * 7)
+        return 0;
+    if (p->copies)
+        return waiting < OSP_RING / 2 ? ALL : BRIEF;
+    return p->n ? 0 : BRIEF;
 }
 
 #endif

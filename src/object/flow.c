@@ -617,7 +617,7 @@ bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out)
     f.at = malloc((size_t)most * sizeof *f.at + 1);
     f.todo = malloc((size_t)most * sizeof *f.todo + 1);
     bool ok = f.at && f.todo;
-    for (uint64_t at = from, end; ok && at < to; at = end) {
+    for (uint64_t at = from, end = to; ok && at < to; at = end) {
         osp_span b = osp_elf_from(w->elf, at);
         f.code = b.p;
         f.torn = true;

@@ -19,7 +19,7 @@ from test_sampler import start, stop
 
 HERE = pathlib.Path(__file__).resolve().parent
 MS = 1000000
-CHOOSING = 6000 # ns
+CHOOSING = 20000 # ns
 
 
 def record(osprey, words, profile):

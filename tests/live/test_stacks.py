@@ -60,9 +60,34 @@ def below(*roots):
     return check
 
 
+def whole_below(burn, *roots, least=COMPLETE):
+    """Every stack with a function of that name has one of these chains around it, root to leaf. A compiler, a package or a
+    place may have put more to the names."""
+    def chained(stack, chain):
+        rest = iter(stack.frames[::-1])
+        return all(any(want in frame for frame in rest) for want in chain)
+
+    def check(found):
+        those = [s for s in found if any(burn in f for f in s.frames)]
+        bad = [s for s in those if not any(chained(s, chain) for chain in roots)]
+        if those and sum(s.value for s in bad) <= (1 - least) * sum(s.value for s in those):
+            return []
+        return [f"{len(bad)} of {len(those)} stacks of {burn}: {[s.frames for s in bad][:1]}"]
+    return check
+
+
+LIBRARY = whole_below("main.burn", ("main", "calls", "runtime.cgocallback", "main.GoWork", "main.leaf"),
+                      ("runtime.goexit", "main.GoWork.func1", "main.leaf"))
+PLUGIN = whole_below("plugin.burn", ("runtime.goexit", "main.main", "plugin.Work", ".down", ".down"),
+                     ("runtime.goexit", "Work.func1", ".down", ".down"))
+RUST = whole_below("work::burn", ("main", "work::main", "work::down", "work::down"),
+                   ("main", "work::main", "work::More as work::Visit>::visit"), ("start_thread", "work::down"))
+JAVASCRIPT = whole_below("mid ", ("main", "Builtins_JSEntry", "turn ", "walk ", "mid "))
 C = below("main", "own_stack", "start_thread", "own_thread")
 # While libgcc puts the frame in place that it will land in, it overwrites its own saved registers and return address.
 LANDING = 0.98
+# V8's functions call builtins that build the frame for them.
+PROLOGUES = 0.99
 # glibc's swapcontext has no rules for what follows the change of stacks.
 SWITCHING = 0.99
 
@@ -79,6 +104,11 @@ CASES = [
     ("C without any tables", ["hard-bare", "deep"], 2999, 2, C, COMPLETE),
     ("signal handlers without any tables", ["hard-bare", "signals"], 2999, 2, C, COMPLETE),
     ("musl, static and stripped", ["hard-musl", "library"], 2999, 2, lambda found: [], COMPLETE),
+    ("a Go library in a C program", ["library-host", "libgowork.so"], 2999, 2, LIBRARY, COMPLETE),
+    ("a Go plugin", ["plugin-host", "work-plugin.so"], 2999, 2, PLUGIN, COMPLETE),
+    ("Rust", ["rust"], 2999, 2, RUST, COMPLETE),
+    ("JavaScript, names by a map", ["node", "--perf-basic-prof", "work.js"], 2999, 2, JAVASCRIPT, PROLOGUES),
+    ("JavaScript, names by a jitdump", ["node", "--perf-prof", "work.js"], 2999, 2, JAVASCRIPT, PROLOGUES),
     ("C++ exceptions", ["hard-exceptions"], 2999, 3, has_root(("thrower(int)", ("main", "throws()", "thrower(int)")),
                                                          least=LANDING), LANDING),
 ]
@@ -110,11 +140,11 @@ def judge(said, profile, check, least):
     return bad + check(stacks.read(profile))
 
 
-def run_case(osprey, case, program, work):
-    _, command, hz, seconds, check, least = case
+def run_case(osprey, case, command, work):
+    _, _, hz, seconds, check, least = case
     profile = os.path.join(work, "p.pb.gz")
     for longer in (1, 3, 9):  # a crowded host gives fewer samples a second
-        said, bad = record(osprey, [program, *command[1:]], hz, longer * seconds, profile)
+        said, bad = record(osprey, command, hz, longer * seconds, profile)
         if not said or said["samples"] >= LEAST:
             break
     return bad + judge(said, profile, check, least) if said else bad
@@ -139,11 +169,11 @@ def main():
     if not shutil.which("go"):
         print("1..0 # SKIP go is not installed")
         return 0
-    subprocess.run(["sh", str(TARGETS / "build.sh"), str(folder), "c-compute", *sorted({c[1][0] for c in CASES})],
+    subprocess.run(["sh", str(TARGETS / "build.sh"), str(folder), "c-compute", *sorted({w for c in CASES for w in c[1]})],
                    check=True, stdout=subprocess.DEVNULL)
-    missing = {c[1][0]: "no compiler for it here" for c in CASES if not (folder / c[1][0]).exists()}
     tap = Tap()
     with tempfile.TemporaryDirectory() as work:
+        os.chdir(work) # where node puts its jitdump
         said, bad = record(osprey, [str(folder / "c-compute")], 99, 0.3, os.path.join(work, "probe.pb.gz"))
         if not said or not said["bpf"]:
             print(f"1..0 # SKIP this user cannot sample by BPF here: {said['gave_up'] if said else bad}")
@@ -151,17 +181,18 @@ def main():
         for case in CASES:
             if only and case[1][0] not in only:
                 continue
-            if case[1][0] in missing:
-                tap.skip(case[0], missing[case[1][0]])
+            command = [str(folder / word) if (folder / word).exists() else word for word in case[1]]
+            if shutil.which(command[0]):
+                tap.same(case[0], run_case(osprey, case, command, work))
             else:
-                tap.same(case[0], run_case(osprey, case, str(folder / case[1][0]), work))
+                tap.skip(case[0], f"{case[1][0]} is not installed, or no compiler for it")
         for release in os.environ.get("OSPREY_GO_RELEASES", "").split():
             for case in CASES:
                 if not case[1][0].startswith("torture") or (only and case[1][0] not in only):
                     continue
                 program = built_by(release, case[1][0], folder)
                 if program:
-                    tap.same(f"{case[0]}, {release}", run_case(osprey, case, program, work))
+                    tap.same(f"{case[0]}, {release}", run_case(osprey, case, [program, *case[1][1:]], work))
                 else:
                     tap.skip(f"{case[0]}, {release}", f"{release} cannot be had or does not build here")
     return tap.end()

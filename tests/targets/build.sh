@@ -56,6 +56,9 @@ goprog cgo-twins cgo-twins
 goprog torture-cgo torture
 goprog waits-cgo waits
 goprog cgo-park cgo-park
+goprog libgowork.so c-shared '' -buildmode=c-shared
+goprog work-plugin.so plugin '' -buildmode=plugin
+goprog plugin-host plugin/host
 cgo=0
 goprog clock-storm clock-storm
 goprog go-waits go-waits
@@ -85,6 +88,7 @@ cprog births c/births.c
 cprog c-idle c/c_idle.c
 cprog c-waits c/waits.c
 cprog signal-handler c/signal_handler.c -fomit-frame-pointer
+cprog library-host c/library_host.c -fomit-frame-pointer -ldl
 cprog hard c/hard.c -fomit-frame-pointer
 cprog hard-bare c/hard.c -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables -g0
 if command -v musl-gcc >/dev/null; then
@@ -92,4 +96,11 @@ if command -v musl-gcc >/dev/null; then
 fi
 if command -v "${CXX:-c++}" >/dev/null; then
     cc=${CXX:-c++} cprog hard-exceptions c/hard.cpp -fomit-frame-pointer
+fi
+if command -v rustc >/dev/null && want rust others/work.rs; then
+    echo "target rust"
+    rustc -O -g -o "$out/rust" "$here/others/work.rs"
+fi
+if want work.js others/work.js; then
+    cp "$here/others/work.js" "$out/"
 fi
