@@ -104,7 +104,8 @@ static osp_profile *comment(const osp_recorded *r, osp_err *err)
 /* Give names to the recording. */
 static bool name(osp_recorded *r, osp_err *err)
 {
-    osp_symbol_sources from = {.object = r->rec.object, .nobject = r->rec.nobject, .jit = r->rec.jit, .this_kernel = true};
+    osp_symbol_sources from = {
+        .object = r->rec.object, .nobject = r->rec.nobject, .jit = r->rec.jit, .this_kernel = true};
     r->named = osp_symbolise(r->rec.profile, &from, &r->symbols, err);
     r->commented = r->named ? comment(r, err) : NULL;
     return r->commented != NULL;

@@ -11,8 +11,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 enum {
     RECORD_MMAP = 1,

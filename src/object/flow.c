@@ -23,8 +23,8 @@ enum {
     MAX_FRAME = 1 << 20,
     MAX_STARTS = 1 << 22,
     READ_AT_ONCE = 8 << 20,
-    SCRAPS = 4096, /* a section as small as that is quickly read */
-    SCRAP = 32,    /* so few bytes (_init, _fini) are one function: not worth reading all of a file for */
+    SCRAPS = 4096,  /* a section as small as that is quickly read */
+    SCRAP = 32,     /* so few bytes (_init, _fini) are one function: not worth reading all of a file for */
     MOST_TORN = 16, /* false starts that are passed over */
     SYMBOLS_LIMIT = 256 << 20,
     RBP = 5, /* as instructions number it */
@@ -337,7 +337,7 @@ typedef struct {
     uint32_t n, more; /* bytes of it, and how many there are to look at */
     bool torn;        /* an instruction reaches past its end: that is no place where a function begins */
     frame *at;        /* by offset in the code */
-    uint32_t *todo; /* offsets where a path begins */
+    uint32_t *todo;   /* offsets where a path begins */
     uint32_t ntodo;
     bool jumps_away; /* through a register or memory, from frame `away` */
     frame away;
@@ -514,7 +514,8 @@ static void note_target(const seeker *s, const uint8_t *p, uint64_t addr, unsign
 {
     int64_t by = (int32_t)osp_le32(p + size - 4);
     uint64_t to = addr + size + (uint64_t)by;
-    if (by != 0 && to >= s->first && to < s->end && is_possible_start(s->to->elf, to)) /* 0: code that asks where it stands */
+    if (by != 0 && to >= s->first && to < s->end &&
+        is_possible_start(s->to->elf, to)) /* 0: code that asks where it stands */
         add_start(s, to);
 }
 

@@ -113,8 +113,8 @@ static uint32_t rank_of(const Elf64_Sym *s, osp_str name)
     unsigned bind = ELF64_ST_BIND(s->st_info), type = ELF64_ST_TYPE(s->st_info), dashes = 0;
     while (dashes < 3 && dashes < name.n && name.p[dashes] == '_')
         dashes++;
-    return (s->st_size == 0 ? UNSIZED : 0u) | (type == STT_NOTYPE ? LABEL : 0u) | (bind < 3 ? bind_rank[bind] : 0) << 3 |
-           dashes;
+    return (s->st_size == 0 ? UNSIZED : 0u) | (type == STT_NOTYPE ? LABEL : 0u) |
+           (bind < 3 ? bind_rank[bind] : 0) << 3 | dashes;
 }
 
 static bool is_code_symbol(const osp_elf *e, const Elf64_Sym *s, osp_str name)
