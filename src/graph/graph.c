@@ -120,88 +120,9 @@ static bool number_whats(osp_making *m)
     return m->label || osp_making_no_memory(m);
 }
 
-/* ---- pairs and links ------------------------------------------------------------------------------------------ */
+/* ---- weights -------------------------------------------------------------------------------------------------- */
 
-static bool widen_pairs(osp_pairs *p)
-{
-    size_t ncell = p->ncell ? p->ncell * 2 : 1024;
-    osp_pair_cell *cell = calloc(ncell, sizeof *cell);
-    if (!cell)
-        return false;
-    for (size_t i = 0; i < p->ncell; i++) {
-        if (!p->cell[i].key)
-            continue;
-        size_t at = osp_hash_mix(p->cell[i].key, 0) & (ncell - 1);
-        while (cell[at].key)
-            at = (at + 1) & (ncell - 1);
-        cell[at] = p->cell[i];
-    }
-    free(p->cell);
-    p->cell = cell;
-    p->ncell = ncell;
-    return true;
-}
-
-uint32_t osp_pair_put(osp_pairs *p, uint32_t from, uint32_t to, uint32_t next, bool *fresh)
-{
-    if (p->n * 2 >= p->ncell && !widen_pairs(p))
-        return OSP_NONE;
-    const uint64_t key = (uint64_t)(uint32_t)(from + 1) << 32 | (uint32_t)(to + 1);
-    size_t at = osp_hash_mix(key, 0) & (p->ncell - 1);
-    while (p->cell[at].key && p->cell[at].key != key)
-        at = (at + 1) & (p->ncell - 1);
-    *fresh = !p->cell[at].key;
-    if (*fresh) {
-        p->cell[at] = (osp_pair_cell){key, next};
-        p->n++;
-    }
-    return p->cell[at].id;
-}
-
-void osp_pairs_clear(osp_pairs *p)
-{
-    if (p->ncell)
-        memset(p->cell, 0, p->ncell * sizeof *p->cell);
-    p->n = 0;
-}
-
-osp_link *osp_link_new(osp_making *m, uint32_t from, uint32_t to)
-{
-    void *links = m->link;
-    bool ok = m->nlink < OSP_NONE && osp_grow(&links, &m->link_cap, m->nlink + 1, sizeof *m->link);
-    m->link = links;
-    if (!ok)
-        return NULL;
-    m->link[m->nlink] = (osp_link){.e = {.from = from, .to = to, .inlined = true}, .stamp = OSP_NONE};
-    return &m->link[m->nlink++];
-}
-
-bool osp_links_by_end(osp_making *m, bool by_to, osp_link_lists *out)
-{
-    uint32_t *first = osp_new(&m->scratch, uint32_t, (size_t)m->n + 2),
-             *link = osp_new(&m->scratch, uint32_t, m->nlink);
-    if (!first || !link)
-        return osp_making_no_memory(m);
-    for (size_t i = 0; i < m->nlink; i++)
-        first[(by_to ? m->link[i].e.to : m->link[i].e.from) + 2] += !m->link[i].gone;
-    for (uint32_t i = 2; i < m->n + 2; i++)
-        first[i] += first[i - 1];
-    for (size_t i = 0; i < m->nlink; i++)
-        if (!m->link[i].gone)
-            link[first[(by_to ? m->link[i].e.to : m->link[i].e.from) + 1]++] = (uint32_t)i;
-    *out = (osp_link_lists){first, link};
-    return true;
-}
-
-/* ---- weights --------------------------------------------------------------------------------------------------
- *
- * Frames are by far the most there is of anything: what a location means is looked up once, before. */
-
-enum { SEVERAL = UINT32_MAX - 1, LEFT_OUT = UINT32_MAX - 2 };
-
-/* Per location: its node, if it has one and that is kept; LEFT_OUT if none of its nodes is; else SEVERAL, as for those
- * with a bit. */
-static uint32_t *nodes_of_locations(osp_making *m, const uint64_t *bit)
+uint32_t *osp_nodes_of_locations(osp_making *m, const uint64_t *bit)
 {
     const uint32_t n = m->v->of->locations.n;
     uint32_t *node = calloc(n ? n : 1, sizeof *node);
@@ -212,22 +133,9 @@ static uint32_t *nodes_of_locations(osp_making *m, const uint64_t *bit)
             some |= m->t[m->whats[k]].kept;
             has_bit |= bit && bit[m->whats[k]];
         }
-        node[l] = !some ? LEFT_OUT : end - first == 1 && !has_bit ? m->whats[first] : SEVERAL;
+        node[l] = !some ? OSP_LEFT_OUT : end - first == 1 && !has_bit ? m->whats[first] : OSP_SEVERAL;
     }
     return node;
-}
-
-/* A stack at hand. */
-typedef struct {
-    const osp_location_id *leaf, *end;
-    int64_t w, dw;
-    uint32_t id;
-} weighed;
-
-static inline weighed stack_of(const osp_view *v, uint32_t s)
-{
-    const osp_stack stack = osp_view_stack(v, s);
-    return (weighed){stack.loc, stack.loc + stack.n, v->weight[s], v->divisor ? v->divisor[s] : 0, s};
 }
 
 typedef struct {
@@ -238,7 +146,7 @@ typedef struct {
 } weighing;
 
 /* Without a branch: nobody can foresee recursion. */
-static inline void add_once(const weighing *g, uint32_t to, const weighed *k)
+static inline void add_once(const weighing *g, uint32_t to, const osp_weighed *k)
 {
     osp_sum *s = &g->sum[to];
     const int64_t once = -(int64_t)(s->stamp != k->id);
@@ -248,14 +156,14 @@ static inline void add_once(const weighing *g, uint32_t to, const weighed *k)
         osp_add(&g->divisor[to], k->dw & once);
 }
 
-static inline void weigh_stack(osp_making *m, const weighing *g, weighed k)
+static inline void weigh_stack(osp_making *m, const weighing *g, osp_weighed k)
 {
     uint64_t has = 0;
     if (k.leaf == k.end)
         return;
     for (const osp_location_id *p = k.leaf; p < k.end; p++) {
         const uint32_t n = g->node[p->i];
-        if (n != SEVERAL) {
+        if (n != OSP_SEVERAL) {
             add_once(g, n, &k);
             continue;
         }
@@ -287,7 +195,7 @@ static bool weigh(osp_making *m)
 {
     const osp_view *v = m->v;
     const size_t nsum = (size_t)m->n + m->inner.n;
-    uint32_t *node = nodes_of_locations(m, m->bit);
+    uint32_t *node = osp_nodes_of_locations(m, m->bit);
     uint64_t *bits = bits_of_locations(m);
     int64_t *divisor = v->divisor ? calloc(nsum + 1, sizeof *divisor) : NULL;
     m->sum = calloc(nsum + 1, sizeof *m->sum);
@@ -297,7 +205,7 @@ static bool weigh(osp_making *m)
         m->sum[i].stamp = OSP_NONE;
     for (uint32_t s = 0; ok && s < v->nstack; s++)
         if (v->live[s])
-            weigh_stack(m, &g, stack_of(v, s));
+            weigh_stack(m, &g, osp_stack_of(v, s));
     for (uint32_t i = 0; ok && i < m->n; i++) {
         m->t[i].cum = m->sum[i].cum;
         m->t[i].cum_divisor = divisor ? divisor[i] : 0;
@@ -306,312 +214,6 @@ static bool weigh(osp_making *m)
     free(bits);
     free(divisor);
     return ok;
-}
-
-/* Where the last edge from a place went. */
-typedef struct {
-    uint32_t to, link;
-} way;
-
-typedef struct {
-    osp_making *m;
-    const uint32_t *node; /* per location */
-    way *last;            /* per entry of whats[]: nearly all calls at a place are of one function */
-} linking;
-
-/* Where on a stack we are, from root to leaf: the last node that is kept, where it stands in whats[], and if others were
- * left out since. */
-typedef struct {
-    uint32_t parent, place;
-    bool residual;
-} footing;
-
-static inline bool is_wanted(const osp_making *m, uint32_t from, uint32_t to)
-{
-    return !m->wanted || (m->wanted[to] & OSP_INTO) | (m->wanted[from] & OSP_OUT_OF);
-}
-
-/* The edge from where we are to a node; OSP_NONE without memory. */
-static inline uint32_t link_to(linking *g, footing at, uint32_t to)
-{
-    osp_making *m = g->m;
-    way *last = &g->last[at.place];
-    if (last->to != to) {
-        bool fresh;
-        last->to = to;
-        last->link = osp_pair_put(&m->pairs, at.parent, to, (uint32_t)m->nlink, &fresh);
-        if (last->link != OSP_NONE && fresh && !osp_link_new(m, at.parent, to))
-            last->link = OSP_NONE;
-    }
-    return last->link;
-}
-
-static bool weigh_edge(linking *g, const weighed *k, footing at, uint32_t to, bool inlined)
-{
-    const uint32_t link = link_to(g, at, to);
-    if (link == OSP_NONE)
-        return osp_making_no_memory(g->m);
-    osp_link *l = &g->m->link[link];
-    const bool once = l->stamp != k->id; /* without a branch, as above */
-    l->stamp = k->id;
-    osp_add(&l->e.weight, k->w & -(int64_t)once);
-    osp_add(&l->e.divisor, k->dw & -(int64_t)once);
-    l->e.residual |= at.residual & once;
-    l->e.inlined &= inlined | !once;
-    return true;
-}
-
-static inline bool link_node(linking *g, const weighed *k, footing *at, uint32_t n, uint32_t place, bool inlined)
-{
-    if (at->parent != n && at->parent != OSP_NONE && is_wanted(g->m, at->parent, n) &&
-        !weigh_edge(g, k, *at, n, inlined))
-        return false;
-    *at = (footing){n, place, false};
-    return true;
-}
-
-static inline bool link_several(linking *g, const weighed *k, footing *at, uint32_t loc)
-{
-    const osp_making *m = g->m;
-    const uint32_t first = m->first[loc], last = m->first[loc + 1] - 1;
-    for (uint32_t i = last + 1; i > first; i--) {
-        const uint32_t n = m->whats[i - 1];
-        if (!m->t[n].kept)
-            at->residual = true;
-        else if (!link_node(g, k, at, n, i - 1, i - 1 != last))
-            return false;
-    }
-    return true;
-}
-
-static inline bool link_stack(linking *g, weighed k)
-{
-    footing at = {.parent = OSP_NONE};
-    for (const osp_location_id *p = k.end; p > k.leaf;) {
-        const uint32_t loc = (--p)->i, n = g->node[loc];
-        if (n == LEFT_OUT)
-            at.residual = true;
-        else if (n == SEVERAL ? !link_several(g, &k, &at, loc) : !link_node(g, &k, &at, n, g->m->first[loc], false))
-            return false;
-    }
-    return true;
-}
-
-/* A stack that may have edges that are wanted. */
-static inline bool is_linked(const osp_making *m, uint32_t s)
-{
-    return m->v->live[s] && (!m->has || m->has[s] & m->asked);
-}
-
-static bool link_stacks(osp_making *m)
-{
-    const osp_view *v = m->v;
-    const uint32_t nplace = m->first[v->of->locations.n];
-    uint32_t *node = nodes_of_locations(m, NULL);
-    linking g = {m, node, calloc((size_t)nplace + 1, sizeof *g.last)};
-    bool ok = (node && g.last) || osp_making_no_memory(m);
-    osp_pairs_clear(&m->pairs);
-    for (uint32_t i = 0; ok && i < nplace; i++)
-        g.last[i].to = OSP_NONE;
-    for (uint32_t s = 0; ok && s < v->nstack; s++)
-        if (is_linked(m, s))
-            ok = link_stack(&g, stack_of(v, s));
-    free(node);
-    free(g.last);
-    return ok;
-}
-
-/* ---- edges between few nodes ---------------------------------------------------------------------------------- */
-
-/* Most reports keep some 80 nodes of thousands: there is a cell for each pair of them, and no edge is ever looked for. */
-enum { FEW = 128 };
-
-typedef struct {
-    int64_t weight;
-    uint32_t stamp; /* OSP_NONE: nobody calls so */
-    bool residual, called;
-} cell;
-
-/* A location with nodes that are kept; numbers are those among the few. */
-typedef struct {
-    uint16_t outer, inner; /* the first that is entered, and the last */
-    bool several;          /* nodes that are kept */
-    bool before, behind;   /* nodes were left out */
-    bool inlined;          /* the first is, into one left out */
-} kept_place;
-
-typedef struct {
-    osp_making *m;
-    uint32_t n, *number, *node; /* of the few: by node, and back */
-    uint8_t *kept;              /* per location: has it a place? */
-    kept_place *place;          /* per location */
-    cell *cell;                 /* n * n, callers by callees */
-    int64_t *divisor;           /* of these; NULL without mean */
-    uint32_t *met, nmet;        /* cells in the order in which they were met */
-    uint32_t *at;               /* of the stack at hand: where kept locations are, from the root */
-} few;
-
-static inline void add_call(few *g, const weighed *k, uint32_t from, uint32_t to, bool residual, bool inlined)
-{
-    const size_t i = (size_t)from * g->n + to;
-    cell *c = &g->cell[i];
-    const bool once = c->stamp != k->id; /* without a branch, as above */
-    if (c->stamp == OSP_NONE)
-        g->met[g->nmet++] = (uint32_t)i;
-    c->stamp = k->id;
-    osp_add(&c->weight, k->w & -(int64_t)once);
-    c->residual |= residual & once;
-    c->called |= !inlined & once;
-    if (g->divisor)
-        osp_add(&g->divisor[i], k->dw & -(int64_t)once);
-}
-
-/* The calls that were inlined at a location. */
-static void add_inner_calls(few *g, const weighed *k, uint32_t loc)
-{
-    const osp_making *m = g->m;
-    uint32_t from = OSP_NONE;
-    bool residual = false;
-    for (uint32_t i = m->first[loc + 1]; i-- > m->first[loc];) {
-        const uint32_t n = m->whats[i];
-        if (!m->t[n].kept) {
-            residual = true;
-            continue;
-        }
-        if (from != OSP_NONE)
-            add_call(g, k, from, g->number[n], residual, true);
-        from = g->number[n];
-        residual = false;
-    }
-}
-
-static inline void add_calls(few *g, const weighed *k)
-{
-    const uint32_t depth = (uint32_t)(k->end - k->leaf);
-    uint32_t n = 0;
-    for (uint32_t i = depth; i-- > 0;) {
-        g->at[n] = i;
-        n += g->kept[k->leaf[i].i];
-    }
-    const kept_place *from = NULL;
-    for (uint32_t j = 0; j < n; j++) {
-        const uint32_t loc = k->leaf[g->at[j]].i;
-        const kept_place *to = &g->place[loc];
-        if (from)
-            add_call(g, k, from->inner, to->outer, from->behind | to->before | (g->at[j - 1] - g->at[j] > 1),
-                     to->inlined);
-        if (to->several)
-            add_inner_calls(g, k, loc);
-        from = to;
-    }
-}
-
-static void find_places(few *g)
-{
-    const osp_making *m = g->m;
-    for (uint32_t l = 0; l < m->v->of->locations.n; l++) {
-        kept_place *p = &g->place[l];
-        for (uint32_t i = m->first[l + 1]; i-- > m->first[l];) {
-            const uint32_t n = m->whats[i];
-            if (!m->t[n].kept) {
-                *(g->kept[l] ? &p->behind : &p->before) = true;
-                continue;
-            }
-            p->inner = (uint16_t)g->number[n];
-            p->several |= g->kept[l];
-            p->behind = false;
-            if (!g->kept[l]) {
-                p->outer = p->inner;
-                p->inlined = i + 1 != m->first[l + 1];
-            }
-            g->kept[l] = 1;
-        }
-    }
-}
-
-/* False without memory. */
-static bool make_few(osp_making *m, uint32_t n, few *g)
-{
-    const size_t nloc = m->v->of->locations.n, ncell = (size_t)n * n;
-    *g = (few){.m = m};
-    g->number = calloc((size_t)m->n + 1, sizeof *g->number);
-    g->node = calloc((size_t)n + 1, sizeof *g->node);
-    g->kept = calloc(nloc + 1, sizeof *g->kept);
-    g->place = calloc(nloc + 1, sizeof *g->place);
-    g->cell = calloc(ncell + 1, sizeof *g->cell);
-    g->divisor = m->v->divisor ? calloc(ncell + 1, sizeof *g->divisor) : NULL;
-    g->met = calloc(ncell + 1, sizeof *g->met);
-    g->at = calloc((size_t)m->v->of->stacks.deepest + 1, sizeof *g->at);
-    if (!g->number || !g->node || !g->kept || !g->place || !g->cell || (m->v->divisor && !g->divisor) || !g->met ||
-        !g->at)
-        return false;
-    for (uint32_t i = 0; i < m->n; i++)
-        if (m->t[i].kept) {
-            g->node[g->n] = i;
-            g->number[i] = g->n++;
-        }
-    for (size_t i = 0; i < ncell; i++)
-        g->cell[i].stamp = OSP_NONE;
-    find_places(g);
-    return true;
-}
-
-static void drop_few(few *g)
-{
-    free(g->number);
-    free(g->node);
-    free(g->kept);
-    free(g->place);
-    free(g->cell);
-    free(g->divisor);
-    free(g->met);
-    free(g->at);
-}
-
-/* What the cells hold as edges; nobody calls himself here. */
-static bool list_links(const few *g)
-{
-    for (uint32_t i = 0; i < g->nmet; i++) {
-        const cell *c = &g->cell[g->met[i]];
-        const uint32_t from = g->node[g->met[i] / g->n], to = g->node[g->met[i] % g->n];
-        if (from == to || !is_wanted(g->m, from, to))
-            continue;
-        osp_link *l = osp_link_new(g->m, from, to);
-        if (!l)
-            return false;
-        l->e.weight = c->weight;
-        l->e.divisor = g->divisor ? g->divisor[g->met[i]] : 0;
-        l->e.residual = c->residual;
-        l->e.inlined = !c->called;
-    }
-    return true;
-}
-
-static bool link_few(osp_making *m, uint32_t n)
-{
-    const osp_view *v = m->v;
-    few g;
-    bool ok = make_few(m, n, &g);
-    for (uint32_t s = 0; ok && s < v->nstack; s++)
-        if (is_linked(m, s)) {
-            const weighed k = stack_of(v, s);
-            add_calls(&g, &k);
-        }
-    ok = (ok && list_links(&g)) || osp_making_no_memory(m);
-    drop_few(&g);
-    return ok;
-}
-
-/* The edges between the nodes that are kept, or what a table wants to know of them. */
-static bool weigh_edges(osp_making *m)
-{
-    uint32_t nkept = 0;
-    m->nlink = 0;
-    if (m->o->no_edges && osp_inner_tell(m))
-        return true;
-    for (uint32_t i = 0; i < m->n; i++)
-        nkept += m->t[i].kept;
-    return nkept <= FEW ? link_few(m, nkept) : link_stacks(m);
 }
 
 /* Find the nodes whose edges are asked for. */
@@ -732,9 +334,9 @@ static bool choose_nodes(osp_making *m)
     if (m->o->visual && (!osp_tags_weigh(m, most) || !osp_tags_fit(m, most, &most)))
         return false;
     if (most == m->nrank)
-        return m->o->visual || m->o->call_tree || weigh_edges(m);
+        return m->o->visual || m->o->call_tree || osp_links_weigh(m);
     keep_first(m, most);
-    return (m->o->call_tree ? osp_tree_contract(m) : weigh_edges(m)) && osp_rank(m);
+    return (m->o->call_tree ? osp_tree_contract(m) : osp_links_weigh(m)) && osp_rank(m);
 }
 
 /* ---- the graph ------------------------------------------------------------------------------------------------ */
@@ -824,7 +426,7 @@ static bool make(osp_making *m)
         return false;
     choose_cutoffs(m);
     const bool cut = drop_small(m), edges = o->visual || o->node_count == 0;
-    if (o->call_tree ? cut && !osp_tree_contract(m) : edges && !weigh_edges(m))
+    if (o->call_tree ? cut && !osp_tree_contract(m) : edges && !osp_links_weigh(m))
         return false;
     if (!osp_rank(m))
         return false;

@@ -132,6 +132,45 @@ bool osp_node_of(osp_making *m, uint32_t node, osp_node *out);
 bool osp_rank(osp_making *m);
 int osp_by_weight(const osp_edge *a, const osp_edge *b, osp_str from_a, osp_str from_b, osp_str to_a, osp_str to_b);
 
+/* ---- weighing -------------------------------------------------------------------------------------------------
+ *
+ * Frames are by far the most there is of anything: what a location means is looked up once, before. */
+
+enum { OSP_SEVERAL = UINT32_MAX - 1, OSP_LEFT_OUT = UINT32_MAX - 2 };
+/* Per location: its node, if it has one and that is kept; OSP_LEFT_OUT if none of its nodes is; else OSP_SEVERAL, as for those
+ * with a bit. */
+uint32_t *osp_nodes_of_locations(osp_making *m, const uint64_t *bit);
+
+/* A stack at hand. */
+typedef struct {
+    const osp_location_id *leaf, *end;
+    int64_t w, dw;
+    uint32_t id;
+} osp_weighed;
+
+static inline osp_weighed osp_stack_of(const osp_view *v, uint32_t s)
+{
+    const osp_stack stack = osp_view_stack(v, s);
+    return (osp_weighed){stack.loc, stack.loc + stack.n, v->weight[s], v->divisor ? v->divisor[s] : 0, s};
+}
+
+static inline bool osp_is_wanted(const osp_making *m, uint32_t from, uint32_t to)
+{
+    return !m->wanted || (m->wanted[to] & OSP_INTO) | (m->wanted[from] & OSP_OUT_OF);
+}
+
+/* A stack that may have edges that are wanted. */
+static inline bool osp_is_linked(const osp_making *m, uint32_t s)
+{
+    return m->v->live[s] && (!m->has || m->has[s] & m->asked);
+}
+
+/* links.c: the edges between the nodes that are kept, or what a table wants to know of them. */
+bool osp_links_weigh(osp_making *m);
+/* few.c: the same for OSP_FEW nodes or less: how many are kept. */
+enum { OSP_FEW = 128 };
+bool osp_link_few(osp_making *m, uint32_t nkept);
+
 /* inner.c: calls inside of locations, to be made before the weights are taken. */
 bool osp_inner_make(osp_making *m);
 /* Say of the nodes that are kept which are inlined; false if that takes edges, which are then wanted. */
