@@ -194,6 +194,58 @@ def goroutines(osprey, folder, work):
     return bad
 
 
+def cpu_group():
+    """A new cgroup whose processes get a fifth of a CPU, and where the kernel counts what they were denied; or why there is none."""
+    for root in (pathlib.Path("/sys/fs/cgroup"), pathlib.Path("/sys/fs/cgroup/cpu")):
+        group = root / f"osprey-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError as e:
+            why = str(e)
+            continue
+        limit, words = group / "cpu.max", "20000 100000"
+        if not limit.exists():
+            limit, words = group / "cpu.cfs_quota_us", "20000"
+        if limit.exists():
+            limit.write_text(words)
+            return group, ""
+        group.rmdir()
+        why = "no controller of CPU time there"
+    return None, f"no cgroup can be made: {why}"
+
+
+def denied_ns(group):
+    """For how long its threads were throttled, as the kernel counts it."""
+    found = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+    return int(found["throttled_usec"]) * 1000 if "throttled_usec" in found else int(found["throttled_time"])
+
+
+def throttled(osprey, folder, work):
+    """A thread whose cgroup has used up its time is throttled, for as long as the kernel counts; or why that was not tried."""
+    group, why = cpu_group()
+    if not group:
+        return why
+    profile = os.path.join(work, "throttled.pb.gz")
+    child = subprocess.Popen(["sh", "-c", f"echo $$ > {group}/cgroup.procs; echo ready; while :; do :; done"], stdout=subprocess.PIPE)
+    try:
+        child.stdout.readline()
+        before = denied_ns(group)
+        said, _ = record(osprey, ["-e", "off-cpu", "-d", "3", str(child.pid)], profile)
+        after = denied_ns(group)
+    finally:
+        child.kill()
+        child.wait()
+        group.rmdir()
+    found = stacks.rows(profile)
+    got = sum(stacks.total(found, c, reason="throttled") for c in ("runnable", "blocked"))
+    # The kernel books it at the end of a period of 100 ms, and ours is a part of the time between the two looks.
+    truth = after - before
+    if not truth * 0.7 - 300 * MS <= got <= truth * 1.1 + 200 * MS or got == 0:
+        return [f"throttled {got / MS:.0f} ms, the kernel says {truth / MS:.0f} ms of {said['duration_ns'] / MS:.0f}; "
+                f"preempted {stacks.total(found, 'runnable', reason='preempted') / MS:.0f}"]
+    return []
+
+
 CASES = [
     ("each thread's samples add up to its life", lives),
     ("context switches are the kernel's", counted),
@@ -201,6 +253,7 @@ CASES = [
     ("system calls are strace's", syscalls),
     ("threads that sleep since before the start", attached),
     ("goroutines in system calls, and idle Ms", goroutines),
+    ("a cgroup's limit of CPU time", throttled),
 ]
 
 
@@ -223,8 +276,12 @@ def main():
             if not only or case.__name__ in only:
                 if case is syscalls and not shutil.which("strace"):
                     tap.skip(name, "strace is not installed")
+                    continue
+                bad = case(osprey, folder, work)
+                if isinstance(bad, str):
+                    tap.skip(name, bad)
                 else:
-                    tap.same(name, case(osprey, folder, work))
+                    tap.same(name, bad)
     return tap.end()
 
 
