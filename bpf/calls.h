@@ -50,6 +50,38 @@ int on_call(__u64 *ctx)
     return 0;
 }
 
+/* What is only counted, on each CPU for itself. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+    __uint(max_entries, CALLS); /* user space says how many */
+    __type(key, osp_bpf_tally_key);
+    __type(value, osp_bpf_tally);
+} tallies SEC(".maps");
+
+const osp_bpf_tally no_calls; /* too large for the stack */
+
+static __always_inline void count_call(const struct call *call, __u32 error, __u64 ns, __u64 result)
+{
+    osp_bpf_tally_key key = {.nr = call->nr, .op = call->op, .error = error};
+    osp_bpf_tally *t = bpf_map_lookup_elem(&tallies, &key);
+    if (!t) {
+        bpf_map_update_elem(&tallies, &key, &no_calls, BPF_NOEXIST);
+        t = bpf_map_lookup_elem(&tallies, &key);
+    }
+    if (!t) {
+        count(OSP_COUNT_LOST);
+        return;
+    }
+    t->calls++;
+    t->nothing += !error && !result;
+    t->results += result;
+    t->ns += ns;
+    t->max_ns = ns > t->max_ns ? ns : t->max_ns;
+    __u32 step = osp_bpf_time_step(ns);
+    if (step < OSP_STEPS)
+        t->step[step]++;
+}
+
 SEC("tp_btf/sys_exit")
 int on_return(__u64 *ctx)
 {
@@ -64,6 +96,12 @@ int on_return(__u64 *ctx)
     __u64 now = bpf_ktime_get_ns(), begun = call->begun;
     __s64 result = ctx[1];
     __u32 error = result < 0 && result >= -MAX_ERRNO ? -result : 0;
+    struct budget *budget = budget_at(now);
+    if (!budget) {
+        count_call(call, error, now - begun, error ? 0 : result);
+        bpf_map_delete_elem(&calls, &key);
+        return 0;
+    }
     begin(s, process, &ids, now);
     s->head.event = call_event;
     s->head.value[0] = now - begun;
@@ -77,6 +115,7 @@ int on_return(__u64 *ctx)
     walk_often(s, &slot, process);
     hash_stack(s, &slot);
     send(s);
+    spend(budget, now);
     return 0;
 }
 

@@ -15,10 +15,17 @@ int on_point(void *ctx)
     osp_bpf_process *process = s ? process_of(task, &ids) : NULL;
     if (!process)
         return 0;
-    begin(s, process, &ids, bpf_ktime_get_ns());
+    __u64 now = bpf_ktime_get_ns();
+    struct budget *budget = budget_at(now);
+    begin(s, process, &ids, now);
     s->head.event = bpf_get_attach_cookie(ctx);
     s->head.value[0] = 1;
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
+    if (!budget) {
+        s->head.end = OSP_UNWIND_BUDGET;
+        send(s);
+        return 0;
+    }
     __s64 bytes = config.no_kernel ? 0 : bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
     if (bytes > 0)
         s->head.nkernel = (__u64)bytes >> 3;
@@ -27,6 +34,7 @@ int on_point(void *ctx)
     walk_often(s, &slot, process);
     hash_stack(s, &slot);
     send(s);
+    spend(budget, now);
     return 0;
 }
 

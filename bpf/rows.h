@@ -108,6 +108,7 @@ enum osp_unwind_status {
     OSP_UNWIND_GO_SWITCH,
     OSP_UNWIND_DEPTH,
     OSP_UNWIND_STACK_COPY,
+    OSP_UNWIND_BUDGET,
     OSP_UNWIND_MORE = 100, /* not ended: there is a caller */
 };
 

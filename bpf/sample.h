@@ -126,7 +126,8 @@ typedef struct osp_bpf_thread {
     __u64 pc, sp;                    /* of that walk's first user frame */
     __u64 waker_stack;               /* of who woke it */
     __u32 waker_pid, waker_tid;      /* 0: nobody yet, or none that we know */
-    __u32 pid, tid, reason, unused;
+    __u32 pid, tid, reason;
+    __u32 not_walked; /* its stack was not: it would have taken too much time */
     char comm[16];
 } osp_bpf_thread;
 
@@ -139,6 +140,32 @@ enum { OSP_REASON_CALL = 0xffff, OSP_REASON_ERRNO = 16, OSP_REASON_ERRNOS = 0xff
 
 /* The system calls that are asked for; those with greater numbers always are. */
 enum { OSP_CALL_BITS = 512 };
+
+/* Calls that are counted only, since walking a stack for each would take too much time. */
+typedef struct osp_bpf_tally_key {
+    __u32 nr;
+    __u16 op, error; /* op: of a futex, + 1 */
+} osp_bpf_tally_key;
+
+/* Times are counted in steps of an eighth of a power of two. */
+enum { OSP_STEP_EXACT = 16, OSP_STEP_BITS = 3, OSP_STEP_FIRST = 4, OSP_STEPS = 16 + 8 * 44 };
+
+typedef struct osp_bpf_tally {
+    __u64 calls, nothing, results, ns, max_ns; /* nothing: returned 0; results: the sum of the others */
+    __u32 step[OSP_STEPS];
+} osp_bpf_tally;
+
+static inline __u32 osp_bpf_time_step(__u64 ns)
+{
+    if (ns < OSP_STEP_EXACT)
+        return ns;
+    __u32 power = 0; /* the highest bit */
+    for (__u32 half = 32; half; half >>= 1)
+        power += ns >> (power + half) ? half : 0;
+    __u32 part = (ns >> (power - OSP_STEP_BITS)) & ((1 << OSP_STEP_BITS) - 1);
+    __u32 step = OSP_STEP_EXACT + ((power - OSP_STEP_FIRST) << OSP_STEP_BITS) + part;
+    return step < OSP_STEPS ? step : OSP_STEPS - 1;
+}
 
 /* osp_raw_sample.reason of a wake-up: the number of the waker's system call + 1, and who it is. */
 enum { OSP_WAKER = 16 };

@@ -120,6 +120,7 @@ static __always_inline void recall(struct scratch *s, const osp_bpf_thread *t, _
         .stack_hash = t->stack_hash,
         .pid = t->pid,
         .tid = t->tid,
+        .end = t->not_walked ? OSP_UNWIND_BUDGET : OSP_UNWIND_ROOT,
         .count = 1,
         .reason = t->reason,
     };
@@ -211,14 +212,27 @@ static __always_inline void see(void *ctx, struct scratch *s, osp_bpf_thread *t,
 {
     __u32 slot = SLOT_SCHED;
     struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
+    __u64 now = s->head.ktime_ns;
+    struct budget *budget = budget_at(now);
+    t->not_walked = !budget;
+    if (!budget) {
+        t->stack_hash = 0;
+        s->head.end = OSP_UNWIND_BUDGET;
+        s->head.event = switch_event;
+        if (switch_event != OSP_NO_EVENT)
+            send(s);
+        return;
+    }
     switch_stack(s, ctx);
     begin_user_in_kernel(s, task, user);
     find_goroutine(s);
     /* An M of Go that looks for work: the scheduler's own stack, the same at the same place. */
     bool idle = s->head.m && !s->head.curg && t->stack_hash && t->m == s->head.m && !t->curg &&
                 t->reason == s->head.reason && t->pc == user->ip && t->sp == user->sp;
-    if (idle && switch_event == OSP_NO_EVENT)
+    if (idle && switch_event == OSP_NO_EVENT) {
+        spend(budget, now);
         return;
+    }
     if (task->flags & PF_IO_WORKER)
         s->head.nwords = s->head.nkernel;
     else
@@ -233,6 +247,7 @@ static __always_inline void see(void *ctx, struct scratch *s, osp_bpf_thread *t,
     s->head.event = switch_event;
     if (switch_event != OSP_NO_EVENT || !is_known(s))
         send(s);
+    spend(budget, now);
 }
 
 static __always_inline void leave(__u64 *ctx, struct task_struct *task, __u64 now)

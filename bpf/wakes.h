@@ -28,29 +28,42 @@ static __always_inline osp_bpf_process *waker(struct scratch *s, struct task_str
     return process;
 }
 
+static __always_inline void walk_waker(void *ctx, struct scratch *s, struct task_struct *task,
+                                       osp_bpf_process *process)
+{
+    __u32 slot = SLOT_SCHED;
+    __s64 bytes = bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
+    if (bytes > 0)
+        s->head.nkernel = (__u64)bytes >> 3;
+    s->head.nwords = s->head.nkernel;
+    if (process) {
+        begin_user_in_kernel(s, task, (struct pt_regs *)bpf_task_pt_regs(task));
+        find_goroutine(s);
+        walk_often(s, &slot, process);
+    }
+    hash_stack(s, &slot);
+}
+
 SEC("tp_btf/sched_waking")
 int on_waking(__u64 *ctx)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     osp_bpf_thread *t = thread_of((struct task_struct *)ctx[0]);
-    __u32 slot = SLOT_SCHED;
-    struct scratch *s = scratch_of(slot);
+    struct scratch *s = scratch_of(SLOT_SCHED);
     if (!t || !t->since || t->wake || !s || frozen)
         return 0;
     struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
     bool of_kernel = task->flags & PF_KTHREAD;
     osp_bpf_process *process = waker(s, task, of_kernel ? -1 : (__s64)user->orig_ax);
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
-    __s64 bytes = bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
-    if (bytes > 0)
-        s->head.nkernel = (__u64)bytes >> 3;
-    s->head.nwords = s->head.nkernel;
-    if (process) {
-        begin_user_in_kernel(s, task, user);
-        find_goroutine(s);
-        walk_often(s, &slot, process);
+    __u64 now = s->head.ktime_ns;
+    struct budget *budget = budget_at(now);
+    if (budget) {
+        walk_waker(ctx, s, task, process);
+        spend(budget, now);
+    } else {
+        s->head.end = OSP_UNWIND_BUDGET;
     }
-    hash_stack(s, &slot);
     t->waker_stack = s->head.stack_hash;
     t->waker_pid = s->head.pid;
     t->waker_tid = s->head.tid;

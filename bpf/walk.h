@@ -400,7 +400,38 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, osp_bpf_pr
     }
 }
 
-/* The same for events that are the kernel's, if the user's side is asked for. */
+/* ---- events that come much more often than ticks ------------------------------------------------------------- */
+
+/* What stacks of such events may take of a CPU's time: a sixteenth, so that a storm of them does not become another one. What
+ * comes beyond that is counted, and has no stack. */
+enum { BUDGET_PART = 16, BUDGET_BURST_NS = 1 << 20, BUDGET_WINDOW_NS = 1 << 26 };
+
+struct budget {
+    __u64 from, spent; /* ns */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct budget);
+} budgets SEC(".maps");
+
+/* This CPU's; NULL: it is used up. */
+static __always_inline struct budget *budget_at(__u64 now)
+{
+    __u32 zero = 0;
+    struct budget *b = bpf_map_lookup_elem(&budgets, &zero);
+    if (!b)
+        return NULL;
+    if (now - b->from > BUDGET_WINDOW_NS)
+        *b = (struct budget){.from = now};
+    return b->spent < BUDGET_BURST_NS + (now - b->from) / BUDGET_PART ? b : NULL;
+}
+
+static __always_inline void spend(struct budget *b, __u64 since) { b->spent += bpf_ktime_get_ns() - since; }
+
+/* The walk for events that are the kernel's, if the user's side is asked for. */
 static __always_inline void walk_often(struct scratch *s, __u32 *slot, osp_bpf_process *process)
 {
     if (config.no_user)

@@ -108,6 +108,7 @@ void osp_calls_json(const osp_calls_model *m, const osp_sample_stats *s, osp_str
     osp_json_uint(&j, "bytes_out", m->out);
     osp_json_uint(&j, "samples", s->taken);
     osp_json_uint(&j, "complete", s->ended[OSP_END_ROOT]);
+    osp_json_uint(&j, "not_walked", s->ended[OSP_END_BUDGET]);
     osp_json_uint(&j, "lost", s->lost);
     osp_json_str(&j, "gave_up", osp_str_from(s->gave_up));
     osp_json_uint(&j, "bpf_run_ns", s->bpf_run_ns);

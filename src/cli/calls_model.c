@@ -180,6 +180,14 @@ static bool add_failure(making *k, osp_call_row *row, osp_str name, uint32_t sam
     return add_place(k, &f->place, &f->nplace, sample, true);
 }
 
+uint64_t osp_call_placed(const osp_call_place *place, uint32_t n)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += place[i].stack->n ? place[i].calls : 0;
+    return sum;
+}
+
 static osp_call_row *row_of(making *k, osp_str name, osp_str op)
 {
     for (uint32_t i = 0; i < k->m->nrow; i++)
@@ -241,9 +249,12 @@ static bool add_samples(making *k)
 
 static int descending(uint64_t a, uint64_t b) { return (a < b) - (a > b); }
 
+/* Those without a stack stand last: they are calls that were only counted. */
 static int place_by_calls(const void *a, const void *b)
 {
-    return descending(((const osp_call_place *)a)->calls, ((const osp_call_place *)b)->calls);
+    const osp_call_place *p = a, *q = b;
+    int no_stack = (p->stack->n == 0) - (q->stack->n == 0);
+    return no_stack ? no_stack : descending(p->calls, q->calls);
 }
 
 static int failure_by_calls(const void *a, const void *b)

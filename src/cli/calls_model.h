@@ -7,7 +7,8 @@
 #include "cli/cli_internal.h"
 #include "cli/frames.h"
 
-/* From where a call is made: the function that it is about, and what began the goroutine or thread. */
+/* From where a call is made: the function that it is about, and what began the goroutine or thread. Calls whose stacks were not
+ * walked, since they came too fast, are a place without a stack, the last one. */
 typedef struct {
     osp_str function, file; /* "" = no stack */
     int32_t line;
@@ -62,6 +63,9 @@ typedef struct {
     uint64_t by_threads, inherited;
     osp_epoll_use epoll;
 } osp_calls_model;
+
+/* The calls of those places that have a stack. */
+uint64_t osp_call_placed(const osp_call_place *place, uint32_t n);
 
 /* The orders of rows, the first being the usual one; NULL past the last: "calls", "time", "errors" … */
 const char *osp_calls_order(size_t i);

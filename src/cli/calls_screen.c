@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { WIDTH = 80, GROUP_AT = 54, CELL = 32, PAIRS = 3, PLACES = 2, FAILURES = 1, ALL = 1 << 20 };
+enum { WIDTH = 80, GROUP_AT = 54, CELL = 32, PAIRS = 3, CAUSES = 3, PLACES = 2, FAILURES = 1, ALL = 1 << 20 };
 
 /* ---- texts ----------------------------------------------------------------------------------------------------------- */
 
@@ -127,7 +127,7 @@ static void put_place(screen *s, const osp_call_place *p, uint64_t whole, const 
     osp_paint(s->cli, s->out, OSP_DIM, "  %3.0f %% %s ", share, what);
     size_t room = WIDTH - 9 - osp_str_columns(osp_str_from(what));
     if (!p->function.n) {
-        osp_paint(s->cli, s->out, OSP_DIM, "no stack");
+        osp_paint(s->cli, s->out, OSP_DIM, "no name");
         end_line(s);
         return;
     }
@@ -151,6 +151,13 @@ static void put_place(screen *s, const osp_call_place *p, uint64_t whole, const 
     end_line(s);
 }
 
+static uint32_t places_shown(const osp_call_row *row, uint32_t most)
+{
+    uint32_t n = row->nplace;
+    n -= n && row->place[n - 1].stack->n == 0;
+    return n < most ? n : most;
+}
+
 /* At most so many; where there is no room for all, those that are a hundredth of the calls. */
 static uint32_t failures_shown(const osp_call_row *row, uint32_t most)
 {
@@ -164,8 +171,9 @@ static void put_call(screen *s, const osp_call_row *row, uint32_t places, uint32
 {
     char what[64];
     put_row(s, row);
-    for (uint32_t i = 0; i < row->nplace && i < places; i++)
-        put_place(s, &row->place[i], row->called->calls, "");
+    uint64_t placed = osp_call_placed(row->place, row->nplace);
+    for (uint32_t i = 0; i < places_shown(row, places); i++)
+        put_place(s, &row->place[i], placed, "");
     for (uint32_t i = 0; i < failures_shown(row, failures); i++) {
         const osp_call_failure *f = &row->failure[i];
         snprintf(what, sizeof what, "%.*s,", STRF(osp_str_head(f->name, 40)));
@@ -198,8 +206,7 @@ static void put_rest(screen *s, uint32_t from)
 /* How many lines a call with its places takes. */
 static int height(const osp_call_row *row, uint32_t places, uint32_t failures)
 {
-    uint32_t p = row->nplace < places ? row->nplace : places;
-    return (int)(1 + p + failures_shown(row, failures));
+    return (int)(1 + places_shown(row, places) + failures_shown(row, failures));
 }
 
 static void put_calls(screen *s, int below)
@@ -233,12 +240,17 @@ static void put_causes(screen *s)
     const char *before = ": ";
     osp_paint(s->cli, s->out, OSP_BOLD, " wake-ups");
     osp_paint(s->cli, s->out, OSP_PLAIN, "  %s/s", rate_text(rate(s, m->by_threads), cell, CELL).p);
-    for (int c = 0, n = 0; c < OSP_CAUSES && n < 4; c++) {
-        double share = m->by_threads ? 100.0 * (double)m->by_cause[c] / (double)m->by_threads : 0;
+    uint32_t said = 0;
+    for (int i = 0; i < CAUSES; i++) {
+        int most = -1;
+        for (int c = 0; c < OSP_CAUSES; c++)
+            if (!(said >> c & 1) && (most < 0 || m->by_cause[c] > m->by_cause[most]))
+                most = c;
+        double share = m->by_threads ? 100.0 * (double)m->by_cause[most] / (double)m->by_threads : 0;
+        said |= 1u << most;
         if (share < 0.5)
-            continue;
-        n++;
-        osp_paint(s->cli, s->out, OSP_PLAIN, "%s%s %.0f %%", before, osp_cause_text((osp_cause)c), share);
+            break;
+        osp_paint(s->cli, s->out, OSP_PLAIN, "%s%s %.0f %%", before, osp_cause_text((osp_cause)most), share);
         before = " · ";
     }
     osp_paint(s->cli, s->out, OSP_DIM, "; from outside %s/s",
@@ -297,9 +309,13 @@ static void put_epoll(screen *s)
 
 static void put_doubts(screen *s, const osp_sample_stats *stats)
 {
-    uint64_t whole = stats->ended[OSP_END_ROOT];
-    osp_paint(s->cli, s->out, OSP_DIM, " stacks %.4g %% complete · lost %llu%s%s",
-              stats->taken ? 100.0 * (double)whole / (double)stats->taken : 100.0, (unsigned long long)stats->lost,
+    uint64_t whole = stats->ended[OSP_END_ROOT], walked = stats->taken - stats->ended[OSP_END_BUDGET];
+    osp_paint(s->cli, s->out, OSP_DIM, " stacks %.4g %% complete",
+              walked ? 100.0 * (double)whole / (double)walked : 100.0);
+    if (walked < stats->taken)
+        osp_paint(s->cli, s->out, OSP_DIM, ", of the %.0f %% of all that did not come too fast",
+                  100.0 * (double)walked / (double)stats->taken);
+    osp_paint(s->cli, s->out, OSP_DIM, " · lost %llu%s%s", (unsigned long long)stats->lost,
               stats->gave_up[0] ? " · " : "", stats->gave_up);
     end_line(s);
 }

@@ -71,6 +71,7 @@ enum {
     WAITING_LIMIT = 8 << 20,
     VISITED_LIMIT = 64 << 20,
     MOST_THREADS = 32768,        /* that the scheduler's events are followed for */
+    MOST_TALLIES = 256,          /* of each CPU: calls, by how they end */
     RING_OF_SCHEDULER = 4 << 20, /* bytes */
     SHARED_ROWS = 1 << 17,       /* 1 MiB: the C library and a dozen more */
 };
@@ -270,6 +271,7 @@ static void choose_calls(struct sample_bpf *k, const osp_event_list *events)
     for (size_t i = 0; i < OSP_CALL_WORDS; i++)
         *((uint64_t *)(uintptr_t)k->rodata->asked_calls + i) = events->some_calls ? events->call[i] : UINT64_MAX;
     bpf_map__set_max_entries(k->maps.calls, MOST_THREADS);
+    bpf_map__set_max_entries(k->maps.tallies, MOST_TALLIES);
     bpf_map__set_max_entries(k->maps.ring, RING_OF_SCHEDULER);
 }
 
@@ -608,9 +610,40 @@ void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to)
     }
 }
 
+static void add_tally(osp_bpf_tally *sum, const osp_bpf_tally *one)
+{
+    sum->calls += one->calls;
+    sum->nothing += one->nothing;
+    sum->results += one->results;
+    sum->ns += one->ns;
+    sum->max_ns = one->max_ns > sum->max_ns ? one->max_ns : sum->max_ns;
+    for (uint32_t i = 0; i < OSP_STEPS; i++)
+        sum->step[i] += one->step[i];
+}
+
 const uint64_t *osp_bpf_side_stack(const osp_bpf_side *b, osp_raw_sample *head)
 {
     return head->stack_hash ? osp_stack_words_find(b->stacks, head) : NULL;
+}
+
+void osp_bpf_side_tallies(osp_bpf_side *b, osp_each_tally *each, void *ctx)
+{
+    int fd = bpf_map__fd(b->skel->maps.tallies), ncpu = libbpf_num_possible_cpus();
+    osp_bpf_tally *of_cpu = b->by_calls && ncpu > 0 ? calloc((size_t)ncpu + 1, sizeof *of_cpu) : NULL;
+    osp_bpf_tally_key key;
+    if (!of_cpu)
+        return;
+    for (uint32_t i = 0; i < MOST_TALLIES && bpf_map_get_next_key(fd, NULL, &key) == 0; i++) {
+        osp_bpf_tally *sum = &of_cpu[ncpu];
+        bool taken = bpf_map_lookup_elem(fd, &key, of_cpu) == 0;
+        bpf_map_delete_elem(fd, &key);
+        memset(sum, 0, sizeof *sum);
+        for (int c = 0; taken && c < ncpu; c++)
+            add_tally(sum, &of_cpu[c]);
+        if (sum->calls)
+            each(ctx, &key, sum);
+    }
+    free(of_cpu);
 }
 
 /* Does a thread still wait where it did when the iterator met it? */

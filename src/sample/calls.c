@@ -29,25 +29,19 @@ const char *osp_futex_op_text(uint32_t op)
 
 /* ---- times ------------------------------------------------------------------------------------------------------ */
 
-enum { EXACT = 16, PER_POWER = 8, POWER_BITS = 3, FIRST_POWER = 4 };
+_Static_assert((int)OSP_TIME_STEPS == (int)OSP_STEPS, "the kernel side counts in the same steps");
+enum { PER_POWER = 1 << OSP_STEP_BITS };
 
-uint32_t osp_time_step(uint64_t ns)
-{
-    if (ns < EXACT)
-        return (uint32_t)ns;
-    uint32_t power = 63 - (uint32_t)__builtin_clzll(ns);
-    uint32_t part = (uint32_t)(ns >> (power - POWER_BITS)) & (PER_POWER - 1);
-    uint32_t step = EXACT + (power - FIRST_POWER) * PER_POWER + part;
-    return step < OSP_TIME_STEPS ? step : OSP_TIME_STEPS - 1;
-}
+uint32_t osp_time_step(uint64_t ns) { return osp_bpf_time_step(ns); }
 
 /* The middle of a step. */
 static uint64_t time_at(uint32_t step)
 {
-    if (step < EXACT)
+    if (step < OSP_STEP_EXACT)
         return step;
-    uint32_t power = FIRST_POWER + (step - EXACT) / PER_POWER, part = (step - EXACT) % PER_POWER;
-    uint64_t width = (uint64_t)1 << (power - POWER_BITS);
+    uint32_t power = OSP_STEP_FIRST + (step - OSP_STEP_EXACT) / PER_POWER;
+    uint32_t part = (step - OSP_STEP_EXACT) % PER_POWER;
+    uint64_t width = (uint64_t)1 << (power - OSP_STEP_BITS);
     return ((uint64_t)1 << power) + part * width + width / 2;
 }
 
@@ -98,6 +92,24 @@ bool osp_calls_add(osp_calls *t, osp_raw_sample *head)
     c->ns += ns;
     c->max_ns = ns > c->max_ns ? ns : c->max_ns;
     c->step[osp_time_step(ns)]++;
+    return true;
+}
+
+bool osp_calls_add_tally(osp_calls *t, const osp_bpf_tally_key *key, osp_bpf_tally *more)
+{
+    osp_called *c = called_of(t, key->nr, key->op);
+    if (osp_call_moves_of(key->nr) == OSP_MOVES_NOTHING)
+        more->results = 0;
+    if (!c)
+        return false;
+    c->calls += more->calls;
+    c->errors += key->error ? more->calls : 0;
+    c->nothing += more->nothing;
+    c->bytes += more->results;
+    c->ns += more->ns;
+    c->max_ns = more->max_ns > c->max_ns ? more->max_ns : c->max_ns;
+    for (uint32_t i = 0; i < OSP_TIME_STEPS; i++)
+        c->step[i] += more->step[i];
     return true;
 }
 

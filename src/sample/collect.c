@@ -628,6 +628,32 @@ void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sa
         add_sample(c, subject, &h, &stack, label, 0);
 }
 
+void osp_collector_add_tally(osp_collector *c, const osp_bpf_tally_key *key, osp_bpf_tally *tally)
+{
+    osp_label label[LABELS_MAX];
+    int64_t value[COLUMNS_MAX] = {0};
+    uint32_t event = 0;
+    while (event < c->events->n && c->events->kind[event]->source != OSP_BY_CALLS)
+        event++;
+    if (event == c->events->n || !has_room(c) || !osp_calls_add_tally(&c->calls, key, tally)) {
+        c->lost += tally->calls;
+        return;
+    }
+    const osp_event_kind *kind = c->events->kind[event];
+    const osp_raw_sample head = {.value = {tally->ns, tally->results},
+                                 .reason = (key->nr & OSP_REASON_CALL) | (uint32_t)key->error << OSP_REASON_ERRNO |
+                                           (uint32_t)key->op << OSP_REASON_OP};
+    for (uint32_t i = 0; i < kind->ncolumn; i++) {
+        osp_column_from from = kind->column[i].from;
+        value[c->first_column[event] + i] =
+            from == OSP_FROM_COUNT ? (int64_t)tally->calls : (int64_t)column_value(&head, from);
+    }
+    osp_builder_sample(c->builder, osp_builder_stack(c->builder, NULL, 0),
+                       osp_builder_labels(c->builder, label, call_labels(c, &head, label)), value, 0);
+    c->taken += tally->calls;
+    c->ended[OSP_END_BUDGET] += tally->calls;
+}
+
 /* ---- wakers -------------------------------------------------------------------------------------------------------- */
 
 /* The name of a thread that may not have had a sample yet; "" if it is unknown. */

@@ -27,6 +27,7 @@ typedef enum {
     OSP_END_GO_SWITCH,   /* in the middle of a switch between Go stacks */
     OSP_END_DEPTH,       /* more frames than we keep (1024) */
     OSP_END_STACK_COPY,  /* fallback: behind the copied part of the stack, where the process had moved on */
+    OSP_END_BUDGET,      /* not walked: events came too fast for that */
     OSP_END_REASONS,
 } osp_unwind_end;
 
@@ -202,8 +203,7 @@ typedef struct {
 
 /* ---- system calls, and wake-ups ------------------------------------------------------------------------------- */
 
-/* Times are counted in steps of an eighth of a power of two. */
-enum { OSP_TIME_STEPS = 16 + 8 * 44 };
+enum { OSP_TIME_STEPS = 368 }; /* of an eighth of a power of two */
 
 /* All calls of one system call, or of one operation of futex. */
 typedef struct osp_called {

@@ -308,6 +308,8 @@ typedef struct {
 
 /* Count one; of a call that moves no bytes, value[1] becomes 0. False without memory. */
 bool osp_calls_add(osp_calls *t, osp_raw_sample *head) OSP_CHECKED;
+/* The same of calls that the kernel side has counted together. */
+bool osp_calls_add_tally(osp_calls *t, const osp_bpf_tally_key *key, osp_bpf_tally *more) OSP_CHECKED;
 void osp_calls_clear(osp_calls *t);
 void osp_calls_drop(osp_calls *t);
 
@@ -349,6 +351,8 @@ void osp_collector_drop(osp_collector *c);
  * the same words. Of the subject's first sample its main binary becomes a mapping: the profile's first, if it is the
  * first subject. */
 void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word);
+/* Add calls that were counted together, without stacks. */
+void osp_collector_add_tally(osp_collector *c, const osp_bpf_tally_key *key, osp_bpf_tally *tally);
 /* Add a wake-up: by whom, where its thread had slept, and where its cause stands. */
 void osp_collector_add_wake(osp_collector *c, const osp_place *by, const osp_place *code, const osp_place *woken,
                             const osp_reason_woken *why);
@@ -481,6 +485,9 @@ typedef struct {
     void (*aside)(void *ctx, const osp_raw_sample *head);
 } osp_bpf_sink;
 
+/* Give the calls that were counted together since the last time. */
+typedef void osp_each_tally(void *ctx, const osp_bpf_tally_key *key, osp_bpf_tally *tally);
+void osp_bpf_side_tallies(osp_bpf_side *b, osp_each_tally *each, void *ctx);
 /* Give all waiting samples to the sink. Stacks that met code without a table are kept, and the samples of them. */
 void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to);
 /* Unwind those that were kept, now that the spaces were refreshed, and give them to the sink. subject_of names the

@@ -46,6 +46,7 @@ const char *osp_unwind_end_text(osp_unwind_end e)
         [OSP_END_GO_SWITCH] = "between two Go stacks",
         [OSP_END_DEPTH] = "deeper than 1024 frames",
         [OSP_END_STACK_COPY] = "behind the copied stack",
+        [OSP_END_BUDGET] = "too many to walk each",
     };
     return e < OSP_END_REASONS ? text[e] : "unknown";
 }
@@ -514,8 +515,9 @@ static bool meet_new_program(osp_sampler *s, osp_err *err)
             s->subject->process = NULL;
             s->subject->pinned = false;
             s->subject = s->given[0] = now;
-            return (osp_subject_identify(now, err) && refresh(s, now, err)) ||
-                   !osp_process_alive(now->process); /* it was short; what was told of it serves */
+            /* If it was short, what was told of it serves. Its memory goes before its pidfd says so. */
+            return (osp_subject_identify(now, err) && refresh(s, now, err)) || err->code == OSP_EABSENT ||
+                   !osp_process_alive(now->process);
         }
         nanosleep(&moment, NULL);
     }
@@ -952,6 +954,12 @@ static void add_wait(void *ctx, const osp_waited *w)
                            osp_str_from(reason));
 }
 
+static void on_tally(void *ctx, const osp_bpf_tally_key *key, osp_bpf_tally *tally)
+{
+    osp_sampler *s = ctx;
+    osp_collector_add_tally(s->collector, key, tally);
+}
+
 /* The column that people mean when they name the first event; the last is meant where nothing is said. */
 static osp_str preferred(const osp_event_list *l)
 {
@@ -967,6 +975,8 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
     if (s->running && s->bpf)
         osp_bpf_side_flush(s->bpf, until, false);
     drain(s);
+    if (s->bpf)
+        osp_bpf_side_tallies(s->bpf, on_tally, s);
     if (s->passes)
         osp_passes_settle(s->passes, slice_end(s));
     read_stats(s, &out->stats);

@@ -20,7 +20,7 @@
 enum { MOST_PLACES = 1 << 18, MOST_THREADS = 1 << 20, MOST_ABOVE = 10, NEAR_LEAF = 3, INLINES = 8 };
 
 /* What the user's part of a stack belongs to. */
-typedef enum { IN_NOTHING, IN_CODE, IN_RUNTIME, IN_SYSMON, IN_TIMER, IN_SCHEDULER } part;
+typedef enum { IN_NOTHING, IN_CODE, IN_RUNTIME, IN_SYSMON, IN_TIMER, IN_SCHEDULER, IN_UNKNOWN } part;
 
 /* What a stack means. */
 struct meaning {
@@ -233,8 +233,9 @@ static void set_cause(osp_wakes *w, uint32_t pid, uint32_t tid, struct thread_ca
 static osp_reason_woken by_thread(const osp_wakes *w, const osp_place *by, part user)
 {
     static const osp_cause cause[] = {
-        [IN_NOTHING] = OSP_CAUSE_CODE,  [IN_CODE] = OSP_CAUSE_CODE,   [IN_RUNTIME] = OSP_CAUSE_RUNTIME,
-        [IN_SYSMON] = OSP_CAUSE_SYSMON, [IN_TIMER] = OSP_CAUSE_TIMER, [IN_SCHEDULER] = OSP_CAUSE_UNKNOWN};
+        [IN_NOTHING] = OSP_CAUSE_CODE,   [IN_CODE] = OSP_CAUSE_CODE,   [IN_RUNTIME] = OSP_CAUSE_RUNTIME,
+        [IN_SYSMON] = OSP_CAUSE_SYSMON,  [IN_TIMER] = OSP_CAUSE_TIMER, [IN_SCHEDULER] = OSP_CAUSE_UNKNOWN,
+        [IN_UNKNOWN] = OSP_CAUSE_UNKNOWN};
     osp_reason_woken r = {
         .cause = cause[user], .by_thread = true, .code = by->head.stack_hash, .code_pid = by->head.pid};
     if (user != IN_SCHEDULER)
@@ -255,7 +256,7 @@ osp_reason_woken osp_wakes_one(osp_wakes *w, const osp_place *by, const osp_plac
     uint32_t who = by->head.reason >> OSP_WAKER;
     osp_reason_woken r = {.cause = who == OSP_WAKER_OTHER && !m.interrupt ? OSP_CAUSE_PROCESS : m.kernel};
     if (who == OSP_WAKER_OURS && !m.interrupt)
-        r = by_thread(w, by, by->word ? m.user : IN_SCHEDULER);
+        r = by_thread(w, by, by->word ? m.user : IN_UNKNOWN);
     bool goes_on = r.cause == OSP_CAUSE_TIMER && !r.by_thread && meaning_of(w, woken).naps;
     if (!goes_on)
         set_cause(w, by->head.peer_pid, by->head.peer_tid,
