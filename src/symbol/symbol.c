@@ -69,6 +69,35 @@ static osp_frame_text placed_frame(asker *a, osp_mapping_id id, uint64_t addr)
     return (osp_frame_text){.name = name, .linker_name = name};
 }
 
+/* "[kernel.kallsyms]_stext" too, with the symbol that perf related it to. */
+static bool is_kernels(const osp_profile *p, osp_location_id at)
+{
+    osp_mapping_id id = p->locations.mapping[at.i];
+    return osp_str_starts(osp_text(p, p->mappings.row[id.i].file), S("[kernel.kallsyms]"));
+}
+
+static int by_value(const void *pa, const void *pb)
+{
+    const uint64_t *x = pa, *y = pb;
+    return (*x > *y) - (*x < *y);
+}
+
+/* The kernel's symbols, of the addresses in this profile alone. */
+static osp_kallsyms *symbols_of_kernel(const osp_profile *p)
+{
+    osp_err ignored; /* without it kernel addresses stay numbers, and are counted */
+    uint64_t *addr = calloc((size_t)p->locations.n + 1, sizeof *addr);
+    size_t n = 0;
+    for (uint32_t i = 0; addr && i < p->locations.n; i++)
+        if (is_kernels(p, (osp_location_id){i}))
+            addr[n++] = p->locations.addr[i];
+    if (n)
+        qsort(addr, n, sizeof *addr, by_value);
+    osp_kallsyms *k = addr ? osp_kallsyms_open_for(addr, n, &ignored) : NULL;
+    free(addr);
+    return k;
+}
+
 static size_t frames_of_kernel(asker *a, uint64_t addr, osp_frame_text *out)
 {
     osp_str name, module;
@@ -77,7 +106,7 @@ static size_t frames_of_kernel(asker *a, uint64_t addr, osp_frame_text *out)
     if (a->from->kept && !a->kallsyms_tried)
         a->kallsyms = *a->from->kept;
     if (a->from->this_kernel && !a->kallsyms_tried && !a->kallsyms)
-        a->kallsyms = osp_kallsyms_open(&ignored);
+        a->kallsyms = a->from->kept ? osp_kallsyms_open(&ignored) : symbols_of_kernel(a->p);
     a->kallsyms_tried = true;
     if (!a->kallsyms || !osp_kallsyms_at(a->kallsyms, addr, &name, &module, &start) || name.n == 0)
         return 0;
@@ -123,9 +152,7 @@ static size_t lines_of(void *ctx, osp_location_id at, osp_frame_text *out, size_
         return 0; /* the profile brought its own */
     osp_mapping_id id = p->locations.mapping[at.i];
     uint64_t addr = p->locations.addr[at.i];
-    /* "[kernel.kallsyms]_stext" too, with the symbol that perf related it to. */
-    bool is_kernel = osp_str_starts(osp_text(p, p->mappings.row[id.i].file), S("[kernel.kallsyms]"));
-    size_t n = is_kernel ? frames_of_kernel(a, addr, out) : frames_of_object(a, id, addr, out, max);
+    size_t n = is_kernels(p, at) ? frames_of_kernel(a, addr, out) : frames_of_object(a, id, addr, out, max);
     a->stats.locations++;
     bool is_named = n > 0 && out[n - 1].name.n > 0;
     if (is_named || a->from->pprof_way) {

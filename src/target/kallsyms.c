@@ -7,7 +7,7 @@
  *
  * Kept are functions only (types T t W w). Where several share an address, the best name stays: global before weak
  * before local, then the one with fewer leading underscores, then the first. Names stand in one block of text, so the
- * whole table takes about 5 MB. Addresses are all zero where the kernel hides them. */
+ * whole table takes about 5 MB; of those who say which addresses they will ask for, only the symbols at these are kept. Addresses are all zero where the kernel hides them. */
 #include "target/target_internal.h"
 
 #include <errno.h>
@@ -44,6 +44,8 @@ struct osp_kallsyms {
     uint16_t module_length[MODULES_MAX];
     uint32_t nmodule;
     bool any_address;
+    const uint64_t *only; /* while reading: the addresses that will be asked for, sorted; NULL: any */
+    size_t nonly;
 };
 
 osp_kallsyms *osp_kallsyms_new(osp_err *err)
@@ -116,6 +118,25 @@ static int address(osp_str s, uint64_t *out)
     return i && i <= 16 && i < s.n && s.p[i] == ' ' ? (int)i : -1;
 }
 
+void osp_kallsyms_only(osp_kallsyms *k, const uint64_t *addr, size_t n)
+{
+    k->only = addr;
+    k->nonly = n;
+}
+
+/* Before a symbol at addr is added: the last one goes if nothing that will be asked for lies between the two. */
+static void drop_unasked(osp_kallsyms *k, uint64_t addr)
+{
+    const row *last = k->n ? &k->row[k->n - 1] : NULL;
+    if (!k->only || !last || last->addr >= addr)
+        return;
+    size_t below = osp_rows_upto(k->only, k->nonly, sizeof *k->only, addr - 1);
+    if (below > 0 && k->only[below - 1] >= last->addr)
+        return;
+    k->names.n = last->name;
+    k->n--;
+}
+
 bool osp_kallsyms_feed(osp_kallsyms *k, osp_str lines, osp_err *err)
 {
     while (lines.n) {
@@ -136,6 +157,7 @@ bool osp_kallsyms_feed(osp_kallsyms *k, osp_str lines, osp_err *err)
         row r = {.addr = addr, .length = (uint16_t)(name.n < UINT16_MAX ? name.n : UINT16_MAX)};
         r.rank = (uint16_t)(rank_of(type, name) & 7);
         uint16_t id;
+        drop_unasked(k, addr);
         if (!module_id(k, module, &id) || k->n == UINT32_MAX ||
             !osp_grow((void **)&k->row, &k->cap, k->n + 1, sizeof *k->row))
             return osp_fail_memory(err, "reading kernel symbols");
@@ -212,7 +234,9 @@ static bool read_all(osp_kallsyms *k, int fd, osp_err *err)
     return ok;
 }
 
-osp_kallsyms *osp_kallsyms_open(osp_err *err)
+osp_kallsyms *osp_kallsyms_open(osp_err *err) { return osp_kallsyms_open_for(NULL, 0, err); }
+
+osp_kallsyms *osp_kallsyms_open_for(const uint64_t *addr, size_t n, osp_err *err)
 {
     OSP_AUTO_CLOSE int fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
@@ -220,10 +244,14 @@ osp_kallsyms *osp_kallsyms_open(osp_err *err)
         return NULL;
     }
     osp_kallsyms *k = osp_kallsyms_new(err);
+    if (k)
+        osp_kallsyms_only(k, addr, n);
     if (k && (!read_all(k, fd, err) || !osp_kallsyms_finish(k, err))) {
         osp_kallsyms_close(k);
         k = NULL;
     }
+    if (k)
+        osp_kallsyms_only(k, NULL, 0);
     return k;
 }
 

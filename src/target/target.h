@@ -138,6 +138,8 @@ bool osp_cgroup_find(osp_str name, osp_cgroup *out, osp_err *err) OSP_CHECKED;
 /* Kernel symbols from /proc/kallsyms, sorted by address. EPERM-like absence (all zero addresses) is EABSENT. */
 typedef struct osp_kallsyms osp_kallsyms;
 osp_kallsyms *osp_kallsyms_open(osp_err *err);
+/* The same for these addresses alone, which are sorted: in little memory. */
+osp_kallsyms *osp_kallsyms_open_for(const uint64_t *addr, size_t n, osp_err *err);
 void osp_kallsyms_close(osp_kallsyms *k);
 /* The symbol at addr: its name, module ("" = vmlinux) and start. False if none. */
 bool osp_kallsyms_at(const osp_kallsyms *k, uint64_t addr, osp_str *name, osp_str *module, uint64_t *start);

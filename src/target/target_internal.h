@@ -59,6 +59,8 @@ bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_
 
 /* Kernel symbols are read in pieces that end at a line end: feed all, then sort. feed gives false on malformed text. */
 osp_kallsyms *osp_kallsyms_new(osp_err *err);
+/* Before the first line: only these addresses will be asked for; they are sorted, and the caller's. */
+void osp_kallsyms_only(osp_kallsyms *k, const uint64_t *addr, size_t n);
 bool osp_kallsyms_feed(osp_kallsyms *k, osp_str lines, osp_err *err) OSP_CHECKED;
 bool osp_kallsyms_finish(osp_kallsyms *k, osp_err *err) OSP_CHECKED; /* EABSENT if every address was zero */
 

@@ -152,6 +152,36 @@ static void kernel_symbols_are_sorted_and_the_best_name_wins(void **state)
     osp_kallsyms_close(k);
 }
 
+static void kernel_symbols_of_some_addresses_are_those_of_all(void **state)
+{
+    (void)state;
+    static const char text[] = "ffffffff81000000 T a\n"
+                               "ffffffff81000010 t b\n"
+                               "ffffffff81000010 T b_too\n"
+                               "ffffffff81000020 T c\n"
+                               "ffffffffc0a41000 t m\t[one]\n"
+                               "ffffffffc0a41020 t n\t[one]\n"
+                               "ffffffffc0a31000 t o\t[two]\n"
+                               "ffffffffc0a31030 t p\t[two]\n"
+                               "ffffffff81000030 T late\n";
+    static const uint64_t only[] = {0xffffffff81000011, 0xffffffff8100001f, 0xffffffff81000030, 0xffffffffc0a31001,
+                                    0xffffffffc0a41fff};
+    osp_err err = {0};
+    osp_kallsyms *all = kallsyms(text, &err), *some = osp_kallsyms_new(&err);
+    assert_true(all && some);
+    osp_kallsyms_only(some, only, 5);
+    assert_true(osp_kallsyms_feed(some, osp_str_from(text), &err) && osp_kallsyms_finish(some, &err));
+    for (int i = 0; i < 5; i++) {
+        osp_str name[2], module[2];
+        uint64_t start[2];
+        assert_true(osp_kallsyms_at(all, only[i], &name[0], &module[0], &start[0]));
+        assert_true(osp_kallsyms_at(some, only[i], &name[1], &module[1], &start[1]));
+        assert_true(osp_str_eq(name[0], name[1]) && osp_str_eq(module[0], module[1]) && start[0] == start[1]);
+    }
+    osp_kallsyms_close(all);
+    osp_kallsyms_close(some);
+}
+
 static void hidden_and_broken_kernel_symbols_are_told_apart(void **state)
 {
     (void)state;
@@ -205,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_thread_name_may_hold_blanks_and_parentheses),
         cmocka_unit_test(a_container_is_called_as_its_manager_named_the_cgroup),
         cmocka_unit_test(kernel_symbols_are_sorted_and_the_best_name_wins),
+        cmocka_unit_test(kernel_symbols_of_some_addresses_are_those_of_all),
         cmocka_unit_test(hidden_and_broken_kernel_symbols_are_told_apart),
         cmocka_unit_test(trees_of_cgroups_are_told_by_their_version),
         cmocka_unit_test(a_cgroup_is_found_by_what_people_call_it),
