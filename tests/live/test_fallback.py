@@ -23,8 +23,7 @@ def announced(said):
 
 
 def whole(said):
-    """Copies of stacks fill a ring soon where osprey must wait for a CPU: what is lost is counted, and no failure."""
-    return births.whole({**said, "lost": 0}, 0.9) + announced(said)
+    return births.whole(said, 0.9) + announced(said)
 
 
 def command(b, *words):
