@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PAGE = 4096, NT_GO_BUILD_ID = 4 };
+enum {
+    PAGE = 4096,
+    NT_GO_BUILD_ID = 4,
+    SINGLE_RULES = 16384, /* some microseconds each: then a table of all is not dearer */
+};
 static const size_t MAX_FILE = (size_t)1 << 33, MAX_MEMORY = (size_t)1 << 32;
 
 typedef enum { UNREAD, ABSENT, READ } loaded;
@@ -32,6 +36,7 @@ struct osp_object {
     uint64_t sigreturn; /* entry of runtime.sigreturn…; 0 = none */
     osp_row_list rows;
     uint32_t rows_skipped;
+    uint32_t single_rules; /* asked for so far */
     osp_dwarf *dwarf;
     loaded dwarf_is;
     osp_demangled names;
@@ -419,4 +424,24 @@ bool osp_object_rows(osp_object *o, osp_rows *out, osp_err *err)
     }
     *out = (osp_rows){o->rows.row, (uint32_t)o->rows.n, o->rows.base, o->rows_skipped};
     return true;
+}
+
+bool osp_object_rows_made(const osp_object *o, osp_rows *out)
+{
+    *out = (osp_rows){o->rows.row, (uint32_t)o->rows.n, o->rows.base, o->rows_skipped};
+    return o->rows_are == READ;
+}
+
+uint32_t osp_object_rule_at(osp_object *o, uint64_t file_addr)
+{
+    osp_rows rows;
+    uint32_t rule;
+    osp_err ignored; /* without memory there is no rule */
+    bool few = o->rows_are == UNREAD && o->single_rules < SINGLE_RULES;
+    o->single_rules += few;
+    if (few && osp_rule_of_function(&o->elf, o->has_go ? &o->go : NULL, file_addr, &rule))
+        return rule;
+    if (!osp_object_rows(o, &rows, &ignored) || file_addr < rows.base || (file_addr - rows.base) >> 32)
+        return OSP_RULE_NONE;
+    return osp_rows_find(rows.row, rows.n, (uint32_t)(file_addr - rows.base));
 }

@@ -144,6 +144,12 @@ typedef struct {
 } osp_rows;
 bool osp_object_rows(osp_object *o, osp_rows *out, osp_err *err) OSP_CHECKED;
 
+/* The rows if they are made already. */
+bool osp_object_rows_made(const osp_object *o, osp_rows *out);
+/* The rule of one address alone, from what its function says of itself: for files of which a few are needed. Rows are made
+ * where that is not enough, and once so many were asked for that they are cheaper. */
+uint32_t osp_object_rule_at(osp_object *o, uint64_t file_addr);
+
 /* ---- disassembly ------------------------------------------------------------------------------------------- */
 
 /* The innermost loop around a sampled address. An address of a load or store is fixed if nothing in the loop changes

@@ -263,6 +263,10 @@ void osp_row_add(osp_row_list *l, uint64_t addr, uint32_t rule);
 bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_row_list *out, uint32_t *skipped,
                    osp_err *err) OSP_CHECKED;
 
+/* The rule of one address, from its own function's data alone: pclntab, or the index of .eh_frame. False: that says nothing
+ * of it. */
+bool osp_rule_of_function(const osp_elf *e, const osp_pcln *go, uint64_t addr, uint32_t *rule);
+
 /* Where functions are, by unwind data alone, sorted. */
 typedef struct {
     uint64_t start, end;

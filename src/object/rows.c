@@ -476,6 +476,66 @@ static bool all_fdes(stretches *s, const osp_elf *e, const osp_elf *debug, const
     return true;
 }
 
+/* ---- one function ------------------------------------------------------------------------------------------ */
+
+/* .eh_frame_hdr, Linux Standard Base 10.6.2: version u8 = 1, three encodings u8, the pointer to .eh_frame, how many FDEs there
+ * are, and for each, sorted: where its function starts and where it stands, both i32 from the section's start. */
+static bool find_fde(const osp_elf *e, uint64_t addr, osp_fde *out)
+{
+    enum { PCREL_S4 = 0x1b, UDATA4 = 0x03, DATAREL_S4 = 0x3b, HEAD = 12 };
+    for (uint32_t i = 0; i < e->nsegment; i++) {
+        const osp_segment *g = &e->segment[i];
+        osp_span h = g->type == PT_GNU_EH_FRAME ? osp_elf_from(e, g->vaddr) : (osp_span){0};
+        if (h.n < HEAD || h.p[0] != 1 || h.p[1] != PCREL_S4 || h.p[2] != UDATA4 || h.p[3] != DATAREL_S4)
+            continue;
+        size_t lo = 0, hi = osp_le32(h.p + 8);
+        hi = hi < (h.n - HEAD) / 8 ? hi : (h.n - HEAD) / 8;
+        while (lo < hi) { /* the last that starts at or below addr */
+            size_t mid = lo + (hi - lo) / 2;
+            if (g->vaddr + (uint64_t)(int64_t)(int32_t)osp_le32(h.p + HEAD + mid * 8) <= addr)
+                lo = mid + 1;
+            else
+                hi = mid;
+        }
+        uint64_t table = g->vaddr + 4 + (uint64_t)(int64_t)(int32_t)osp_le32(h.p + 4);
+        osp_cfi cfi = {osp_elf_from(e, table), table, true};
+        uint64_t at = lo ? g->vaddr + (uint64_t)(int64_t)(int32_t)osp_le32(h.p + HEAD + lo * 8 - 4) : 0;
+        if (lo == 0 || at < table || at - table >= cfi.bytes.n)
+            return false;
+        osp_cfi_iter it = {.cfi = &cfi, .at = at - table};
+        return osp_cfi_next(&it, out) && addr >= out->start && addr < out->end;
+    }
+    return false;
+}
+
+bool osp_rule_of_function(const osp_elf *e, const osp_pcln *go, uint64_t addr, uint32_t *rule)
+{
+    osp_fde fde;
+    osp_func f, next;
+    osp_row_list l = {0};
+    if (e->machine != EM_X86_64 || e->foreign)
+        return false;
+    if (go && addr >= go->text && addr < go->etext) {
+        uint32_t i = osp_pcln_find(go, addr);
+        if (i == UINT32_MAX || !osp_pcln_func(go, i, &f) || addr < f.entry || addr >= f.end)
+            return false;
+        if (osp_pcln_func(go, i + 1, &next) && addr + 1 == next.entry &&
+            special_of(go, &next).kind == OSP_RULE_SIGFRAME)
+            return false; /* a handler returns there, see rows_of_func */
+        l.base = f.entry;
+        (void)rows_of_func(go, e, &f, &l);
+    } else {
+        if (!find_fde(e, addr, &fde))
+            return false;
+        l.base = fde.start;
+        (void)osp_cfi_rows(&fde, fde.start, fde.end, &l);
+    }
+    *rule = osp_rows_find(l.row, (uint32_t)l.n, (uint32_t)(addr - l.base));
+    bool ok = !l.failed && l.n && l.row[0].pc <= addr - l.base;
+    free(l.row);
+    return ok;
+}
+
 bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, osp_arena *arena, osp_extents *out,
                       osp_err *err)
 {

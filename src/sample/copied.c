@@ -36,12 +36,7 @@ static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
 static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
 {
     const osp_copied *c = ctx;
-    const osp_space_map *map = osp_space_at(c->space, addr);
-    if (!map)
-        return false;
-    uint64_t pc = addr - map->base;
-    *rule = pc >> 32 ? OSP_RULE_NONE : osp_rows_find(map->row, map->nrow, (uint32_t)pc);
-    return true;
+    return osp_space_rule(c->space, addr, rule);
 }
 
 void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp_raw_sample *head, uint64_t *user)

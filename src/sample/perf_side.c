@@ -67,7 +67,8 @@ struct osp_perf_side {
     int *event; /* descriptors of the clocks */
     size_t n, cap;
     uint32_t hz;
-    size_t unheard; /* threads for whose clocks there were no descriptors left */
+    uint64_t period_ns; /* of clocks on CPUs: their samples go on to say the one that they began with */
+    size_t unheard;     /* threads for whose clocks there were no descriptors left */
     uint64_t lost;
     osp_births *births; /* the sampler's */
     osp_buf samples;    /* as they came; each behind its size */
@@ -318,6 +319,7 @@ bool osp_perf_side_start(osp_perf_side *s, osp_subject *const *of, uint32_t n, u
     close_events(s);
     osp_allow_open_files();
     s->hz = hz;
+    s->period_ns = 1000000000u / hz;
     bool all = s->opts->machine || s->opts->cgroup;
     if ((all || s->many) && start_on_cpus(s, err))
         return true;
@@ -330,9 +332,9 @@ void osp_perf_side_stop(osp_perf_side *s)
         ioctl(s->event[i], PERF_EVENT_IOC_DISABLE, 0);
 }
 
-/* A sample goes on to say the period that its clock began with: the mean of all, which is what it stands for. */
 void osp_perf_side_period(osp_perf_side *s, uint64_t ns)
 {
+    s->period_ns = ns;
     for (size_t i = 0; s->by_cpus && i < s->n; i++)
         ioctl(s->event[i], PERF_EVENT_IOC_PERIOD, &ns);
 }
@@ -509,6 +511,8 @@ static void give(osp_perf_side *s, osp_span body, const osp_perf_sink *to)
     head.tid = osp_cur_u32(&c);
     head.ktime_ns = osp_cur_u64(&c);
     head.value[0] = osp_cur_u64(&c);
+    if (s->by_cpus)
+        head.value[0] = s->period_ns;
     take_chain(s, &c, &head);
     if (c.bad || head.pid == 0 || head.pid == (uint32_t)getpid())
         return;

@@ -49,10 +49,15 @@ typedef struct osp_space {
     osp_space_map *map;
     uint32_t n;
     uint64_t hash; /* of the mappings' places: tells a change */
+    bool whole;    /* all that have rows have them here */
 } osp_space;
 
 /* Read the process's mappings; *changed says whether anything differs from before. */
 bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool *changed, osp_err *err) OSP_CHECKED;
+/* Make the rows of all that is mapped. Until then those are there that some other space needed. */
+void osp_space_rows(osp_space *s);
+/* The rule at a run address; false if it lies outside every mapping. Where rows are not made, the one function is asked. */
+bool osp_space_rule(const osp_space *s, uint64_t addr, uint32_t *rule);
 /* How to come by the files that are mapped. */
 typedef struct {
     osp_process *process; /* NULL: it has ended */
@@ -134,6 +139,7 @@ typedef struct osp_subject {
     osp_process_info info;
     osp_space space;
     uint32_t generation; /* of the space: how often it has changed */
+    uint32_t asides;     /* stacks of its that were unwound here, for want of rows */
     osp_go *go;
     osp_unwind_go unwind_go;
     osp_map *told; /* mappings with code that the kernel told of, sorted; paths are ours */

@@ -32,6 +32,7 @@ enum {
     BIRTHS_MANY = 5,    /* threads born in a step: they live too shortly to have clocks of their own */
     THREADS_LIMIT = 64 << 20,
     LOOKS_HZ = 20,
+    ASIDES = 100, /* fewer than OSP_COPIES */
 };
 
 const char *osp_unwind_end_text(osp_unwind_end e)
@@ -146,7 +147,16 @@ static double load_since(osp_sampler *s)
     return cores;
 }
 
+static bool any_process(const osp_sampler *s) { return s->opts->machine || s->opts->cgroup; }
+
 /* ---- what waits -------------------------------------------------------------------------------------------- */
+
+/* Of the processes of a whole machine most are seen a few times only: they are unwound here, from copies of their stacks and
+ * one function after the other, before all rows of their files are made. */
+static bool needs_rows(const osp_sampler *s, const osp_subject *of)
+{
+    return !(s->bpf && any_process(s)) || of->asides >= ASIDES;
+}
 
 /* Read a subject's mappings; if they changed, hand the tables over. */
 static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
@@ -157,13 +167,17 @@ static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
     of->stale = false;
     if (!osp_subjects_map(s->subjects, of, &changed, &no_goroutines, err))
         return false;
+    if (!of->space.whole && needs_rows(s, of)) {
+        osp_space_rows(&of->space);
+        changed = true;
+    }
     if (!changed)
         return true;
     if (no_goroutines.code == OSP_EFORMAT && !s->many)
         snprintf(s->gave_up, sizeof s->gave_up, "goroutines: %.140s", no_goroutines.msg);
     if (s->passes && of == s->subject)
         osp_passes_space(s->passes, of);
-    if (s->bpf && of->until_ns == UINT64_MAX && of->process)
+    if (s->bpf && of->space.whole && of->until_ns == UINT64_MAX && of->process)
         return osp_bpf_side_space(s->bpf, of->pid, &of->space, &of->unwind_go, err);
     return true;
 }
@@ -177,7 +191,7 @@ static void on_birth(void *ctx, const osp_birth *b)
     osp_subjects_tell(s->subjects, b);
     if (s->perf)
         osp_perf_side_told(s->perf, b);
-    if (osp_subjects_now(s->subjects, b->pid))
+    if (!any_process(s) && osp_subjects_now(s->subjects, b->pid))
         be_restless(s);
 }
 
@@ -190,8 +204,6 @@ static void hear_of_births(osp_sampler *s)
     osp_births_drain(s->births, on_birth, s);
     osp_subjects_told_all(s->subjects);
 }
-
-static bool any_process(const osp_sampler *s) { return s->opts->machine || s->opts->cgroup; }
 
 static const osp_subject *subject_of(void *ctx, const osp_raw_sample *head)
 {
@@ -316,8 +328,12 @@ static void on_aside(void *ctx, const osp_raw_sample *head)
 {
     osp_sampler *s = ctx;
     osp_subject *of = osp_subjects_of_sample(s->subjects, head);
-    if (of)
-        make_stale(s, of);
+    if (!of)
+        return;
+    of->asides++;
+    if (of->mapped && !of->space.whole && !needs_rows(s, of))
+        return; /* its mappings are known, that will do */
+    make_stale(s, of);
     be_restless(s);
 }
 
@@ -350,9 +366,8 @@ static void refresh_stale(osp_sampler *s)
     s->nstale = 0;
 }
 
-/* Take what waits. Samples that met code without a table wait for the mappings to be read again. What ended before is
- * forgotten last: its samples were in the ring before its end was told. The fallback unwinds each sample as it comes; where
- * one met code that was mapped meanwhile, mappings are read again at the end of a step. */
+/* Take what waits. Samples that met code without a table wait for the mappings to be read again; the fallback unwinds each
+ * sample as it comes. */
 static void drain(osp_sampler *s)
 {
     if (!s->bpf && !s->perf)
@@ -366,10 +381,15 @@ static void drain(osp_sampler *s)
         osp_bpf_side_drain(s->bpf, &to);
         refresh_stale(s);
         osp_bpf_side_settle(s->bpf, &to, subject_of);
-        s->nstale = 0;
     }
-    if (s->nstale == 0) /* those are among the subjects */
-        osp_subjects_forget(s->subjects, on_forgotten, s);
+}
+
+/* At the end of a step: what met unknown code is read again, and what ended before is forgotten. Its samples were in the ring
+ * before its end was told. */
+static void tidy(osp_sampler *s)
+{
+    refresh_stale(s);
+    osp_subjects_forget(s->subjects, on_forgotten, s);
 }
 
 /* ---- start ------------------------------------------------------------------------------------------------- */
@@ -915,8 +935,7 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
         if (step % 3 == 0 && rate_is_free(s) && !s->threads_come && !(s->perf && s->many))
             adapt_rate(s);
         follow_goroutines(s);
-        if (s->perf)
-            refresh_stale(s);
+        tidy(s);
     }
 }
 

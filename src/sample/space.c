@@ -66,15 +66,52 @@ static void open_map(const osp_space_source *from, const osp_map *m, osp_objects
     }
     /* A file that cannot be read or is no ELF file has no names and no rows: its addresses stay, that is no failure
      * of the recording. */
+    if (o && osp_object_bias(o, m->start, m->offset, &out->bias, &err))
+        out->object = o;
+}
+
+static void take_rows(osp_space_map *m, const osp_rows *rows)
+{
+    m->row = rows->row;
+    m->nrow = rows->n;
+    m->base = m->bias + rows->base;
+}
+
+/* Take what rows there are; is it all? */
+static bool take_made(osp_space *s)
+{
     osp_rows rows;
-    if (!o || !osp_object_bias(o, m->start, m->offset, &out->bias, &err))
-        return;
-    out->object = o;
-    if (osp_object_rows(o, &rows, &err)) {
-        out->row = rows.row;
-        out->nrow = rows.n;
-        out->base = out->bias + rows.base;
+    bool all = true;
+    for (uint32_t i = 0; i < s->n; i++) {
+        bool made = s->map[i].object && osp_object_rows_made(s->map[i].object, &rows);
+        if (made)
+            take_rows(&s->map[i], &rows);
+        all &= made || !s->map[i].object;
     }
+    return all;
+}
+
+void osp_space_rows(osp_space *s)
+{
+    osp_rows rows;
+    osp_err ignored; /* without rows there are frame pointers */
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->map[i].object && osp_object_rows(s->map[i].object, &rows, &ignored))
+            take_rows(&s->map[i], &rows);
+    s->whole = true;
+}
+
+bool osp_space_rule(const osp_space *s, uint64_t addr, uint32_t *rule)
+{
+    const osp_space_map *map = osp_space_at(s, addr);
+    if (!map)
+        return false;
+    uint64_t pc = addr - map->base;
+    if (map->row)
+        *rule = pc >> 32 ? OSP_RULE_NONE : osp_rows_find(map->row, map->nrow, (uint32_t)pc);
+    else
+        *rule = map->object && !s->whole ? osp_object_rule_at(map->object, addr - map->bias) : OSP_RULE_NONE;
+    return true;
 }
 
 static bool has_code(const osp_map *m) { return m->exec && !osp_str_eq(m->path, S("[vsyscall]")); }
@@ -113,6 +150,7 @@ bool osp_space_make(osp_space *s, const osp_space_source *from, const osp_map *a
     }
     osp_arena_drop(&s->arena);
     *s = (osp_space){.arena = a, .map = map, .n = n, .hash = hash};
+    s->whole = take_made(s);
     return true;
 }
 
@@ -130,7 +168,7 @@ bool osp_space_copy(osp_space *to, const osp_space *from, osp_err *err)
         return osp_fail_memory(err, "reading the process's mappings");
     }
     osp_arena_drop(&to->arena);
-    *to = (osp_space){.arena = a, .map = map, .n = from->n, .hash = from->hash};
+    *to = (osp_space){.arena = a, .map = map, .n = from->n, .hash = from->hash, .whole = from->whole};
     return true;
 }
 

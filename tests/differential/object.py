@@ -46,6 +46,8 @@ def run(args, **env):
 def check_rows(probe, path, what):
     ok, summary, details = cfi_vs_readelf.compare(probe, path)
     tap(ok, f"rows of {what} are readelf's: {summary}", details)
+    alone = subprocess.run([probe, "rules", path], capture_output=True, text=True)
+    tap(alone.returncode == 0, f"the rule of one address of {what} is its row's", alone.stdout.splitlines())
 
 
 def check_frames(probe, path, what, n=1500):

@@ -4,7 +4,9 @@
  *     object_probe info FILE             what it is
  *     object_probe rows FILE             unwind rows: address, kind, cfa, fp
  *     object_probe frames FILE  reads hexadecimal addresses from stdin; frames of each, innermost first */
-#include "object/object.h"
+#include "object/object_internal.h"
+
+#include "base/file.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -66,6 +68,43 @@ static int rows(osp_object *o)
     return 0;
 }
 
+/* Where a function says of itself what an address's rule is, is it that of the address's row? */
+static int rules(osp_object *o, int fd)
+{
+    enum { ASKED = 50000 };
+    osp_rows r;
+    osp_err err;
+    osp_file file;
+    osp_elf elf;
+    osp_arena a;
+    osp_pcln go;
+    osp_arena_init(&a, (size_t)1 << 30);
+    if (!osp_object_rows(o, &r, &err) || !osp_file_open_fd(fd, "file", (size_t)1 << 33, &file, &err) ||
+        !osp_image_open(&elf, file.bytes, &a, &err)) {
+        fprintf(stderr, "%s\n", err.msg);
+        return 1;
+    }
+    bool has_go = osp_pcln_open(&go, &elf);
+    uint32_t wrong = 0, alone = 0, asked = 0, rule;
+    for (uint32_t i = 0; i < r.n; i += 1 + r.n / ASKED) {
+        uint32_t end = i + 1 < r.n ? r.row[i + 1].pc : r.row[i].pc + 1;
+        for (int last = 0; last < 2; last++, asked++) { /* its first and last byte */
+            uint32_t pc = last ? end - 1 : r.row[i].pc;
+            if (!osp_rule_of_function(&elf, has_go ? &go : NULL, r.base + pc, &rule))
+                continue;
+            alone++;
+            if (rule != r.row[i].rule && wrong++ < 10)
+                printf("%" PRIx64 ": %s %d %d, its row says %s %d %d\n", r.base + pc, kind_name(osp_rule_kind(rule)),
+                       osp_rule_cfa(rule), osp_rule_fp(rule), kind_name(osp_rule_kind(r.row[i].rule)),
+                       osp_rule_cfa(r.row[i].rule), osp_rule_fp(r.row[i].rule));
+        }
+    }
+    printf("%u rules differ of %u, %u asked\n", wrong, alone, asked);
+    osp_file_close(&file);
+    osp_arena_drop(&a);
+    return wrong > 0;
+}
+
 static void frames(osp_object *o)
 {
     char line[256];
@@ -83,7 +122,7 @@ static void frames(osp_object *o)
 int main(int argc, char **argv)
 {
     if (argc != 3) {
-        fprintf(stderr, "usage: object_probe info|rows|frames FILE\n");
+        fprintf(stderr, "usage: object_probe info|rows|rules|frames FILE\n");
         return 2;
     }
     osp_err err;
@@ -93,14 +132,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", fd >= 0 ? err.msg : "cannot open");
         return 1;
     }
-    close(fd);
     int status = 0;
     if (strcmp(argv[1], "info") == 0)
         info(o);
     else if (strcmp(argv[1], "rows") == 0)
         status = rows(o);
+    else if (strcmp(argv[1], "rules") == 0)
+        status = rules(o, fd);
     else
         frames(o);
+    close(fd);
     osp_object_close(o);
     return status;
 }

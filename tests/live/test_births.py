@@ -211,8 +211,8 @@ def machine(b):
     try:
         said, _ = b.record(["--all", "-F", "49", "-d", "5"])
         mine = [s for s in b.samples() if s.labels.get("pid", "").split()[:1] == [str(child.pid)]]
-        # How soon the tables of all others come depends on how many they are, and on how busy.
-        return named(mine, least=NEWBORN) + ([f"{said['lost']} lost"] if said["lost"] else [])
+        # How soon the tables of all others come depends on how many they are, and on how busy; some have none.
+        return named(mine, least=NEWBORN) + whole({**said, "complete": said["samples"]})
     finally:
         child.kill()
         child.wait()

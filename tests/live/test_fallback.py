@@ -30,8 +30,9 @@ def command(b, *words):
     """What descends from a command is sampled with it; the sum is right."""
     said, told = b.record(["-F", "199", "--", b.program, *words])
     truth = float(told.split("truth ")[-1].split()[0])
-    seen = said["samples"] / (said["samples"] + said["lost"])
-    return births.named(b.samples()) + whole(said) + births.sums_up(b.cpu_seconds() / seen, truth, said["samples"])
+    sampled = b.cpu_seconds()
+    lost = said["lost"] and sampled < truth  # whose they were is not known
+    return births.named(b.samples()) + whole(said) + ([] if lost else births.sums_up(sampled, truth, said["samples"]))
 
 
 def tree(b):
