@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-ROUNDS = 4000
+ROUNDS = 2000
 
 
 def cpu_and_memory(words, work, **kw):

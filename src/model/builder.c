@@ -47,7 +47,8 @@ struct osp_builder {
     osp_string_id *comment;
     char *scratch; /* a location's key while it is put together */
     size_t ntype, type_cap, ncomment, comment_cap, scratch_cap;
-    bool apart; /* equal mappings, locations and samples stay so */
+    size_t again; /* bytes of rows that finishing takes once more, to lay them out in columns */
+    bool apart;   /* equal mappings, locations and samples stay so */
     uint32_t deepest;
     bool failed;
 };
@@ -65,6 +66,7 @@ static uint32_t keep_row(osp_builder *b, osp_intern *t, osp_str row, uint32_t id
         if (row.n)
             memcpy(copy, row.p, row.n);
         t->text[id] = (osp_str){copy, row.n};
+        b->again += t == &b->strings || t == &b->stacks ? 0 : row.n; /* those stay where they are */
     }
     b->failed |= id == UINT32_MAX;
     return id == UINT32_MAX ? 0 : id;
@@ -118,7 +120,13 @@ static void drop_samples(sample_table *s, size_t ntype)
     *s = (sample_table){0};
 }
 
-size_t osp_builder_bytes(const osp_builder *b) { return b->p->arena.used; }
+size_t osp_builder_bytes(const osp_builder *b)
+{
+    size_t string = sizeof(osp_str), stack = sizeof(uint8_t *) + sizeof(uint32_t), offset = sizeof(uint32_t);
+    size_t sample = sizeof(osp_stack_id) + sizeof(osp_labelset_id) + (1 + b->ntype) * sizeof(int64_t);
+    return b->p->arena.used + b->again + b->strings.n * string + b->stacks.n * stack +
+           ((size_t)b->locations.n + b->labelsets.n) * offset + b->samples.n * sample;
+}
 
 void osp_builder_drop(osp_builder *b)
 {

@@ -212,7 +212,7 @@ typedef struct osp_builder osp_builder;
 osp_builder *osp_builder_new(size_t limit, osp_err *err);
 void osp_builder_drop(osp_builder *b);
 
-/* How many bytes of its limit are used. */
+/* How many bytes of its limit it takes to finish now. */
 size_t osp_builder_bytes(const osp_builder *b);
 
 /* From now on equal mappings, locations and samples stay apart, each with an id of its own: for forms in which the peer leaves

@@ -527,7 +527,7 @@ static osp_label text_label(osp_collector *c, osp_string_id key, const char *tex
 }
 
 /* Is there room for one more sample, whatever it brings? */
-static bool has_room(const osp_collector *c) { return osp_builder_bytes(c->builder) < c->limit - c->limit / 4; }
+static bool has_room(const osp_collector *c) { return osp_builder_bytes(c->builder) < c->limit - c->limit / 8; }
 
 static const char *reason_text(const osp_raw_sample *head, bool idle)
 {
