@@ -46,6 +46,8 @@ struct osp_kallsyms {
     bool any_address;
     const uint64_t *only; /* while reading: the addresses that will be asked for, sorted; NULL: any */
     size_t nonly;
+    uint64_t last; /* function fed so far */
+    bool falling;  /* their addresses do not only rise */
 };
 
 osp_kallsyms *osp_kallsyms_new(osp_err *err)
@@ -124,6 +126,13 @@ void osp_kallsyms_only(osp_kallsyms *k, const uint64_t *addr, size_t n)
     k->nonly = n;
 }
 
+/* Is all known that will be asked for? The kernel's own symbols come first, in order; those of modules lie elsewhere. */
+static bool has_all(const osp_kallsyms *k)
+{
+    return k->only && k->n && !k->falling &&
+           (k->nonly == 0 || (k->row[0].addr <= k->only[0] && k->last > k->only[k->nonly - 1]));
+}
+
 /* Before a symbol at addr is added: the last one goes if nothing that will be asked for lies between the two. */
 static void drop_unasked(osp_kallsyms *k, uint64_t addr)
 {
@@ -157,6 +166,8 @@ bool osp_kallsyms_feed(osp_kallsyms *k, osp_str lines, osp_err *err)
         row r = {.addr = addr, .length = (uint16_t)(name.n < UINT16_MAX ? name.n : UINT16_MAX)};
         r.rank = (uint16_t)(rank_of(type, name) & 7);
         uint16_t id;
+        k->falling |= addr < k->last;
+        k->last = addr;
         drop_unasked(k, addr);
         if (!module_id(k, module, &id) || k->n == UINT32_MAX ||
             !osp_grow((void **)&k->row, &k->cap, k->n + 1, sizeof *k->row))
@@ -229,6 +240,7 @@ static bool read_all(osp_kallsyms *k, int fd, osp_err *err)
         ok = osp_kallsyms_feed(k, osp_str_head(text, whole), err);
         memmove(b.p, b.p + whole, b.n - whole);
         b.n -= whole;
+        end |= has_all(k);
     }
     osp_buf_drop(&b);
     return ok;
