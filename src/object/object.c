@@ -11,6 +11,7 @@
 enum {
     PAGE = 4096,
     NT_GO_BUILD_ID = 4,
+    NAMED_AT_ONCE = 256,
     SINGLE_RULES = 16384, /* some microseconds each: then a table of all is not dearer */
 };
 static const size_t MAX_FILE = (size_t)1 << 33, MAX_MEMORY = (size_t)1 << 32;
@@ -36,7 +37,7 @@ struct osp_object {
     uint64_t sigreturn; /* entry of runtime.sigreturn…; 0 = none */
     osp_row_list rows;
     uint32_t rows_skipped;
-    uint32_t single_rules; /* asked for so far */
+    uint32_t single_rules, named; /* addresses asked for so far */
     osp_dwarf *dwarf;
     loaded dwarf_is;
     osp_demangled names;
@@ -242,6 +243,8 @@ size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size
 {
     if (max == 0)
         return 0;
+    if (++o->named % NAMED_AT_ONCE == 0) /* names lie all over a large file */
+        osp_file_rest(&o->file);
     if (osp_object_is_go(o, file_addr))
         return osp_pcln_frames(&o->go, past_sigreturn(o, file_addr), out, max);
     if (!osp_elf_is_code(&o->elf, file_addr))
