@@ -77,9 +77,9 @@ static __always_inline void count_call(const struct call *call, __u32 error, __u
     t->results += result;
     t->ns += ns;
     t->max_ns = ns > t->max_ns ? ns : t->max_ns;
-    __u32 step = osp_bpf_time_step(ns);
-    if (step < OSP_STEPS)
-        t->step[step]++;
+    __u64 step = osp_bpf_time_step(ns);
+    asm volatile("" : "+r"(step)); /* bounded right before its use, or the verifier loses sight of it */
+    t->step[step & (OSP_STEPS - 1)]++;
 }
 
 SEC("tp_btf/sys_exit")

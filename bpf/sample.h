@@ -148,7 +148,12 @@ typedef struct osp_bpf_tally_key {
 } osp_bpf_tally_key;
 
 /* Times are counted in steps of an eighth of a power of two. */
-enum { OSP_STEP_EXACT = 16, OSP_STEP_BITS = 3, OSP_STEP_FIRST = 4, OSP_STEPS = 16 + 8 * 44 };
+enum {
+    OSP_STEP_EXACT = 16,
+    OSP_STEP_BITS = 3,
+    OSP_STEP_FIRST = 4,
+    OSP_STEPS = 512
+}; /* more than there are: a power of two */
 
 typedef struct osp_bpf_tally {
     __u64 calls, nothing, results, ns, max_ns; /* nothing: returned 0; results: the sum of the others */
@@ -163,8 +168,7 @@ static inline __u32 osp_bpf_time_step(__u64 ns)
     for (__u32 half = 32; half; half >>= 1)
         power += ns >> (power + half) ? half : 0;
     __u32 part = (ns >> (power - OSP_STEP_BITS)) & ((1 << OSP_STEP_BITS) - 1);
-    __u32 step = OSP_STEP_EXACT + ((power - OSP_STEP_FIRST) << OSP_STEP_BITS) + part;
-    return step < OSP_STEPS ? step : OSP_STEPS - 1;
+    return OSP_STEP_EXACT + ((power - OSP_STEP_FIRST) << OSP_STEP_BITS) + part;
 }
 
 /* osp_raw_sample.reason of a wake-up: the number of the waker's system call + 1, and who it is. */

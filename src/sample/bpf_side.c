@@ -71,7 +71,7 @@ enum {
     WAITING_LIMIT = 8 << 20,
     VISITED_LIMIT = 64 << 20,
     MOST_THREADS = 32768,        /* that the scheduler's events are followed for */
-    MOST_TALLIES = 256,          /* of each CPU: calls, by how they end */
+    MOST_TALLIES = 128,          /* of each CPU: calls, by how they end */
     RING_OF_SCHEDULER = 4 << 20, /* bytes */
     SHARED_ROWS = 1 << 17,       /* 1 MiB: the C library and a dozen more */
 };

@@ -203,7 +203,7 @@ typedef struct {
 
 /* ---- system calls, and wake-ups ------------------------------------------------------------------------------- */
 
-enum { OSP_TIME_STEPS = 368 }; /* of an eighth of a power of two */
+enum { OSP_TIME_STEPS = 512 }; /* of an eighth of a power of two */
 
 /* All calls of one system call, or of one operation of futex. */
 typedef struct osp_called {

@@ -42,6 +42,8 @@ UBUNTU = ("jammy", "noble")
 MIRRORS = ["http://deb.debian.org/debian", "http://archive.debian.org/debian"]
 UBUNTU_MIRRORS = ["http://archive.ubuntu.com/ubuntu", "http://old-releases.ubuntu.com/ubuntu"]
 SECONDS = 3
+CALLS = 30000
+EVENTS = "cpu,wall,context-switches,wakeups,syscalls,page-faults,sched:sched_process_exit"
 BOOT_LIMIT = 1800
 
 WHY = [case for case in test_why.SICK if case[0] in (
@@ -162,7 +164,9 @@ def script(bpf):
              "says why-screen osprey why $pid -d 2", "says top osprey pprof -top /tmp/screen.pb.gz",
              "says user-record as_user /bin/osprey record $pid -d 1 -o /tmp/user.pb.gz"]
     if bpf:
-        line += ["one=$pid", f"containers {deep}", "settings $one"]
+        line += [f"says calls osprey syscalls --json -- busybox dd if=/dev/zero of=/dev/null bs=1 count={CALLS}",
+                 f"says events osprey record -e {EVENTS} --wakers -o /tmp/events.pb.gz --json -d 2 $pid",
+                 "one=$pid", f"containers {deep}", "settings $one"]
     return "\n".join(line)
 
 
@@ -288,6 +292,11 @@ def judge(files, bpf, work, tap):
         tap.case(f"{release}: why finds nothing in {' '.join(words)}", not wrong, wrong)
     if not bpf:
         return
+    run = Result(files, "calls", work)
+    said = [c["calls"] for c in run.json()["calls"] if c["name"] == "write"] if run.status == 0 else []
+    tap.case(f"{release}: each system call is counted", said and CALLS <= said[0] <= CALLS + 9, said, run.err)
+    run = Result(files, "events", work)
+    tap.case(f"{release}: all events that the kernel has", run.status == 0 and run.json()["samples"] > 0, run.out, run.err)
     deep = test_sampler.CASES[0]
     for name, how in (("inner", "in a container, osprey too"), ("outer", "in a container, osprey outside"),
                       ("hardened", "bpf_jit_harden = 2"), ("integrity", "lockdown for integrity, as with Secure Boot")):

@@ -20,11 +20,11 @@ static void steps_grow_with_time_and_are_fine(void **state)
     assert_int_equal(osp_time_step(0), 0);
     assert_int_equal(osp_time_step(15), 15);
     assert_int_equal(osp_time_step(16), 16);
-    for (uint64_t ns = 1; ns < (uint64_t)1 << 46; ns = ns * 9 / 8 + 1) {
+    for (uint64_t ns = 1; ns < (uint64_t)1 << 59; ns = ns * 9 / 8 + 1) {
         assert_true(osp_time_step(ns) <= osp_time_step(ns + 1));
         assert_true(osp_time_step(ns + 1) - osp_time_step(ns) <= 1);
     }
-    assert_int_equal(osp_time_step(UINT64_MAX), OSP_TIME_STEPS - 1);
+    assert_true(osp_time_step(UINT64_MAX) < OSP_TIME_STEPS);
 }
 
 static void quantiles_are_right_to_six_percent(void **state)
