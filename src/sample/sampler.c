@@ -610,6 +610,9 @@ static void prepare_libraries(osp_sampler *s)
 static bool start_child(osp_sampler *s, osp_err *err)
 {
     s->hz = s->opts->hz ? s->opts->hz : USUAL_HZ;
+    if (!s->births) /* nobody would tell of its exec */
+        return s->opts->release(s->opts->release_ctx, err) && osp_subject_identify(s->subject, err) &&
+               refresh(s, s->subject, err);
     if (!s->bpf)
         return open_events(s, true, err) && s->opts->release(s->opts->release_ctx, err) && meet_new_program(s, err);
     if (rate_is_free(s))
