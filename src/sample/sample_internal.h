@@ -40,6 +40,7 @@ typedef struct osp_space_map {
     const osp_row *row;
     uint32_t nrow;
     osp_str path; /* "" if anonymous */
+    uint64_t inode;
     bool vdso;
 } osp_space_map;
 
@@ -69,6 +70,8 @@ bool osp_space_make(osp_space *s, const osp_space_source *from, const osp_map *a
                     osp_objects *objects, bool *changed, osp_err *err) OSP_CHECKED;
 bool osp_space_copy(osp_space *to, const osp_space *from, osp_err *err) OSP_CHECKED;
 void osp_space_drop(osp_space *s);
+/* Is there other code at [start, end) than that part of that file? */
+bool osp_space_differs(const osp_space *s, uint64_t start, uint64_t end, uint64_t offset, uint64_t inode);
 /* The mapping that holds a run address, or NULL. */
 const osp_space_map *osp_space_at(const osp_space *s, uint64_t addr);
 /* Fill the unwinder's view of the Go runtime from go (NULL: all zero). */
@@ -135,6 +138,9 @@ typedef struct osp_subject {
     bool pinned;     /* somebody holds it: it is not forgotten */
     bool mapped;     /* its mappings were asked for */
     bool stale;      /* and are to be asked for again */
+    struct {         /* code came where other code was, and for that long it was taken for the old one */
+        uint64_t start, end, since_ns, until_ns; /* since_ns = 0: never */
+    } remapped;
     osp_arena arena; /* of info */
     osp_process_info info;
     osp_space space;

@@ -31,6 +31,7 @@ enum {
     SOON_NS = 10000000, /* between two looks while programs are met; not the ticks wake us (bpf/walk.h) */
     BIRTHS_MANY = 5,    /* threads born in a step: they live too shortly to have clocks of their own */
     THREADS_LIMIT = 64 << 20,
+    HANDED_OVER_NS = 50000000, /* new tables are with the kernel side by then */
     LOOKS_HZ = 20,
     ASIDES = 100, /* fewer than OSP_COPIES */
 };
@@ -171,6 +172,8 @@ static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
         osp_space_rows(&of->space);
         changed = true;
     }
+    if (of->remapped.until_ns == UINT64_MAX)
+        of->remapped.until_ns = osp_monotonic_ns() + (changed ? HANDED_OVER_NS : 0);
     if (!changed)
         return true;
     if (no_goroutines.code == OSP_EFORMAT && !s->many)
@@ -185,9 +188,31 @@ static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
 /* Programs are being met: look again soon. */
 static void be_restless(osp_sampler *s) { s->restless_until_ns = osp_monotonic_ns() + STEP_MS * 1000000u; }
 
+static void make_stale(osp_sampler *s, osp_subject *of);
+
+/* Code that was mapped where other code is known: that is not known any more. */
+static void on_remap(osp_sampler *s, osp_subject *of, const osp_birth *b)
+{
+    if (!of->mapped || !osp_space_differs(&of->space, b->start, b->end, b->offset, b->inode))
+        return;
+    bool goes_on = of->remapped.since_ns && of->remapped.until_ns >= b->time_ns;
+    if (!goes_on) {
+        of->remapped.since_ns = b->time_ns;
+        of->remapped.start = b->start;
+        of->remapped.end = b->end;
+    }
+    of->remapped.start = b->start < of->remapped.start ? b->start : of->remapped.start;
+    of->remapped.end = b->end > of->remapped.end ? b->end : of->remapped.end;
+    of->remapped.until_ns = UINT64_MAX;
+    make_stale(s, of);
+}
+
 static void on_birth(void *ctx, const osp_birth *b)
 {
     osp_sampler *s = ctx;
+    osp_subject *of = b->what == OSP_BIRTH_MAP ? osp_subjects_now(s->subjects, b->pid) : NULL;
+    if (of)
+        on_remap(s, of, b);
     osp_subjects_tell(s->subjects, b);
     if (s->perf)
         osp_perf_side_told(s->perf, b);
@@ -301,6 +326,26 @@ static void add_woken(osp_sampler *s, const osp_subject *of, const osp_raw_sampl
     osp_collector_add_woken(s->collector, &wait, &by, interrupt);
 }
 
+/* The sample up to the first frame in code that was taken for what had been there before: that one has another name, and
+ * its caller was looked for by the wrong rows. */
+static const osp_raw_sample *cut_remapped(const osp_subject *of, const osp_raw_sample *head, const uint64_t *word,
+                                          osp_raw_sample *cut)
+{
+    uint16_t n = 0;
+    if (head->ktime_ns < of->remapped.since_ns || head->ktime_ns > of->remapped.until_ns)
+        return head;
+    while (n < head->nuser && (word[head->nkernel + n] < of->remapped.start || word[head->nkernel + n] >= of->remapped.end))
+        n++;
+    if (n == head->nuser)
+        return head;
+    *cut = *head;
+    cut->nuser = n;
+    cut->nlabels = 0;
+    cut->end = OSP_END_NO_MAPPING;
+    cut->stack_hash = osp_hash_mix(head->stack_hash, (uint64_t)n + 1) | 1;
+    return cut;
+}
+
 static void on_sample(void *ctx, const osp_raw_sample *head, const uint64_t *word)
 {
     osp_sampler *s = ctx;
@@ -315,6 +360,9 @@ static void on_sample(void *ctx, const osp_raw_sample *head, const uint64_t *wor
         return;
     }
     meet(s, of, head);
+    osp_raw_sample cut;
+    if (of->remapped.since_ns)
+        head = cut_remapped(of, head, word, &cut);
     if (head->end == OSP_END_NO_MAPPING)
         look_again(s, of);
     s->sampled_ns += kind == osp_event_kinds[0] ? head->value[0] : 0;

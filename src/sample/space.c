@@ -138,7 +138,7 @@ bool osp_space_make(osp_space *s, const osp_space_source *from, const osp_map *a
             continue;
         osp_space_map *m = &map[k++];
         osp_str path = osp_arena_str(&a, all[i].path);
-        *m = (osp_space_map){.start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = path};
+        *m = (osp_space_map){.start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = path, .inode = all[i].inode};
         if (!path.p && all[i].path.n)
             map = NULL;
         else
@@ -184,6 +184,17 @@ bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool 
     bool ok = osp_process_maps(p, &a, &all, &nall, err) && osp_space_make(s, &from, all, nall, objects, changed, err);
     osp_arena_drop(&a);
     return ok;
+}
+
+bool osp_space_differs(const osp_space *s, uint64_t start, uint64_t end, uint64_t offset, uint64_t inode)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        const osp_space_map *m = &s->map[i];
+        if (m->start < end && start < m->end &&
+            (m->inode != inode || (inode && m->start - m->offset != start - offset)))
+            return true;
+    }
+    return false;
 }
 
 const osp_space_map *osp_space_at(const osp_space *s, uint64_t addr)

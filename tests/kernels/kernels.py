@@ -163,6 +163,9 @@ def script(bpf):
     line += [f"target one {deep}", "says screen osprey record $pid -d 2 -o /tmp/screen.pb.gz --cost",
              "says why-screen osprey why $pid -d 2", "says top osprey pprof -top /tmp/screen.pb.gz",
              "says user-record as_user /bin/osprey record $pid -d 1 -o /tmp/user.pb.gz"]
+    line += ["says ps osprey ps --json -d 1", f"says live osprey top $pid --json -d {SECONDS}"]
+    if not bpf:
+        line += ["says events osprey record $pid -d 1 -e off-cpu -o /tmp/events.pb.gz", "says calls osprey syscalls $pid -d 1"]
     if bpf:
         line += [f"says calls osprey syscalls --json -- busybox dd if=/dev/zero of=/dev/null bs=1 count={CALLS}",
                  f"says events osprey record -e {EVENTS} --wakers -o /tmp/events.pb.gz --json -d 2 $pid",
@@ -256,6 +259,16 @@ def sampled(files, work, name, case, told, by_bpf, tap, title):
     return said
 
 
+def judge_lists(files, release, work, tap):
+    """ps and top beside cgo-deep, one goroutine of which burns in C."""
+    run = Result(files, "ps", work)
+    rows = [p for p in run.json()["processes"] if p["name"] == "cgo-deep"] if run.status == 0 else []
+    tap.same(f"{release}: ps", [] if rows else [f"exit status {run.status}: {run.err} {run.out[:300]}"])
+    run = Result(files, "live", work)
+    tap.same(f"{release}: top", [] if run.status == 0 and "c_burn" in run.out else
+             [f"exit status {run.status}: {run.err} {run.out[:300]}"])
+
+
 def judge(files, bpf, work, tap):
     def text(name):
         return files.get(name, b"").decode(errors="replace")
@@ -290,7 +303,13 @@ def judge(files, bpf, work, tap):
         answer = run.json() if run.status in (0, 3) else None
         wrong = test_why.judge_healthy(run.status, answer, run.err)
         tap.case(f"{release}: why finds nothing in {' '.join(words)}", not wrong, wrong)
+    judge_lists(files, release, work, tap)
     if not bpf:
+        for name, what in (("events", "waits"), ("calls", "system calls")):
+            run = Result(files, name, work)
+            tap.same(f"{release}: one line says that {what} need BPF",
+                     [] if run.status == 1 and re.search(r"without BPF.*5\.17", run.err) and "\n" not in run.err else
+                     [f"exit status {run.status}: {run.err}"])
         return
     run = Result(files, "calls", work)
     said = [c["calls"] for c in run.json()["calls"] if c["name"] == "write"] if run.status == 0 else []
