@@ -377,8 +377,8 @@ static __always_inline void find_goroutine(struct scratch *s)
         osp_unwind_read(NULL, s->u.curg + s->process.go.g_goid, &s->head.goid);
 }
 
-/* Walk the user part behind the kernel's pcs, then the labels. Where code is met that has no table yet, a copy of the
- * stack goes up instead if the process may still send one. */
+/* Walk the user part behind the kernel's pcs, then the labels. Where code is met that has no table yet, or the way is lost, a
+ * copy of the stack goes up instead if the process may still send one: user space has more means. */
 static __always_inline void walk_user(struct scratch *s, __u32 *slot, osp_bpf_process *process)
 {
     s->leaf = s->u;
@@ -389,7 +389,8 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, osp_bpf_pr
     s->head.end = s->status == OSP_UNWIND_MORE ? OSP_UNWIND_DEPTH : s->status;
     s->head.fp_steps = s->u.fp_steps;
     s->head.nwords = s->head.nkernel + s->head.nuser;
-    __u32 chunks = s->status == OSP_UNWIND_NO_MAPPING ? copy_chunks(process) : 0;
+    bool lost = s->status >= OSP_UNWIND_NO_MAPPING && s->status <= OSP_UNWIND_STUCK;
+    __u32 chunks = lost ? copy_chunks(process) : 0;
     if (chunks) {
         copy_stack(s, slot, chunks);
         if (process->copies)

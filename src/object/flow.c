@@ -635,3 +635,27 @@ bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out)
     free(f.todo);
     return ok;
 }
+
+bool osp_flow_rule_by_sp(const osp_elf *e, const osp_extent *whole, uint64_t addr, uint32_t *rule)
+{
+    osp_span b = osp_elf_from(e, whole->start);
+    uint64_t n = whole->end - whole->start < b.n ? whole->end - whole->start : b.n, at = addr - whole->start;
+    if (addr < whole->start || at >= n || n > MAX_FUNCTION)
+        return false;
+    function f = {.code = b.p, .n = (uint32_t)n, .more = (uint32_t)n};
+    f.at = malloc((size_t)n * sizeof *f.at);
+    f.todo = malloc((size_t)n * sizeof *f.todo);
+    bool ok = f.at && f.todo;
+    if (ok) {
+        follow_range(&f, true);
+        while (at > 0 && f.at[at].size == 0)
+            at--;
+        frame there = f.at[at];
+        there.fp = 0;
+        ok = there.size && there.sp != LOST;
+        *rule = ok ? rule_of(&there) : OSP_RULE_UNKNOWN;
+    }
+    free(f.at);
+    free(f.todo);
+    return ok && osp_rule_kind(*rule) == OSP_RULE_SP;
+}

@@ -304,6 +304,18 @@ void osp_object_symbols_over(osp_object *o, const uint64_t *file_addr, size_t n,
     osp_elf_symbols_over(&o->elf, debug_of(o), file_addr, n, each, ctx);
 }
 
+/* What unwind data says to be one function. */
+static const osp_extent *extent_at(osp_object *o, uint64_t file_addr)
+{
+    if (o->extents_are == UNREAD) {
+        osp_err ignored; /* without memory nothing is known, which is no error here */
+        const osp_pcln *go = o->has_go ? &o->go : NULL;
+        o->extents_are = osp_extents_make(&o->elf, debug_of(o), go, &o->arena, &o->extents, &ignored) ? READ : ABSENT;
+    }
+    size_t lo = osp_rows_upto(o->extents.row, o->extents.n, sizeof *o->extents.row, file_addr);
+    return lo == 0 || file_addr >= o->extents.row[lo - 1].end ? NULL : &o->extents.row[lo - 1];
+}
+
 bool osp_object_extent_at(osp_object *o, uint64_t file_addr, uint64_t *start, uint64_t *end)
 {
     osp_symbol s;
@@ -312,17 +324,24 @@ bool osp_object_extent_at(osp_object *o, uint64_t file_addr, uint64_t *start, ui
         *end = s.end;
         return true;
     }
-    if (o->extents_are == UNREAD) {
-        osp_err ignored; /* without memory nothing is known, which is no error here */
-        const osp_pcln *go = o->has_go ? &o->go : NULL;
-        o->extents_are = osp_extents_make(&o->elf, debug_of(o), go, &o->arena, &o->extents, &ignored) ? READ : ABSENT;
-    }
-    size_t lo = osp_rows_upto(o->extents.row, o->extents.n, sizeof *o->extents.row, file_addr);
-    if (lo == 0 || file_addr >= o->extents.row[lo - 1].end)
+    const osp_extent *e = extent_at(o, file_addr);
+    if (!e)
         return false;
-    *start = o->extents.row[lo - 1].start;
-    *end = o->extents.row[lo - 1].end;
+    *start = e->start;
+    *end = e->end;
     return true;
+}
+
+bool osp_object_rule_by_sp(osp_object *o, uint64_t file_addr, uint32_t *rule)
+{
+    osp_err ignored;
+    osp_rows rows;
+    const osp_extent *e = o->elf.machine == EM_X86_64 ? extent_at(o, file_addr) : NULL;
+    if (!e || !osp_object_rows(o, &rows, &ignored) || e->start < rows.base || e->start - rows.base > UINT32_MAX)
+        return false;
+    /* A part that was moved away from its function (.cold) begins in the midst of a frame. */
+    uint32_t first = osp_rows_find(rows.row, rows.n, (uint32_t)(e->start - rows.base));
+    return first == osp_rule_make(OSP_RULE_SP, 8, 0) && osp_flow_rule_by_sp(&o->elf, e, file_addr, rule);
 }
 
 bool osp_object_symbol(osp_object *o, osp_str linker_name, osp_symbol_value *out)

@@ -198,6 +198,10 @@ bool osp_object_instructions(osp_object *o, uint64_t start, uint64_t end, osp_sy
  * there, or no disassembler for this machine. */
 bool osp_object_loop(osp_object *o, uint64_t file_addr, osp_loop *out, osp_err *err) OSP_CHECKED;
 
+/* The unwind rule at an address by rsp and the code alone, in a function that its tables describe by the frame pointer: for
+ * stacks where that is not what it was. False if rsp cannot be followed there. */
+bool osp_object_rule_by_sp(osp_object *o, uint64_t file_addr, uint32_t *rule);
+
 /* ---- code that was compiled while its program ran ------------------------------------------------------------- */
 
 /* What a just-in-time compiler says stands where in its memory: /tmp/perf-PID.map, or a jitdump file. */

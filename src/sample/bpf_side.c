@@ -685,6 +685,19 @@ static void settle_one(osp_bpf_side *b, const osp_subject *of, osp_raw_sample *h
     take_stack(b, head, b->word, true);
 }
 
+/* A process that has its tables may send copies again, so many for each time that we look. */
+static void allow_copies(osp_bpf_side *b, int pid)
+{
+    enum { AT_A_TIME = 40 };
+    int fd = bpf_map__fd(b->skel->maps.processes);
+    uint32_t key = (uint32_t)pid;
+    osp_bpf_process p;
+    if (bpf_map_lookup_elem(fd, &key, &p) != 0 || p.n == 0 || p.copies >= AT_A_TIME)
+        return;
+    p.copies = AT_A_TIME;
+    bpf_map_update_elem(fd, &key, &p, BPF_EXIST);
+}
+
 void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
                          const osp_subject *(*subject_of)(void *ctx, const osp_raw_sample *head))
 {
@@ -695,8 +708,10 @@ void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
         const char *word = b->aside.p + at + sizeof head;
         const osp_subject *of = subject_of(to->ctx, &head);
         at += sizeof head + (size_t)head.nwords * 8;
-        if (of)
+        if (of) {
             settle_one(b, of, &head, word);
+            allow_copies(b, of->pid);
+        }
     }
     b->aside.n = 0;
     b->aside.failed = false;

@@ -36,7 +36,13 @@ static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
 static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
 {
     const osp_copied *c = ctx;
-    return osp_space_rule(c->space, addr, rule);
+    uint32_t by_sp;
+    if (!osp_space_rule(c->space, addr, rule))
+        return false;
+    const osp_space_map *map = c->by_sp && osp_rule_kind(*rule) == OSP_RULE_FP ? osp_space_at(c->space, addr) : NULL;
+    if (map && map->object && osp_object_rule_by_sp(map->object, addr - map->bias, &by_sp))
+        *rule = by_sp;
+    return true;
 }
 
 void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp_raw_sample *head, uint64_t *user)
@@ -46,7 +52,14 @@ void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp
     size_t n = 0;
     osp_err err;
     c->page_known = c->read_live = false;
+    c->by_sp = false;
     int end = osp_unwind_walk(&env, c->go, regs, g, user, OSP_MAX_USER, &n, &curg, &m, &head->fp_steps);
+    /* While an exception lands, its unwinder has overwritten the frame pointers of those who called it. */
+    for (int more = 0; more < 2 && end != OSP_UNWIND_ROOT; more++) {
+        uint32_t again = 0;
+        c->by_sp = !c->by_sp; /* if that does not help, the first way stands */
+        end = osp_unwind_walk(&env, c->go, regs, g, user, OSP_MAX_USER, &n, &curg, &m, &again);
+    }
     /* What went wrong behind the copy went wrong because the process had moved on. */
     head->end = (uint16_t)(end != OSP_UNWIND_ROOT && c->read_live ? OSP_UNWIND_STACK_COPY : end);
     head->nuser = (uint16_t)n;

@@ -135,10 +135,10 @@ typedef struct osp_subject {
     osp_process *process;        /* NULL: not asked yet, cannot be asked any more, or a thread of the kernel */
     bool borrowed, go_borrowed;  /* the process, its Go runtime are the caller's */
     bool of_kernel, leader_ended;
-    bool pinned;     /* somebody holds it: it is not forgotten */
-    bool mapped;     /* its mappings were asked for */
-    bool stale;      /* and are to be asked for again */
-    struct {         /* code came where other code was, and for that long it was taken for the old one */
+    bool pinned; /* somebody holds it: it is not forgotten */
+    bool mapped; /* its mappings were asked for */
+    bool stale;  /* and are to be asked for again */
+    struct {     /* code came where other code was, and for that long it was taken for the old one */
         uint64_t start, end, since_ns, until_ns; /* since_ns = 0: never */
     } remapped;
     osp_arena arena; /* of info */
@@ -444,7 +444,8 @@ typedef struct osp_copied {
     const osp_unwind_go *go;
     uint64_t sp; /* run address of stack.p */
     osp_span stack;
-    /* The walk's own: what it read of the live process. */
+    /* The walk's own: it goes by the stack pointer where tables go by the frame pointer; what it read of the live process. */
+    bool by_sp;
     bool read_live, page_known;
     uint64_t page_addr;
     uint8_t page[4096];

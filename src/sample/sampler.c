@@ -334,7 +334,8 @@ static const osp_raw_sample *cut_remapped(const osp_subject *of, const osp_raw_s
     uint16_t n = 0;
     if (head->ktime_ns < of->remapped.since_ns || head->ktime_ns > of->remapped.until_ns)
         return head;
-    while (n < head->nuser && (word[head->nkernel + n] < of->remapped.start || word[head->nkernel + n] >= of->remapped.end))
+    while (n < head->nuser &&
+           (word[head->nkernel + n] < of->remapped.start || word[head->nkernel + n] >= of->remapped.end))
         n++;
     if (n == head->nuser)
         return head;
@@ -378,6 +379,8 @@ static void on_aside(void *ctx, const osp_raw_sample *head)
     osp_subject *of = osp_subjects_of_sample(s->subjects, head);
     if (!of)
         return;
+    if (head->end != OSP_END_NO_MAPPING)
+        return; /* its tables are there, but other means are needed */
     of->asides++;
     if (of->mapped && !of->space.whole && !needs_rows(s, of))
         return; /* its mappings are known, that will do */

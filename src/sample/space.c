@@ -138,7 +138,8 @@ bool osp_space_make(osp_space *s, const osp_space_source *from, const osp_map *a
             continue;
         osp_space_map *m = &map[k++];
         osp_str path = osp_arena_str(&a, all[i].path);
-        *m = (osp_space_map){.start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = path, .inode = all[i].inode};
+        *m = (osp_space_map){
+            .start = all[i].start, .end = all[i].end, .offset = all[i].offset, .path = path, .inode = all[i].inode};
         if (!path.p && all[i].path.n)
             map = NULL;
         else
