@@ -53,6 +53,7 @@ struct osp_bpf_side {
     uint32_t generation; /* of the mappings handed over last */
     osp_stack_words *stacks;
     const osp_bpf_sink *sink; /* while draining */
+    size_t drained;           /* bytes by this drain */
     osp_buf aside;            /* records to be unwound here, one after the other */
     osp_buf waiting;          /* headers of samples whose stack may be among them */
     osp_buf visited;          /* what the iterator over all tasks wrote last */
@@ -73,6 +74,7 @@ enum {
     MOST_THREADS = 32768,        /* that the scheduler's events are followed for */
     MOST_TALLIES = 128,          /* of each CPU: calls, by how they end */
     RING_OF_SCHEDULER = 4 << 20, /* bytes */
+    DRAIN_MOST = 8 << 20,        /* of a ring that fills as fast as it is emptied: there are other things to do */
     SHARED_ROWS = 1 << 17,       /* 1 MiB: the C library and a dozen more */
 };
 
@@ -112,11 +114,13 @@ static int on_record(void *ctx, void *data, size_t size)
 {
     osp_bpf_side *b = ctx;
     osp_raw_sample head;
+    b->drained += size;
+    int go_on = b->drained < DRAIN_MOST ? 0 : -1;
     if (size < sizeof head)
-        return 0;
+        return go_on;
     memcpy(&head, data, sizeof head);
     if (head.nwords > (size - sizeof head) / 8)
-        return 0;
+        return go_on;
     const uint64_t *word = (const uint64_t *)(const void *)((const char *)data + sizeof head);
     if (head.unwind && head.nwords) {
         osp_buf_add(&b->aside, (osp_str){data, sizeof head + (size_t)head.nwords * 8});
@@ -125,7 +129,7 @@ static int on_record(void *ctx, void *data, size_t size)
     } else {
         take_stack(b, &head, word, false);
     }
-    return 0;
+    return go_on;
 }
 
 /* What this kernel or user lacks, looked for only once loading has failed. */
@@ -600,6 +604,7 @@ void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to)
 {
     b->sink = to;
     take_visited(b, true);
+    b->drained = 0;
     ring_buffer__consume(b->ring);
     take_visited(b, false);
     b->visited.n = 0;
