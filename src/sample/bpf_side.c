@@ -122,10 +122,11 @@ static int on_record(void *ctx, void *data, size_t size)
     if (head.nwords > (size - sizeof head) / 8)
         return go_on;
     const uint64_t *word = (const uint64_t *)(const void *)((const char *)data + sizeof head);
+    if (head.unwind)
+        b->sink->aside(b->sink->ctx, &head);
     if (head.unwind && head.nwords) {
         osp_buf_add(&b->aside, (osp_str){data, sizeof head + (size_t)head.nwords * 8});
         b->no_room += b->aside.failed;
-        b->sink->aside(b->sink->ctx, &head);
     } else {
         take_stack(b, &head, word, false);
     }
