@@ -55,7 +55,7 @@ static inline int osp_str_cmp(osp_str a, osp_str b)
 static inline osp_str osp_str_skip(osp_str s, size_t n)
 {
     n = n < s.n ? n : s.n;
-    return (osp_str){s.p + n, s.n - n};
+    return n ? (osp_str){s.p + n, s.n - n} : s; /* s.p may be NULL */
 }
 
 /* The first n bytes of s (all of it if n is larger). */
@@ -67,8 +67,7 @@ static inline osp_str osp_str_cut(osp_str *s, char sep)
     const char *at = s->n ? memchr(s->p, sep, s->n) : NULL;
     size_t head = at ? (size_t)(at - s->p) : s->n;
     osp_str r = {s->p, head};
-    s->p += head + (at != NULL);
-    s->n -= head + (at != NULL);
+    *s = osp_str_skip(*s, head + (at != NULL));
     return r;
 }
 

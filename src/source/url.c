@@ -3,6 +3,7 @@
  * prints and sends. "localhost:6060" is one, and means its CPU profile; "C:\x" and "some/file" are none. */
 #include "source_internal.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -95,17 +96,47 @@ static bool is_port(osp_str s) /* "" or ":123" */
     return true;
 }
 
+static bool is_of_host(char c) { return is_unreserved(c) || is_one_of(c, "!$&'()*+,;=:]<>\""); }
+
 /* What is not ASCII may be written as %XX, and nothing else. */
 static bool is_host(osp_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         const unsigned high = s.p[i] == '%' && s.n - i > 2 ? osp_digit(s.p[i + 1]) : 0;
         bool escaped = high >= 8 && high <= 15 && osp_digit(s.p[i + 2]) <= 15;
-        if (!((unsigned char)s.p[i] >= 0x80 || escaped || is_unreserved(s.p[i]) ||
-              is_one_of(s.p[i], "!$&'()*+,;=:]<>\"")))
+        if (!((unsigned char)s.p[i] >= 0x80 || escaped || is_of_host(s.p[i])))
             return false;
     }
     return true;
+}
+
+/* The zone of an address, RFC 6874. A percent sign and a blank may be written as %XX, and what need not be. */
+static bool is_zone(osp_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] != '%') {
+            if (!is_of_host(s.p[i]))
+                return false;
+            continue;
+        }
+        const unsigned high = s.n - i > 2 ? osp_digit(s.p[i + 1]) : 16,
+                       low = s.n - i > 2 ? osp_digit(s.p[i + 2]) : 16;
+        const char c = (char)(high << 4 | low);
+        if (high > 7 || low > 15 || !(c == '%' || c == ' ' || is_of_host(c)))
+            return false;
+        i += 2;
+    }
+    return s.n > 0;
+}
+
+/* What stands in brackets: an address of IPv6. */
+static bool is_literal(osp_str s)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    const osp_str head = osp_str_head(s, osp_str_find(s, S("%25")));
+    return head.n < sizeof text && inet_pton(AF_INET6, osp_str_z(head, text, sizeof text), &address) == 1 &&
+           (head.n == s.n || is_zone(osp_str_skip(s, head.n + 3)));
 }
 
 static bool is_web(osp_str scheme)
@@ -127,7 +158,7 @@ static bool read_authority(osp_str s, url *u)
     if (s.n && s.p[0] == '[') {
         size_t end = osp_str_rfind(s, ']');
         return end < s.n && is_port(osp_str_skip(s, end + 1)) &&
-               all_of(osp_str_head(osp_str_skip(s, 1), end - 1), ":%");
+               is_literal(osp_str_head(osp_str_skip(s, 1), end - 1));
     }
     size_t colon = osp_str_find(s, S(":"));
     if (!is_web(u->scheme)) /* others may have several */
