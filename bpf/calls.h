@@ -28,7 +28,7 @@ struct {
 /* What futex() is to do; 0: it is another call, or an operation that is not known. */
 static __always_inline __u32 futex_op(const struct pt_regs *user, __u32 nr)
 {
-    __u32 op = nr == futex_nr ? (user->si & FUTEX_OP_MASK) + 1 : 0;
+    __u32 op = nr == futex_nr ? (REGS_ARGUMENT_2(user) & FUTEX_OP_MASK) + 1 : 0;
     return op <= FUTEX_OPS ? op : 0;
 }
 

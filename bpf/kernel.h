@@ -37,21 +37,9 @@ enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 #define PF_IO_WORKER 0x00000010
 #define PF_KTHREAD 0x00200000
 
+#include "regs.h"
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-/* x86-64: the registers of the interrupted program. */
-struct pt_regs {
-    unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
-};
-
-struct thread_struct {
-    unsigned long sp; /* the kernel's, of a thread off the CPU: at a struct inactive_task_frame */
-    unsigned long fsbase;
-};
-
-struct inactive_task_frame {
-    unsigned long ret_addr;
-};
 
 struct ns_common {
     unsigned int inum;
@@ -136,11 +124,7 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
-/* The context of a perf_event program, uapi/linux/bpf_perf_event.h. Not relocated: this is the program's ABI. */
-struct osp_user_regs {
-    unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
-};
-
+/* The context of a perf_event program, uapi/linux/bpf_perf_event.h. */
 struct bpf_perf_event_data {
     struct osp_user_regs regs;
     __u64 sample_period;

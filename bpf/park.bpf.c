@@ -3,7 +3,7 @@
  * where runtime.execute does, which lets a goroutine go on; the time between is summed here, so that nothing goes up.
  *
  * Stacks are the kernel's own walk by frame pointers, which Go keeps: gopark has not set up its frame yet, so its caller's
- * return address is read from the stack, and rbp leads from the caller on. */
+ * return address is read from the stack, or the link register, and the frame pointer leads from the caller on. */
 #include "kernel.h"
 
 #include <bpf/bpf_helpers.h>
@@ -42,6 +42,20 @@ struct {
 
 __u64 counts[OSP_PARK_COUNTS];
 
+/* Go's registers, at the begin of a function: g, the first and the third argument, the return address. (cmd/compile
+ * abi-internal.md) */
+#if OSP_AARCH64
+#define GO_G(r) ((r)->regs[28])
+#define GO_FIRST(r) ((r)->regs[0])
+#define GO_THIRD(r) ((r)->regs[2])
+#define GO_RETURN(r) ((r)->regs[30])
+#else
+#define GO_G(r) ((r)->r14)
+#define GO_FIRST(r) ((r)->ax)
+#define GO_THIRD(r) ((r)->cx)
+#define GO_RETURN(r) user_word((r)->sp)
+#endif
+
 static __always_inline __u64 user_word(__u64 addr)
 {
     __u64 v = 0;
@@ -52,17 +66,18 @@ static __always_inline __u64 user_word(__u64 addr)
 SEC("uprobe")
 int on_park(struct pt_regs *ctx)
 {
-    __u64 g = ctx->r14, sp = ctx->sp;
+    __u64 g = GO_G(ctx), sp = ctx->sp;
     osp_parked p = {.since_ns = bpf_ktime_get_ns()};
-    p.park.waitreason = ctx->cx & 0xff;
+    p.park.waitreason = GO_THIRD(ctx) & 0xff;
     if (by_stack) {
         struct task_struct *task = bpf_get_current_task_btf();
-        g = user_word(task->thread.fsbase + tls_g);
+        if (!OSP_AARCH64)
+            g = user_word(THREAD_POINTER(task) + tls_g);
         p.park.waitreason = user_word(sp + 24) & 0xff;
     }
     if (by_goroutine)
         p.park.goid = user_word(g + g_goid);
-    p.park.caller = user_word(sp);
+    p.park.caller = GO_RETURN(ctx);
     long id = bpf_get_stackid(ctx, &stacks, 1 << 8); /* BPF_F_USER_STACK */
     p.park.stack = id < 0 ? OSP_PARK_NO_STACK : id;
     if (bpf_map_update_elem(&parked, &g, &p, BPF_ANY))
@@ -74,7 +89,7 @@ int on_park(struct pt_regs *ctx)
 SEC("uprobe")
 int on_execute(struct pt_regs *ctx)
 {
-    __u64 g = by_stack ? user_word(ctx->sp + 8) : ctx->ax;
+    __u64 g = by_stack ? user_word(ctx->sp + 8) : GO_FIRST(ctx);
     osp_parked *p = bpf_map_lookup_elem(&parked, &g);
     __sync_fetch_and_add(&counts[OSP_PARK_HITS], 1);
     if (!p) /* was preempted, or is new */

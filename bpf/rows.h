@@ -10,7 +10,12 @@
  *                 fp   : 13  signed, in units of 8 bytes from the CFA: where the caller's frame pointer was saved;
  *                            0 = not saved, the frame pointer is still the caller's
  *
- * x86-64: the return address is always at CFA - 8 unless the kind says otherwise. */
+ * A row is made for the machine of its file, and its kind says all that differs between machines, so that the search
+ * and the steps (bpf/unwind.h) are the same for each.
+ *
+ * x86-64: the return address is at CFA - 8 unless the kind says otherwise.
+ * aarch64: a call leaves it in the link register, x30. A function that calls others saves it, most often behind the
+ * frame pointer, x29: such a pair is a frame record. Kinds from SP_RECORD on say where it is. */
 #ifndef OSP_BPF_ROWS_H
 #define OSP_BPF_ROWS_H
 
@@ -34,14 +39,27 @@ enum osp_rule_kind {
     OSP_RULE_UNKNOWN = 9,  /* there is a rule but it cannot be expressed here */
     OSP_RULE_JUMP =
         10, /* in the leaf only: where it is about to jump is in registers, named in cfa (osp_rule_jump) */
-    /* Go functions whose SP deltas are not the whole truth. */
-    OSP_RULE_GO_EXACT = 16,   /* as SP, and the return address is where execution was interrupted, not a call:
-                                     asyncPreempt, sigpanic */
-    OSP_RULE_GO_SPWRITE = 17, /* assembly that writes SP (vDSO calls on g0): SP in the prologue, else CFA = fp + 16 */
+    /* aarch64. A record is the caller's frame pointer and, behind it, the return address. */
+    OSP_RULE_SP_RECORD = 11, /* CFA = sp + cfa; the record is at CFA + fp */
+    OSP_RULE_FP_RECORD = 12, /* CFA = fp + cfa; the record is at CFA + fp */
+    OSP_RULE_SP_RETURN = 13, /* CFA = sp + cfa; at CFA + fp is the return address alone; fp is the caller's */
+    OSP_RULE_LINK = 14,      /* CFA = sp + cfa; the return address is in the link register; fp as on x86-64 */
+    OSP_RULE_LEAF_LINK = 15, /* in the leaf only: CFA = register fp / 8 + cfa; the return address is in the link
+                                register, fp is the caller's */
+    /* Go functions whose SP deltas are not the whole truth. On aarch64 their frames have records. */
+    /* As SP, and the return address is where execution was interrupted, not a call: asyncPreempt, sigpanic. */
+    OSP_RULE_GO_EXACT = 16,
+    /* Assembly that writes SP (vDSO calls on g0): SP in the prologue, else CFA = fp + 16. On aarch64 only where SP may be
+     * written: CFA = fp + cfa. */
+    OSP_RULE_GO_SPWRITE = 17,
     OSP_RULE_GO_SYSTEMSTACK = 18, /* the caller is on the goroutine's stack, at curg.sched */
     OSP_RULE_GO_MORESTACK = 19,   /* likewise, at curg.sched, whose pc is the growing function's */
     OSP_RULE_GO_ASMCGOCALL = 20,  /* reached from C: g and depth are at sp; else as SP */
     OSP_RULE_GO_CGOCALLBACK = 21, /* C called Go: C's frames are on g0, at g0.sched.sp; cfa, fp as on that stack */
+    /* The same on aarch64 where that differs. */
+    OSP_RULE_GO_EXACT_LINK = 22, /* what was interrupted has its link register at CFA, and its sp 16 bytes above */
+    OSP_RULE_GO_GROWING = 23,    /* on the way to morestack: the growing function's link register is in x3 */
+    OSP_RULE_SIGFRAME_LINK = 24, /* sp points at a struct rt_sigframe; as SIGFRAME */
 };
 
 /* What an outermost frame is; the cfa field of OSP_RULE_END, times 8. */
@@ -67,7 +85,7 @@ static inline unsigned int osp_rule_make(unsigned int kind, int cfa, int fp)
 /* The caller's fp is at *fp, as in DEREF_FP: from the prologue to the epilogue of a function that realigns its stack. */
 #define OSP_FP_AT_FP 8
 
-/* A CFA at register reg (DWARF's number) plus off bytes: a multiple of 8 within +- OSP_RULE_LEAF_MAX. */
+/* x86-64: a CFA at register reg (DWARF's number) plus off bytes: a multiple of 8 within +- OSP_RULE_LEAF_MAX. */
 #define OSP_RULE_LEAF_MAX 2048
 static inline unsigned int osp_rule_leaf(unsigned int reg, int off, int fp)
 {
@@ -89,12 +107,14 @@ static inline int osp_rule_fp(unsigned int rule) { return ((int)rule >> 19) * 8;
 /* Byte offsets in the Go runtime's structs; only valid if has_go. */
 typedef struct osp_unwind_go {
     unsigned int has_go;
-    unsigned int g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp;
+    unsigned int g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp, g_sched_lr;
     unsigned int m_g0, m_curg;
-    unsigned int asmcgocall_g; /* where asmcgocall stores g, from sp after its call; the depth stands 8 bytes below */
-    int g_goid, g_labels;      /* not used by the unwinder */
+    unsigned int asmcgocall_g, asmcgocall_depth; /* where asmcgocall stores them, from sp after its call */
+    unsigned int callback_saved;                 /* where cgocallback keeps the last g0.sched.sp, from its sp on g0 */
+    int g_goid, g_labels;                        /* not used by the unwinder */
     unsigned int labels_are_slice;
-    long long tls_g; /* from the thread pointer to the slot that holds g */
+    unsigned int no_tls; /* g is in no slot, but in x28 where Go runs: aarch64, without cgo */
+    long long tls_g;     /* from the thread pointer to the slot that holds g */
 } osp_unwind_go;
 
 /* Why a walk ended. The order is osp_unwind_end's in sample/sample.h. */

@@ -49,7 +49,7 @@ int on_tick(struct bpf_perf_event_data *ctx)
         return 0; /* the time before osprey ran is the next tick's */
     if (cookie & OSP_COOKIE_TICKS)
         value = since_last_tick(now);
-    if (ids.tgid == 0 || (ctx->regs.cs & 3 ? config.no_user : config.no_kernel))
+    if (ids.tgid == 0 || (REGS_OF_USER(&ctx->regs) ? config.no_user : config.no_kernel))
         return 0;
     osp_bpf_process *process = wanted(task, ids.tgid);
     if (!process) {
@@ -67,7 +67,7 @@ int on_tick(struct bpf_perf_event_data *ctx)
 
     /* Volatile: the verifier wants each context load as it stands, not through one merged pointer. */
     const volatile struct osp_user_regs *r = &ctx->regs;
-    if (r->cs & 3) {
+    if (REGS_OF_USER(r)) {
         begin_user(s, task, true);
         TAKE_REGS(&s->u, r);
     } else { /* interrupted in the kernel: the user's registers are at the bottom of the kernel stack */

@@ -3,6 +3,7 @@
 #ifndef OSP_BPF_SAMPLE_H
 #define OSP_BPF_SAMPLE_H
 
+#include "arch.h"
 #include "rows.h"
 
 enum {
@@ -52,7 +53,7 @@ typedef struct osp_raw_sample {
 
 _Static_assert(sizeof(osp_raw_sample) == 144, "shared between the kernel side and user space");
 
-enum { OSP_NO_EVENT = 0xffff, OSP_UNWIND_WORDS = 20 };
+enum { OSP_NO_EVENT = 0xffff, OSP_UNWIND_WORDS = 4 + OSP_HOST_REGS };
 
 /* Why user space is to unwind a stack. */
 enum {

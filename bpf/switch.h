@@ -96,7 +96,7 @@ static __always_inline bool is_throttled(struct task_struct *task)
 /* Why it is off the CPU: bpf/sample.h. */
 static __always_inline __u32 reason_of(struct task_struct *task, struct pt_regs *user, __u32 state, bool preempted)
 {
-    __s64 nr = user->orig_ax;
+    __s64 nr = REGS_SYSCALL(user);
     __u32 reason = nr >= 0 && nr < OSP_REASON_CALLS ? nr + 1 : 0;
     if (preempted || state == 0)
         reason |= (is_throttled(task) ? OSP_WAIT_THROTTLED : OSP_WAIT_PREEMPTED) << OSP_REASON_WAIT;
@@ -228,7 +228,7 @@ static __always_inline void see(void *ctx, struct scratch *s, osp_bpf_thread *t,
     find_goroutine(s);
     /* An M of Go that looks for work: the scheduler's own stack, the same at the same place. */
     bool idle = s->head.m && !s->head.curg && t->stack_hash && t->m == s->head.m && !t->curg &&
-                t->reason == s->head.reason && t->pc == user->ip && t->sp == user->sp;
+                t->reason == s->head.reason && t->pc == REGS_PC(user) && t->sp == REGS_SP(user);
     if (idle && switch_event == OSP_NO_EVENT) {
         spend(budget, now);
         return;
@@ -242,8 +242,8 @@ static __always_inline void see(void *ctx, struct scratch *s, osp_bpf_thread *t,
     t->goid = s->head.goid;
     t->m = s->head.m;
     t->curg = s->head.curg;
-    t->pc = user->ip;
-    t->sp = user->sp;
+    t->pc = REGS_PC(user);
+    t->sp = REGS_SP(user);
     s->head.event = switch_event;
     if (switch_event != OSP_NO_EVENT || !is_known(s))
         send(s);
@@ -469,6 +469,20 @@ static __always_inline void visit_last(struct seq_file *seq, struct scratch *s, 
         __sync_val_compare_and_swap(&t->owed_cpu, 0, owed);
 }
 
+/* Where in __schedule a thread off its CPU stands. */
+static __always_inline __u64 switched_at(struct task_struct *task)
+{
+#if OSP_AARCH64
+    __u64 pc = 0; /* __switch_to's caller; the kernel signs return addresses, too */
+    bpf_probe_read_kernel(&pc, sizeof pc, (const void *)(task->thread.cpu_context.fp + 8));
+    return pc ? pc | 0xffff000000000000ull : 0;
+#else
+    if (!bpf_core_type_exists(struct inactive_task_frame))
+        return 0;
+    return BPF_CORE_READ((struct inactive_task_frame *)task->thread.sp, ret_addr);
+#endif
+}
+
 SEC("iter/task")
 int each_task(struct bpf_iter__task *ctx)
 {
@@ -477,8 +491,8 @@ int each_task(struct bpf_iter__task *ctx)
     if (!task || !s)
         return 0;
     if (visit == OSP_VISIT_LOOK) {
-        if (!schedule_pc && !task->on_cpu && task->__state & 3 && bpf_core_type_exists(struct inactive_task_frame))
-            schedule_pc = BPF_CORE_READ((struct inactive_task_frame *)task->thread.sp, ret_addr);
+        if (!schedule_pc && !task->on_cpu && task->__state & 3)
+            schedule_pc = switched_at(task);
         return 0;
     }
     if (task->flags & PF_KTHREAD)

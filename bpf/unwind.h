@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* bpf/unwind.h: from one frame to its caller's, by unwind rows (bpf/rows.h). x86-64.
+/* bpf/unwind.h: from one frame to its caller's, by unwind rows (bpf/rows.h).
  *
  * Plain functions, compiled into the BPF program, into the user-space fallback and into tests. The includer defines
  * the __u64 family of types and, before including this file,
@@ -29,12 +29,14 @@
 
 #include "rows.h"
 
-enum { OSP_UNWIND_REGS = 16 };
+enum { OSP_UNWIND_REGS = 32 };
 
 /* A thread between two frames. */
 typedef struct osp_unwind {
     __u64 pc, sp, fp;
-    __u64 reg[OSP_UNWIND_REGS]; /* the leaf's, by DWARF's numbers */
+    __u64 link;                 /* the link register, where linked says that it is known */
+    __u64 code_mask;            /* bits of a return address that are address; aarch64 may sign it in the others */
+    __u64 reg[OSP_UNWIND_REGS]; /* the leaf's, by DWARF's numbers; x86-64 has 16 of them */
     __u64 ucontext;             /* != 0: they are there instead: the last signal frame crossed */
     __u64 curg;                 /* the thread's goroutine; 0 = none */
     __u64 stack_lo, stack_hi;   /* its stack */
@@ -42,7 +44,10 @@ typedef struct osp_unwind {
     __u32 leaf;     /* all registers are valid: nothing was unwound yet, or a signal frame was just crossed */
     __u32 exact;    /* pc is where execution stood, not a return address */
     __u32 fp_steps; /* frames crossed by frame pointer because no row was known */
-    __u32 root;     /* osp_root of the last frame, once ended with OSP_UNWIND_ROOT */
+    __u32 aarch64;
+    __u32 linked;
+    __u32 sp_lost; /* aarch64: sp is not known, since such a frame was crossed; fp leads to the record */
+    __u32 root;    /* osp_root of the last frame, once ended with OSP_UNWIND_ROOT */
 } osp_unwind;
 
 /* vm.mmap_min_addr, by default. */
@@ -57,25 +62,38 @@ static inline __u64 osp_unwind_lookup(const osp_unwind *u) { return u->exact ? u
 /* The address to write down of a frame that was looked up there. What was never called stands at its first byte. */
 static inline __u64 osp_unwind_shown(const osp_unwind *u, __u64 looked_up, __u32 rule)
 {
-    bool uncalled =
-        osp_rule_kind(rule) == OSP_RULE_SIGFRAME || rule == osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0);
+    bool uncalled = osp_rule_kind(rule) == OSP_RULE_SIGFRAME || osp_rule_kind(rule) == OSP_RULE_SIGFRAME_LINK ||
+                    rule == osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0);
     return uncalled ? u->pc : looked_up;
 }
 
 static inline bool osp_on_goroutine(const osp_unwind *u) { return u->sp >= u->stack_lo && u->sp < u->stack_hi; }
 
 /* The rule for a pc in no mapping with code. Below the lowest address that can be mapped it is the target of a call
- * through a null pointer, which pushed its return address and nothing else. */
+ * through a null pointer, which kept its return address and did nothing else. */
 static inline __u32 osp_unwind_unmapped(const osp_unwind *u)
 {
-    return u->leaf && u->pc < OSP_LOWEST_MAPPED ? osp_rule_make(OSP_RULE_SP, 8, 0) : OSP_RULE_NONE;
+    if (!u->leaf || u->pc >= OSP_LOWEST_MAPPED)
+        return OSP_RULE_NONE;
+    return u->aarch64 ? osp_rule_make(OSP_RULE_LINK, 0, 0) : osp_rule_make(OSP_RULE_SP, 8, 0);
 }
 
-/* Fill what the walk needs to know of the thread's goroutine. g is what the TLS slot holds. */
+/* On aarch64 Go code keeps g in x28, and C code leaves what is there to its caller: g, if its M has a g0 of that M. */
+static inline __u64 osp_unwind_own_g(void *env, const osp_unwind *u, const osp_unwind_go *go)
+{
+    __u64 g = u->reg[28], m = 0, g0 = 0, again = 0;
+    bool is = u->aarch64 && g && !(g & 7) && osp_unwind_read(env, g + go->g_m, &m) && m && !(m & 7) &&
+              osp_unwind_read(env, m + go->m_g0, &g0) && osp_unwind_read(env, g0 + go->g_m, &again) && again == m;
+    return is ? g : 0;
+}
+
+/* Fill what the walk needs to know of the thread's goroutine. g is what the TLS slot holds; 0: it is not known. */
 static inline void osp_unwind_goroutine(void *env, osp_unwind *u, const osp_unwind_go *go, __u64 g, __u64 *m_out)
 {
     __u64 m = 0, g0 = 0;
     *m_out = 0;
+    if (!g)
+        g = osp_unwind_own_g(env, u, go);
     if (!g || !osp_unwind_read(env, g + go->g_m, &m) || !m)
         return;
     *m_out = m;
@@ -97,14 +115,26 @@ static inline __u32 osp_uc_reg(__u32 which)
     return 8 * (which < 8 ? 13 + (0x72013645u >> 4 * which & 15) : which - 3);
 }
 
+/* The same of aarch64, from the start of the struct rt_sigframe: x0 to x30, sp and pc stand behind each other in its
+ * struct sigcontext. */
+enum { OSP_SIGFRAME_X0 = 312, OSP_X29 = 29, OSP_X30 = 30, OSP_X_SP = 31, OSP_X_PC = 32 };
+
 /* A register of the leaf. */
 static inline bool osp_unwind_reg(void *env, const osp_unwind *u, __u32 which, __u64 *value)
 {
     which &= OSP_UNWIND_REGS - 1;
     if (u->ucontext)
-        return osp_unwind_read(env, u->ucontext + osp_uc_reg(which), value);
+        return osp_unwind_read(env, u->ucontext + (u->aarch64 ? 8 * which : osp_uc_reg(which & 15)), value);
     *value = u->reg[which];
     return true;
+}
+
+/* Does this kind start from sp? SP_RECORD can do without, where fp leads to the record, as it does in functions that
+ * called others, but in those compiled without frame pointers. */
+static inline bool osp_rule_needs_sp(__u32 kind)
+{
+    return kind != OSP_RULE_NONE && kind != OSP_RULE_END && kind != OSP_RULE_UNKNOWN && kind != OSP_RULE_SP_RECORD &&
+           kind != OSP_RULE_FP_RECORD;
 }
 
 /* Step to the caller of the frame in u, whose row is rule. OSP_RULE_NONE: no row there, try the frame pointer. */
@@ -112,9 +142,11 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
 {
     __u32 kind = osp_rule_kind(rule);
     __u64 base = u->sp, cfa = 0, word = 0, old_sp = u->sp;
-    __s64 cfa_off = osp_rule_cfa(rule), fp_off = osp_rule_fp(rule);
-    bool exact = false, switched = false;
+    __s64 cfa_off = osp_rule_cfa(rule), fp_off = osp_rule_fp(rule), pc_off = -8;
+    bool exact = false, switched = false, link = false;
 
+    if (u->sp_lost && osp_rule_needs_sp(kind))
+        return OSP_UNWIND_NO_ROW;
     switch (kind) {
     case OSP_RULE_GO_EXACT:
         exact = true;
@@ -166,6 +198,48 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         u->leaf = 0;
         return OSP_UNWIND_MORE;
     }
+    case OSP_RULE_SP_RECORD:
+        cfa = u->sp_lost ? u->fp - fp_off : base + cfa_off;
+        pc_off = fp_off + 8;
+        break;
+    case OSP_RULE_FP_RECORD:
+        cfa = u->fp + cfa_off;
+        pc_off = fp_off + 8;
+        break;
+    case OSP_RULE_SP_RETURN:
+        cfa = base + cfa_off;
+        pc_off = fp_off;
+        fp_off = 0;
+        break;
+    case OSP_RULE_LINK:
+        cfa = base + cfa_off;
+        link = true;
+        break;
+    case OSP_RULE_LEAF_LINK:
+        if (!u->leaf)
+            return OSP_UNWIND_UNSUPPORTED;
+        if (!osp_unwind_reg(env, u, (__u32)(fp_off >> 3), &cfa))
+            return OSP_UNWIND_UNREADABLE;
+        cfa += cfa_off;
+        fp_off = 0;
+        link = true;
+        break;
+    case OSP_RULE_GO_EXACT_LINK: /* where it was injected, the handler put the link register onto the stack */
+        exact = true;
+        link = fp_off == 0; /* it has no frame yet */
+        cfa = base + cfa_off;
+        pc_off = fp_off + 8;
+        break;
+    case OSP_RULE_SIGFRAME_LINK:
+        u->ucontext = base + OSP_SIGFRAME_X0;
+        if (!osp_unwind_read(env, u->ucontext + 8 * OSP_X_PC, &u->pc) ||
+            !osp_unwind_read(env, u->ucontext + 8 * OSP_X_SP, &u->sp) ||
+            !osp_unwind_read(env, u->ucontext + 8 * OSP_X29, &u->fp) ||
+            !osp_unwind_read(env, u->ucontext + 8 * OSP_X30, &u->link))
+            return OSP_UNWIND_UNREADABLE;
+        u->leaf = u->exact = u->linked = 1;
+        u->sp_lost = 0;
+        return OSP_UNWIND_MORE;
     case OSP_RULE_SIGFRAME:
         u->ucontext = base;
         if (!osp_unwind_read(env, base + OSP_UC_RIP, &u->pc) || !osp_unwind_read(env, base + OSP_UC_RSP, &u->sp) ||
@@ -175,6 +249,12 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         u->exact = 1;
         return OSP_UNWIND_MORE;
     case OSP_RULE_GO_SPWRITE:
+        if (u->aarch64) {
+            cfa = u->fp + cfa_off;
+            pc_off = fp_off + 8;
+            switched = true;
+            break;
+        }
         /* In the prologue and on the goroutine's own stack the delta holds; once SP was moved, rbp leads back. */
         if (u->leaf && cfa_off <= 8) {
             cfa = base + cfa_off;
@@ -186,6 +266,8 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         break;
     case OSP_RULE_GO_SYSTEMSTACK:
     case OSP_RULE_GO_ASMCGOCALL:
+        if (fp_off)
+            pc_off = fp_off + 8;
         /* Before the switch, where they call gosave_systemstack_switch, and after it, these are ordinary frames. */
         if (osp_on_goroutine(u) || (u->leaf && !u->curg)) {
             cfa = base + cfa_off;
@@ -194,7 +276,7 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         if (kind == OSP_RULE_GO_ASMCGOCALL && !u->leaf) {
             __u64 g = 0, hi = 0;
             if (!osp_unwind_read(env, base + go->asmcgocall_g, &g) ||
-                !osp_unwind_read(env, base + go->asmcgocall_g - 8, &word))
+                !osp_unwind_read(env, base + go->asmcgocall_depth, &word))
                 return OSP_UNWIND_UNREADABLE;
             if (g == 0) { /* called on g0 already: word is the old SP itself */
                 base = word;
@@ -217,8 +299,14 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         cfa = base + cfa_off;
         switched = true;
         break;
+    case OSP_RULE_GO_GROWING:
     case OSP_RULE_GO_MORESTACK:
-        if (osp_on_goroutine(u) || (u->leaf && !u->curg)) {
+        if (kind == OSP_RULE_GO_GROWING && u->leaf && u->linked) {
+            u->pc = u->link & u->code_mask;
+            u->leaf = u->exact = 0;
+            return osp_unwind_reg(env, u, 3, &u->link) ? OSP_UNWIND_MORE : OSP_UNWIND_UNREADABLE;
+        }
+        if (!u->aarch64 && (osp_on_goroutine(u) || (u->leaf && !u->curg))) {
             cfa = base + cfa_off;
             break;
         }
@@ -232,27 +320,34 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
             return OSP_UNWIND_GO_SWITCH;
         u->leaf = 0;
         u->exact = 0;
+        u->sp_lost = 0;
+        u->linked = u->aarch64 && osp_unwind_read(env, u->curg + go->g_sched_lr, &u->link);
         return OSP_UNWIND_MORE;
-    case OSP_RULE_GO_CGOCALLBACK:
+    case OSP_RULE_GO_CGOCALLBACK: {
+        __s64 record = fp_off ? fp_off : -16; /* x86-64 before Go 1.21 tells of no rbp */
+        pc_off = record + 8;
         if (!osp_on_goroutine(u)) { /* still on g0: an ordinary frame */
             cfa = base + cfa_off;
             break;
         }
         switched = true;
-        /* cgocallback's rbp stands in its frame on g0. Where a panic has passed through it (unwindm), g0.sched.sp is
-         * above that frame already: C's frames are given up, and may be overwritten. The goroutine's stack goes on. */
-        if (u->fp && u->fp - (__u64)(cfa_off - 16) < u->callback_sp && u->callback_sp - u->fp < OSP_CALLBACK_SPAN) {
+        /* cgocallback's frame pointer stands in its frame on g0. Where a panic has passed through it (unwindm),
+         * g0.sched.sp is above that frame already: C's frames are given up, and may be overwritten. The goroutine's
+         * stack goes on. */
+        if (u->fp && u->fp - (__u64)(cfa_off + record) < u->callback_sp &&
+            u->callback_sp - u->fp < OSP_CALLBACK_SPAN) {
             cfa = base + cfa_off;
-            fp_off = 0;
+            fp_off = u->aarch64 ? record : 0;
             exact = true; /* the pc put there is a function's first, until Go 1.20 */
             break;
         }
         base = u->callback_sp;
-        if (!base || !osp_unwind_read(env, base, &u->callback_sp))
+        if (!base || !osp_unwind_read(env, base + go->callback_saved, &u->callback_sp))
             return OSP_UNWIND_GO_SWITCH;
         cfa = base + cfa_off;
-        fp_off = -16;
+        fp_off = record;
         break;
+    }
     case OSP_RULE_UNKNOWN:
         return OSP_UNWIND_UNSUPPORTED;
     default: /* no row: a frame pointer, if it looks like one */
@@ -268,14 +363,25 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         break;
     }
 
-    if (!switched && cfa <= old_sp && !(u->leaf && cfa == old_sp))
+    if (!switched && cfa <= old_sp && !((u->leaf || link) && cfa == old_sp))
         return OSP_UNWIND_STUCK;
-    if (!osp_unwind_read(env, cfa - 8, &u->pc))
-        return OSP_UNWIND_UNREADABLE;
-    /* Tables let the place stand when fp was popped from there: below sp it is the caller's again. */
-    if (fp_off && (switched || cfa + fp_off >= old_sp) && !osp_unwind_read(env, cfa + fp_off, &u->fp))
+    if (link ? !u->linked : !osp_unwind_read(env, cfa + pc_off, &u->pc))
+        return link ? OSP_UNWIND_UNSUPPORTED : OSP_UNWIND_UNREADABLE;
+    if (link)
+        u->pc = u->link;
+    u->pc &= u->code_mask;
+    /* Tables of x86-64 let the place stand when fp was popped from there: below sp it is the caller's again. Go on
+     * aarch64 keeps records there. */
+    if (fp_off && (switched || u->aarch64 || cfa + fp_off >= old_sp) && !osp_unwind_read(env, cfa + fp_off, &u->fp))
         return OSP_UNWIND_UNREADABLE;
     u->sp = cfa;
+    u->sp_lost = u->aarch64 && kind == OSP_RULE_NONE;
+    u->linked = kind == OSP_RULE_GO_EXACT_LINK;
+    if (u->linked) {
+        if (!osp_unwind_read(env, cfa, &u->link))
+            return OSP_UNWIND_UNREADABLE;
+        u->sp += 16;
+    }
     u->leaf = 0;
     u->exact = exact;
     if (u->pc == 0 && switched)

@@ -54,7 +54,7 @@ int on_waking(__u64 *ctx)
         return 0;
     struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
     bool of_kernel = task->flags & PF_KTHREAD;
-    osp_bpf_process *process = waker(s, task, of_kernel ? -1 : (__s64)user->orig_ax);
+    osp_bpf_process *process = waker(s, task, of_kernel ? -1 : REGS_SYSCALL(user));
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
     __u64 now = s->head.ktime_ns;
     struct budget *budget = budget_at(now);

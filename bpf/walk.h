@@ -23,6 +23,7 @@ static bool osp_unwind_read(void *env, __u64 addr, __u64 *word);
 
 const volatile __u64 pidns_dev, pidns_ino; /* the namespace that pids are counted in: osprey's own */
 const volatile bool pidns_is_first;        /* it is the machine's first one, whose numbers every task has */
+const volatile __u64 code_mask = ~0ull;    /* of return addresses; see osp_unwind */
 const volatile __u64 hash_seed;            /* a secret: a process cannot aim at another stack's hash */
 
 enum {
@@ -230,9 +231,9 @@ static __always_inline void copy_stack(struct scratch *s, __u32 *slot, __u32 chu
     s->word[at] = s->leaf.pc;
     s->word[at + 1] = s->leaf.sp;
     s->word[at + 2] = s->leaf.fp;
-    for (int i = 0; i < OSP_UNWIND_REGS; i++)
+    for (int i = 0; i < OSP_HOST_REGS; i++)
         s->word[at + 3 + i] = s->leaf.reg[i];
-    s->word[at + 3 + OSP_UNWIND_REGS] = s->tls;
+    s->word[at + 3 + OSP_HOST_REGS] = s->tls;
     s->head.nwords = at + OSP_UNWIND_WORDS;
     if (chunks)
         bpf_loop(chunks, one_chunk, slot, 0);
@@ -331,21 +332,6 @@ static __always_inline void begin(struct scratch *s, const osp_bpf_process *proc
     };
 }
 
-/* A thread's registers from a struct that has the kernel's names for them. */
-#define TAKE_REGS(u, r)                                   \
-    do {                                                  \
-        (u)->pc = (r)->ip;                                \
-        (u)->sp = (u)->reg[7] = (r)->sp;                  \
-        (u)->fp = (u)->reg[6] = (r)->bp;                  \
-        (u)->reg[0] = (r)->ax, (u)->reg[1] = (r)->dx;     \
-        (u)->reg[2] = (r)->cx, (u)->reg[3] = (r)->bx;     \
-        (u)->reg[4] = (r)->si, (u)->reg[5] = (r)->di;     \
-        (u)->reg[8] = (r)->r8, (u)->reg[9] = (r)->r9;     \
-        (u)->reg[10] = (r)->r10, (u)->reg[11] = (r)->r11; \
-        (u)->reg[12] = (r)->r12, (u)->reg[13] = (r)->r13; \
-        (u)->reg[14] = (r)->r14, (u)->reg[15] = (r)->r15; \
-    } while (0)
-
 /* Where the user walk starts: TAKE_REGS follows. Not exact: pc is behind the instruction that it stands for. */
 static __always_inline void begin_user(struct scratch *s, struct task_struct *task, bool exact)
 {
@@ -353,7 +339,9 @@ static __always_inline void begin_user(struct scratch *s, struct task_struct *ta
     __builtin_memset(&s->u, 0, sizeof s->u);
     s->u.leaf = 1;
     s->u.exact = exact;
-    s->tls = task->thread.fsbase;
+    s->u.code_mask = code_mask;
+    s->u.aarch64 = s->u.linked = OSP_AARCH64;
+    s->tls = THREAD_POINTER(task);
     s->status = OSP_UNWIND_MORE;
 }
 
@@ -361,7 +349,7 @@ static __always_inline void begin_user(struct scratch *s, struct task_struct *ta
  * call pc is behind its instruction. */
 static __always_inline void begin_user_in_kernel(struct scratch *s, struct task_struct *task, struct pt_regs *user)
 {
-    begin_user(s, task, (long)user->orig_ax < 0);
+    begin_user(s, task, REGS_SYSCALL(user) < 0);
     TAKE_REGS(&s->u, user);
 }
 
@@ -370,7 +358,8 @@ static __always_inline void find_goroutine(struct scratch *s)
     __u64 g = 0;
     if (!s->process.go.has_go)
         return;
-    osp_unwind_read(NULL, s->tls + s->process.go.tls_g, &g);
+    if (!s->process.go.no_tls)
+        osp_unwind_read(NULL, s->tls + s->process.go.tls_g, &g);
     osp_unwind_goroutine(NULL, &s->u, &s->process.go, g, &s->head.m);
     s->head.curg = s->u.curg;
     if (s->u.curg)

@@ -77,4 +77,11 @@ static inline osp_buf tiny_elf(const tiny_section *section, unsigned n, uint16_t
     return out;
 }
 
+/* Make it a file for another machine. */
+static inline void tiny_elf_machine(osp_buf *elf, uint16_t machine)
+{
+    if (elf->n >= sizeof(Elf64_Ehdr))
+        memcpy(elf->p + offsetof(Elf64_Ehdr, e_machine), &machine, sizeof machine);
+}
+
 #endif

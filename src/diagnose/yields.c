@@ -106,7 +106,7 @@ static bool look_at(osp_yields *y, uint64_t addr)
             return false;
         if (g.sched_sp < g.stack_lo || g.sched_sp >= g.stack_hi)
             continue; /* it runs just now */
-        osp_unwind_regs regs = {.pc = g.sched_pc, .sp = g.sched_sp};
+        osp_unwind_regs regs = {.pc = g.sched_pc, .sp = g.sched_sp, .aarch64 = OSP_AARCH64};
         if (bp >= 0)
             read_word(y, addr + (uint64_t)bp, &regs.fp);
         row r = {.goid = g.goid, .seen = 1};

@@ -7,7 +7,7 @@
  *
  * In a call chain, "addresses" from -4095 up say whose the next ones are: -128 the kernel's, -512 the user's. Addresses
  * behind the first of each kind are return addresses: names are looked up one byte before. Stacks that were copied
- * (--call-graph dwarf) are unwound here by the rows of the files (x86-64). Equal chains of a process whose mappings have not
+ * (--call-graph dwarf) are unwound here by the rows of the files (x86-64 and aarch64). Equal chains of a process whose mappings have not
  * changed are looked at once: they are known by their bytes in the file.
  *
  * Not read: branch stacks (lbr), guests, AUX area traces. */
@@ -50,14 +50,13 @@ enum { /* PERF_SAMPLE_… */
        READ_GROUP = 8,
        READ_LOST = 16,
        BRANCH_HW_INDEX = 1 << 17,
-       REG_IP = 8,
        ABI_64 = 2,
 };
 
 static const uint64_t CONTEXT_MAX = (uint64_t)-4095, CONTEXT_KERNEL = (uint64_t)-128, CONTEXT_USER = (uint64_t)-512;
 
 typedef struct {
-    uint64_t ip, period, time_ns, nchain, abi, reg[32];
+    uint64_t ip, period, time_ns, nchain, abi, reg[OSP_PERF_REGS];
     uint32_t pid, tid;
     osp_span chain, stack;
     bool kernel; /* where ip is */
@@ -78,7 +77,7 @@ typedef struct {
     size_t nchain, ncell;
     uint32_t last_attr, last_event; /* last_attr: + 1 */
     uint64_t samples, lost, cut_stacks, odd, first_ns, last_ns;
-    bool is_x86, has_main;
+    bool is_x86, is_aarch64, has_main;
     uint64_t word[MOST_PCS + 2]; /* generation; pcs of the kernel and how many they are; pcs of the user */
 } reader;
 
@@ -110,7 +109,7 @@ static void read_regs(osp_cur *c, const osp_perf_attr *a, sample *s)
     for (unsigned bit = 0; s->abi && bit < 64; bit++)
         if (a->regs_user >> bit & 1) {
             uint64_t v = osp_cur_u64(c);
-            if (bit < 32)
+            if (bit < OSP_PERF_REGS)
                 s->reg[bit] = v;
         }
 }
@@ -196,7 +195,10 @@ static uint64_t word_at(osp_span s, size_t i)
     return v;
 }
 
-static bool has_copy(const reader *r, const sample *s) { return s->abi == ABI_64 && r->is_x86 && s->reg[REG_IP]; }
+static bool has_copy(const reader *r, const sample *s)
+{
+    return s->abi == ABI_64 && (r->is_x86 || r->is_aarch64) && osp_unwind_regs_of_perf(s->reg, r->is_aarch64).pc;
+}
 
 /* All pcs into r->word, leaf first: [0] the process's generation, [1] how many are the kernel's. How many words. */
 static size_t addresses(reader *r, const sample *s)
@@ -227,7 +229,7 @@ static size_t addresses(reader *r, const sample *s)
         user |= !kernel;
     }
     if (has_copy(r, s)) {
-        const osp_unwind_regs regs = osp_unwind_regs_of_perf(s->reg);
+        const osp_unwind_regs regs = osp_unwind_regs_of_perf(s->reg, r->is_aarch64);
         bool complete = true;
         n = nkernel; /* the copy tells more than frame pointers do */
         n += osp_perf_unwind(r->space, s->pid, &regs, s->stack, pc + n, MOST_PCS - n, &complete);
@@ -416,6 +418,7 @@ static bool read_all(reader *r, osp_input *in, osp_err *err)
         return false;
     r->names.b = r->tally.b = osp_builder_new(in->limit, err);
     r->space = r->names.b ? osp_perf_space_new(&r->file, &r->names, err) : NULL;
+    r->is_aarch64 = osp_str_eq(r->file.arch, S("aarch64"));
     r->is_x86 = r->file.arch.n == 0 || osp_str_eq(r->file.arch, S("x86_64"));
     if (!r->space || !osp_perf_records(&r->file, take, r, err))
         return false;

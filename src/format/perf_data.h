@@ -101,7 +101,7 @@ void osp_perf_push(osp_perf_space *s, uint32_t pid, const uint64_t *addr, size_t
  * False if nothing is mapped there yet. */
 bool osp_perf_main_binary(osp_perf_space *s, uint32_t pid);
 
-/* Unwind a copied stack (x86-64); returns how many pcs were written, at most max: leaf first, return addresses less 1. */
+/* Unwind a copied stack; returns how many pcs were written, at most max: leaf first, return addresses less 1. */
 size_t osp_perf_unwind(osp_perf_space *s, uint32_t pid, const osp_unwind_regs *regs, osp_span stack, uint64_t *pc,
                        size_t max, bool *complete);
 

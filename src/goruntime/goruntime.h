@@ -36,7 +36,8 @@ osp_str osp_go_layout_source(const osp_go *go);
 /* The object that holds the runtime (the cache's) and where it lies: run address - *bias = file address. */
 osp_object *osp_go_object(const osp_go *go, uint64_t *bias);
 
-/* Offset of g from the thread pointer (fs base on amd64), e.g. -8. EABSENT if it could not be found. */
+/* Offset of g from the thread pointer (fs base on amd64), e.g. -8. EABSENT if it could not be found. On arm64 the slot
+ * is used in programs with cgo only. */
 bool osp_go_tls_g(const osp_go *go, int64_t *offset, osp_err *err) OSP_CHECKED;
 
 /* Run address of a runtime global (runtime.allm, runtime.allgs …) by symbol or by decoding; false if unknown. */

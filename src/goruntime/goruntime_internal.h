@@ -52,6 +52,8 @@ typedef struct {
     size_t next;
 } osp_go_tls_use;
 bool osp_go_tls_decode(osp_span code, osp_go_tls_use *out);
+/* The same of arm64, from a function that begins at that file address. */
+bool osp_go_tls_decode_arm64(osp_span code, uint64_t addr, osp_go_tls_use *out);
 
 enum { OSP_G_SCAN = 0x1000 }; /* _Gscan, a bit of the status: the GC looks at the stack */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where g is from the thread pointer (amd64). What the runtime's own code does is the truth, so it is read first:
+/* Where g is from the thread pointer. What the runtime's own code does is the truth, so it is read first. amd64:
  *
  *     64 4c 89 34 25 f8 ff ff ff   mov %r14,%fs:-8            static or Go-linked; a linker filled in the offset
  *     48 c7 c1 90 ff ff ff         mov $-112,%rcx             external link, PIE (initial-exec made local-exec)
@@ -8,7 +8,13 @@
  *     64 4c 89 31                  mov %r14,%fs:(%rcx)
  *
  * Else the symbol runtime.tlsg: its offset in the TLS block, which ends at the thread pointer. Else the slot of a
- * shared object that has but one R_X86_64_TPOFF64. */
+ * shared object that has but one R_X86_64_TPOFF64.
+ *
+ * arm64, where only programs with cgo use the slot (else g is in x28 and nowhere beside): runtime.load_g has
+ *
+ *     d53bd040                     mrs x0, tpidr_el0
+ *     d2800nnb                     mov x27, #16                  the linker filled in the offset
+ *     9000001b f94nnn7b            adrp x27, page; ldr x27, […]  c-shared, PIE: a GOT slot */
 #include "goruntime/goruntime_internal.h"
 
 #include <elf.h>
@@ -105,12 +111,48 @@ static bool by_relocation(const osp_go *go, int64_t *offset)
     return plausible(*offset);
 }
 
+bool osp_go_tls_decode_arm64(osp_span code, uint64_t addr, osp_go_tls_use *out)
+{
+    enum { MRS_X0 = 0xd53bd040 };
+    bool seen = false;
+    for (size_t i = 0; i + 8 <= code.n; i += 4) {
+        uint32_t w = (uint32_t)le32(code.p + i), next = (uint32_t)le32(code.p + i + 4);
+        seen |= w == MRS_X0;
+        if (seen && (w & 0xffe0001f) == 0xd280001b) {
+            *out = (osp_go_tls_use){.value = w >> 5 & 0xffff};
+            return true;
+        }
+        if (seen && (w & 0x9f00001f) == 0x9000001b && (next & 0xffc003ff) == 0xf940037b) {
+            int64_t pages = (int32_t)((w >> 5 & 0x7ffff) << 13) >> 11 | (int64_t)(w >> 29 & 3);
+            uint64_t slot = (addr + i) / 4096 * 4096 + (uint64_t)(pages * 4096) + (next >> 10 & 0xfff) * 8;
+            *out = (osp_go_tls_use){.slot = true, .value = (int64_t)(slot - addr)};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_arm64(const osp_go *go, int64_t *offset, osp_err *err)
+{
+    osp_symbol_value v;
+    osp_go_tls_use use;
+    uint64_t word = 0;
+    if (osp_object_symbol(go->object, S("runtime.load_g"), &v) &&
+        osp_go_tls_decode_arm64(osp_object_bytes(go->object, v.value, 128), v.value, &use) &&
+        (!use.slot || osp_go_word(go, go->bias + v.value + (uint64_t)use.value, &word))) {
+        *offset = use.slot ? (int64_t)word : use.value;
+        if (*offset > 0 && *offset < 1 << 24 && *offset % 8 == 0)
+            return true;
+    }
+    return osp_fail(err, OSP_EABSENT, "runtime.load_g does not show where g is");
+}
+
 bool osp_go_find_tls(const osp_go *go, int64_t *offset, osp_err *err)
 {
     static const char *const functions[] = {"runtime.mcall", "gogo", "runtime.gogo", "runtime.cgocallback",
                                             "runtime.systemstack"};
-    if (osp_object_machine(go->object) != EM_X86_64)
-        return osp_fail(err, OSP_EABSENT, "the place of g is known for amd64 only");
+    if (osp_object_machine(go->object) == EM_AARCH64)
+        return find_arm64(go, offset, err);
     bool found = false;
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         int64_t here;

@@ -18,12 +18,28 @@
  *   rbp: breg6 0                                                 (with it) the caller's rbp is at rbp
  *
  * Everything else becomes OSP_RULE_UNKNOWN for the addresses where it holds. x86-64 registers: 6 rbp, 7 rsp, 10 r10,
- * 16 the return address. */
+ * 16 the return address.
+ *
+ * aarch64 (ELF for the Arm 64-bit Architecture, "DWARF for the Arm 64-bit Architecture"): 29 the frame pointer, 30 the
+ * link register, which is the return address column, 31 sp. A return address that was not saved is in the link register;
+ * one that was, beside the frame pointer or alone. Whether it is signed (negate_ra_state) is not noted: the walk drops the
+ * signature of every one. */
 #include "object_internal.h"
 
 #include <dwarf.h>
+#include <elf.h>
 
-enum { RBP = 6, RSP = 7, RIP = 16 };
+/* The registers that matter. */
+typedef struct {
+    uint8_t fp, sp, ra;
+} registers;
+
+static registers registers_of(uint16_t machine)
+{
+    return machine == EM_AARCH64 ? (registers){29, 31, 30} : (registers){6, 7, 16};
+}
+
+enum { AARCH64_NEGATE_RA_STATE_WITH_PC = 0x2c }; /* not in dwarf.h yet */
 
 /* A CIE's instructions run once per FDE, so they must be few. */
 enum { MAX_REMEMBERED = 16, MAX_FUNCTION = 1 << 28, MAX_CIE_INSN = 512 };
@@ -165,8 +181,9 @@ static bool read_cie(const osp_cfi *t, size_t at, osp_cie *out)
         return false;
     }
     out->insn = osp_cur_bytes(&c, osp_cur_left(&c));
-    out->ok = !c.bad && out->return_reg == RIP && out->code_align > 0 && out->code_align < 256 &&
-              out->insn.n <= MAX_CIE_INSN;
+    out->machine = t->machine;
+    out->ok = !c.bad && out->return_reg == registers_of(t->machine).ra && out->code_align > 0 &&
+              out->code_align < 256 && out->insn.n <= MAX_CIE_INSN;
     return out->ok;
 }
 
@@ -236,31 +253,28 @@ enum { SAME, OFFSET, UNDEFINED, AT_FP, IN_REG, OTHER }; /* where a register was 
 enum { CFA_REG, CFA_PLT, CFA_DEREF_SP, CFA_DEREF_FP, CFA_OTHER };
 
 typedef struct {
-    uint8_t cfa, rbp, rsp, rip;
+    uint8_t cfa, fp, sp, ra;
     uint64_t cfa_reg;
-    int64_t cfa_off, rbp_off, rsp_off, rip_off; /* or a register's number */
+    int64_t cfa_off, fp_off, sp_off, ra_off; /* or a register's number */
 } table_row;
 
 /* The whole state is in registers, about to be jumped to (longjmp; the end of a function that calls eh_return). */
 static uint32_t jump_rule(const table_row *r)
 {
-    bool own_sp = r->rsp == SAME && r->cfa == CFA_REG && r->cfa_reg == RSP && r->cfa_off == 0;
-    if ((r->rsp != IN_REG && !own_sp) || (r->rbp != IN_REG && r->rbp != SAME) || r->rip_off > 15)
+    enum { RBP = 6, RSP = 7 };
+    bool own_sp = r->sp == SAME && r->cfa == CFA_REG && r->cfa_reg == RSP && r->cfa_off == 0;
+    if ((r->sp != IN_REG && !own_sp) || (r->fp != IN_REG && r->fp != SAME) || r->ra_off > 15)
         return OSP_RULE_UNKNOWN;
-    return osp_rule_jump((unsigned)r->rip_off, own_sp ? RSP : (unsigned)r->rsp_off,
-                         r->rbp == SAME ? RBP : (unsigned)r->rbp_off);
+    return osp_rule_jump((unsigned)r->ra_off, own_sp ? RSP : (unsigned)r->sp_off,
+                         r->fp == SAME ? RBP : (unsigned)r->fp_off);
 }
 
-/* The rule of rows.h for a row of the table; UNKNOWN if there is none. */
-static uint32_t rule_of(const table_row *r, bool signal)
+static uint32_t rule_of_x86(const table_row *r)
 {
-    if (signal)
-        return OSP_RULE_SIGFRAME;
-    if (r->rip == UNDEFINED)
-        return osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0);
-    if (r->rip == IN_REG)
+    enum { RBP = 6, RSP = 7 };
+    if (r->ra == IN_REG)
         return jump_rule(r);
-    if (r->rip != OFFSET || r->rip_off != -8)
+    if (r->ra != OFFSET || r->ra_off != -8)
         return OSP_RULE_UNKNOWN;
     unsigned kind;
     switch (r->cfa) {
@@ -285,12 +299,12 @@ static uint32_t rule_of(const table_row *r, bool signal)
     if (r->cfa_off % 8 || r->cfa_off < OSP_RULE_CFA_MIN || r->cfa_off > OSP_RULE_CFA_MAX)
         return OSP_RULE_UNKNOWN;
     int fp = 0;
-    if (r->rbp == OFFSET) {
-        if (r->rbp_off % 8 || r->rbp_off == 0 || r->rbp_off < OSP_RULE_FP_MIN || r->rbp_off > OSP_RULE_FP_MAX ||
+    if (r->fp == OFFSET) {
+        if (r->fp_off % 8 || r->fp_off == 0 || r->fp_off < OSP_RULE_FP_MIN || r->fp_off > OSP_RULE_FP_MAX ||
             r->cfa == CFA_DEREF_FP)
             return OSP_RULE_UNKNOWN;
-        fp = (int)r->rbp_off;
-    } else if (r->rbp == AT_FP) {
+        fp = (int)r->fp_off;
+    } else if (r->fp == AT_FP) {
         /* gcc leaves this in force behind leave, where the CFA is sp again and rbp the caller's. */
         if (kind == OSP_RULE_DEREF_FP)
             fp = -16;
@@ -298,12 +312,44 @@ static uint32_t rule_of(const table_row *r, bool signal)
             fp = OSP_FP_AT_FP;
         else if (kind != OSP_RULE_SP)
             return OSP_RULE_UNKNOWN;
-    } else if (r->rbp != SAME) {
+    } else if (r->fp != SAME) {
         return OSP_RULE_UNKNOWN;
     }
     if (kind == OSP_RULE_LEAF)
         return osp_rule_leaf((unsigned)r->cfa_reg, (int)r->cfa_off, fp);
     return osp_rule_make(kind, (int)r->cfa_off, fp);
+}
+
+static bool fits(int64_t v, int64_t least, int64_t most) { return v % 8 == 0 && v >= least && v <= most; }
+
+static uint32_t rule_of_aarch64(const table_row *r)
+{
+    enum { X29 = 29, SP = 31 };
+    bool by_sp = r->cfa_reg == SP, saved = r->ra == OFFSET, fp_saved = r->fp == OFFSET;
+    if (r->cfa != CFA_REG || !fits(r->cfa_off, OSP_RULE_CFA_MIN, OSP_RULE_CFA_MAX) || (!saved && r->ra != SAME) ||
+        (!fp_saved && r->fp != SAME) || (fp_saved && !fits(r->fp_off, OSP_RULE_FP_MIN, OSP_RULE_FP_MAX)))
+        return OSP_RULE_UNKNOWN;
+    int cfa = (int)r->cfa_off, fp = fp_saved ? (int)r->fp_off : 0;
+    if (saved && fp && r->ra_off == r->fp_off + 8 && (by_sp || r->cfa_reg == X29))
+        return osp_rule_make(by_sp ? OSP_RULE_SP_RECORD : OSP_RULE_FP_RECORD, cfa, fp);
+    if (saved && !fp && by_sp && fits(r->ra_off, OSP_RULE_FP_MIN, OSP_RULE_FP_MAX))
+        return osp_rule_make(OSP_RULE_SP_RETURN, cfa, (int)r->ra_off);
+    if (!saved && by_sp)
+        return osp_rule_make(OSP_RULE_LINK, cfa, fp);
+    if (!saved && !fp && r->cfa_reg < X29)
+        return osp_rule_make(OSP_RULE_LEAF_LINK, cfa, 8 * (int)r->cfa_reg);
+    return OSP_RULE_UNKNOWN;
+}
+
+/* The rule of rows.h for a row of the table; UNKNOWN if there is none. */
+static uint32_t rule_of(const table_row *r, const osp_cie *cie)
+{
+    bool aarch64 = cie->machine == EM_AARCH64;
+    if (cie->signal)
+        return aarch64 ? OSP_RULE_SIGFRAME_LINK : OSP_RULE_SIGFRAME;
+    if (r->ra == UNDEFINED)
+        return osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0);
+    return aarch64 ? rule_of_aarch64(r) : rule_of_x86(r);
 }
 
 /* breg7 8; breg16 0; lit15; and; litN; ge; lit3; shl; plus */
@@ -318,12 +364,14 @@ static bool is_plt(osp_span e, int64_t *from)
     return true;
 }
 
-static void cfa_expression(table_row *r, osp_span e)
+static void cfa_expression(table_row *r, uint16_t machine, osp_span e)
 {
     osp_err err;
     osp_cur c = osp_cur_on(e, "expression", &err);
     int64_t n;
     r->cfa = CFA_OTHER;
+    if (machine != EM_X86_64)
+        return;
     if (is_plt(e, &n)) {
         r->cfa = CFA_PLT;
         r->cfa_off = 8 * n;
@@ -341,28 +389,28 @@ static void cfa_expression(table_row *r, osp_span e)
     r->cfa_off = off;
 }
 
-static void set(table_row *r, uint64_t reg, uint8_t how, int64_t off)
+static void set(table_row *r, registers of, uint64_t reg, uint8_t how, int64_t off)
 {
-    if (reg == RBP) {
-        r->rbp = how;
-        r->rbp_off = off;
-    } else if (reg == RSP) {
-        r->rsp = how;
-        r->rsp_off = off;
-    } else if (reg == RIP) {
-        r->rip = how;
-        r->rip_off = off;
+    if (reg == of.fp) {
+        r->fp = how;
+        r->fp_off = off;
+    } else if (reg == of.sp) {
+        r->sp = how;
+        r->sp_off = off;
+    } else if (reg == of.ra) {
+        r->ra = how;
+        r->ra_off = off;
     }
 }
 
-static void restore(table_row *r, uint64_t reg, const table_row *first)
+static void restore(table_row *r, registers of, uint64_t reg, const table_row *first)
 {
-    if (reg == RBP)
-        set(r, reg, first->rbp, first->rbp_off);
-    else if (reg == RSP)
-        set(r, reg, first->rsp, first->rsp_off);
-    else if (reg == RIP)
-        set(r, reg, first->rip, first->rip_off);
+    if (reg == of.fp)
+        set(r, of, reg, first->fp, first->fp_off);
+    else if (reg == of.sp)
+        set(r, of, reg, first->sp, first->sp_off);
+    else if (reg == of.ra)
+        set(r, of, reg, first->ra, first->ra_off);
 }
 
 typedef struct {
@@ -370,6 +418,7 @@ typedef struct {
     unsigned nkept;
     uint64_t pc;
     const osp_cie *cie;
+    registers of;
     /* where rows go; NULL while the CIE's instructions run */
     osp_row_list *out;
     uint64_t from, to;
@@ -382,7 +431,7 @@ static void emit(machine *m, uint64_t next)
     uint64_t from = m->pc > m->from ? m->pc : m->from, to = next < m->to ? next : m->to;
     if (!m->out || from >= to)
         return;
-    uint32_t rule = rule_of(&m->now, m->cie->signal);
+    uint32_t rule = rule_of(&m->now, m->cie);
     m->unknown |= rule == OSP_RULE_UNKNOWN;
     osp_row_add(m->out, from, rule);
 }
@@ -433,20 +482,20 @@ static void extended(machine *m, osp_cur *c, uint8_t op)
         break;
     case DW_CFA_offset_extended:
         reg = osp_cur_uvarint(c);
-        set(r, reg, OFFSET, factored(m, osp_cur_uvarint(c)));
+        set(r, m->of, reg, OFFSET, factored(m, osp_cur_uvarint(c)));
         break;
     case DW_CFA_restore_extended:
-        restore(r, osp_cur_uvarint(c), &m->first);
+        restore(r, m->of, osp_cur_uvarint(c), &m->first);
         break;
     case DW_CFA_undefined:
-        set(r, osp_cur_uvarint(c), UNDEFINED, 0);
+        set(r, m->of, osp_cur_uvarint(c), UNDEFINED, 0);
         break;
     case DW_CFA_same_value:
-        set(r, osp_cur_uvarint(c), SAME, 0);
+        set(r, m->of, osp_cur_uvarint(c), SAME, 0);
         break;
     case DW_CFA_register:
         reg = osp_cur_uvarint(c);
-        set(r, reg, IN_REG, (int64_t)(osp_cur_uvarint(c) & 0xff));
+        set(r, m->of, reg, IN_REG, (int64_t)(osp_cur_uvarint(c) & 0xff));
         break;
     case DW_CFA_remember_state:
         if (m->nkept == MAX_REMEMBERED)
@@ -477,40 +526,45 @@ static void extended(machine *m, osp_cur *c, uint8_t op)
         r->cfa_off = factored(m, (uint64_t)osp_cur_sleb(c));
         break;
     case DW_CFA_def_cfa_expression:
-        cfa_expression(r, block(c));
+        cfa_expression(r, m->cie->machine, block(c));
         break;
     case DW_CFA_expression: {
         reg = osp_cur_uvarint(c);
         osp_span e = block(c);
-        bool at_fp = e.n == 2 && e.p[0] == DW_OP_breg6 && e.p[1] == 0;
-        set(r, reg, at_fp && reg == RBP ? AT_FP : OTHER, 0);
+        bool at_fp = m->cie->machine == EM_X86_64 && e.n == 2 && e.p[0] == DW_OP_breg6 && e.p[1] == 0;
+        set(r, m->of, reg, at_fp && reg == m->of.fp ? AT_FP : OTHER, 0);
         break;
     }
     case DW_CFA_offset_extended_sf:
         reg = osp_cur_uvarint(c);
-        set(r, reg, OFFSET, factored(m, (uint64_t)osp_cur_sleb(c)));
+        set(r, m->of, reg, OFFSET, factored(m, (uint64_t)osp_cur_sleb(c)));
         break;
     case DW_CFA_val_offset:
         reg = osp_cur_uvarint(c);
         osp_cur_uvarint(c);
-        set(r, reg, OTHER, 0);
+        set(r, m->of, reg, OTHER, 0);
         break;
     case DW_CFA_val_offset_sf:
         reg = osp_cur_uvarint(c);
         osp_cur_sleb(c);
-        set(r, reg, OTHER, 0);
+        set(r, m->of, reg, OTHER, 0);
         break;
     case DW_CFA_val_expression:
         reg = osp_cur_uvarint(c);
         block(c);
-        set(r, reg, OTHER, 0);
+        set(r, m->of, reg, OTHER, 0);
+        break;
+    case DW_CFA_AARCH64_negate_ra_state:
+    case AARCH64_NEGATE_RA_STATE_WITH_PC:
+        if (m->cie->machine != EM_AARCH64)
+            osp_cur_fail(c, "call frame instruction 0x%x", op);
         break;
     case DW_CFA_GNU_args_size:
         osp_cur_uvarint(c);
         break;
     case DW_CFA_GNU_negative_offset_extended:
         reg = osp_cur_uvarint(c);
-        set(r, reg, OFFSET, -factored(m, osp_cur_uvarint(c)));
+        set(r, m->of, reg, OFFSET, -factored(m, osp_cur_uvarint(c)));
         break;
     default:
         osp_cur_fail(c, "call frame instruction 0x%x", op);
@@ -528,10 +582,10 @@ static bool run(machine *m, osp_span insn)
             advance(m, low);
             break;
         case 2:
-            set(&m->now, low, OFFSET, factored(m, osp_cur_uvarint(&c)));
+            set(&m->now, m->of, low, OFFSET, factored(m, osp_cur_uvarint(&c)));
             break;
         case 3:
-            restore(&m->now, low, &m->first);
+            restore(&m->now, m->of, low, &m->first);
             break;
         default:
             extended(m, &c, low);
@@ -544,8 +598,8 @@ static bool run(machine *m, osp_span insn)
 
 bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_row_list *out)
 {
-    machine m = {.cie = &f->cie, .from = from, .to = to};
-    m.now.rip = OTHER;
+    machine m = {.cie = &f->cie, .of = registers_of(f->cie.machine), .from = from, .to = to};
+    m.now.ra = f->cie.machine == EM_AARCH64 ? SAME : OTHER;
     m.now.cfa = CFA_OTHER;
     bool ok = run(&m, f->cie.insn);
     m.first = m.now;

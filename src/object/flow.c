@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flow.c: unwind rows of x86-64 code that no table describes: musl, the assembly of codecs and big numbers, programs
- * built without tables.
+/* flow.c: unwind rows of code that no table describes: musl, the assembly of codecs and big numbers, programs built
+ * without tables. Here is what x86-64 needs, and what all machines share; flow_aarch64.c has the other's instructions.
  *
  * Each function is followed from its entry along all its branches, with the frame at each instruction: how far the CFA is
  * from rsp (8 at the entry), from rbp where rbp leads to the frame, and where the caller's rbp was saved. Only the
@@ -505,6 +505,8 @@ static bool is_possible_start(const osp_elf *e, uint64_t addr)
 {
     if (!osp_elf_is_code(e, addr) || addr % 16 == 0)
         return osp_elf_is_code(e, addr);
+    if (e->machine == EM_AARCH64)
+        return addr % 4 == 0;
     osp_span b = osp_elf_from(e, addr - 1);
     return b.n && (b.p[0] == 0xc3 || b.p[0] == 0x90 || b.p[0] == 0xcc || b.p[0] == 0);
 }
@@ -525,6 +527,13 @@ static void find_starts(const seeker *s, uint64_t from, uint64_t to)
 {
     const osp_elf *e = s->to->elf;
     osp_span b = osp_elf_from(e, from);
+    uint64_t called;
+    if (e->machine == EM_AARCH64) {
+        for (size_t i = 0; i + 4 <= b.n && i < to - from; i += 4)
+            if (osp_flow_aarch64_calls(osp_le32(b.p + i), from + i, &called) && is_possible_start(e, called))
+                add_start(s, called);
+        return;
+    }
     const uint8_t *end = b.p + (to - from < b.n ? to - from : b.n);
     for (const uint8_t *p = b.p; p < end && (p = memchr(p, 0xe8, (size_t)(end - p))); p++)
         if (b.n - (size_t)(p - b.p) >= 5)
@@ -539,11 +548,12 @@ static void find_starts(const seeker *s, uint64_t from, uint64_t to)
 static void find_pointed(const seeker *s)
 {
     const osp_elf *e = s->to->elf;
+    uint32_t relative = e->machine == EM_AARCH64 ? R_AARCH64_RELATIVE : R_X86_64_RELATIVE;
     osp_span table[2];
     osp_elf_relocs(e, table);
     for (size_t i = 0; i < table[0].n / OSP_RELA_SIZE; i++) {
         osp_reloc r = osp_elf_reloc_at(table[0], i);
-        if (r.type == R_X86_64_RELATIVE && is_possible_start(e, (uint64_t)r.addend))
+        if (r.type == relative && is_possible_start(e, (uint64_t)r.addend))
             add_start(s, (uint64_t)r.addend);
     }
 }
@@ -608,6 +618,8 @@ bool osp_flow_is_padding(const osp_elf *e, uint64_t from, uint64_t to)
     osp_span b = osp_elf_from(e, from);
     uint64_t n = to - from;
     n = n < b.n ? n : b.n;
+    if (e->machine == EM_AARCH64)
+        return osp_flow_aarch64_pads((osp_span){b.p, (size_t)n});
     return n <= MAX_FUNCTION && padding(b.p, (uint32_t)n) >= n;
 }
 
@@ -620,10 +632,17 @@ bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out)
     bool ok = f.at && f.todo;
     for (uint64_t at = from, end = to; ok && at < to; at = end) {
         osp_span b = osp_elf_from(w->elf, at);
+        bool known;
+        if (w->elf->machine == EM_AARCH64) {
+            end = function_end(w, at, to, 0, &known);
+            if (b.n > end - at)
+                b.n = (size_t)(end - at);
+            ok = osp_flow_aarch64(b, at, known, out);
+            continue;
+        }
         f.code = b.p;
         f.torn = true;
         for (size_t none = 0; f.torn && none < MOST_TORN; none++) {
-            bool known;
             end = function_end(w, at, to, none, &known);
             f.n = (uint32_t)(b.n < end - at ? b.n : end - at);
             f.more = (uint32_t)(b.n < to - at ? b.n : to - at < MAX_FUNCTION ? to - at : MAX_FUNCTION);

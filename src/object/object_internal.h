@@ -247,7 +247,7 @@ bool osp_pcvalue_open(osp_pcvalue *v, const osp_pcln *p, uint32_t off, uint64_t 
 /* False at the end of the table; v->cur.bad tells a broken one. */
 bool osp_pcvalue_next(osp_pcvalue *v);
 
-/* ---- rows.c, cfi.c ----------------------------------------------------------------------------------------- */
+/* ---- rows.c, go_rows.c, cfi.c ----------------------------------------------------------------------------------------- */
 
 typedef struct {
     osp_row *row; /* malloc'ed */
@@ -267,6 +267,13 @@ bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, o
  * of it. */
 bool osp_rule_of_function(const osp_elf *e, const osp_pcln *go, uint64_t addr, uint32_t *rule);
 
+enum { OSP_PADDING = 63 }; /* a smaller gap between functions is alignment: not worth a row */
+
+/* All of Go's rows; returns how many functions could not be read. */
+uint32_t osp_go_rows(const osp_pcln *p, const osp_elf *e, osp_row_list *out);
+/* Those of the function at an address alone, from whose begin the list then counts. False: that says nothing of it. */
+bool osp_go_rows_at(const osp_pcln *p, const osp_elf *e, uint64_t addr, osp_row_list *out);
+
 /* Where functions are, by unwind data alone, sorted. */
 typedef struct {
     uint64_t start, end;
@@ -283,11 +290,13 @@ typedef struct {
     osp_span bytes;
     uint64_t addr; /* file address of the first byte */
     bool is_eh;    /* .eh_frame, not .debug_frame */
+    uint16_t machine;
 } osp_cfi;
 
 typedef struct {
     size_t at; /* of its length field */
     bool ok, augmented, signal;
+    uint16_t machine;
     uint64_t code_align;
     int64_t data_align;
     uint64_t return_reg;
@@ -315,7 +324,7 @@ bool osp_cfi_next(osp_cfi_iter *it, osp_fde *out);
  * read; those are OSP_RULE_UNKNOWN. */
 bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_row_list *out);
 
-/* ---- flow.c: x86-64 code without tables ---------------------------------------------------------------------- */
+/* ---- flow.c, flow_aarch64.c: code without tables ------------------------------------------------------------- */
 
 typedef struct {
     const osp_elf *elf;
@@ -334,6 +343,13 @@ bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out);
 /* The rule by rsp at addr in the function [start, end). False if rsp was lost on the way. */
 bool osp_flow_rule_by_sp(const osp_elf *e, const osp_extent *function, uint64_t addr, uint32_t *rule);
 bool osp_flow_is_padding(const osp_elf *e, uint64_t from, uint64_t to);
+
+/* The same of one function of aarch64, or what seems to be one, whose code begins at addr; known: something says that it
+ * does. False without memory. */
+bool osp_flow_aarch64(osp_span code, uint64_t addr, bool known, osp_row_list *out);
+bool osp_flow_aarch64_pads(osp_span code);
+/* Is this instruction, at that address, a call of a fixed place? */
+bool osp_flow_aarch64_calls(uint32_t word, uint64_t at, uint64_t *target);
 
 /* ---- debugfile.c, dwarf.c, demangle.c ---------------------------------------------------------------------- */
 

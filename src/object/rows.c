@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rows.c: all that a file knows about unwinding, as one sorted table of rows (bpf/rows.h).
  *
- * Each stretch of addresses has one source: Go text belongs to pclntab, all else to .eh_frame, and what that leaves
- * to .debug_frame, and what is left then to the code itself (flow.c). Stretches are sorted, clipped so that they do not overlap, and their rows appended; between them
- * stands a row of kind NONE. Neighbours that say the same become one.
- *
- * Go, x86-64 (runtime/stack.go "Stack frame layout", cmd/internal/obj/x86/obj6.go):
- *
- *     CFA = sp + delta + 8. A function with a frame saves rbp at CFA - 16:
- *         since 1.21   push rbp; mov rbp, rsp; sub rsp, N      the delta goes 0, 8, N + 8
- *         before       sub rsp, N; mov [rsp + N - 8], rbp; …   the delta goes 0, N; rbp is saved one instruction later
- *     Assembly may do neither (NOFRAME); its first bytes are looked at. */
+ * Each stretch of addresses has one source: Go text belongs to pclntab (go_rows.c), all else to .eh_frame, and what that
+ * leaves to .debug_frame, and what is left then to the code itself (flow.c). Stretches are sorted, clipped so that they do
+ * not overlap, and their rows appended; between them stands a row of kind NONE. Neighbours that say the same become one. */
 #include "object_internal.h"
 
 #include "base/buf.h"
@@ -23,7 +16,6 @@ enum {
     MAX_ROWS = 1 << 27,
     MAX_CODE = 64,       /* sections with code */
     READ_AT_ONCE = 8192, /* functions whose part of the file is kept in memory */
-    PADDING = 63,        /* a smaller gap between functions is alignment: not worth a row */
 };
 
 void osp_row_add(osp_row_list *l, uint64_t addr, uint32_t rule)
@@ -40,181 +32,6 @@ void osp_row_add(osp_row_list *l, uint64_t addr, uint32_t rule)
         return;
     }
     l->row[l->n++] = (osp_row){pc, rule};
-}
-
-/* ---- Go ---------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    uint8_t kind, root;
-} special;
-
-/* Functions whose frames are not what their SP deltas say, or end a stack. */
-static special special_of(const osp_pcln *p, const osp_func *f)
-{
-    static const struct {
-        const char *name;
-        uint8_t kind, root;
-        bool compiled; /* Go code; else assembly, whose compiled wrappers of the same name are nothing special */
-    } known[] = {
-        {"goexit", OSP_RULE_END, OSP_ROOT_GOEXIT, false},
-        {"mcall", OSP_RULE_END, OSP_ROOT_SCHEDULER, false},
-        {"gogo", OSP_RULE_END, OSP_ROOT_SCHEDULER, false},
-        {"mstart", OSP_RULE_END, OSP_ROOT_MSTART, false},
-        {"rt0_go", OSP_RULE_END, OSP_ROOT_MSTART, false},
-        {"systemstack", OSP_RULE_GO_SYSTEMSTACK, 0, false},
-        {"morestack", OSP_RULE_GO_MORESTACK, 0, false},
-        {"asmcgocall", OSP_RULE_GO_ASMCGOCALL, 0, false},
-        {"cgocallback", OSP_RULE_GO_CGOCALLBACK, 0, false},
-        {"asyncPreempt", OSP_RULE_GO_EXACT, 0, false},
-        {"sigpanic", OSP_RULE_GO_EXACT, 0, true},
-        {"sigpanic0", OSP_RULE_GO_EXACT, 0, false},
-        {"sigreturn__sigaction", OSP_RULE_SIGFRAME, 0, false},
-        {"sigreturn", OSP_RULE_SIGFRAME, 0, false},
-        {"sigtramp", OSP_RULE_SP, 0, false},
-        {"cgoSigtramp", OSP_RULE_SP, 0, false},
-        {"sigtrampgo", OSP_RULE_SP, 0, true},
-        /* Go 1.16 does not mark what writes SP. */
-        {"nanotime1", OSP_RULE_GO_SPWRITE, 0, false},
-        {"walltime1", OSP_RULE_GO_SPWRITE, 0, false},
-        {"callCgoMmap", OSP_RULE_GO_SPWRITE, 0, false},
-        {"callCgoMunmap", OSP_RULE_GO_SPWRITE, 0, false},
-        {"callCgoSigaction", OSP_RULE_GO_SPWRITE, 0, false},
-        {"sigfwd", OSP_RULE_GO_SPWRITE, 0, false},
-    };
-    if (f->flag == 0 && f->id == 0 && p->layout != 116)
-        return (special){.kind = OSP_RULE_SP};
-    osp_str name = osp_pcln_name(p, f->name);
-    if (osp_str_ends(name, S(".abi0")))
-        name.n -= 5;
-    if (osp_str_eq(name, S("gogo"))) /* its second half, without a package */
-        return (special){OSP_RULE_END, OSP_ROOT_SCHEDULER};
-    if (osp_str_starts(name, S("runtime."))) {
-        osp_str in = osp_str_skip(name, 8);
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            if (osp_str_eq(in, osp_str_from(known[i].name)) &&
-                (known[i].compiled || (f->flag & OSP_FUNC_ASM) || p->layout == 116))
-                return (special){known[i].kind, known[i].root};
-    }
-    if ((f->flag & OSP_FUNC_TOPFRAME) || osp_str_starts(name, S("_rt0_amd64")))
-        return (special){OSP_RULE_END, OSP_ROOT_MSTART};
-    return (special){f->flag & OSP_FUNC_SPWRITE ? OSP_RULE_GO_SPWRITE : OSP_RULE_SP, 0};
-}
-
-/* How a function saves rbp, told from the bytes where its delta first grows. */
-typedef struct {
-    bool saves;
-    uint64_t from; /* the address from which on rbp is at CFA - 16 */
-} saving;
-
-static saving saving_at(const osp_elf *e, const osp_func *f, uint64_t pc, int32_t delta)
-{
-    /* Compiled since 1.21: always by push. (The byte is not worth a page fault.) */
-    if (delta == 8 && !(f->flag & OSP_FUNC_ASM))
-        return (saving){true, pc};
-    osp_span text = osp_elf_from(e, f->entry);
-    uint64_t at = pc - f->entry;
-    if (at > text.n || text.n - at < 8)
-        return (saving){0};
-    if (delta == 8 && at >= 1 && text.p[at - 1] == 0x55) /* push rbp */
-        return (saving){true, pc};
-    const uint8_t *b = text.p + at;
-    if (b[0] != 0x48 || b[1] != 0x89) /* mov [rsp + disp], rbp */
-        return (saving){0};
-    if (b[2] == 0x2c && b[3] == 0x24 && delta == 8)
-        return (saving){true, pc + 4};
-    if (b[2] == 0x6c && b[3] == 0x24 && (int8_t)b[4] == delta - 8)
-        return (saving){true, pc + 5};
-    /* A frame too large for a row is found by rbp itself, which the next instruction, a lea of 8 bytes, sets. */
-    if (b[2] == 0xac && b[3] == 0x24 && (int32_t)osp_le32(b + 4) == delta - 8)
-        return (saving){true, pc + (delta + 8 > OSP_RULE_CFA_MAX ? 16 : 8)};
-    return (saving){0};
-}
-
-/* Behind the instruction at addr if that sets rbp to the frame (mov rbp, rsp; lea rbp, [rsp + disp]), else addr. */
-static uint64_t past_frame_setting(const osp_elf *e, uint64_t addr)
-{
-    osp_span b = osp_elf_from(e, addr);
-    if (b.n < 8 || b.p[0] != 0x48)
-        return addr;
-    if (b.p[1] == 0x89)
-        return b.p[2] == 0xe5 ? addr + 3 : addr;
-    if (b.p[1] != 0x8d || (b.p[3] != 0x24))
-        return addr;
-    return b.p[2] == 0x2c ? addr + 4 : b.p[2] == 0x6c ? addr + 5 : b.p[2] == 0xac ? addr + 8 : addr;
-}
-
-static uint32_t go_rule(const special *s, int32_t delta, bool saved)
-{
-    if (s->kind == OSP_RULE_END)
-        return osp_rule_make(OSP_RULE_END, 8 * s->root, 0);
-    if (s->kind == OSP_RULE_SIGFRAME)
-        return OSP_RULE_SIGFRAME;
-    if (delta < 0 || delta % 8 || delta + 8 > OSP_RULE_CFA_MAX) {
-        if (saved && delta > 0 && s->kind == OSP_RULE_SP)
-            return osp_rule_make(OSP_RULE_FP, 16, -16);
-        return OSP_RULE_UNKNOWN;
-    }
-    return osp_rule_make(s->kind, delta + 8, saved && delta > 0 ? -16 : 0);
-}
-
-static bool rows_of_func(const osp_pcln *p, const osp_elf *e, const osp_func *f, osp_row_list *out)
-{
-    special s = special_of(p, f);
-    if (s.kind == OSP_RULE_END || s.kind == OSP_RULE_SIGFRAME) {
-        /* A handler returns to sigreturn's first byte, and return addresses are looked up one byte before. */
-        osp_row_add(out, f->entry - (s.kind == OSP_RULE_SIGFRAME), go_rule(&s, 0, false));
-        return true;
-    }
-    osp_pcvalue v;
-    if (!osp_pcvalue_open(&v, p, f->pcsp, f->entry)) {
-        osp_row_add(out, f->entry, OSP_RULE_UNKNOWN);
-        return false;
-    }
-    saving save = {0};
-    bool looked = false, ok = true;
-    while (osp_pcvalue_next(&v) && v.pc < f->end) {
-        uint64_t framed = 0;
-        if (!looked && v.value > 0) {
-            looked = true;
-            save = saving_at(e, f, v.pc, v.value);
-            /* Until rbp is set it cannot lead back, and SP was not written yet. */
-            if (s.kind == OSP_RULE_GO_SPWRITE && save.saves)
-                framed = past_frame_setting(e, save.from);
-        }
-        const special plain = {.kind = OSP_RULE_SP}, *now = framed ? &plain : &s;
-        uint32_t rule = go_rule(now, v.value, save.saves && v.pc >= save.from);
-        ok &= osp_rule_kind(rule) != OSP_RULE_UNKNOWN || save.saves;
-        osp_row_add(out, v.pc, rule);
-        if (save.saves && save.from > v.pc && save.from < v.next && save.from < f->end)
-            osp_row_add(out, save.from, go_rule(now, v.value, true));
-        if (framed && framed < v.next && framed < f->end)
-            osp_row_add(out, framed, go_rule(&s, v.value, true));
-    }
-    /* A table ends with its function's last instruction; the next function is aligned. */
-    if (v.cur.bad || (v.next < f->end && f->end - v.next > PADDING)) {
-        osp_row_add(out, v.cur.bad ? v.pc : v.next, OSP_RULE_UNKNOWN);
-        return false;
-    }
-    return ok;
-}
-
-/* All of Go's rows; returns how many functions could not be read. */
-static uint32_t rows_of_go(const osp_pcln *p, const osp_elf *e, osp_row_list *out)
-{
-    uint32_t skipped = 0;
-    uint64_t at = 0;
-    for (uint32_t i = 0; i < p->nfunc; i++) {
-        osp_func f;
-        if (i % READ_AT_ONCE == 0)
-            osp_file_rest(&(osp_file){e->bytes, e->mapped});
-        if (!osp_pcln_func(p, i, &f) || f.entry < at) {
-            skipped++;
-            continue;
-        }
-        at = f.end;
-        skipped += !rows_of_func(p, e, &f, out);
-    }
-    return skipped;
 }
 
 /* ---- all of a file ----------------------------------------------------------------------------------------- */
@@ -274,7 +91,7 @@ static bool find_eh_frame(const osp_elf *e, osp_cfi *out)
 {
     const osp_section *s = osp_elf_section(e, S(".eh_frame"));
     if (s) {
-        *out = (osp_cfi){osp_elf_raw(e, s), s->addr, true};
+        *out = (osp_cfi){osp_elf_raw(e, s), s->addr, true, e->machine};
         if (out->bytes.n)
             return true;
     }
@@ -287,7 +104,7 @@ static bool find_eh_frame(const osp_elf *e, osp_cfi *out)
         if (h.n < 8 || h.p[0] != 1 || h.p[1] != PCREL_S4)
             continue;
         uint64_t addr = g->vaddr + 4 + (uint64_t)(int32_t)osp_le32(h.p + 4);
-        *out = (osp_cfi){osp_elf_from(e, addr), addr, true};
+        *out = (osp_cfi){osp_elf_from(e, addr), addr, true, e->machine};
         /* Its length is not said: it ends with an empty record. */
         for (size_t at = 0; at + 4 <= out->bytes.n;) {
             uint64_t n = osp_le32(out->bytes.p + at);
@@ -416,7 +233,7 @@ static void fill(gaps *g, uint64_t from, uint64_t to, osp_row_list *out)
         if (!g->open)
             open_flow(g);
         g->failed |= !osp_flow_rows(&g->flow, one.start, one.end, out);
-        if (to - one.end > PADDING)
+        if (to - one.end > OSP_PADDING)
             osp_row_add(out, one.end, OSP_RULE_NONE);
     }
 }
@@ -430,7 +247,7 @@ static uint32_t join(stretches *s, gaps *g, osp_row_list *out)
         const stretch *x = p.of;
         osp_fde fde;
         bool go = x->order == OF_GO;
-        if (at && p.start - at > PADDING)
+        if (at && p.start - at > OSP_PADDING)
             osp_row_add(out, at, OSP_RULE_NONE);
         if (p.start > at)
             fill(g, at, p.start, out);
@@ -440,7 +257,7 @@ static uint32_t join(stretches *s, gaps *g, osp_row_list *out)
         if (read && at && p.start == x->start && p.start > at && is_bare(&fde))
             osp_row_add(out, p.start - 1, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0));
         if (go)
-            skipped += rows_of_go(g->go, g->elf, out);
+            skipped += osp_go_rows(g->go, g->elf, out);
         else
             skipped += !read || !osp_cfi_rows(&fde, p.start, p.end, out);
     }
@@ -466,7 +283,7 @@ static bool all_fdes(stretches *s, const osp_elf *e, const osp_elf *debug, const
     osp_err ignored; /* a .debug_frame that cannot be had is like one that is not there */
     if (find_eh_frame(e, &cfi) && !collect(s, &cfi, e, OF_EH_FRAME, go))
         return false;
-    cfi = (osp_cfi){.is_eh = false};
+    cfi = (osp_cfi){.is_eh = false, .machine = e->machine};
     if (osp_elf_debug_section(e, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored) ||
         (debug && osp_elf_debug_section(debug, S(".debug_frame"), &cfi.bytes, &cfi.addr, &ignored)))
         if (!collect(s, &cfi, e, OF_DEBUG_FRAME, go))
@@ -498,7 +315,7 @@ static bool find_fde(const osp_elf *e, uint64_t addr, osp_fde *out)
                 hi = mid;
         }
         uint64_t table = g->vaddr + 4 + (uint64_t)(int64_t)(int32_t)osp_le32(h.p + 4);
-        osp_cfi cfi = {osp_elf_from(e, table), table, true};
+        osp_cfi cfi = {osp_elf_from(e, table), table, true, e->machine};
         uint64_t at = lo ? g->vaddr + (uint64_t)(int64_t)(int32_t)osp_le32(h.p + HEAD + lo * 8 - 4) : 0;
         if (lo == 0 || at < table || at - table >= cfi.bytes.n)
             return false;
@@ -511,19 +328,12 @@ static bool find_fde(const osp_elf *e, uint64_t addr, osp_fde *out)
 bool osp_rule_of_function(const osp_elf *e, const osp_pcln *go, uint64_t addr, uint32_t *rule)
 {
     osp_fde fde;
-    osp_func f, next;
     osp_row_list l = {0};
-    if (e->machine != EM_X86_64 || e->foreign)
+    if ((e->machine != EM_X86_64 && e->machine != EM_AARCH64) || e->foreign)
         return false;
     if (go && addr >= go->text && addr < go->etext) {
-        uint32_t i = osp_pcln_find(go, addr);
-        if (i == UINT32_MAX || !osp_pcln_func(go, i, &f) || addr < f.entry || addr >= f.end)
+        if (!osp_go_rows_at(go, e, addr, &l))
             return false;
-        if (osp_pcln_func(go, i + 1, &next) && addr + 1 == next.entry &&
-            special_of(go, &next).kind == OSP_RULE_SIGFRAME)
-            return false; /* a handler returns there, see rows_of_func */
-        l.base = f.entry;
-        (void)rows_of_func(go, e, &f, &l);
     } else {
         if (!find_fde(e, addr, &fde))
             return false;
@@ -541,7 +351,7 @@ bool osp_extents_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go
 {
     stretches s = {0};
     *out = (osp_extents){0};
-    bool ok = e->machine != EM_X86_64 || all_fdes(&s, e, debug, go);
+    bool ok = all_fdes(&s, e, debug, go);
     out->row = ok ? osp_new(arena, osp_extent, s.n) : NULL;
     ok = out->row != NULL;
     for (size_t i = 0; ok && i < s.n; i++)
@@ -556,7 +366,7 @@ bool osp_rows_make(const osp_elf *e, const osp_elf *debug, const osp_pcln *go, o
 {
     *out = (osp_row_list){.base = first_code(e)};
     *skipped = 0;
-    if (e->machine != EM_X86_64)
+    if (e->machine != EM_X86_64 && e->machine != EM_AARCH64)
         return true;
     stretches s = {0};
     bool ok = true;

@@ -310,6 +310,14 @@ static void choose(osp_bpf_side *b, const osp_event_list *events, bool wakers)
     bpf_map__set_max_entries(k->maps.ring, RING_OF_SCHEDULER);
 }
 
+/* The bits of a return address that are address: in the others aarch64 may sign it. Stacks begin near the end of all that
+ * can be mapped. */
+static uint64_t code_mask(void)
+{
+    uint64_t here = (uint64_t)(uintptr_t)&here;
+    return OSP_AARCH64 ? UINT64_MAX >> __builtin_clzll(here) : UINT64_MAX;
+}
+
 osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, bool wakers, osp_err *err)
 {
     osp_bpf_side *b = calloc(1, sizeof *b);
@@ -336,6 +344,7 @@ osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, bool wakers, osp_e
         goto fail;
     }
     choose(b, events, wakers);
+    b->skel->rodata->code_mask = code_mask();
     b->skel->rodata->hash_seed = osp_hash("seed", 4);
     b->skel->rodata->pidns_dev = ns.st_dev;
     b->skel->rodata->pidns_ino = ns.st_ino;
@@ -664,14 +673,14 @@ static bool still_there(const osp_bpf_side *b, uint32_t thread, uint64_t hash)
 static void settle_one(osp_bpf_side *b, const osp_subject *of, osp_raw_sample *head, const char *word)
 {
     osp_err err;
-    osp_unwind_regs regs;
+    osp_unwind_regs regs = {.aarch64 = OSP_AARCH64};
     bool live = head->unwind == OSP_UNWIND_LIVE;
     uint64_t g = 0, tls;
     size_t fixed = (size_t)head->nkernel + OSP_UNWIND_WORDS;
     if (head->nkernel > OSP_MAX_KERNEL || head->nwords < fixed || head->stack_bytes > (head->nwords - fixed) * 8)
         return;
     memcpy(b->word, word, (size_t)head->nkernel * 8);
-    memcpy(&regs, word + (size_t)head->nkernel * 8, sizeof regs);
+    memcpy(&regs, word + (size_t)head->nkernel * 8, offsetof(osp_unwind_regs, reg) + OSP_HOST_REGS * 8);
     memcpy(&tls, word + fixed * 8 - sizeof tls, sizeof tls);
     osp_copied with = {.mem = osp_subject_mem(of),
                        .space = &of->space,
@@ -680,7 +689,8 @@ static void settle_one(osp_bpf_side *b, const osp_subject *of, osp_raw_sample *h
                        .stack = {(const uint8_t *)word + fixed * 8, head->stack_bytes}};
     if (with.go->has_go && head->m)
         g = head->curg;
-    else if (with.go->has_go && !with.mem.read(with.mem.ctx, tls + (uint64_t)with.go->tls_g, &g, 8, &err))
+    else if (with.go->has_go && !with.go->no_tls &&
+             !with.mem.read(with.mem.ctx, tls + (uint64_t)with.go->tls_g, &g, 8, &err))
         g = 0;
     osp_copied_walk(&with, &regs, g, head, b->word + head->nkernel);
     if (live && !still_there(b, (uint32_t)head->value[0], head->stack_hash)) {

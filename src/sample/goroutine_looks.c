@@ -287,7 +287,11 @@ static int unwind(osp_goroutines *g, const osp_g *of, const osp_g_look *l, const
         .sp = l->sp,
         .fp = l->status == OSP_G_SYSCALL ? of->syscallbp : of->sched_bp,
         .callback_sp = callback_sp(g, of),
+        .aarch64 = OSP_AARCH64,
     };
+    /* One that has not run yet, or stands at a function's begin, has its caller there. */
+    if (at.aarch64 && l->status != OSP_G_SYSCALL)
+        read_one(g, of->addr + g->offsets->g_sched_lr, &at.link, sizeof at.link);
     int end = osp_unwind_parked(&env, g->offsets, &at, g->pc, OSP_MAX_USER, n);
     *behind = w.behind || of->lockedm;
     return end;

@@ -13,7 +13,6 @@
 #include "base/cur.h"
 #include "base/file.h"
 
-#include <asm/perf_regs.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
@@ -38,7 +37,6 @@ enum {
 };
 
 /* The registers asked for: all that an unwind rule can name. In a sample they come in the order of their bits. */
-static const uint64_t REGS = ((1u << (PERF_REG_X86_IP + 1)) - 1) | 0xffu << PERF_REG_X86_R8;
 
 /* One CPU's ring. */
 struct cpu {
@@ -202,7 +200,7 @@ static int open_clock(const osp_perf_side *s, int pid, int cpu, unsigned long fl
     };
     if (!s->opts->kernel_only) {
         attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
-        attr.sample_regs_user = REGS;
+        attr.sample_regs_user = osp_perf_regs_wanted(OSP_AARCH64);
         attr.sample_stack_user = STACK_BYTES;
     }
     int fd = perf_event(&attr, pid, cpu, flags);
@@ -413,19 +411,18 @@ static uint64_t g0_of(osp_perf_side *s, const osp_subject *of, int tid)
     return 0;
 }
 
-/* The g to start from: R14 in Go code, else any g of the thread's M. */
-static uint64_t find_g(osp_perf_side *s, const osp_subject *of, const uint64_t *reg, int tid)
+/* The g to start from: in Go code a register has it, else any g of the thread's M. */
+static uint64_t find_g(osp_perf_side *s, const osp_subject *of, const osp_unwind_regs *regs, int tid)
 {
     const osp_unwind_go *go = &of->unwind_go;
-    const osp_space_map *map = osp_space_at(&of->space, reg[PERF_REG_X86_IP]);
+    const osp_space_map *map = osp_space_at(&of->space, regs->pc);
     osp_mem mem = osp_subject_mem(of);
     osp_err err;
-    if (map && map->object && osp_object_is_go(map->object, reg[PERF_REG_X86_IP] - map->bias)) {
-        uint64_t lo = 0, hi = 0;
-        if (mem.read(mem.ctx, reg[PERF_REG_X86_R14] + go->g_stack_lo, &lo, 8, &err) &&
-            mem.read(mem.ctx, reg[PERF_REG_X86_R14] + go->g_stack_hi, &hi, 8, &err) && reg[PERF_REG_X86_SP] >= lo &&
-            reg[PERF_REG_X86_SP] < hi)
-            return reg[PERF_REG_X86_R14];
+    if (map && map->object && osp_object_is_go(map->object, regs->pc - map->bias)) {
+        uint64_t lo = 0, hi = 0, g = regs->reg[OSP_HOST_G];
+        if (mem.read(mem.ctx, g + go->g_stack_lo, &lo, 8, &err) &&
+            mem.read(mem.ctx, g + go->g_stack_hi, &hi, 8, &err) && regs->sp >= lo && regs->sp < hi)
+            return g;
     }
     return of->go && of->until_ns == UINT64_MAX ? g0_of(s, of, tid) : 0;
 }
@@ -453,8 +450,8 @@ void osp_perf_side_read(osp_perf_side *s)
 
 static bool take_regs(osp_cur *c, uint64_t *out)
 {
-    for (int i = 0; i < PERF_REG_X86_64_MAX; i++)
-        if (REGS >> i & 1)
+    for (int i = 0; i < OSP_PERF_REGS; i++)
+        if (osp_perf_regs_wanted(OSP_AARCH64) >> i & 1)
             out[i] = osp_cur_u64(c);
     return !c->bad;
 }
@@ -477,7 +474,7 @@ static void take_chain(osp_perf_side *s, osp_cur *c, osp_raw_sample *head)
 /* The user's registers and the copy of the stack: its addresses behind the kernel's. False: cut short. */
 static bool take_user(osp_perf_side *s, osp_cur *c, const osp_subject *of, osp_raw_sample *head)
 {
-    uint64_t reg[PERF_REG_X86_64_MAX] = {0}, abi = osp_cur_u64(c);
+    uint64_t reg[OSP_PERF_REGS] = {0}, abi = osp_cur_u64(c);
     if (abi != PERF_SAMPLE_REGS_ABI_NONE && !take_regs(c, reg))
         return false;
     uint64_t size = osp_cur_u64(c);
@@ -486,14 +483,11 @@ static bool take_user(osp_perf_side *s, osp_cur *c, const osp_subject *of, osp_r
     if (c->bad)
         return false;
     copy.n = used < copy.n ? used : copy.n;
-    osp_copied from = {.mem = osp_subject_mem(of),
-                       .space = &of->space,
-                       .go = &of->unwind_go,
-                       .sp = reg[PERF_REG_X86_SP],
-                       .stack = copy};
+    osp_unwind_regs regs = osp_unwind_regs_of_perf(reg, OSP_AARCH64);
+    osp_copied from = {
+        .mem = osp_subject_mem(of), .space = &of->space, .go = &of->unwind_go, .sp = regs.sp, .stack = copy};
     if (abi == PERF_SAMPLE_REGS_ABI_64) {
-        osp_unwind_regs regs = osp_unwind_regs_of_perf(reg);
-        uint64_t g = of->unwind_go.has_go ? find_g(s, of, reg, (int)head->tid) : 0;
+        uint64_t g = of->unwind_go.has_go ? find_g(s, of, &regs, (int)head->tid) : 0;
         osp_copied_walk(&from, &regs, g, head, s->word + head->nkernel);
     } else { /* a thread of the kernel, or one that is ending, has none */
         head->end = abi == PERF_SAMPLE_REGS_ABI_NONE ? OSP_UNWIND_ROOT : OSP_UNWIND_UNREADABLE;

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "sample/sample_internal.h"
 
+#include <elf.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -214,9 +215,13 @@ const osp_space_map *osp_space_at(const osp_space *s, uint64_t addr)
 void osp_space_go(const osp_go *go, osp_unwind_go *out)
 {
     osp_err err;
-    int64_t tls;
+    int64_t tls = 0;
+    uint64_t bias;
     *out = (osp_unwind_go){.g_goid = -1, .g_labels = -1};
-    if (!go || !osp_go_tls_g(go, &tls, &err))
+    if (!go)
+        return;
+    bool aarch64 = osp_object_machine(osp_go_object(go, &bias)) == EM_AARCH64, has_tls = osp_go_tls_g(go, &tls, &err);
+    if (!has_tls && !aarch64)
         return;
     const osp_go_layout *l = osp_go_offsets(go);
     *out = (osp_unwind_go){
@@ -229,10 +234,11 @@ void osp_space_go(const osp_go *go, osp_unwind_go *out)
         .g_sched_bp = (uint32_t)l->g_sched_bp,
         .m_g0 = (uint32_t)l->m_g0,
         .m_curg = (uint32_t)l->m_curg,
-        .asmcgocall_g = osp_go_version_number(go) >= 12200 ? 8 : 48, /* asm_amd64.s, asmcgocall: "save g" */
         .g_goid = l->g_goid,
         .g_labels = l->g_labels,
         .labels_are_slice = l->labels_are_slice,
+        .no_tls = !has_tls,
         .tls_g = tls,
     };
+    osp_unwind_go_machine(out, aarch64, osp_go_version_number(go));
 }

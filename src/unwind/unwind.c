@@ -15,6 +15,9 @@ static bool osp_unwind_read(void *env, __u64 addr, __u64 *word)
 
 #include "../../bpf/unwind.h"
 
+/* Nobody maps code above 48 bits, unless asked to. */
+static uint64_t code_mask(bool aarch64) { return aarch64 ? (1ull << 48) - 1 : UINT64_MAX; }
+
 static int walk(const osp_unwind_env *env, const osp_unwind_go *go, osp_unwind *u, uint64_t *pc, size_t max,
                 size_t *n)
 {
@@ -42,7 +45,15 @@ static int walk(const osp_unwind_env *env, const osp_unwind_go *go, osp_unwind *
 int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const osp_unwind_regs *regs, uint64_t g,
                     uint64_t *pc, size_t max, size_t *n, uint64_t *curg, uint64_t *m, uint32_t *frame_pointer_steps)
 {
-    osp_unwind u = {.pc = regs->pc, .sp = regs->sp, .fp = regs->fp, .leaf = 1, .exact = 1};
+    osp_unwind u = {.pc = regs->pc,
+                    .sp = regs->sp,
+                    .fp = regs->fp,
+                    .link = regs->reg[OSP_X30],
+                    .code_mask = code_mask(regs->aarch64),
+                    .aarch64 = regs->aarch64,
+                    .linked = regs->aarch64,
+                    .leaf = 1,
+                    .exact = 1};
     __u64 owner = 0;
     for (int i = 0; i < OSP_UNWIND_REGS; i++)
         u.reg[i] = regs->reg[i];
@@ -61,6 +72,10 @@ int osp_unwind_parked(const osp_unwind_env *env, const osp_unwind_go *go, const 
     osp_unwind u = {.pc = at->pc,
                     .sp = at->sp,
                     .fp = at->fp,
+                    .link = at->link,
+                    .code_mask = code_mask(at->aarch64),
+                    .aarch64 = at->aarch64,
+                    .linked = at->link != 0,
                     .curg = at->g,
                     .stack_lo = at->stack_lo,
                     .stack_hi = at->stack_hi,
@@ -68,4 +83,14 @@ int osp_unwind_parked(const osp_unwind_env *env, const osp_unwind_go *go, const 
                     .leaf = 1,
                     .exact = 1};
     return walk(env, go, &u, pc, max, n);
+}
+
+/* asm_amd64.s and asm_arm64.s: "save g", "save depth in old g stack", "NOTE: unwindm knows that the saved g->sched.sp is
+ * at"; type gobuf in runtime2.go. */
+void osp_unwind_go_machine(osp_unwind_go *go, bool aarch64, uint32_t version)
+{
+    go->g_sched_lr = go->g_sched_bp - 8;
+    go->asmcgocall_g = aarch64 ? 0 : version >= 12200 ? 8 : 48;
+    go->asmcgocall_depth = aarch64 ? 8 : go->asmcgocall_g - 8;
+    go->callback_saved = aarch64 ? 16 : 0;
 }

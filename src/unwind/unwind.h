@@ -6,6 +6,7 @@
 #ifndef OSP_UNWIND_H
 #define OSP_UNWIND_H
 
+#include "../../bpf/arch.h"
 #include "../../bpf/rows.h"
 
 #include <stdbool.h>
@@ -37,18 +38,35 @@ typedef struct osp_unwind_env {
 
 typedef struct osp_unwind_regs {
     uint64_t pc, sp, fp;
-    uint64_t reg[16]; /* by DWARF's numbers; what is not known stays 0 */
+    uint64_t reg[32]; /* by DWARF's numbers; what is not known stays 0 */
+    bool aarch64;     /* else x86-64 */
 } osp_unwind_regs;
 
-/* The same from the kernel's perf numbers (enum perf_event_x86_regs); perf[24]. */
-static inline osp_unwind_regs osp_unwind_regs_of_perf(const uint64_t *perf)
+/* The kernel's perf numbers of registers: enum perf_event_x86_regs, perf_event_arm_regs. */
+enum { OSP_PERF_REGS = 33 };
+
+/* Those that an unwind rule can name, a bit each. */
+static inline uint64_t osp_perf_regs_wanted(bool aarch64) { return aarch64 ? (1ull << 33) - 1 : 0xff01ff; }
+
+/* The registers by perf's numbers, as a walk takes them. */
+static inline osp_unwind_regs osp_unwind_regs_of_perf(const uint64_t perf[OSP_PERF_REGS], bool aarch64)
 {
+    if (aarch64) {
+        osp_unwind_regs a = {.pc = perf[32], .sp = perf[31], .fp = perf[29], .aarch64 = true};
+        for (int i = 0; i < 32; i++)
+            a.reg[i] = perf[i];
+        return a;
+    }
     static const uint8_t number[16] = {0, 3, 2, 1, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23};
     osp_unwind_regs r = {.pc = perf[8], .sp = perf[7], .fp = perf[6]};
     for (int i = 0; i < 16; i++)
         r.reg[i] = perf[number[i]];
     return r;
 }
+
+/* Fill what differs between machines and releases (12608: go1.26.8) in the assembly of the Go runtime; the fields' places
+ * are filled already. */
+void osp_unwind_go_machine(osp_unwind_go *go, bool aarch64, uint32_t version);
 
 /* Walk from regs to the root. pc[] gets the addresses to look names up with, leaf first (return addresses minus 1), at
  * most max; *n says how many. g is the thread's g or any g of its M (0: none); *curg gets its goroutine. Returns an
@@ -60,6 +78,8 @@ int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const os
 typedef struct osp_unwind_at {
     uint64_t g, stack_lo, stack_hi;
     uint64_t pc, sp, fp; /* as it was saved */
+    uint64_t link;       /* aarch64: the saved link register; 0: pc is where a call returns */
+    bool aarch64;
     uint64_t
         callback_sp; /* g0.sched.sp of the thread that it is locked to, where C's frames between callbacks are; 0: it
                              is locked to none */

@@ -37,7 +37,7 @@ def readelf_rows(path):
             columns = f
         elif kind == "FDE" and columns and re.match(r"^[0-9a-f]{16}$", f[0] if f else ""):
             cell = dict(zip(columns, f))
-            rows.append((int(f[0], 16), cell["CFA"], cell.get("rbp", "u"), cell.get("ra"), signal, end))
+            rows.append((int(f[0], 16), cell["CFA"], cell.get("rbp", cell.get("x29", "u")), cell.get("ra", "u"), signal, end))
         elif kind == "FDE" and not f:
             kind = None
     return rows, ends
@@ -74,6 +74,31 @@ def expected(cfa, rbp, ra, signal):
     return ("leaf", REGISTERS.index(m.group(1)) * 8 + off * 16, fp)
 
 
+def expected_aarch64(cfa, fp, ra, signal):
+    """The same. readelf has one letter for what is not said, which is in the link register, and for what is undefined."""
+    m = re.match(r"(sp|x\d+)([+-]\d+)$", cfa)
+    if signal:
+        return ("sigframe_link", 0, 0)
+    if not m:
+        return None
+    places = []
+    for cell in (fp, ra):
+        n = re.match(r"c([+-]?\d+)$", cell)
+        if not n and cell != "u":
+            return None
+        places.append(int(n.group(1)) if n else None)
+    base, off, (at, returns) = m.group(1), int(m.group(2)), places
+    if off > LARGEST_CFA or any(p is not None and p < -32768 for p in places):
+        return UNKNOWN
+    if returns is None:
+        if base == "sp":
+            return ("link", off, at or 0)
+        return ("leaf_link", off, 8 * int(base[1:])) if base != "x29" and at is None else UNKNOWN
+    if at is not None and returns == at + 8 and base in ("sp", "x29"):
+        return ("sp_record" if base == "sp" else "fp_record", off, at)
+    return ("sp_return", off, returns) if at is None and base == "sp" else UNKNOWN
+
+
 def is_go(have, want):
     """Go's .debug_frame tells the CFA but not where rbp is, and nothing about where a stack ends."""
     if have[0].startswith("go_") or have[0] == "sp":
@@ -90,16 +115,17 @@ def compare(probe, path):
     keys = [a for a, _ in ours]
     rows, ends = readelf_rows(path)
     same = expressions = 0
+    aarch64 = any(k in ("link", "sp_record") for _, (k, _, _) in ours)
     wrong = []
     for addr, cfa, rbp, ra, signal, end in rows:
-        want = expected(cfa, rbp, ra, signal)
+        want = (expected_aarch64 if aarch64 else expected)(cfa, rbp, ra, signal)
         if addr >= end:
             continue
         i = bisect.bisect_right(keys, addr) - 1
         have = ours[i][1] if i >= 0 else None
         if want is None:
             expressions += 1
-        elif have == want or is_go(have, want):
+        elif have == want or is_go(have, want) or (aarch64 and ra == "u" and have[0] == "end"):
             same += 1
         else:
             wrong.append((addr, cfa, rbp, ra, want, have))

@@ -27,17 +27,20 @@ static const char *kind_name(unsigned kind)
                                        "leaf",
                                        "unknown",
                                        "jump",
-                                       "?",
-                                       "?",
-                                       "?",
-                                       "?",
-                                       "?",
+                                       "sp_record",
+                                       "fp_record",
+                                       "sp_return",
+                                       "link",
+                                       "leaf_link",
                                        "go_exact",
                                        "go_spwrite",
                                        "go_systemstack",
                                        "go_morestack",
                                        "go_asmcgocall",
-                                       "go_cgocallback"};
+                                       "go_cgocallback",
+                                       "go_exact_link",
+                                       "go_growing",
+                                       "sigframe_link"};
     return kind < sizeof name / sizeof *name ? name[kind] : "?";
 }
 

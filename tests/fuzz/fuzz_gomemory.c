@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     osp_go_tls_use use;
     osp_span in = {bytes, n};
+    (void)osp_go_tls_decode_arm64(in, 0x1000, &use);
     if (osp_go_tls_decode(in, &use) && use.slot && use.next > n)
         abort();
     struct osp_process process = {.pid = 1, .pidfd = -1, .memfd = -1};

@@ -129,9 +129,27 @@ static void what_serves_the_runtime_alone_is_the_runtimes(void **state)
         assert_int_equal(osp_go_is_runtime(osp_str_from(row[i].func), osp_str_from(row[i].file)), row[i].is);
 }
 
+static void arm64_code_shows_where_g_is(void **state)
+{
+    (void)state;
+    osp_go_tls_use use;
+    /* mrs x0, tpidr_el0; mov x27, #32 */
+    const uint32_t local[] = {0xd53bd040, 0xd280041b, 0xf87b681c};
+    assert_true(osp_go_tls_decode_arm64((osp_span){(const uint8_t *)local, sizeof local}, 0x1000, &use));
+    assert_false(use.slot);
+    assert_int_equal(use.value, 32);
+    /* mrs x0, tpidr_el0; adrp x27, +2 pages; ldr x27, [x27, #16] */
+    const uint32_t slot[] = {0xd53bd040, 0xd000001b, 0xf9400b7b, 0xf87b681c};
+    assert_true(osp_go_tls_decode_arm64((osp_span){(const uint8_t *)slot, sizeof slot}, 0x1234, &use));
+    assert_true(use.slot);
+    assert_int_equal(0x1234 + use.value, 0x3010);
+    assert_false(osp_go_tls_decode_arm64((osp_span){(const uint8_t *)local, 4}, 0x1000, &use));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arm64_code_shows_where_g_is),
         cmocka_unit_test(an_offset_in_the_instruction_is_read),
         cmocka_unit_test(an_offset_in_a_register_is_followed),
         cmocka_unit_test(code_that_is_cut_off_is_no_access),

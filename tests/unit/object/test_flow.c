@@ -21,11 +21,12 @@ static uint32_t rule_at(const osp_rows *r, uint64_t addr)
     return osp_rows_find(r->row, r->n, (uint32_t)(addr - r->base));
 }
 
-static osp_object *open_code(osp_str code)
+static osp_object *open_code(osp_str code, uint16_t machine)
 {
     tiny_section section[] = {
         {.name = ".text", .type = SHT_PROGBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = TEXT, .bytes = code}};
     osp_buf elf = tiny_elf(section, 1, ET_DYN);
+    tiny_elf_machine(&elf, machine);
     osp_err err;
     osp_object *o = osp_object_open_bytes(osp_str_bytes(osp_buf_str(&elf)), "test", NULL, &err);
     assert_non_null(o);
@@ -38,9 +39,9 @@ typedef struct {
     uint32_t rule;
 } expectation;
 
-static void expect(osp_str code, const expectation *want, size_t n)
+static void expect(osp_str code, uint16_t machine, const expectation *want, size_t n)
 {
-    osp_object *o = open_code(code);
+    osp_object *o = open_code(code, machine);
     osp_rows r;
     osp_err err;
     assert_true(osp_object_rows(o, &r, &err));
@@ -56,10 +57,10 @@ static void expect(osp_str code, const expectation *want, size_t n)
 
 #define FP osp_rule_make(OSP_RULE_FP, 16, -16)
 #define SP(cfa, fp) osp_rule_make(OSP_RULE_SP, cfa, fp)
-#define EXPECT(code, ...)                                  \
-    do {                                                   \
-        const expectation want[] = {__VA_ARGS__};          \
-        expect(S(code), want, sizeof want / sizeof *want); \
+#define EXPECT(code, ...)                                             \
+    do {                                                              \
+        const expectation want[] = {__VA_ARGS__};                     \
+        expect(S(code), EM_X86_64, want, sizeof want / sizeof *want); \
     } while (0)
 
 static void pushes_and_pops_are_followed(void **state)
@@ -207,6 +208,48 @@ static void the_rows_of_the_c_library_are_those_of_its_tables(void **state)
     osp_file_close(&f);
 }
 
+/* ---- aarch64 --------------------------------------------------------------------------------------------------- */
+
+#define A64(kind, cfa, fp) osp_rule_make(OSP_RULE_##kind, cfa, fp)
+#define WORDS(...) ((const uint32_t[]){__VA_ARGS__})
+#define EXPECT_A64(words, ...)                                                                                 \
+    do {                                                                                                       \
+        const expectation want[] = {__VA_ARGS__};                                                              \
+        expect((osp_str){(const char *)(words), sizeof(words)}, EM_AARCH64, want, sizeof want / sizeof *want); \
+    } while (0)
+
+static void records_are_followed(void **state)
+{
+    (void)state;
+    /* stp x29,x30,[sp,-32]!; mov x29,sp; str x19,[sp,16]; cbz w0,1f; ldr x19,[sp,16]; ldp x29,x30,[sp],32; ret; 1: brk */
+    EXPECT_A64(WORDS(0xa9be7bfd, 0x910003fd, 0xf9000bf3, 0x34000080, 0xf9400bf3, 0xa8c27bfd, 0xd65f03c0, 0xd4200000),
+               {0, A64(LINK, 0, 0)}, {4, A64(SP_RECORD, 32, -32)}, {0x14, A64(SP_RECORD, 32, -32)},
+               {0x18, A64(LINK, 0, 0)}, {0x1c, A64(SP_RECORD, 32, -32)});
+    /* sub sp,sp,48; str x30,[sp,32]; blr x0; ldr x30,[sp,32]; add sp,sp,48; ret */
+    EXPECT_A64(WORDS(0xd100c3ff, 0xf90013fe, 0xd63f0000, 0xf94013fe, 0x9100c3ff, 0xd65f03c0), {4, A64(LINK, 48, 0)},
+               {8, A64(SP_RETURN, 48, -16)}, {0x10, A64(LINK, 48, 0)}, {0x14, A64(LINK, 0, 0)});
+}
+
+static void x29_leads_past_alloca_and_numbers_are_added(void **state)
+{
+    (void)state;
+    /* stp x29,x30,[sp,-16]!; mov x29,sp; sub sp,sp,x0; mov sp,x29; ldp x29,x30,[sp],16; ret */
+    EXPECT_A64(WORDS(0xa9bf7bfd, 0x910003fd, 0xcb2063ff, 0x910003bf, 0xa8c17bfd, 0xd65f03c0),
+               {0xc, A64(FP_RECORD, 16, -16)}, {0x10, A64(SP_RECORD, 16, -16)}, {0x14, A64(LINK, 0, 0)});
+    /* mov x12,20016; sub sp,sp,x12; stp x29,x30,[sp]; add sp,sp,x12; ret */
+    EXPECT_A64(WORDS(0xd289c60c, 0xcb2c63ff, 0xa9007bfd, 0x8b2c63ff, 0xd65f03c0), {4, A64(LINK, 0, 0)},
+               {8, A64(LINK, 20016, 0)}, {0xc, A64(SP_RECORD, 20016, -20016)});
+}
+
+static void roots_and_signal_returns_of_aarch64_are_seen(void **state)
+{
+    (void)state;
+    /* nop; mov x8,139; svc 0 */
+    EXPECT_A64(WORDS(0xd503201f, 0xd2801168, 0xd4000001), {3, OSP_RULE_SIGFRAME_LINK}, {8, OSP_RULE_SIGFRAME_LINK});
+    /* blr x0 without a saved link register: no caller is known behind it */
+    EXPECT_A64(WORDS(0xd63f0000, 0xd65f03c0), {0, A64(LINK, 0, 0)}, {4, OSP_RULE_UNKNOWN});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +260,9 @@ int main(void)
         cmocka_unit_test(what_a_jump_table_leads_to_has_its_frame),
         cmocka_unit_test(a_call_that_does_not_return_ends_no_frame_of_others),
         cmocka_unit_test(roots_and_signal_returns_are_seen),
+        cmocka_unit_test(records_are_followed),
+        cmocka_unit_test(x29_leads_past_alloca_and_numbers_are_added),
+        cmocka_unit_test(roots_and_signal_returns_of_aarch64_are_seen),
         cmocka_unit_test(the_rows_of_the_c_library_are_those_of_its_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,6 +340,88 @@ static void a_panic_through_c_leaves_the_goroutine(void **state)
         assert_int_equal(pc[i], want[i]);
 }
 
+/* ---- aarch64 --------------------------------------------------------------------------------------------------- */
+
+static void a_leaf_of_aarch64_returns_by_its_link_register(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    const uint64_t signature = 0x00ab000000000000;
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_LINK, 16, 0));
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_SP_RECORD, 32, -32));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP_RETURN, 16, -16));
+    code(&w, 0x4000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    poke(&w, STACK + 16, STACK + 0x100);
+    poke(&w, STACK + 24, 0x3010 | signature);
+    poke(&w, STACK + 48, 0x4010);
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1010, .sp = STACK, .aarch64 = true};
+    regs.reg[30] = 0x2010 | signature;
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+    const uint64_t want[] = {0x1010, 0x200f, 0x300f, 0x400f};
+    assert_int_equal(n, sizeof want / sizeof *want);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(pc[i], want[i]);
+}
+
+static void a_link_register_serves_once(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_LINK, 0, 0));
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1010, .sp = STACK, .aarch64 = true};
+    regs.reg[30] = 0x1020;
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_UNSUPPORTED);
+    assert_int_equal(n, 2);
+}
+
+static void an_aarch64_signal_frame_gives_all_registers_back(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP_RECORD, 16, -16)); /* the handler */
+    code(&w, 0x2000, OSP_RULE_SIGFRAME_LINK);
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_LEAF_LINK, 32, 8 * 9)); /* interrupted: its CFA is at x9 + 32 */
+    code(&w, 0x4000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    poke(&w, STACK + 8, 0x2004);
+    poke(&w, STACK + 16 + 312 + 8 * 9, STACK + 0x800);
+    poke(&w, STACK + 16 + 312 + 8 * 30, 0x4010);
+    poke(&w, STACK + 16 + 312 + 8 * 31, STACK + 0x700);
+    poke(&w, STACK + 16 + 312 + 8 * 32, 0x3000);
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1010, .sp = STACK, .aarch64 = true};
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+    const uint64_t want[] = {0x1010, 0x2004, 0x3000, 0x400f};
+    assert_int_equal(n, sizeof want / sizeof *want);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(pc[i], want[i]);
+}
+
+static void without_a_row_x29_leads_to_records(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, OSP_RULE_NONE);
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_SP_RECORD, 64, -64)); /* sp is lost: its record is where x29 points */
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_LINK, 0, 0));         /* sp is known again, the link register is not */
+    poke(&w, STACK + 0x20, STACK + 0x80);
+    poke(&w, STACK + 0x28, 0x2010);
+    poke(&w, STACK + 0x80, STACK + 0x100);
+    poke(&w, STACK + 0x88, 0x3010);
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1010, .sp = STACK, .fp = STACK + 0x20, .aarch64 = true};
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_UNSUPPORTED);
+    const uint64_t want[] = {0x1010, 0x200f, 0x300f};
+    assert_int_equal(n, sizeof want / sizeof *want);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(pc[i], want[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +439,10 @@ int main(void)
         cmocka_unit_test(a_wild_jump_keeps_its_address),
         cmocka_unit_test(a_call_through_null_has_a_caller),
         cmocka_unit_test(a_panic_through_c_leaves_the_goroutine),
+        cmocka_unit_test(a_leaf_of_aarch64_returns_by_its_link_register),
+        cmocka_unit_test(a_link_register_serves_once),
+        cmocka_unit_test(an_aarch64_signal_frame_gives_all_registers_back),
+        cmocka_unit_test(without_a_row_x29_leads_to_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
