@@ -339,9 +339,9 @@ void osp_flow_open(osp_flow *w, const osp_elf *e, const osp_elf *debug, const os
 void osp_flow_drop(osp_flow *w);
 /* Add the rows of the code in [from, to), which nothing else describes. False without memory. */
 bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out);
-/* Nothing but padding there, or nothing in the file? */
-/* The rule by rsp at addr in the function [start, end). False if rsp was lost on the way. */
+/* The rule by rsp at addr in a function. False if rsp was lost on the way. */
 bool osp_flow_rule_by_sp(const osp_elf *e, const osp_extent *function, uint64_t addr, uint32_t *rule);
+/* Nothing but padding there, or nothing in the file? */
 bool osp_flow_is_padding(const osp_elf *e, uint64_t from, uint64_t to);
 
 /* The same of one function of aarch64, or what seems to be one, whose code begins at addr; known: something says that it

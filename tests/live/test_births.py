@@ -17,9 +17,8 @@ import tempfile
 import time
 
 import stacks
+from ready import build_targets
 from tap import Tap
-
-HERE = pathlib.Path(__file__).resolve().parent
 
 
 class Bench:
@@ -262,10 +261,7 @@ def signals(b):
 def main():
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
     only = sys.argv[3] if len(sys.argv) > 3 else ""
-    if not shutil.which("go"):
-        print("1..0 # SKIP go is not installed")
-        return 0
-    subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder), "births"], check=True, stdout=subprocess.DEVNULL)
+    build_targets(folder, "births")
     tap = Tap()
     with tempfile.TemporaryDirectory() as work:
         os.chmod(work, 0o755)

@@ -14,10 +14,10 @@ import sys
 import tempfile
 
 import stacks
+from ready import build_targets, need_bpf
 from tap import Tap
 from test_sampler import start, stop
 
-HERE = pathlib.Path(__file__).resolve().parent
 MS = 1000000
 CHOOSING = 20000 # ns
 
@@ -260,18 +260,10 @@ CASES = [
 def main():
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
     only = sys.argv[3:]
-    if not shutil.which("go"):
-        print("1..0 # SKIP go is not installed")
-        return 0
-    subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder), "c-waits", "go-waits"], check=True,
-                   stdout=subprocess.DEVNULL)
+    build_targets(folder, "c-waits", "go-waits")
+    tap = Tap()
     with tempfile.TemporaryDirectory() as work:
-        probe = subprocess.run([osprey, "record", "-e", "off-cpu", "-d", "0.2", str(os.getpid()), "-o",
-                                os.path.join(work, "probe.pb.gz")], capture_output=True, text=True)
-        if "without BPF" in probe.stderr or "needs" in probe.stderr:
-            print(f"1..0 # SKIP {probe.stderr.strip()}")
-            return 0
-        tap = Tap()
+        need_bpf(osprey, "record", "-e", "off-cpu", "-o", os.path.join(work, "probe.pb.gz"))
         for name, case in CASES:
             if not only or case.__name__ in only:
                 if case is syscalls and not shutil.which("strace"):

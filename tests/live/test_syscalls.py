@@ -15,11 +15,11 @@ import sys
 import tempfile
 
 import stacks
+from ready import build_targets, need_bpf
 from tap import Tap
 from test_events import record, truths, within
 from test_sampler import start, stop
 
-HERE = pathlib.Path(__file__).resolve().parent
 BYTES, BLOCK = 21000, 7
 DD = ["dd", "if=/dev/zero", "of=/dev/null", f"bs={BLOCK}", f"count={BYTES // BLOCK}", "status=none"]
 
@@ -274,17 +274,10 @@ CASES = [
 def main():
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
     only = sys.argv[3:]
-    if not shutil.which("go"):
-        print("1..0 # SKIP go is not installed")
-        return 0
-    subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder), "c-waits", "go-waits", "wakes"],
-                   check=True, stdout=subprocess.DEVNULL)
+    build_targets(folder, "c-waits", "go-waits", "wakes")
+    need_bpf(osprey, "syscalls")
+    tap = Tap()
     with tempfile.TemporaryDirectory() as work:
-        probe = subprocess.run([osprey, "syscalls", "-d", "0.2", str(os.getpid())], capture_output=True, text=True)
-        if "without BPF" in probe.stderr or "needs" in probe.stderr:
-            print(f"1..0 # SKIP {probe.stderr.strip()}")
-            return 0
-        tap = Tap()
         for name, case in CASES:
             if only and case.__name__ not in only:
                 continue

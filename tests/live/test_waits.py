@@ -11,15 +11,14 @@ import math
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
 import stacks
+from ready import TARGETS, build_targets, need_go
 from tap import Tap
 
-HERE = pathlib.Path(__file__).resolve().parent
 SECONDS, HZ = 4, 97
 SIGMAS = 5
 # What is left where nothing is random: the clocks around a wait hold a little work, and looks at normal priority read up
@@ -346,7 +345,7 @@ def build(release, folder):
     program = folder / ("waits-" + release)
     old = release.startswith(("go1.16", "go1.17"))
     env = dict(os.environ, GOTOOLCHAIN=release, CGO_ENABLED="0", GOFLAGS="-mod=mod" if old else "-mod=mod -buildvcs=false")
-    done = subprocess.run(["go", "build", "-o", str(program), "./waits"], cwd=HERE.parent / "targets", env=env,
+    done = subprocess.run(["go", "build", "-o", str(program), "./waits"], cwd=TARGETS, env=env,
                           capture_output=True, text=True)
     return program if done.returncode == 0 else None
 
@@ -354,9 +353,7 @@ def build(release, folder):
 def main():
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
     only = sys.argv[3:]
-    if not shutil.which("go"):
-        print("1..0 # SKIP go is not installed")
-        return 0
+    need_go()
     if only[:1] == ["--releases"]:
         releases = (os.environ.get("OSPREY_GO_RELEASES") or " ".join(only[1:])).split()
         cases = [(release, release, lambda *a, r=release: mix(*a, "waits-" + r) + exact(*a, "waits-" + r)) for release in releases]
@@ -364,8 +361,7 @@ def main():
     else:
         cases = [c for c in CASES if not only or c[1] in only or c[0] in only]
         missing = set()
-        subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder), *sorted({c[1] for c in CASES})],
-                       check=True, stdout=subprocess.DEVNULL)
+        build_targets(folder, *sorted({c[1] for c in CASES}))
     tap = Tap()
     with tempfile.TemporaryDirectory() as work:
         for name, needs, test in cases:
