@@ -7,6 +7,7 @@
 What a Go program's own profile says is the truth about the addresses in it. Where go tool pprof can do the same, it is
 asked too; it knows the outermost function of an address only, so it is compared with -noinlines. TAP on stdout.
 """
+import collections
 import gzip
 import os
 import re
@@ -121,13 +122,38 @@ def go_program(root, name, *how):
         return binary, profile, gzip.decompress(f.read())
 
 
+ROW = re.compile(r"^ *(\S+ +\S+) +\S+ +(\S+ +\S+ .*?)(\S+):(\d+)( .*)?$")
+
+
+def in_one_file(want, got):
+    """Both reports alike for functions whose body is in several files, as that of generic code is: Go's own profile says of
+    all its lines that they are in the file of the first. Then the order of rows is another, too, and the sums with it."""
+    files = collections.defaultdict(set)
+    for line in got[1].splitlines():
+        row = ROW.match(line)
+        if row:
+            files[re.sub(r"^.* ", "", row[2].strip())].add(row[3])
+    several = {name for name, of in files.items() if len(of) > 1}
+    if not several:
+        return want, got
+
+    def without(report):
+        rows = []
+        for line in report[1].splitlines():
+            row = ROW.match(line)
+            file = "*" if row and re.sub(r"^.* ", "", row[2].strip()) in several else row and row[3]
+            rows.append(f"{row[1]} {row[2]} {file}:{row[4]}{row[5] or ''}" if row else line)
+        return report[0], "\n".join(sorted(rows)), report[2]
+    return without(want), without(got)
+
+
 def from_files(tap, peer, osprey, root):
     for name, how in {"plain": [], "pie": ["-buildmode=pie"], "stripped": ["-ldflags=-s -w"]}.items():
         binary, profile, truth = go_program(root, name, *how)
         nameless = keep(root, name + ".bare.pb.gz", bare(truth))
         for flags in ["-top"], ["-top", "-lines", "-nodefraction=0"], ["-top", "-addresses", "-nodefraction=0"]:
             want, got = osprey.run(*flags, profile), osprey.run(*flags, nameless)
-            tap.equal(f"{name}: the program's own names, {' '.join(flags)}", want, got)
+            tap.equal(f"{name}: the program's own names, {' '.join(flags)}", *in_one_file(want, got))
         want, got = (t.run("-top", "-noinlines", "-nodefraction=0", nameless) for t in (peer, osprey))
         tap.equal(f"{name}: go tool pprof's names", want, got)
         want, got = (t.run("-top", "-symbolize=none", nameless) for t in (peer, osprey))

@@ -29,6 +29,8 @@ class Screen:
             os.environ.update(env or {})
             for name in [n for n, v in os.environ.items() if v == ""]:
                 del os.environ[name]
+            for number in (signal.SIGINT, signal.SIGQUIT):  # a shell has its background jobs ignore them
+                signal.signal(number, signal.SIG_DFL)
             os.execv(words[0], [str(w) for w in words])
         self.before = termios.tcgetattr(self.fd)
         self.resize(columns, rows, tell=False)

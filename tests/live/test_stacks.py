@@ -8,6 +8,7 @@ A stack must reach its root by osprey's own count, and must be possible by the m
 that the go command fetches or has), else with the Go at hand alone. Needs Go, and the right to sample by BPF; else it
 is skipped, and says why. Prints TAP."""
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -29,6 +30,11 @@ def share_of(found, test):
     return stacks.share(found, test) if found else 0.0
 
 
+def too_few(share, n, least):
+    """Is this share of n samples less than chance makes of one that is large enough?"""
+    return (1 - share) * n > (1 - least) * n + 3 * math.sqrt((1 - least) * n)
+
+
 def has_root(*names, least=COMPLETE):
     """Every stack with one of these functions has the others around it: (function, root to leaf)."""
     def check(found):
@@ -38,7 +44,7 @@ def has_root(*names, least=COMPLETE):
             share = share_of(those, lambda s: s.has(*chain))
             if not those:
                 bad.append(f"{function} was never seen")
-            elif share < least:
+            elif too_few(share, len(those), least):
                 bad.append(f"{share:.2%} of {function} has {chain}: " +
                            str(next(s.frames for s in those if not s.has(*chain))))
         return bad
@@ -55,7 +61,7 @@ def below(*roots):
     def check(found):
         those = [s for s in found if "burn" in s.frames]
         share = share_of(those, lambda s: any(r in s.frames for r in roots))
-        return [] if those and share >= COMPLETE else [f"{share:.2%} of burn is below one of {roots}"]
+        return [] if those and not too_few(share, len(those), COMPLETE) else [f"{share:.2%} of burn is below one of {roots}"]
     return check
 
 
@@ -132,7 +138,7 @@ def judge(said, profile, check, least):
     cut = {why: n for why, n in said["truncated"].items() if n}
     print(f"# {samples} samples, {complete / max(1, samples):.5f} complete, cut: {cut or 'none'}")
     bad = [] if samples >= LEAST else [f"only {samples} samples"]
-    if complete < least * samples:
+    if too_few(complete / max(1, samples), samples, least):
         bad.append(f"{complete} of {samples} complete: {cut}")
     wrong, total, why = edges.wrong(profile)
     if wrong > (1 - COMPLETE) * total:
