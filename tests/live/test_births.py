@@ -98,7 +98,7 @@ def tree(b, *words, least=NEWBORN):
     truth = float(re.findall(r"truth ([\d.]+)", told)[-1])
     print(f"# {' '.join(words)}: {said['samples']} samples, {said['complete'] / said['samples']:.2%} complete, "
           f"{said['unsymbolised']} of {said['addresses']} addresses unnamed, sum {b.cpu_seconds() / truth:.4f} of the truth")
-    return named(b.samples(), most_unnamed=(1 - least) / 2) + whole(said, least) + sums_up(b.cpu_seconds(), truth, said["samples"])
+    return named(b.samples(), most_unnamed=(1 - least) / 2, least=least) + whole(said, least) + sums_up(b.cpu_seconds(), truth, said["samples"])
 
 
 def shell_script(b):

@@ -17,6 +17,7 @@ from ready import build_targets
 from tap import Tap
 
 NOBODY = 65534
+WHOLE = 0.9  # of stacks that were copied: what a newborn has mapped is read a moment later
 
 
 def announced(said):
@@ -24,7 +25,7 @@ def announced(said):
 
 
 def whole(said):
-    return births.whole(said, 0.9) + announced(said)
+    return births.whole(said, WHOLE) + announced(said)
 
 
 def command(b, *words):
@@ -33,7 +34,7 @@ def command(b, *words):
     truth = float(told.split("truth ")[-1].split()[0])
     sampled = b.cpu_seconds()
     lost = said["lost"] and sampled < truth  # whose they were is not known
-    return births.named(b.samples()) + whole(said) + ([] if lost else births.sums_up(sampled, truth, said["samples"]))
+    return births.named(b.samples(), least=WHOLE) + whole(said) + ([] if lost else births.sums_up(sampled, truth, said["samples"]))
 
 
 def tree(b):
@@ -41,7 +42,7 @@ def tree(b):
     said, _ = b.record(["-F", "199", "--", "sh", "-c", f"{b.program} spin 400 & sh -c '{b.program} children 4 200'; wait"])
     found = b.samples()
     pids = {s.labels["pid"] for s in found if "spin_some" in s.frames}
-    return births.named(found) + whole(said) + ([] if len(pids) >= 5 else [f"only of pids {pids}"])
+    return births.named(found, least=WHOLE) + whole(said) + ([] if len(pids) >= 5 else [f"only of pids {pids}"])
 
 
 def threads_come(b):
@@ -61,7 +62,7 @@ def threads_come(b):
         sampler.wait(60)
         found = b.samples()
         tids = {s.labels["tid"] for s in found if "spin_some" in s.frames}
-        return births.named(found) + ([] if len(tids) >= 18 else [f"of 20 threads only {len(tids)} were seen"])
+        return births.named(found, least=WHOLE) + ([] if len(tids) >= 18 else [f"of 20 threads only {len(tids)} were seen"])
     finally:
         child.kill()
         child.wait()
