@@ -82,7 +82,8 @@ def well_kept(said, target, most_torn=0.005):
     bad = [] if target.alive() else ["the target is dead"]
     if wait["complete"] < 0.999 * (wait["complete"] + sum(wait["truncated"].values())):
         bad.append(f"{wait['complete']} complete, cut: {wait['truncated']}")
-    if wait["torn"] > max(2, most_torn * wait["goroutines_looked_at"]):
+    torn = most_torn * wait["goroutines_looked_at"]
+    if wait["torn"] > torn + 3 * math.sqrt(torn):
         bad.append(f"{wait['torn']} torn of {wait['goroutines_looked_at']} looks")
     if wait["unreadable"] or wait["lost"] or wait["unreached"]:
         bad.append(f"{wait['unreadable']} not readable, {wait['lost']} lost, {wait['unreached']} not reached")
