@@ -10,43 +10,19 @@ typedef struct {
     osp_arena *a;
 } reading;
 
-static int64_t number_label(const osp_profile *p, osp_labelset_id set, osp_str key)
-{
-    for (uint32_t i = p->labelsets.first[set.i]; i < p->labelsets.first[set.i + 1]; i++)
-        if (osp_str_eq(osp_text(p, p->labelsets.label[i].key), key) && !p->labelsets.label[i].str.i)
-            return p->labelsets.label[i].num;
-    return 0;
-}
-
-static osp_str text_label(const osp_profile *p, osp_labelset_id set, osp_str key)
-{
-    for (uint32_t i = p->labelsets.first[set.i]; i < p->labelsets.first[set.i + 1]; i++)
-        if (osp_str_eq(osp_text(p, p->labelsets.label[i].key), key))
-            return osp_text(p, p->labelsets.label[i].str);
-    return S("");
-}
-
 /* What is waited for: "chan receive"; where nothing more is known the state, "runnable". */
 static osp_str reason_of(const reading *r, osp_labelset_id set)
 {
-    osp_str reason = text_label(r->p, set, S("reason"));
-    return osp_arena_str(r->a, reason.n ? reason : text_label(r->p, set, S("state")));
-}
-
-static const int64_t *column_of(const osp_profile *p, osp_str type)
-{
-    for (uint32_t i = 0; i < p->values.n; i++)
-        if (osp_str_eq(osp_text(p, p->values.type[i].type), type))
-            return p->samples.value[i];
-    return NULL;
+    osp_str reason = osp_label_text(r->p, set, S("reason"));
+    return osp_arena_str(r->a, reason.n ? reason : osp_label_text(r->p, set, S("state")));
 }
 
 static bool read_samples(reading *r, const osp_recording *rec, osp_top_slice *out)
 {
     const osp_profile *p = r->p;
-    const int64_t *cpu = column_of(p, S("cpu")), *wait = column_of(p, S("wait"));
+    const int64_t *cpu = osp_profile_column(p, S("cpu")), *wait = osp_profile_column(p, S("wait"));
     if (!wait)
-        wait = column_of(p, S("blocked")); /* of threads */
+        wait = osp_profile_column(p, S("blocked")); /* of threads */
     const osp_frames *frames;
     osp_top_stack *row = osp_new(r->a, osp_top_stack, p->samples.n + 1);
     if (!row || !osp_frames_read(rec, p, r->a, &frames))
@@ -55,8 +31,8 @@ static bool read_samples(reading *r, const osp_recording *rec, osp_top_slice *ou
         const osp_frames *f = &frames[p->samples.stack[i].i];
         row[i] = (osp_top_stack){.call = f->call,
                                  .ncall = f->n,
-                                 .tid = (int)number_label(p, p->samples.labels[i], S("tid")),
-                                 .goid = (uint64_t)number_label(p, p->samples.labels[i], S("goroutine")),
+                                 .tid = (int)osp_label_number(p, p->samples.labels[i], S("tid")),
+                                 .goid = (uint64_t)osp_label_number(p, p->samples.labels[i], S("goroutine")),
                                  .cpu_ns = cpu ? (double)cpu[i] : 0,
                                  .wait_ns = wait ? (double)wait[i] : 0,
                                  .reason = wait && wait[i] ? reason_of(r, p->samples.labels[i]) : S("")};

@@ -94,22 +94,6 @@ static bool frames(const osp_profile *p, osp_object *const *object, uint32_t nob
 
 /* ---- stacks --------------------------------------------------------------------------------------------------- */
 
-static int64_t number_label(const osp_profile *p, osp_labelset_id set, osp_str key)
-{
-    for (uint32_t i = p->labelsets.first[set.i]; i < p->labelsets.first[set.i + 1]; i++)
-        if (osp_str_eq(osp_text(p, p->labelsets.label[i].key), key) && !p->labelsets.label[i].str.i)
-            return p->labelsets.label[i].num;
-    return 0;
-}
-
-static uint32_t value_of(const osp_profile *p, osp_str type)
-{
-    for (uint32_t i = 0; i < p->values.n; i++)
-        if (osp_str_eq(osp_text(p, p->values.type[i].type), type))
-            return i;
-    return UINT32_MAX;
-}
-
 static bool is_root(const osp_call *c)
 {
     static const char *const name[] = {
@@ -127,7 +111,7 @@ bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobjec
     osp_arena *a = f->arena;
     osp_call *call;
     span *at;
-    uint32_t samples = value_of(p, S("samples")), cpu = value_of(p, S("cpu"));
+    const int64_t *samples = osp_profile_column(p, S("samples")), *cpu = osp_profile_column(p, S("cpu"));
     osp_location_id *room = osp_new(a, osp_location_id, p->stacks.deepest + OSP_PACKED_SLACK);
     span *of_stack = osp_new(a, span, p->stacks.n + 1);
     osp_leaf *leaf_of = osp_new(a, osp_leaf, p->stacks.n + 1);
@@ -135,7 +119,7 @@ bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobjec
     *leaf = osp_new(a, osp_leaf, p->samples.n + 1);
     if (!room || !of_stack || !leaf_of || !row || !*leaf || !frames(p, object, nobject, a, &call, &at))
         return osp_fail_memory(err, "reading the samples");
-    if (samples == UINT32_MAX || cpu == UINT32_MAX)
+    if (!samples || !cpu)
         return osp_fail(err, OSP_EBUG, "the sampler's profile has no samples/count and cpu/nanoseconds");
     size_t total = 0;
     for (uint32_t i = 0; i < p->stacks.n; i++) {
@@ -165,10 +149,10 @@ bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobjec
         osp_stack_fact *r = &row[i];
         *r = (osp_stack_fact){.call = flat + s->first,
                               .ncall = s->n,
-                              .tid = (int)number_label(p, p->samples.labels[i], S("tid")),
-                              .goid = (uint64_t)number_label(p, p->samples.labels[i], S("goroutine")),
-                              .samples = (uint64_t)p->samples.value[samples][i],
-                              .share = (double)p->samples.value[cpu][i]};
+                              .tid = (int)osp_label_number(p, p->samples.labels[i], S("tid")),
+                              .goid = (uint64_t)osp_label_number(p, p->samples.labels[i], S("goroutine")),
+                              .samples = (uint64_t)samples[i],
+                              .share = (double)cpu[i]};
         r->complete = r->ncall && is_root(&r->call[r->ncall - 1]);
         (*leaf)[i] = leaf_of[p->samples.stack[i].i];
         cpu_total += r->share;

@@ -139,6 +139,12 @@ void osp_profile_drop(osp_profile *p);
 
 static inline osp_str osp_text(const osp_profile *p, osp_string_id id) { return p->strings.text[id.i]; }
 
+/* The values of one type by sample; NULL if there are none of that name. */
+const int64_t *osp_profile_column(const osp_profile *p, osp_str type);
+/* The first text and the first number that a set of labels has by that key; "" and 0 if it has none. */
+osp_str osp_label_text(const osp_profile *p, osp_labelset_id set, osp_str key);
+int64_t osp_label_number(const osp_profile *p, osp_labelset_id set, osp_str key);
+
 /* ---- stacks --------------------------------------------------------------------------------------------------- */
 
 /* A stack at hand: n locations, leaf first. */

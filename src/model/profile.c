@@ -266,3 +266,27 @@ osp_profile *osp_profile_with_comment(const osp_profile *of, osp_str comment, os
     p->comments.n = of->comments.n + 1;
     return p;
 }
+
+const int64_t *osp_profile_column(const osp_profile *p, osp_str type)
+{
+    for (uint32_t i = 0; i < p->values.n; i++)
+        if (osp_str_eq(osp_text(p, p->values.type[i].type), type))
+            return p->samples.value[i];
+    return NULL;
+}
+
+osp_str osp_label_text(const osp_profile *p, osp_labelset_id set, osp_str key)
+{
+    for (uint32_t i = p->labelsets.first[set.i]; i < p->labelsets.first[set.i + 1]; i++)
+        if (osp_str_eq(osp_text(p, p->labelsets.label[i].key), key))
+            return osp_text(p, p->labelsets.label[i].str);
+    return S("");
+}
+
+int64_t osp_label_number(const osp_profile *p, osp_labelset_id set, osp_str key)
+{
+    for (uint32_t i = p->labelsets.first[set.i]; i < p->labelsets.first[set.i + 1]; i++)
+        if (osp_str_eq(osp_text(p, p->labelsets.label[i].key), key) && osp_label_is_number(&p->labelsets.label[i]))
+            return p->labelsets.label[i].num;
+    return 0;
+}
