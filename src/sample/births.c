@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,8 +64,8 @@ static bool open_ring(osp_births *b, int cpu, bool execs, osp_err *err)
         .mmap2 = !execs,
         .task = !execs,
     };
-    int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-    if (fd < 0 && (errno == ENODEV || errno == EINVAL)) /* an offline CPU */
+    int fd = osp_perf_event(&attr, -1, cpu, 0);
+    if (fd < 0 && osp_perf_is_offline(errno))
         return true;
     if (fd < 0)
         return osp_perf_explain(errno, err);

@@ -761,14 +761,15 @@ static bool join(osp_collector *c, const osp_place *wait, const osp_place *by, o
         return true;
     }
     size_t n = (size_t)by->head.nkernel + by->head.nuser, own = (size_t)wait->head.nkernel + wait->head.nuser;
-    struct known_subject *waker = known(c, by->of ? by->of : wait->of), *sleeper = known(c, wait->of);
-    if (!waker || !sleeper || !by->word || !wait->word || n > MAX_FRAMES || own > MAX_FRAMES || n > by->head.nwords ||
+    if (!by->word || !wait->word || n > MAX_FRAMES || own > MAX_FRAMES || n > by->head.nwords ||
         own > wait->head.nwords)
         return false;
-    waker = known(c, by->of ? by->of : wait->of); /* the other may have moved it */
-    for (size_t i = 0; i < n; i++)
+    struct known_subject *waker = known(c, by->of ? by->of : wait->of);
+    for (size_t i = 0; waker && i < n; i++)
         loc[n - 1 - i] = look_up(c, waker, by->word[i] - (i < by->head.nkernel))->location;
-    sleeper = known(c, wait->of);
+    struct known_subject *sleeper = known(c, wait->of); /* only now: it may move the other */
+    if (!waker || !sleeper)
+        return false;
     for (size_t i = 0; i < own; i++)
         loc[n + i] = look_up(c, sleeper, wait->word[i] - (i > 0 && i < wait->head.nkernel))->location;
     *out = osp_builder_stack(c->builder, loc, n + own);

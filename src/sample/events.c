@@ -25,10 +25,12 @@
 /* Above this many threads, or without file descriptors for as many, there is one event a CPU. */
 enum { MANY_THREADS = 2000, THREADS_LIMIT = 64 << 20 };
 
-static int open_event(struct perf_event_attr *attr, int tid, int cpu)
+int osp_perf_event(struct perf_event_attr *attr, int pid, int cpu, unsigned long flags)
 {
-    return (int)syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+    return (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, flags | PERF_FLAG_FD_CLOEXEC);
 }
+
+bool osp_perf_is_offline(int error) { return error == ENODEV || error == EINVAL; }
 
 static bool keep(osp_events *e, int link, int fd, osp_err *err)
 {
@@ -88,8 +90,8 @@ static bool open_cpus(osp_events *e, struct perf_event_attr *attr, int prog_fd, 
     long ncpu = sysconf(_SC_NPROCESSORS_CONF);
     attr->inherit = attr->enable_on_exec = 0;
     for (int cpu = 0; cpu < ncpu; cpu++) {
-        int fd = open_event(attr, -1, cpu);
-        if (fd < 0 && (errno == ENODEV || errno == EINVAL)) /* an offline CPU */
+        int fd = osp_perf_event(attr, -1, cpu, 0);
+        if (fd < 0 && osp_perf_is_offline(errno))
             continue;
         if (fd < 0)
             return osp_perf_explain(errno, err);
@@ -138,7 +140,7 @@ static bool open_threads(osp_events *e, osp_process *p, struct perf_event_attr *
             seen = array;
             seen[nseen++] = t[i].tid;
             fresh = true;
-            int fd = open_event(attr, t[i].tid, -1);
+            int fd = osp_perf_event(attr, t[i].tid, -1, 0);
             if (fd < 0 && errno == ESRCH) /* it ended meanwhile */
                 continue;
             if (fd < 0 && errno == EMFILE) {

@@ -19,7 +19,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,8 +34,6 @@ enum {
     SAMPLES_LIMIT = 256 << 20, /* bytes, from one drain to the next */
     ROUNDS = 20,               /* to catch threads that start while clocks are being opened */
 };
-
-/* The registers asked for: all that an unwind rule can name. In a sample they come in the order of their bits. */
 
 /* One CPU's ring. */
 struct cpu {
@@ -81,11 +78,6 @@ struct osp_perf_side {
 
 /* ---- rings ------------------------------------------------------------------------------------------------- */
 
-static int perf_event(struct perf_event_attr *attr, int pid, int cpu, unsigned long flags)
-{
-    return (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, flags | PERF_FLAG_FD_CLOEXEC);
-}
-
 static bool open_ring(struct cpu *c, int cpu, osp_err *err)
 {
     struct perf_event_attr attr = {
@@ -97,8 +89,8 @@ static bool open_ring(struct cpu *c, int cpu, osp_err *err)
         .use_clockid = 1,
         .clockid = CLOCK_MONOTONIC,
     };
-    c->fd = perf_event(&attr, 0, cpu, 0);
-    if (c->fd < 0 && (errno == ENODEV || errno == EINVAL)) /* an offline CPU */
+    c->fd = osp_perf_event(&attr, 0, cpu, 0);
+    if (c->fd < 0 && osp_perf_is_offline(errno))
         return true;
     if (c->fd < 0)
         return osp_perf_explain(errno, err);
@@ -203,10 +195,10 @@ static int open_clock(const osp_perf_side *s, int pid, int cpu, unsigned long fl
         attr.sample_regs_user = osp_perf_regs_wanted(OSP_AARCH64);
         attr.sample_stack_user = STACK_BYTES;
     }
-    int fd = perf_event(&attr, pid, cpu, flags);
+    int fd = osp_perf_event(&attr, pid, cpu, flags);
     if (fd < 0 && (errno == EACCES || errno == EPERM) && !s->opts->kernel_only) {
         attr.exclude_kernel = 1; /* the kernel's side of the stack is not for everybody */
-        fd = perf_event(&attr, pid, cpu, flags);
+        fd = osp_perf_event(&attr, pid, cpu, flags);
     }
     return fd;
 }

@@ -65,6 +65,8 @@ typedef struct {
     int (*open)(void *ctx, const osp_map *m, osp_err *err);
     void *ctx;
 } osp_space_source;
+/* From where it runs. */
+osp_space_source osp_space_from(osp_process *p);
 /* The same from a list of mappings, sorted, of which those with code are taken. */
 bool osp_space_make(osp_space *s, const osp_space_source *from, const osp_map *all, uint32_t nall,
                     osp_objects *objects, bool *changed, osp_err *err) OSP_CHECKED;
@@ -417,6 +419,11 @@ typedef struct osp_events {
     bool ticks;     /* a clock on each CPU */
 } osp_events;
 
+struct perf_event_attr;
+/* perf_event_open(2); -1 and errno. */
+int osp_perf_event(struct perf_event_attr *attr, int pid, int cpu, unsigned long flags);
+/* Does this errno of one on a CPU say that the CPU is offline? */
+bool osp_perf_is_offline(int error);
 /* Say why perf_event_open failed with this errno, with the cure. Always false. */
 bool osp_perf_explain(int error, osp_err *err);
 

@@ -117,11 +117,15 @@ static uint32_t rate_for(double cores, double seconds)
     return (uint32_t)fmin(fmax(hz, USUAL_HZ), HIGHEST_HZ);
 }
 
+static bool any_process(const osp_sampler *s) { return s->opts->machine || s->opts->cgroup; }
+
+/* The rate of clocks on CPUs while there are few samples. */
+static double dense_hz(void) { return fmin(EARLY_HZ, fmax(USUAL_HZ, TICKS_MOST / osp_host_cpus())); }
+
 /* The rate is ours to choose: only CPU time is asked for, and no rate is named. */
 static bool rate_is_free(const osp_sampler *s)
 {
-    return !s->opts->hz && s->event.n == 1 && s->event.kind[0] == osp_event_kinds[0] && !s->opts->machine &&
-           !s->opts->cgroup;
+    return !s->opts->hz && s->event.n == 1 && s->event.kind[0] == osp_event_kinds[0] && !any_process(s);
 }
 
 /* The place in the list of the event that is OSP_BY_LOOKS; UINT32_MAX: there is none. */
@@ -147,8 +151,6 @@ static double load_since(osp_sampler *s)
     s->cpu_at_ns = now;
     return cores;
 }
-
-static bool any_process(const osp_sampler *s) { return s->opts->machine || s->opts->cgroup; }
 
 /* ---- what waits -------------------------------------------------------------------------------------------- */
 
@@ -628,8 +630,6 @@ static void follow_goroutines(osp_sampler *s)
         s->unmapped = unmapped;
 }
 
-static int open_own(void *self, const osp_map *m, osp_err *err) { return osp_process_map_fd(self, m, err); }
-
 /* The C library and the loader are in nearly every program, and in us: they are there before it begins. */
 static void prepare_libraries(osp_sampler *s)
 {
@@ -646,7 +646,7 @@ static void prepare_libraries(osp_sampler *s)
                 map[k++] = map[i];
         }
         osp_space space = {0};
-        osp_space_source from = {.process = self, .open = open_own, .ctx = self};
+        const osp_space_source from = osp_space_from(self);
         bool changed;
         if (osp_space_make(&space, &from, map, k, s->opts->objects, &changed, &ignored))
             osp_bpf_side_keep(s->bpf, &space);
@@ -667,7 +667,7 @@ static bool start_child(osp_sampler *s, osp_err *err)
     if (!s->bpf)
         return open_events(s, true, err) && s->opts->release(s->opts->release_ctx, err) && meet_new_program(s, err);
     if (rate_is_free(s))
-        s->hz = (uint32_t)fmin(EARLY_HZ, fmax(USUAL_HZ, TICKS_MOST / osp_host_cpus()));
+        s->hz = (uint32_t)dense_hz();
     prepare_libraries(s);
     return osp_bpf_side_enter(s->bpf, s->subject->pid, true, err) &&
            osp_bpf_side_watch(s->bpf, false, &s->start_ns, err) && open_events(s, true, err) &&
@@ -691,8 +691,8 @@ static bool open_subject(osp_sampler *s, int pid, osp_process *process, osp_go *
 static bool open_subjects(osp_sampler *s, osp_err *err)
 {
     const osp_sample_opts *o = s->opts;
-    s->many = o->nalso || o->children || o->cgroup || o->machine;
-    s->subjects = osp_subjects_new(o->objects, o->children, o->cgroup || o->machine, err);
+    s->many = o->nalso || o->children || any_process(s);
+    s->subjects = osp_subjects_new(o->objects, o->children, any_process(s), err);
     s->given = calloc((size_t)o->nalso + 1, sizeof(osp_subject *));
     if (!s->subjects)
         return false;
@@ -820,7 +820,8 @@ static uint64_t lost_so_far(const osp_sampler *s)
     return s->bpf ? osp_bpf_side_lost(s->bpf) + s->no_memory : 0;
 }
 
-static void read_stats(const osp_sampler *s, osp_sample_stats *out)
+/* Of the slice up to then. */
+static void read_stats(const osp_sampler *s, uint64_t until, osp_sample_stats *out)
 {
     *out = (osp_sample_stats){.by_bpf = s->bpf != NULL, .hz = s->hz};
     const uint64_t *ended = osp_collector_ended(s->collector, &out->frame_pointer_steps);
@@ -834,9 +835,9 @@ static void read_stats(const osp_sampler *s, osp_sample_stats *out)
                  "%llu words of the kernel's about new processes were lost: code of some may lack its name",
                  (unsigned long long)osp_births_lost(s->births));
     out->taken = osp_collector_taken(s->collector);
-    out->duration_ns = slice_end(s) - s->slice_ns;
+    out->duration_ns = until - s->slice_ns;
     if (s->passes)
-        osp_passes_stats(s->passes, slice_end(s), &out->wait);
+        osp_passes_stats(s->passes, until, &out->wait);
     out->lost = lost_so_far(s) - s->lost_before + osp_collector_lost(s->collector);
     if (s->bpf) {
         osp_bpf_side_cost(s->bpf, &out->bpf_run_ns, &out->bpf_runs);
@@ -862,7 +863,7 @@ static void adapt_rate(osp_sampler *s)
     uint32_t before = s->hz;
     s->hz = hz;
     if (s->many) {
-        s->hz = hz = (uint32_t)fmin(hz, fmin(EARLY_HZ, fmax(USUAL_HZ, TICKS_MOST / osp_host_cpus())));
+        s->hz = (uint32_t)fmin(hz, dense_hz());
         change_period(s);
         return;
     }
@@ -982,7 +983,7 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
         wait_until(s, now + (end - now < STEP_MS * 1000000u ? end - now : STEP_MS * 1000000u));
         if (step % 3 == 0 && s->opts->progress) {
             osp_sample_stats stats;
-            read_stats(s, &stats);
+            read_stats(s, slice_end(s), &stats);
             s->opts->progress(s->opts->progress_ctx, &stats, (double)stats.duration_ns / 1e9);
         }
         look_at_threads(s);
@@ -1052,8 +1053,7 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
         osp_bpf_side_tallies(s->bpf, on_tally, s);
     if (s->passes)
         osp_passes_settle(s->passes, slice_end(s));
-    read_stats(s, &out->stats);
-    out->stats.duration_ns = until - s->slice_ns;
+    read_stats(s, until, &out->stats);
     if (s->subject) {
         memcpy(out->name, s->subject->name, sizeof out->name);
         if (s->subject->process && osp_process_alive(s->subject->process) && osp_subject_identify(s->subject, &gone))

@@ -176,12 +176,17 @@ bool osp_space_copy(osp_space *to, const osp_space *from, osp_err *err)
 
 static int open_mapped(void *ctx, const osp_map *m, osp_err *err) { return osp_process_map_fd(ctx, m, err); }
 
+osp_space_source osp_space_from(osp_process *p)
+{
+    return (osp_space_source){.process = p, .open = open_mapped, .ctx = p};
+}
+
 bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool *changed, osp_err *err)
 {
     osp_arena a;
     osp_map *all;
     uint32_t nall;
-    osp_space_source from = {.process = p, .open = open_mapped, .ctx = p};
+    const osp_space_source from = osp_space_from(p);
     osp_arena_init(&a, SPACE_LIMIT);
     bool ok = osp_process_maps(p, &a, &all, &nall, err) && osp_space_make(s, &from, all, nall, objects, changed, err);
     osp_arena_drop(&a);
