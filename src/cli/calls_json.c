@@ -33,7 +33,6 @@ static void put_row(osp_json *j, const osp_call_row *row)
     static const char *const way[] = {
         [OSP_MOVES_NOTHING] = NULL, [OSP_MOVES_IN] = "bytes_in", [OSP_MOVES_OUT] = "bytes_out"};
     const osp_called *c = row->called;
-    osp_call_moves moves = osp_call_moves_of(c->nr);
     osp_json_object(j, NULL);
     osp_json_str(j, "name", row->name);
     if (row->op.n)
@@ -42,8 +41,8 @@ static void put_row(osp_json *j, const osp_call_row *row)
     osp_json_uint(j, "calls", c->calls);
     osp_json_uint(j, "failed", c->errors);
     osp_json_uint(j, "gave_nothing", c->nothing);
-    if (way[moves])
-        osp_json_uint(j, way[moves], c->bytes);
+    if (way[c->moves])
+        osp_json_uint(j, way[c->moves], c->bytes);
     osp_json_uint(j, "total_ns", c->ns);
     osp_json_uint(j, "median_ns", osp_called_quantile(c, 0.5));
     osp_json_uint(j, "p99_ns", osp_called_quantile(c, 0.99));

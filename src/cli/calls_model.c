@@ -18,25 +18,6 @@ typedef struct {
     bool many; /* processes of several names */
 } making;
 
-/* ---- labels ---------------------------------------------------------------------------------------------------------- */
-
-static const int64_t *column_of(const osp_profile *p, osp_str type)
-{
-    for (uint32_t i = 0; i < p->values.n; i++)
-        if (osp_str_eq(osp_text(p, p->values.type[i].type), type))
-            return p->samples.value[i];
-    return NULL;
-}
-
-static osp_str label_of(const osp_profile *p, uint32_t sample, osp_str key)
-{
-    osp_labelset_id set = p->samples.labels[sample];
-    for (uint32_t i = p->labelsets.first[set.i]; i < p->labelsets.first[set.i + 1]; i++)
-        if (osp_str_eq(osp_text(p, p->labelsets.label[i].key), key))
-            return osp_text(p, p->labelsets.label[i].str);
-    return S("");
-}
-
 /* ---- places ---------------------------------------------------------------------------------------------------------- */
 
 /* Is this function of Go's runtime only the way from another one into the kernel? */
@@ -99,7 +80,7 @@ static const osp_call *about(const osp_frames *f)
 /* What begins the goroutine or thread, with the name of its process where there are several. */
 static osp_str group_of(making *k, uint32_t sample, const osp_frames *f)
 {
-    osp_str process = k->many ? label_of(k->p, sample, S("process")) : S(""),
+    osp_str process = k->many ? osp_label_text(k->p, k->p->samples.labels[sample], S("process")) : S(""),
             root = f->n ? f->call[osp_frames_root(f)].func : S("");
     char text[512];
     if (osp_str_eq(root, S("runtime.mcall")) || osp_str_starts(root, S("runtime.mstart")))
@@ -208,20 +189,19 @@ static bool add_rows(making *k)
         *row = (osp_call_row){.name = name ? osp_str_from(name) : osp_arena_str(k->a, osp_str_from(number)),
                               .op = osp_str_from(osp_futex_op_text(c->op)),
                               .called = c};
-        osp_call_moves moves = osp_call_moves_of(c->nr);
         k->m->calls += c->calls;
         k->m->errors += c->errors;
-        k->m->in += moves == OSP_MOVES_IN ? c->bytes : 0;
-        k->m->out += moves == OSP_MOVES_OUT ? c->bytes : 0;
+        k->m->in += c->moves == OSP_MOVES_IN ? c->bytes : 0;
+        k->m->out += c->moves == OSP_MOVES_OUT ? c->bytes : 0;
     }
     return k->m->row != NULL;
 }
 
 static bool has_many(const osp_profile *p)
 {
-    osp_str first = p->samples.n ? label_of(p, 0, S("process")) : S("");
+    osp_str first = p->samples.n ? osp_label_text(p, p->samples.labels[0], S("process")) : S("");
     for (uint32_t i = 1; i < p->samples.n; i++)
-        if (!osp_str_eq(label_of(p, i, S("process")), first))
+        if (!osp_str_eq(osp_label_text(p, p->samples.labels[i], S("process")), first))
             return true;
     return false;
 }
@@ -229,15 +209,17 @@ static bool has_many(const osp_profile *p)
 static bool add_samples(making *k)
 {
     k->many = has_many(k->p);
-    k->calls = column_of(k->p, S("syscalls"));
-    k->ns = column_of(k->p, S("syscall-time"));
-    k->bytes = column_of(k->p, S("syscall-bytes"));
+    k->calls = osp_profile_column(k->p, S("syscalls"));
+    k->ns = osp_profile_column(k->p, S("syscall-time"));
+    k->bytes = osp_profile_column(k->p, S("syscall-bytes"));
     if (!k->calls || !k->ns || !k->bytes)
         return true;
     for (uint32_t i = 0; i < k->p->samples.n; i++) {
-        osp_str failure = label_of(k->p, i, S("errno"));
-        osp_call_row *row =
-            k->calls[i] ? row_of(k, label_of(k->p, i, S("syscall")), label_of(k->p, i, S("op"))) : NULL;
+        if (!k->calls[i])
+            continue;
+        osp_labelset_id set = k->p->samples.labels[i];
+        osp_str failure = osp_label_text(k->p, set, S("errno"));
+        osp_call_row *row = row_of(k, osp_label_text(k->p, set, S("syscall")), osp_label_text(k->p, set, S("op")));
         if (row && (!add_place(k, &row->place, &row->nplace, i, failure.n > 0) ||
                     (failure.n && !add_failure(k, row, failure, i))))
             return false;
@@ -374,7 +356,7 @@ static void count_epoll(osp_calls_model *m)
             m->epoll.returns += c->calls;
             m->epoll.empty += c->nothing;
             m->epoll.failed += c->errors;
-        } else if (osp_call_moves_of(c->nr) == OSP_MOVES_IN) {
+        } else if (c->moves == OSP_MOVES_IN) {
             m->epoll.useful += c->calls - c->errors - c->nothing;
         }
     }

@@ -125,6 +125,8 @@ typedef struct osp_recorded {
 
 /* Sample a process as `osprey record` does, with its progress, until the time is over or Ctrl-C: out->commented. */
 bool osp_record_for(const osp_cli *cli, int pid, double seconds, osp_recorded *out, osp_err *err) OSP_CHECKED;
+/* Give names to what was recorded: r->named. */
+bool osp_recorded_name(osp_recorded *r, osp_err *err) OSP_CHECKED;
 void osp_recorded_drop(osp_recorded *r);
 
 /* What `-e wait` measured: lines (behind the first `indent` columns), a part of the profile's comment, a part of the
@@ -132,5 +134,7 @@ void osp_recorded_drop(osp_recorded *r);
 void osp_wait_summary(osp_buf *out, const osp_cli *cli, int indent, const osp_wait_stats *w);
 void osp_wait_comment(osp_buf *out, const osp_wait_stats *w);
 void osp_wait_json(osp_json *j, const osp_wait_stats *w);
+/* How many stacks are complete, and why the others are not. */
+void osp_ended_json(osp_json *j, const uint64_t ended[OSP_END_REASONS]);
 
 #endif

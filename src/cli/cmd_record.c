@@ -101,13 +101,17 @@ static osp_profile *comment(const osp_recorded *r, osp_err *err)
     return p;
 }
 
-/* Give names to the recording. */
-static bool name(osp_recorded *r, osp_err *err)
+bool osp_recorded_name(osp_recorded *r, osp_err *err)
 {
     osp_symbol_sources from = {
         .object = r->rec.object, .nobject = r->rec.nobject, .jit = r->rec.jit, .this_kernel = true};
     r->named = osp_symbolise(r->rec.profile, &from, &r->symbols, err);
-    r->commented = r->named ? comment(r, err) : NULL;
+    return r->named != NULL;
+}
+
+static bool name(osp_recorded *r, osp_err *err)
+{
+    r->commented = osp_recorded_name(r, err) ? comment(r, err) : NULL;
     return r->commented != NULL;
 }
 
@@ -184,11 +188,7 @@ static void add_json(osp_buf *out, const char *file, const osp_recorded *r)
     osp_json_uint(&j, "hz", s->hz);
     osp_json_num(&j, "standard_error_of_10_percent", osp_sample_error_pct(s) / 100);
     osp_json_uint(&j, "lost", s->lost);
-    osp_json_uint(&j, "complete", s->ended[OSP_END_ROOT]);
-    osp_json_object(&j, "truncated");
-    for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
-        osp_json_uint(&j, osp_unwind_end_text((osp_unwind_end)e), s->ended[e]);
-    osp_json_end(&j);
+    osp_ended_json(&j, s->ended);
     if (s->wait.passes)
         osp_wait_json(&j, &s->wait);
     osp_json_uint(&j, "addresses", r->symbols.locations);

@@ -65,9 +65,8 @@ static bool print(const osp_cli *cli, const osp_sample_opts *opts, osp_recorded 
     osp_buf out = osp_buf_of(256 << 20);
     osp_calls_model m;
     osp_str order = osp_str_from(osp_cli_given(cli, "sort") ? osp_cli_value(cli, "sort") : osp_calls_order(0));
-    osp_symbol_sources from = {.object = r->rec.object, .nobject = r->rec.nobject, .this_kernel = true};
-    r->named = osp_symbolise(r->rec.profile, &from, &r->symbols, err);
-    if (!r->named || !osp_calls_model_make(&r->rec, r->named, order, osp_cli_given(cli, "errors"), &m, err))
+    if (!osp_recorded_name(r, err) ||
+        !osp_calls_model_make(&r->rec, r->named, order, osp_cli_given(cli, "errors"), &m, err))
         return false;
     osp_str whom = who(cli, opts, &r->rec, text, sizeof text);
     if (osp_cli_given(cli, "json"))

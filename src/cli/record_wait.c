@@ -95,6 +95,15 @@ void osp_wait_comment(osp_buf *out, const osp_wait_stats *w)
     osp_buf_drop(&doubts);
 }
 
+void osp_ended_json(osp_json *j, const uint64_t ended[OSP_END_REASONS])
+{
+    osp_json_uint(j, "complete", ended[OSP_END_ROOT]);
+    osp_json_object(j, "truncated");
+    for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
+        osp_json_uint(j, osp_unwind_end_text((osp_unwind_end)e), ended[e]);
+    osp_json_end(j);
+}
+
 void osp_wait_json(osp_json *j, const osp_wait_stats *w)
 {
     osp_json_object(j, "wait");
@@ -110,11 +119,7 @@ void osp_wait_json(osp_json *j, const osp_wait_stats *w)
     osp_json_uint(j, "torn", w->torn);
     osp_json_uint(j, "unreadable", w->unread);
     osp_json_uint(j, "lost", w->lost);
-    osp_json_uint(j, "complete", w->ended[OSP_END_ROOT]);
-    osp_json_object(j, "truncated");
-    for (int e = OSP_END_ROOT + 1; e < OSP_END_REASONS; e++)
-        osp_json_uint(j, osp_unwind_end_text((osp_unwind_end)e), w->ended[e]);
-    osp_json_end(j);
+    osp_ended_json(j, w->ended);
     osp_json_bool(j, "by_goroutine", w->by_goroutine);
     osp_json_bool(j, "real_time_priority", !w->normal_priority);
     osp_json_uint(j, "cpu_ns", w->cpu_ns);

@@ -71,7 +71,7 @@ static osp_called *called_of(osp_calls *t, uint32_t nr, uint32_t op)
     t->row = array;
     if (!osp_index_put(&t->at, key, (uint32_t)t->n))
         return NULL;
-    t->row[t->n] = (osp_called){.nr = nr, .op = op};
+    t->row[t->n] = (osp_called){.nr = nr, .op = op, .moves = osp_call_moves_of(nr)};
     return &t->row[t->n++];
 }
 
@@ -81,10 +81,10 @@ bool osp_calls_add(osp_calls *t, osp_raw_sample *head)
     uint64_t ns = head->value[0], result = head->value[1];
     bool failed = head->reason >> OSP_REASON_ERRNO & OSP_REASON_ERRNOS;
     osp_called *c = called_of(t, nr, head->reason >> OSP_REASON_OP);
-    if (osp_call_moves_of(nr) == OSP_MOVES_NOTHING)
-        head->value[1] = 0;
     if (!c)
         return false;
+    if (c->moves == OSP_MOVES_NOTHING)
+        head->value[1] = 0;
     c->calls++;
     c->errors += failed;
     c->nothing += !failed && result == 0;
@@ -98,10 +98,10 @@ bool osp_calls_add(osp_calls *t, osp_raw_sample *head)
 bool osp_calls_add_tally(osp_calls *t, const osp_bpf_tally_key *key, osp_bpf_tally *more)
 {
     osp_called *c = called_of(t, key->nr, key->op);
-    if (osp_call_moves_of(key->nr) == OSP_MOVES_NOTHING)
-        more->results = 0;
     if (!c)
         return false;
+    if (c->moves == OSP_MOVES_NOTHING)
+        more->results = 0;
     c->calls += more->calls;
     c->errors += key->error ? more->calls : 0;
     c->nothing += more->nothing;

@@ -205,9 +205,12 @@ typedef struct {
 
 enum { OSP_TIME_STEPS = 512 }; /* of an eighth of a power of two */
 
+typedef enum { OSP_MOVES_NOTHING, OSP_MOVES_IN, OSP_MOVES_OUT } osp_call_moves;
+
 /* All calls of one system call, or of one operation of futex. */
 typedef struct osp_called {
     uint32_t nr, op; /* op: of futex, + 1; else 0 */
+    osp_call_moves moves;
     uint64_t calls, errors;
     uint64_t nothing;    /* that gave 0: nothing was ready, the end of a file */
     uint64_t bytes;      /* read or written */
@@ -215,7 +218,6 @@ typedef struct osp_called {
     uint32_t step[OSP_TIME_STEPS];
 } osp_called;
 
-typedef enum { OSP_MOVES_NOTHING, OSP_MOVES_IN, OSP_MOVES_OUT } osp_call_moves;
 osp_call_moves osp_call_moves_of(uint32_t nr); /* do its results count bytes, and which way do they go? */
 const char *osp_futex_op_text(uint32_t op);    /* "wait", "wake"; NULL: op is 0 or unknown */
 /* The time within which that share of the calls returned, in ns: right to 6 %. */

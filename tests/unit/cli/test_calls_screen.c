@@ -34,7 +34,13 @@ struct made {
 static void make(struct made *d, uint32_t rows)
 {
     *d = (struct made){
-        .called = {.nr = number("read"), .calls = 1000, .errors = 400, .bytes = 64000, .ns = 2000000, .max_ns = 4000},
+        .called = {.nr = number("read"),
+                   .moves = OSP_MOVES_IN,
+                   .calls = 1000,
+                   .errors = 400,
+                   .bytes = 64000,
+                   .ns = 2000000,
+                   .max_ns = 4000},
         .place = {{.function = S("example.com/some/very/long/import/path/of/a/package.(*Receiver).WithALongName"),
                    .file = S("/src/receiver.go"),
                    .line = 12,
