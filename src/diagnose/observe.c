@@ -254,12 +254,11 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
     watch w = {.arena = a, .caller = opts};
     osp_arena_init(&w.spare[0], SPARE_LIMIT);
     osp_arena_init(&w.spare[1], SPARE_LIMIT);
-    osp_map *map;
-    uint32_t nmap;
+    osp_image image;
     bool ok = false;
     w.process = osp_process_open(opts->pid, err);
     if (!w.process || !osp_process_info_read(w.process, a, &f->process, err) ||
-        !osp_process_maps(w.process, a, &map, &nmap, err))
+        !osp_process_image(w.process, a, &image, err))
         goto out;
     if (f->process.state == 'T' || f->process.state == 't') {
         osp_fail(err, OSP_EABSENT, "pid %d is stopped (%s) and uses no CPU; let it go on with  kill -CONT %d",
@@ -269,7 +268,7 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
     f->host_cpus = osp_host_cpus();
     osp_host_clocksource(f->clocksource);
     osp_err no_go;
-    w.go = osp_go_open(w.process, map, nmap, opts->objects, &no_go);
+    w.go = osp_go_open(&image, opts->objects, &no_go);
     f->is_go = w.go || no_go.code != OSP_EABSENT;
     /* comm holds 15 bytes: the program's own file name says the rest. */
     osp_str exe = osp_str_base(f->process.exe);
@@ -298,7 +297,7 @@ bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, 
         osp_yields_look(w.yields);
         osp_yields_facts(w.yields, f);
     }
-    ok = fill(&w, &after, &keep->recording, map, nmap, &keep->symbolised, f, err);
+    ok = fill(&w, &after, &keep->recording, image.map, image.nmap, &keep->symbolised, f, err);
 out:
     if (!ok)
         osp_observed_drop(keep);

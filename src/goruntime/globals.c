@@ -55,7 +55,7 @@ static void add_operands(const osp_go *go, osp_str function, candidates *c)
         static const unsigned immediate[] = {0, 1, 4};
         for (unsigned k = 0; k < 3; k++) {
             uint64_t to = go->bias + v.value + i + 4 + immediate[k] + (uint64_t)(int64_t)rel;
-            if (to % 4 != 0 || to < go->image.lo || to >= go->image.hi || c->n == CANDIDATES_MAX)
+            if (to % 4 != 0 || to < go->data.lo || to >= go->data.hi || c->n == CANDIDATES_MAX)
                 continue;
             bool known = false;
             for (size_t j = 0; j < c->n && !known; j++)

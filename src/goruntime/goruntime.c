@@ -11,10 +11,11 @@
 enum { VERSION_MAX = 256 };
 
 /* The writable part of the object in memory, with the anonymous pages of .bss that follow it. */
-static osp_go_range image_of(const osp_map *maps, uint32_t n, const osp_map *of)
+static osp_go_range data_of(const osp_image *image, const osp_map *of)
 {
+    const osp_map *maps = image->map;
     osp_go_range r = {UINT64_MAX, 0};
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < image->nmap; i++) {
         bool own = maps[i].inode == of->inode && maps[i].dev == of->dev;
         bool bss = r.hi && maps[i].start == r.hi && maps[i].inode == 0 && maps[i].write;
         if (!maps[i].write || (!own && !bss))
@@ -27,8 +28,7 @@ static osp_go_range image_of(const osp_map *maps, uint32_t n, const osp_map *of)
 
 /* What a search for the object goes by. */
 typedef struct {
-    const osp_map *map;
-    uint32_t n;
+    const osp_image *image;
     osp_objects *objects;
     osp_intern *without; /* files without Go, by key_of; NULL = none is known */
     osp_arena *keys;
@@ -56,7 +56,7 @@ static bool try_map(osp_go *go, const search *in, const osp_map *m, osp_err *err
     osp_str key = key_of(m, text, sizeof text);
     if (in->without && osp_intern_find(in->without, key) != UINT32_MAX)
         return osp_fail(err, OSP_EABSENT, "no Go in it");
-    OSP_AUTO_CLOSE int fd = osp_process_map_fd(go->process, m, err);
+    OSP_AUTO_CLOSE int fd = in->image->open_map(in->image->ctx, m, err);
     if (fd < 0)
         return false;
     osp_object *o = osp_objects_of_fd(in->objects, fd, osp_str_z(m->path, name, sizeof name), err);
@@ -70,26 +70,27 @@ static bool try_map(osp_go *go, const search *in, const osp_map *m, osp_err *err
     if (!osp_object_bias(o, m->start, m->offset, &go->bias, err))
         return false;
     go->object = o;
-    go->image = image_of(in->map, in->n, m);
+    go->data = data_of(in->image, m);
     go->version = osp_arena_str(&go->arena, info.version);
     return go->version.p || osp_fail_memory(err, "opening a Go process");
 }
 
 /* The program's own file first, then each library. */
-static bool find_object(osp_go *go, osp_str exe, const search *in, osp_err *err)
+static bool find_object(osp_go *go, const search *in, osp_err *err)
 {
-    const osp_map *maps = in->map;
+    const osp_map *maps = in->image->map;
     bool refused = false;
     osp_err first = {0};
     for (int own = 1; own >= 0; own--) {
         uint64_t last = 0;
-        for (uint32_t i = 0; i < in->n; i++) {
-            if (!maps[i].exec || maps[i].inode == 0 || maps[i].inode == last || osp_str_eq(maps[i].path, exe) != own)
+        for (uint32_t i = 0; i < in->image->nmap; i++) {
+            if (!maps[i].exec || maps[i].inode == 0 || maps[i].inode == last ||
+                osp_str_eq(maps[i].path, in->image->exe) != own)
                 continue;
             last = maps[i].inode;
             if (try_map(go, in, &maps[i], err))
                 return true;
-            if (err->code == OSP_ELIMIT || !osp_process_alive(go->process))
+            if (err->code == OSP_ELIMIT || !osp_go_alive(go))
                 return false;
             if (own && !refused && err->code != OSP_EABSENT) {
                 refused = true;
@@ -101,7 +102,7 @@ static bool find_object(osp_go *go, osp_str exe, const search *in, osp_err *err)
         *err = first;
         return false;
     }
-    return osp_fail(err, OSP_EABSENT, "pid %d runs no Go", osp_process_pid(go->process));
+    return osp_fail(err, OSP_EABSENT, "%.*s runs no Go", STRF(go->image.name));
 }
 
 /* Without build info (stripped by hand) the process still has runtime.buildVersion, a Go string. */
@@ -193,8 +194,20 @@ static bool find_layout(osp_go *go, osp_err *err)
            (err->code == OSP_EFORMAT && plain && layout_by_dwarf(go, &ignored) && osp_go_check(go, &ignored));
 }
 
-osp_go *osp_go_find(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_intern *without,
-                    osp_arena *keys, osp_err *err)
+/* Keep what outlives the caller's arena. */
+static bool take_image(osp_go *go, const osp_image *image, osp_err *err)
+{
+    go->image = *image;
+    go->image.map = NULL;
+    go->image.nmap = 0;
+    go->image.name = osp_arena_str(&go->arena, image->name);
+    go->image.exe = osp_arena_str(&go->arena, image->exe);
+    go->mem = image->mem;
+    go->namespaced = image->ns_pid != image->pid;
+    return (go->image.name.p && go->image.exe.p) || osp_fail_memory(err, "opening a Go process");
+}
+
+osp_go *osp_go_find(const osp_image *image, osp_objects *objects, osp_intern *without, osp_arena *keys, osp_err *err)
 {
     osp_go *go = calloc(1, sizeof *go);
     if (!go) {
@@ -202,13 +215,8 @@ osp_go *osp_go_find(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_obj
         return NULL;
     }
     osp_arena_init(&go->arena, 1 << 20);
-    go->process = p;
-    go->mem = osp_process_mem(p);
-    const search in = {maps, nmaps, objects, without, keys};
-    osp_process_info info;
-    bool ok = osp_process_info_read(p, &go->arena, &info, err);
-    go->namespaced = ok && info.ns_pid != osp_process_pid(p);
-    if (!ok || !find_object(go, info.exe, &in, err)) {
+    const search in = {image, objects, without, keys};
+    if (!take_image(go, image, err) || !find_object(go, &in, err)) {
         osp_go_close(go);
         return NULL;
     }
@@ -220,9 +228,9 @@ bool osp_go_fit(osp_go *go, osp_err *err)
     return (go->version.n || version_from_memory(go, err)) && find_layout(go, err);
 }
 
-osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_err *err)
+osp_go *osp_go_open(const osp_image *image, osp_objects *objects, osp_err *err)
 {
-    osp_go *go = osp_go_find(p, maps, nmaps, objects, NULL, NULL, err);
+    osp_go *go = osp_go_find(image, objects, NULL, NULL, err);
     if (go && !osp_go_fit(go, err)) {
         osp_go_close(go);
         return NULL;

@@ -22,9 +22,9 @@ typedef struct {
 
 typedef struct osp_go osp_go;
 
-/* Find the Go runtime in a process: maps is its memory map, objects the cache. EABSENT: no Go in this process (an
- * ordinary C program). EFORMAT: Go is there, but its layout cannot be trusted (*err says why). */
-osp_go *osp_go_open(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_err *err);
+/* Find the Go runtime in a process or a core, which must outlive it, its maps need not; objects is the cache. EABSENT: no
+ * Go in it (an ordinary C program). EFORMAT: Go is there, but its layout cannot be trusted (*err says why). */
+osp_go *osp_go_open(const osp_image *image, osp_objects *objects, osp_err *err);
 void osp_go_close(osp_go *go);
 
 osp_str osp_go_version(const osp_go *go);         /* "go1.26.8" */

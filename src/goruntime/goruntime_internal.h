@@ -73,12 +73,12 @@ enum {
 };
 
 struct osp_go {
-    osp_process *process;
-    osp_mem mem;
+    osp_image image;    /* without its maps */
+    osp_mem mem;        /* the image's */
     osp_object *object; /* of the cache */
     osp_arena arena;
-    uint64_t bias;      /* run address - file address */
-    osp_go_range image; /* of the object's writable data, with .bss */
+    uint64_t bias;     /* run address - file address */
+    osp_go_range data; /* the object's writable data, with .bss */
     osp_str version, source;
     uint32_t number;
     osp_go_places at;
@@ -90,11 +90,12 @@ struct osp_go {
 /* osp_go_open in two steps. Which object of the process holds Go, and its version where build info tells: no memory of the
  * process is read. without, if not NULL, is a set of mapped files that are known to hold no Go, and grows; its texts are
  * in keys. Then the layout, checked against the process. */
-osp_go *osp_go_find(osp_process *p, const osp_map *maps, uint32_t nmaps, osp_objects *objects, osp_intern *without,
-                    osp_arena *keys, osp_err *err);
+osp_go *osp_go_find(const osp_image *image, osp_objects *objects, osp_intern *without, osp_arena *keys, osp_err *err);
 bool osp_go_fit(osp_go *go, osp_err *err) OSP_CHECKED;
 
 bool osp_go_find_tls(const osp_go *go, int64_t *offset, osp_err *err) OSP_CHECKED;
+
+static inline bool osp_go_alive(const osp_go *go) { return go->image.alive(go->image.ctx); }
 
 bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out); /* 8 bytes of live memory */
 

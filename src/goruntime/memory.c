@@ -99,6 +99,6 @@ bool osp_go_memory_read(osp_go *go, osp_go_memory *out, osp_err *err)
         if (read_memory(go, addr, out))
             return true;
     }
-    return osp_fail(err, OSP_EABSENT, "the memory figures of the Go runtime of pid %d do not fit together",
-                    osp_process_pid(go->process));
+    return osp_fail(err, OSP_EABSENT, "the memory figures of the Go runtime of %.*s do not fit together",
+                    STRF(go->image.name));
 }

@@ -58,7 +58,7 @@ static uint64_t value(view b, int32_t at, size_t size)
 }
 
 /* The thread that the process itself numbers ns_tid, as we number it. */
-static int thread_of(const osp_thread *thread, uint32_t n, int ns_tid)
+static int thread_of(const osp_image_thread *thread, uint32_t n, int ns_tid)
 {
     for (uint32_t i = 0; i < n; i++)
         if (thread[i].ns_tid == ns_tid)
@@ -104,9 +104,9 @@ bool osp_go_read_m(osp_go *go, uint64_t addr, osp_m *out, osp_err *err)
         return true;
     osp_arena a;
     osp_arena_init(&a, 64 << 20);
-    osp_thread *thread;
+    osp_image_thread *thread;
     uint32_t n;
-    bool ok = osp_process_threads(go->process, &a, &thread, &n, err);
+    bool ok = go->image.threads(go->image.ctx, &a, &thread, &n, err);
     if (ok)
         out->tid = thread_of(thread, n, out->tid);
     osp_arena_drop(&a);
@@ -346,16 +346,16 @@ bool osp_go_snapshot_read(osp_go *go, osp_arena *a, osp_go_snapshot *out, osp_er
     if (head && !go->checked && !osp_go_check(go, err))
         return false;
     if (!go->checked)
-        return osp_fail(err, OSP_EABSENT, "the Go runtime of pid %d has not started", osp_process_pid(go->process));
+        return osp_fail(err, OSP_EABSENT, "the Go runtime of %.*s has not started", STRF(go->image.name));
 
     list ms = {0}, ps = {0}, gs = {0};
     int64_t free_gs = 0;
     bool ok = read_ms(go, head, &ms, &out->torn, err) && read_gs(go, &ms, &gs, &out->torn, err) &&
               read_ps(go, &ps, &free_gs, &out->torn, err);
     if (ok && go->namespaced) {
-        osp_thread *thread;
+        osp_image_thread *thread;
         uint32_t n;
-        ok = osp_process_threads(go->process, a, &thread, &n, err);
+        ok = go->image.threads(go->image.ctx, a, &thread, &n, err);
         osp_m *m = ms.row;
         for (uint32_t i = 0; ok && i < ms.n; i++)
             m[i].tid = thread_of(thread, n, m[i].tid);
@@ -378,7 +378,7 @@ static const char unsettled[] = "its count of Ms is another than those on the li
 
 /* What is wrong with what we read, or NULL. */
 static const char *objection(const osp_go *go, const list *ms, const list *ps, const list *gs, uint32_t torn,
-                             const osp_thread *thread, uint32_t nthread)
+                             const osp_image_thread *thread, uint32_t nthread)
 {
     const osp_m *m = ms->row;
     const osp_g *g = gs->row;
@@ -424,12 +424,12 @@ bool osp_go_check(osp_go *go, osp_err *err)
         osp_arena a;
         osp_arena_init(&a, 64 << 20);
         list ms = {0}, ps = {0}, gs = {0};
-        osp_thread *thread = NULL;
+        osp_image_thread *thread = NULL;
         int64_t free_gs = 0;
         uint32_t torn = 0, nthread = 0;
         bool ok = read_ms(go, head, &ms, &torn, err) && read_gs(go, &ms, &gs, &torn, err) &&
                   read_ps(go, &ps, &free_gs, &torn, err) &&
-                  osp_process_threads(go->process, &a, &thread, &nthread, err);
+                  go->image.threads(go->image.ctx, &a, &thread, &nthread, err);
         bool started = !ok; /* M 0 learns its thread's number when the scheduler is up; others come later */
         for (uint32_t i = 0; i < ms.n; i++)
             started |= ((osp_m *)ms.row)[i].tid != 0;
@@ -451,10 +451,10 @@ bool osp_go_check(osp_go *go, osp_err *err)
         if (wrong == unsettled)
             osp_go_let_it_settle(try);
     }
-    if (!osp_process_alive(go->process))
-        return osp_fail(err, OSP_EABSENT, "pid %d has exited", osp_process_pid(go->process));
+    if (!osp_go_alive(go))
+        return osp_fail(err, OSP_EABSENT, "%.*s has exited", STRF(go->image.name));
     return osp_fail(err, OSP_EFORMAT,
-                    "the structures of %.*s in pid %d are not where they should be by %.*s: %s; nothing of them is "
+                    "the structures of %.*s in %.*s are not where they should be by %.*s: %s; nothing of them is "
                     "believed",
-                    STRF(go->version), osp_process_pid(go->process), STRF(go->source), wrong ? wrong : err->msg);
+                    STRF(go->version), STRF(go->image.name), STRF(go->source), wrong ? wrong : err->msg);
 }

@@ -56,11 +56,10 @@ void osp_go_survey_look(osp_go_survey *s, int pid, osp_arena *a, osp_go_brief *o
         return;
     osp_arena scratch;
     osp_arena_init(&scratch, ARENA_LIMIT);
-    osp_map *map;
-    uint32_t nmap;
+    osp_image image;
     osp_go *go = NULL;
-    if (osp_process_maps(p, &scratch, &map, &nmap, &out->why)) {
-        go = osp_go_find(p, map, nmap, s->objects, &s->without, &s->keys, &out->why);
+    if (osp_process_image(p, &scratch, &image, &out->why)) {
+        go = osp_go_find(&image, s->objects, &s->without, &s->keys, &out->why);
         if (!go && out->why.code == OSP_EABSENT && osp_process_alive(p))
             out->why = (osp_err){0}; /* an ordinary program without Go */
     }

@@ -271,7 +271,7 @@ static bool read_runs(osp_g_table *t, run *const *r, size_t n, osp_each_look *ea
             look_at_runs(t, r + at, got, piece[at].dst, each, ctx, unread);
         at += got;
         if (at < n) {
-            if (!osp_process_alive(t->go->process))
+            if (!osp_go_alive(t->go))
                 return false;
             *unread += r[at++]->n;
         }

@@ -73,12 +73,11 @@ void osp_subject_close(osp_subject *s)
 static osp_go *find_go(osp_subject *s, osp_objects *objects, osp_err *why)
 {
     osp_arena a;
-    osp_map *map;
-    uint32_t n;
+    osp_image image;
     osp_go *go = NULL;
     osp_arena_init(&a, SUBJECT_LIMIT);
-    if (osp_process_maps(s->process, &a, &map, &n, why))
-        go = osp_go_open(s->process, map, n, objects, why);
+    if (osp_process_image(s->process, &a, &image, why))
+        go = osp_go_open(&image, objects, why);
     osp_arena_drop(&a);
     return go;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* target/target.h: a process from outside: memory, maps, threads, times, and facts of its kernel. The only room that
- * opens /proc and /sys. Nothing here ever stops or writes to the process. */
+/* target/target.h: a process from outside: memory, maps, threads, times, and facts of its kernel; or what is left of one in
+ * a core file. The only room that opens /proc and /sys. Nothing here ever stops or writes to the process. */
 #ifndef OSP_TARGET_H
 #define OSP_TARGET_H
 
@@ -93,6 +93,47 @@ bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_
 
 /* The name of one thread; "" if it has ended. */
 void osp_thread_name(int pid, int tid, char out[16]);
+
+/* ---- a program to look into: a process, or a core -------------------------------------------------------------- */
+
+/* Registers of a thread, numbered as DWARF does: x86-64 rax rdx rcx rbx rsi rdi rbp rsp r8 … r15, aarch64 x0 … x30 sp. */
+typedef struct {
+    uint64_t r[32], pc;
+    uint64_t tls;     /* the thread pointer: fs base, tpidr_el0; 0 = not known */
+    uint64_t syscall; /* number of the system call that it is in, or was in last (orig_rax, x8); UINT64_MAX = none */
+} osp_regs;
+
+typedef struct {
+    int tid;
+    int ns_tid;    /* in its own pid namespace */
+    char name[16]; /* "" if a core does not say */
+    bool has_regs; /* never of a live thread: it runs */
+    osp_regs regs;
+    int signal; /* that ended it; 0 = none */
+} osp_image_thread;
+
+typedef struct osp_core osp_core;
+
+/* All that is asked of a program that is looked into, wherever it comes from; a test makes one up. Copy it freely: it
+ * owns nothing. */
+typedef struct osp_image {
+    osp_mem mem;
+    const osp_map *map; /* by address; of a process: as they were when this was made */
+    uint32_t nmap;
+    osp_str name;    /* for messages: "pid 4711", "core.4711" */
+    osp_str exe;     /* its program as it sees it; "" if unknown */
+    int pid, ns_pid; /* as we number it, and as it does itself; 0 = not known */
+    void *ctx;
+    int (*open_map)(void *ctx, const osp_map *m,
+                    osp_err *err); /* the file behind a mapping; -1 and *err on failure */
+    bool (*threads)(void *ctx, osp_arena *a, osp_image_thread **out, uint32_t *n, osp_err *err); /* by tid */
+    bool (*alive)(void *ctx); /* false: it has exited, nothing can be read any more. A core stays */
+    osp_process *process;     /* NULL: it is a core */
+    osp_core *core;           /* NULL: it is a process */
+} osp_image;
+
+/* Texts and maps are in the arena; p must outlive it. */
+bool osp_process_image(osp_process *p, osp_arena *a, osp_image *out, osp_err *err) OSP_CHECKED;
 
 /* ---- all processes ----------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,6 @@
 /* A Go process whose memory is the input, from address 4096 on: the first byte picks the release, the words behind it
  * are the runtime's globals. Also the decoder of the runtime's code, over the same bytes. */
 #include "goruntime/goruntime_internal.h"
-#include "target/target_internal.h"
 
 #include <stdlib.h>
 
@@ -19,6 +18,18 @@ static bool read_input(void *ctx, uint64_t addr, void *dst, size_t n, osp_err *e
     return true;
 }
 
+static bool is_alive(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+static bool no_threads(void *ctx, osp_arena *a, osp_image_thread **out, uint32_t *n, osp_err *err)
+{
+    (void)ctx, (void)a, (void)out, (void)n;
+    return osp_fail(err, OSP_EABSENT, "no threads");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     osp_go_tls_use use;
@@ -26,8 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     (void)osp_go_tls_decode_arm64(in, 0x1000, &use);
     if (osp_go_tls_decode(in, &use) && use.slot && use.next > n)
         abort();
-    struct osp_process process = {.pid = 1, .pidfd = -1, .memfd = -1};
-    struct osp_go go = {.process = &process, .mem = {&in, read_input}, .checked = true, .version = S("go1.26.8")};
+    const osp_image image = {.name = S("pid 1"), .pid = 1, .ns_pid = 1, .threads = no_threads, .alive = is_alive};
+    struct osp_go go = {.image = image, .mem = {&in, read_input}, .checked = true, .version = S("go1.26.8")};
     bool newer;
     go.number = 11800 + (n ? bytes[0] % 11u : 0) * 100;
     if (!osp_go_layout_of_version(go.number, &go.at, &newer))

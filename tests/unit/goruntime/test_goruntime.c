@@ -117,14 +117,13 @@ typedef struct {
 static void open_target(target *t, pid_t pid)
 {
     osp_err err = {0};
-    osp_map *map;
-    uint32_t nmap = 0;
+    osp_image image;
     osp_arena_init(&t->arena, 16 << 20);
     t->process = osp_process_open(pid, &err);
-    if (!t->process || !osp_process_maps(t->process, &t->arena, &map, &nmap, &err))
+    if (!t->process || !osp_process_image(t->process, &t->arena, &image, &err))
         fail_msg("%s", err.msg);
     t->objects = osp_objects_new(&(osp_object_opts){.no_debug_files = true});
-    t->go = osp_go_open(t->process, map, nmap, t->objects, &err);
+    t->go = osp_go_open(&image, t->objects, &err);
     if (!t->go)
         fail_msg("%s", err.msg);
 }
@@ -433,12 +432,11 @@ static void a_c_program_runs_no_go(void **state)
     assert_int_equal(write(c.in, "x", 1), 1);
     assert_int_equal(read(c.out, &b, 1), 1); /* it runs by now */
     osp_process *p = osp_process_open(c.pid, &err);
-    osp_map *map;
-    uint32_t nmap = 0;
-    if (!p || !osp_process_maps(p, &a, &map, &nmap, &err))
+    osp_image image;
+    if (!p || !osp_process_image(p, &a, &image, &err))
         fail_msg("%s", err.msg);
     osp_objects *objects = osp_objects_new(&(osp_object_opts){.no_debug_files = true});
-    assert_null(osp_go_open(p, map, nmap, objects, &err));
+    assert_null(osp_go_open(&image, objects, &err));
     assert_int_equal(err.code, OSP_EABSENT);
     osp_objects_drop(objects);
     osp_process_close(p);
