@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is mapped where. Only executable mappings count: nothing else has a pc in it. */
+#include "space/space.h"
+
 #include "base/file.h"
 #include "base/hash.h"
-#include "sample/sample_internal.h"
 
 #include <elf.h>
 #include <sys/auxv.h>
