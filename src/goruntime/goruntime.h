@@ -163,6 +163,33 @@ uint32_t osp_g_random(uint64_t *seed, uint32_t n);
  * like do not. file is asked where assembly has a name without a package. */
 bool osp_go_is_runtime(osp_str func, osp_str file);
 
+/* ---- pprof labels ------------------------------------------------------------------------------------------- */
+
+enum {
+    OSP_GO_LABELS = 16,       /* that are read of one goroutine */
+    OSP_GO_LABEL_KEY = 64,    /* bytes; longer ones are cut */
+    OSP_GO_LABEL_VALUE = 128, /* bytes */
+    OSP_LABELS_AT_ONCE = 64,  /* goroutines */
+    OSP_LABELS_BYTES = OSP_GO_LABELS * (4 + OSP_GO_LABEL_KEY + OSP_GO_LABEL_VALUE)
+};
+
+/* A goroutine's labels: for each u16 key bytes, u16 value bytes, and the two texts. */
+typedef struct {
+    size_t n;
+    bool failed; /* they could not be read: the goroutine has gone on, or its pointer was none */
+    char text[OSP_LABELS_BYTES];
+} osp_labels_text;
+
+typedef struct osp_labels_reader osp_labels_reader;
+/* slices: osp_go_layout.labels_are_slice. */
+osp_labels_reader *osp_labels_reader_new(osp_mem mem, bool slices, osp_err *err);
+void osp_labels_reader_drop(osp_labels_reader *r);
+/* The labels that n goroutines' g.labels point at (0: it has none), at most OSP_LABELS_AT_ONCE. What comes is of the
+ * goroutine only if that has not run meanwhile. */
+void osp_labels_read(osp_labels_reader *r, const uint64_t *at, size_t n, osp_labels_text *out);
+/* Cut the first label off such a text; false at its end. */
+bool osp_labels_next(osp_str *rest, osp_str *key, osp_str *value);
+
 /* ---- many processes ---------------------------------------------------------------------------------------- */
 
 /* A look at many processes, one after the other: what is in a file is looked up once for all that run it. */

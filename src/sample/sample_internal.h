@@ -13,7 +13,6 @@
  *     compiled  what just-in-time compilers say of their code
  *     sampler   the loop that drives them
  *     goroutine_looks   looks at all goroutines: what each does, and where
- *     goroutine_labels  their pprof labels
  *     waits     what those looks add up to
  *     passes    when they look
  */
@@ -157,26 +156,6 @@ const uint64_t *osp_stack_words_find(const osp_stack_words *s, osp_raw_sample *h
 /* Time to age: those kept before the last time are forgotten then. */
 bool osp_stack_words_full(const osp_stack_words *s);
 void osp_stack_words_age(osp_stack_words *s);
-
-/* ---- goroutine_labels.c ------------------------------------------------------------------------------------ */
-
-enum { OSP_LABELS_AT_ONCE = 64, OSP_LABELS_BYTES = OSP_MAX_LABELS * (4 + OSP_MAX_LABEL_KEY + OSP_MAX_LABEL_VALUE) };
-
-/* A goroutine's labels: for each u16 key bytes, u16 value bytes, and the two texts. */
-typedef struct {
-    size_t n;
-    bool failed; /* they could not be read: the goroutine has gone on, or its pointer was none */
-    char text[OSP_LABELS_BYTES];
-} osp_labels_text;
-
-typedef struct osp_labels_reader osp_labels_reader;
-osp_labels_reader *osp_labels_reader_new(osp_mem mem, bool slices, osp_err *err);
-void osp_labels_reader_drop(osp_labels_reader *r);
-/* The labels that n goroutines' g.labels point at (0: it has none), at most OSP_LABELS_AT_ONCE. What comes is of the
- * goroutine only if that has not run meanwhile. */
-void osp_labels_read(osp_labels_reader *r, const uint64_t *at, size_t n, osp_labels_text *out);
-/* Cut the first label off such a text; false at its end. */
-bool osp_labels_next(osp_str *rest, osp_str *key, osp_str *value);
 
 /* ---- waits.c ----------------------------------------------------------------------------------------------- */
 

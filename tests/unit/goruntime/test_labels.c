@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pprof labels in made-up memory, as Go's two ways of keeping them lay them out. */
-#include "sample/sample_internal.h"
+#include "goruntime/goruntime.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,7 +107,7 @@ static void long_texts_are_cut(void **state)
     memset(&memory, 0, sizeof memory);
     poke(0x1000, 0x1100);
     poke(0x1008, 1u << 31);
-    for (unsigned i = 0; i < OSP_MAX_LABELS; i++) {
+    for (unsigned i = 0; i < OSP_GO_LABELS; i++) {
         poke(0x1100 + 32 * i, 0x1000);
         poke(0x1108 + 32 * i, UINT64_MAX);
         poke(0x1110 + 32 * i, 0x1000);
@@ -119,8 +119,8 @@ static void long_texts_are_cut(void **state)
     osp_str rest = {text[0].text, text[0].n}, key, value;
     unsigned n = 0;
     for (; osp_labels_next(&rest, &key, &value); n++)
-        assert_true(key.n == OSP_MAX_LABEL_KEY && value.n == OSP_MAX_LABEL_VALUE);
-    assert_int_equal(n, OSP_MAX_LABELS);
+        assert_true(key.n == OSP_GO_LABEL_KEY && value.n == OSP_GO_LABEL_VALUE);
+    assert_int_equal(n, OSP_GO_LABELS);
 }
 
 static void a_wild_pointer_fails_for_its_goroutine_alone(void **state)

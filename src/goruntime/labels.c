@@ -5,11 +5,11 @@
  *     before          g.labels -> hmap                  hmap: count, u8 flags, u8 B, …, buckets at 16
  *                                                       bucket: 8 hash bytes, 8 keys, 8 values
  * A string is {bytes, n}. Of a map we read the one bucket that up to 8 labels take. */
-#include "sample/sample_internal.h"
+#include "goruntime/goruntime.h"
 
 #include <stdlib.h>
 
-enum { PAIRS = OSP_MAX_LABELS, BUCKET = 8 };
+enum { PAIRS = OSP_GO_LABELS, BUCKET = 8 };
 
 /* One goroutine's. */
 struct job {
@@ -111,8 +111,8 @@ static void lay_out(osp_labels_reader *r, size_t i, osp_labels_text *out)
         const uint64_t *key = j->word + 1 + k * key_step, *value = key + value_at;
         if (key[1] == 0) /* a free place of a bucket */
             continue;
-        uint16_t nkey = (uint16_t)(key[1] < OSP_MAX_LABEL_KEY ? key[1] : OSP_MAX_LABEL_KEY);
-        uint16_t nvalue = (uint16_t)(value[1] < OSP_MAX_LABEL_VALUE ? value[1] : OSP_MAX_LABEL_VALUE);
+        uint16_t nkey = (uint16_t)(key[1] < OSP_GO_LABEL_KEY ? key[1] : OSP_GO_LABEL_KEY);
+        uint16_t nvalue = (uint16_t)(value[1] < OSP_GO_LABEL_VALUE ? value[1] : OSP_GO_LABEL_VALUE);
         char *to = out->text + out->n;
         memcpy(to, &nkey, 2);
         memcpy(to + 2, &nvalue, 2);
