@@ -11,23 +11,27 @@ static const uint32_t since[] = {
 #define OSP_S(...)
 #define OSP_A(...)
 #define OSP_D(...)
+#define OSP_F(...)
 #include "goruntime/layouts.def"
 };
 enum { NCOLUMNS = sizeof since / sizeof *since };
 
-#define ROW(a, b, c, d, e, f, g, h, i, j, k, l, m, n) \
-    {                                                 \
-        a, b, c, d, e, f, g, h, i, j, k, l, m, n      \
+#define ROW(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) \
+    {                                                    \
+        a, b, c, d, e, f, g, h, i, j, k, l, m, n, o      \
     }
-static const int16_t column[][NCOLUMNS] = {
+static const int32_t column[][NCOLUMNS] = {
 #define OSP_GO_SINCE(...)
-#define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) ROW(a, b, c, d, e, f, g, h, i, j, k, l, m, n),
+#define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, path) \
+    ROW(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o),
 #define OSP_M OSP_G
 #define OSP_P OSP_G
 #define OSP_Q OSP_G
 #define OSP_S OSP_G
 #define OSP_A OSP_G
 #define OSP_D OSP_G
+#define OSP_F(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, type, path) \
+    ROW(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o),
 #include "goruntime/layouts.def"
 };
 
@@ -35,13 +39,14 @@ static const int16_t column[][NCOLUMNS] = {
 #define AT(field) offsetof(osp_go_places, field)
 const osp_go_field osp_go_fields[] = {
 #define OSP_GO_SINCE(...)
-#define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.g", path, AT(pub.field)},
-#define OSP_M(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.m", path, AT(pub.field)},
-#define OSP_P(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.p", path, AT(pub.field)},
-#define OSP_Q(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.p", path, AT(field)},
-#define OSP_S(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.schedt", path, AT(field)},
-#define OSP_A(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.mstats", path, AT(field)},
-#define OSP_D(a, b, c, d, e, f, g, h, i, j, k, l, m, n, field, path) {"runtime.heapStatsDelta", path, AT(field)},
+#define OSP_G(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, path) {"runtime.g", path, AT(pub.field)},
+#define OSP_M(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, path) {"runtime.m", path, AT(pub.field)},
+#define OSP_P(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, path) {"runtime.p", path, AT(pub.field)},
+#define OSP_Q(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, path) {"runtime.p", path, AT(field)},
+#define OSP_S(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, path) {"runtime.schedt", path, AT(field)},
+#define OSP_A(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, path) {"runtime.mstats", path, AT(field)},
+#define OSP_D(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, path) {"runtime.heapStatsDelta", path, AT(field)},
+#define OSP_F(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, field, type, path) {"runtime." type, path, AT(field)},
 #include "goruntime/layouts.def"
 };
 const size_t osp_go_nfields = sizeof osp_go_fields / sizeof *osp_go_fields;
