@@ -60,6 +60,9 @@ enum osp_rule_kind {
     OSP_RULE_GO_EXACT_LINK = 22, /* what was interrupted has its link register at CFA, and its sp 16 bytes above */
     OSP_RULE_GO_GROWING = 23,    /* on the way to morestack: the growing function's link register is in x3 */
     OSP_RULE_SIGFRAME_LINK = 24, /* sp points at a struct rt_sigframe; as SIGFRAME */
+    /* x86-64, with SP, FP or DEREF_FP added: a ret, behind which exceptions land. Where execution stands at it, it is about to
+     * return; for who returns to the place behind it, that other rule holds. */
+    OSP_RULE_LANDING = 25,
 };
 
 /* What an outermost frame is; the cfa field of OSP_RULE_END, times 8. */
@@ -96,6 +99,13 @@ static inline unsigned int osp_rule_leaf(unsigned int reg, int off, int fp)
 static inline unsigned int osp_rule_jump(unsigned int pc, unsigned int sp, unsigned int fp)
 {
     return osp_rule_make(OSP_RULE_JUMP, (int)((pc & 15) | (sp & 15) << 4 | (fp & 15) << 8) * 8, 0);
+}
+
+/* The same of a landing pad, for the ret before it; OSP_RULE_NONE (0) if no row can say it. */
+static inline unsigned int osp_rule_of_landing(unsigned int rule)
+{
+    unsigned int kind = rule & 31;
+    return kind == OSP_RULE_SP || kind == OSP_RULE_FP || kind == OSP_RULE_DEREF_FP ? rule + OSP_RULE_LANDING : 0;
 }
 
 static inline unsigned int osp_rule_kind(unsigned int rule) { return rule & 31; }

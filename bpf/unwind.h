@@ -147,6 +147,11 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
 
     if (u->sp_lost && osp_rule_needs_sp(kind))
         return OSP_UNWIND_NO_ROW;
+    if (kind >= OSP_RULE_LANDING) {
+        kind = u->exact ? OSP_RULE_SP : kind - OSP_RULE_LANDING;
+        cfa_off = u->exact ? 8 : cfa_off;
+        fp_off = u->exact ? 0 : fp_off;
+    }
     switch (kind) {
     case OSP_RULE_GO_EXACT:
         exact = true;

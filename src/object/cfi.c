@@ -46,8 +46,7 @@ enum { MAX_REMEMBERED = 16, MAX_FUNCTION = 1 << 28, MAX_CIE_INSN = 512 };
 
 /* ---- records ----------------------------------------------------------------------------------------------- */
 
-/* A value of the given encoding; addr is the file address of the cursor's first byte. */
-static uint64_t encoded(osp_cur *c, uint8_t encoding, uint64_t addr)
+uint64_t osp_cfi_encoded(osp_cur *c, uint8_t encoding, uint64_t addr)
 {
     uint64_t here = addr + c->at, v = 0;
     switch (encoding & 0x0f) {
@@ -130,7 +129,7 @@ static void read_augmentation(osp_cie *cie, osp_cur *c, osp_str aug, uint64_t ad
             cie->encoding = osp_cur_u8(c);
             break;
         case 'L':
-            osp_cur_u8(c);
+            cie->lsda_encoding = osp_cur_u8(c);
             break;
         case 'P': {
             uint8_t encoding = osp_cur_u8(c);
@@ -139,7 +138,7 @@ static void read_augmentation(osp_cie *cie, osp_cur *c, osp_str aug, uint64_t ad
                 encoding = DW_EH_PE_absptr;
             }
             if (encoding != DW_EH_PE_omit)
-                encoded(c, encoding & 0x0f, addr);
+                osp_cfi_encoded(c, encoding & 0x0f, addr);
             break;
         }
         case 'S':
@@ -162,7 +161,7 @@ static bool read_cie(const osp_cfi *t, size_t at, osp_cie *out)
     osp_cur c;
     size_t next;
     unsigned id_size;
-    *out = (osp_cie){.at = at, .encoding = DW_EH_PE_absptr};
+    *out = (osp_cie){.at = at, .encoding = DW_EH_PE_absptr, .lsda_encoding = DW_EH_PE_omit};
     if (!record(t, at, &c, &next, &id_size, &err) || !is_cie_id(t, record_id(&c, id_size), id_size))
         return false;
     uint8_t version = osp_cur_u8(&c);
@@ -187,6 +186,15 @@ static bool read_cie(const osp_cfi *t, size_t at, osp_cie *out)
     return out->ok;
 }
 
+/* Where a function's call-site table is: 0, as it stands there, says that it has none. */
+static uint64_t read_lsda(osp_cur *c, uint8_t encoding, uint64_t addr)
+{
+    osp_cur raw = *c;
+    if (encoding & DW_EH_PE_indirect || osp_cfi_encoded(&raw, encoding & 0x0f, addr) == 0)
+        return 0;
+    return osp_cfi_encoded(c, encoding, addr);
+}
+
 static bool read_fde(osp_cfi_iter *it, osp_cur *c, size_t id_at, uint64_t id, osp_fde *out)
 {
     const osp_cfi *t = it->cfi;
@@ -198,10 +206,17 @@ static bool read_fde(osp_cfi_iter *it, osp_cur *c, size_t id_at, uint64_t id, os
     if (it->cie.encoding & DW_EH_PE_indirect)
         return false;
     out->cie = it->cie;
-    out->start = encoded(c, it->cie.encoding, t->addr);
-    uint64_t n = encoded(c, it->cie.encoding & 0x0f, t->addr);
-    if (it->cie.augmented)
-        osp_cur_skip(c, osp_cur_uvarint(c));
+    out->start = osp_cfi_encoded(c, it->cie.encoding, t->addr);
+    uint64_t n = osp_cfi_encoded(c, it->cie.encoding & 0x0f, t->addr);
+    out->lsda = 0;
+    if (it->cie.augmented) {
+        uint64_t more = osp_cur_uvarint(c);
+        size_t at = c->at;
+        if (more && it->cie.lsda_encoding != DW_EH_PE_omit)
+            out->lsda = read_lsda(c, it->cie.lsda_encoding, t->addr);
+        osp_cur_seek(c, at);
+        osp_cur_skip(c, more);
+    }
     out->insn = osp_cur_bytes(c, osp_cur_left(c));
     if (c->bad || n > MAX_FUNCTION || n > UINT64_MAX - out->start)
         return false;
@@ -421,6 +436,8 @@ typedef struct {
     registers of;
     /* where rows go; NULL while the CIE's instructions run */
     osp_row_list *out;
+    const osp_fde *fde;
+    const osp_landings *landings;
     uint64_t from, to;
     bool unknown;
 } machine;
@@ -433,6 +450,10 @@ static void emit(machine *m, uint64_t next)
         return;
     uint32_t rule = rule_of(&m->now, m->cie);
     m->unknown |= rule == OSP_RULE_UNKNOWN;
+    bool changes = from > m->from && m->out->n && m->out->row[m->out->n - 1].rule != rule;
+    uint32_t before = changes ? osp_landings_rule(m->landings, m->fde, from, rule) : OSP_RULE_NONE;
+    if (before != OSP_RULE_NONE)
+        osp_row_add(m->out, from - 1, before);
     osp_row_add(m->out, from, rule);
 }
 
@@ -462,7 +483,7 @@ static void extended(machine *m, osp_cur *c, uint8_t op)
     case DW_CFA_nop:
         break;
     case DW_CFA_set_loc: {
-        uint64_t to = encoded(c, m->cie->encoding & 0x0f, 0);
+        uint64_t to = osp_cfi_encoded(c, m->cie->encoding & 0x0f, 0);
         if ((m->cie->encoding & 0x70) || to < m->pc)
             osp_cur_fail(c, "set_loc is relative or goes back");
         if (!c->bad) {
@@ -596,9 +617,11 @@ static bool run(machine *m, osp_span insn)
     return !c.bad;
 }
 
-bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_row_list *out)
+bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_landings *landings, osp_row_list *out)
 {
-    machine m = {.cie = &f->cie, .of = registers_of(f->cie.machine), .from = from, .to = to};
+    machine m = {
+        .cie = &f->cie, .of = registers_of(f->cie.machine), .fde = f, .landings = landings, .from = from, .to = to};
+    osp_landings_read(landings, f);
     m.now.ra = f->cie.machine == EM_AARCH64 ? SAME : OTHER;
     m.now.cfa = CFA_OTHER;
     bool ok = run(&m, f->cie.insn);

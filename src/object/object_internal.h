@@ -300,13 +300,14 @@ typedef struct {
     uint64_t code_align;
     int64_t data_align;
     uint64_t return_reg;
-    uint8_t encoding; /* of FDE addresses */
+    uint8_t encoding, lsda_encoding; /* of FDE addresses; of where call sites are */
     osp_span insn;
 } osp_cie;
 
 typedef struct {
     size_t at; /* of its length field: where an osp_cfi_iter comes upon it again */
     uint64_t start, end;
+    uint64_t lsda; /* its call-site table; 0 = none */
     osp_cie cie;
     osp_span insn;
 } osp_fde;
@@ -320,9 +321,28 @@ typedef struct {
 
 /* The next FDE; broken ones are counted and left out. */
 bool osp_cfi_next(osp_cfi_iter *it, osp_fde *out);
+/* A value of the given encoding (DW_EH_PE); addr is the file address of the cursor's first byte. */
+uint64_t osp_cfi_encoded(osp_cur *c, uint8_t encoding, uint64_t addr);
+
+/* landing.c: where exceptions land in a function. Zero but elf and budget: how many bytes of call-site tables may be read in
+ * all; a file has each of them once. */
+typedef struct {
+    const osp_elf *elf;
+    size_t budget;
+    uint64_t *pad; /* sorted; malloc'ed */
+    size_t n, cap;
+} osp_landings;
+
+/* Read those of the function of an FDE, in place of the last one's. */
+void osp_landings_read(osp_landings *l, const osp_fde *f);
+void osp_landings_drop(osp_landings *l);
+/* A return address may be pad, where this rule begins: the rule for the byte before it, which the search comes upon then.
+ * OSP_RULE_NONE: it is no pad of the function, or that byte's own rule serves. */
+uint32_t osp_landings_rule(const osp_landings *l, const osp_fde *f, uint64_t pad, uint32_t rule);
+
 /* Add the rows of an FDE, for the addresses in [from, to). False if some of its rules could not be expressed or
  * read; those are OSP_RULE_UNKNOWN. */
-bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_row_list *out);
+bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_landings *landings, osp_row_list *out);
 
 /* ---- flow.c, flow_aarch64.c: code without tables ------------------------------------------------------------- */
 

@@ -243,6 +243,7 @@ static uint32_t join(stretches *s, gaps *g, osp_row_list *out)
     uint64_t at = 0;
     uint32_t skipped = 0;
     size_t i = 0;
+    osp_landings landings = {.elf = g->elf, .budget = g->elf->bytes.n};
     for (piece p; next_piece(g, &i, at, &p); at = p.end) {
         const stretch *x = p.of;
         osp_fde fde;
@@ -259,11 +260,12 @@ static uint32_t join(stretches *s, gaps *g, osp_row_list *out)
         if (go)
             skipped += osp_go_rows(g->go, g->elf, out);
         else
-            skipped += !read || !osp_cfi_rows(&fde, p.start, p.end, out);
+            skipped += !read || !osp_cfi_rows(&fde, p.start, p.end, &landings, out);
     }
     if (at)
         osp_row_add(out, at, OSP_RULE_NONE);
     fill(g, at, UINT64_MAX, out);
+    osp_landings_drop(&landings);
     return skipped;
 }
 
@@ -337,8 +339,10 @@ bool osp_rule_of_function(const osp_elf *e, const osp_pcln *go, uint64_t addr, u
     } else {
         if (!find_fde(e, addr, &fde))
             return false;
+        osp_landings landings = {.elf = e, .budget = e->bytes.n};
         l.base = fde.start;
-        (void)osp_cfi_rows(&fde, fde.start, fde.end, &l);
+        (void)osp_cfi_rows(&fde, fde.start, fde.end, &landings, &l);
+        osp_landings_drop(&landings);
     }
     *rule = osp_rows_find(l.row, (uint32_t)l.n, (uint32_t)(addr - l.base));
     bool ok = !l.failed && l.n && l.row[0].pc <= addr - l.base;

@@ -39,9 +39,11 @@ static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
     uint32_t by_sp;
     if (!osp_space_rule(c->space, addr, rule))
         return false;
-    const osp_space_map *map = c->by_sp && osp_rule_kind(*rule) == OSP_RULE_FP ? osp_space_at(c->space, addr) : NULL;
-    if (map && map->object && osp_object_rule_by_sp(map->object, addr - map->bias, &by_sp))
-        *rule = by_sp;
+    bool landing = osp_rule_kind(*rule) == OSP_RULE_LANDING + OSP_RULE_FP;
+    bool by_fp = landing || osp_rule_kind(*rule) == OSP_RULE_FP;
+    const osp_space_map *map = c->by_sp && by_fp ? osp_space_at(c->space, addr) : NULL;
+    if (map && map->object && osp_object_rule_by_sp(map->object, addr + landing - map->bias, &by_sp))
+        *rule = landing ? osp_rule_of_landing(by_sp) : by_sp;
     return true;
 }
 

@@ -6,6 +6,7 @@ import bisect
 import collections
 import functools
 import gzip
+import re
 import struct
 import subprocess
 
@@ -21,6 +22,8 @@ SIGRETURN = b"\x0f\0\0\0\x0f\x05"
 # The first frame of a stack made by hand; and what jumps there, about to leave.
 STARTED = {"__start_context"}
 SWITCHES = {"__longjmp", "swapcontext", "setcontext", "_Unwind_RaiseException", "_Unwind_Resume"}
+# While one of these runs, it has put the place where an exception lands in place of one frame's return address.
+LANDERS = {"_Unwind_RaiseException", "_Unwind_Resume", "_Unwind_ForcedUnwind", "_Unwind_Resume_or_Rethrow"}
 
 
 def fields(data):
@@ -63,6 +66,7 @@ class File:
     """The code and the symbols of an ELF file."""
 
     def __init__(self, path):
+        self.path = path
         with open(path, "rb") as f:
             self.bytes = f.read()
         phoff, phsize, phnum = struct.unpack_from("<Q", self.bytes, 32)[0], *struct.unpack_from("<HH", self.bytes, 54)
@@ -97,6 +101,13 @@ class File:
             if start <= vaddr and vaddr + n <= start + size:
                 return self.bytes[at + vaddr - start:at + vaddr - start + n]
         return b""
+
+    @functools.cached_property
+    def rows(self):
+        """Where the rules of unwinding change."""
+        said = subprocess.run(["readelf", "-W", "--debug-dump=frames-interp", self.path], capture_output=True, text=True,
+                              check=False).stdout
+        return {int(line.split()[0], 16) for line in said.splitlines() if re.match("[0-9a-f]{16} [a-z]", line)}
 
     def function(self, vaddr):
         i = bisect.bisect_right(self.start, vaddr) - 1
@@ -243,9 +254,18 @@ def wrong(path):
         target = f.name.get(f.function(to), "?")
         return f"{name}+{at:#x} calls {target}, not {cname}"
 
+    @functools.lru_cache(None)
+    def lands(caller):
+        f, at, _, _ = place(caller)
+        return f and at + 1 in f.rows and at + 1 not in f.name
+
     for count, stack in p.sample:
         total += count
-        found = {step(a, b) for a, b in zip(stack, stack[1:])} - {None}
+        steps = list(zip(stack, stack[1:]))
+        if stack and place(stack[0])[2] in LANDERS:
+            landed = next((s for s in steps if step(*s) and lands(s[1])), None)
+            steps = [s for s in steps if s != landed]
+        found = {step(a, b) for a, b in steps} - {None}
         bad += count if found else 0
         for line in found:
             why[line] += count

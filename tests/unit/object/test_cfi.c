@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-enum { TEXT = 0x1000, TABLE = 0x30000 };
+enum { TEXT = 0x1000, TABLE = 0x30000, SITES = 0x40000 };
 
 /* Writes an .eh_frame, record by record. */
 typedef struct {
@@ -262,6 +262,97 @@ static void frames_too_large_for_a_row_are_unknown_not_wrong(void **state)
     osp_object_close(o);
 }
 
+/* A CIE of functions whose FDEs say where their call sites are. */
+static void landing_cie(frames *f, bool aarch64)
+{
+    f->cie = f->b.n;
+    u32(&f->b, 0);
+    u32(&f->b, 0);
+    osp_buf_add(&f->b, aarch64 ? S("\x01zLR\0\x01\x78\x1e\x02\x1b\x1b\x0c\x1f\x00")
+                               : S("\x01zLR\0\x01\x78\x10\x02\x1b\x1b\x0c\x07\x08\x90\x01"));
+    end_record(&f->b, f->cie);
+}
+
+static void landing_fde(frames *f, uint64_t start, uint32_t size, uint64_t sites, osp_str insn)
+{
+    size_t at = f->b.n;
+    u32(&f->b, 0);
+    u32(&f->b, (uint32_t)(f->b.n - f->cie));
+    u32(&f->b, (uint32_t)(start - (TABLE + f->b.n)));
+    u32(&f->b, size);
+    osp_buf_byte(&f->b, 4);
+    u32(&f->b, sites ? (uint32_t)(sites - (TABLE + f->b.n)) : 0);
+    osp_buf_add(&f->b, insn);
+    end_record(&f->b, at);
+}
+
+static osp_object *open_landing(frames *f, osp_str text, osp_str sites, uint16_t machine)
+{
+    tiny_section section[] = {
+        {.name = ".text", .type = SHT_PROGBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = TEXT, .bytes = text},
+        {.name = ".eh_frame", .type = SHT_PROGBITS, .flags = SHF_ALLOC, .addr = TABLE, .bytes = osp_buf_str(&f->b)},
+        {.name = ".gcc_except_table", .type = SHT_PROGBITS, .flags = SHF_ALLOC, .addr = SITES, .bytes = sites},
+    };
+    osp_buf elf = tiny_elf(section, 3, ET_DYN);
+    tiny_elf_machine(&elf, machine);
+    osp_err err;
+    osp_object *o = osp_object_open_bytes(osp_str_bytes(osp_buf_str(&elf)), "test", NULL, &err);
+    assert_non_null(o);
+    osp_buf_drop(&elf);
+    osp_buf_drop(&f->b);
+    return o;
+}
+
+static void before_a_landing_pad_stands_its_rule(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    landing_cie(&f, false);
+    /* 64 bytes; 8 at the byte before the pad, which is at + 8; 64 again */
+    landing_fde(&f, TEXT, 0x10, SITES, S("\x0e\x40\x47\x0e\x08\x41\x0e\x40"));        /* ret */
+    landing_fde(&f, TEXT + 0x10, 0x10, SITES, S("\x0e\x40\x42\x0e\x08\x46\x0e\x40")); /* jmp, nop */
+    landing_fde(&f, TEXT + 0x20, 0x10, SITES, S("\x0e\x40\x43\x0e\x08\x45\x0e\x40")); /* call */
+    landing_fde(&f, TEXT + 0x30, 0x10, SITES, S("\x0e\x40\x44\x0e\x08\x44\x0e\x40")); /* call *0x10(%rax) */
+    landing_fde(&f, TEXT + 0x40, 0x10, 0, S("\x0e\x40\x47\x0e\x08\x41\x0e\x40"));     /* ret, without call sites */
+    landing_fde(&f, TEXT + 0x50, 0x10, SITES + 8, S("\x0e\x40\x47\x0e\x08\x41\x0e\x40")); /* cut short */
+    osp_str text = S("\x90\x90\x90\x90\x90\x90\x90\xc3\x90\x90\x90\x90\x90\x90\x90\x90"
+                     "\x90\x90\x90\x90\x90\xeb\x10\x90\x90\x90\x90\x90\x90\x90\x90\x90"
+                     "\x90\x90\x90\xe8\x00\x00\x00\x00\x90\x90\x90\x90\x90\x90\x90\x90"
+                     "\x90\x90\x90\x90\x90\xff\x50\x10\x90\x90\x90\x90\x90\x90\x90\x90"
+                     "\x90\x90\x90\x90\x90\x90\x90\xc3\x90\x90\x90\x90\x90\x90\x90\x90"
+                     "\x90\x90\x90\x90\x90\x90\x90\xc3\x90\x90\x90\x90\x90\x90\x90\x90");
+    /* no base; no types; by uleb; two sites: 1 .. 3 lands at + 8, 4 .. 5 nowhere */
+    osp_object *o = open_landing(&f, text, S("\xff\xff\x01\x08\x01\x02\x08\x00\x04\x01\x00\x00"), EM_X86_64);
+    osp_rows r = rows_of(o);
+    uint32_t body = MAKE(SP, 64, 0), end = MAKE(SP, 8, 0);
+    assert_int_equal(rule_at(&r, TEXT + 6), body);
+    assert_int_equal(rule_at(&r, TEXT + 7), osp_rule_of_landing(body));
+    assert_int_equal(rule_at(&r, TEXT + 8), body);
+    assert_int_equal(rule_at(&r, TEXT + 0x16), end);
+    assert_int_equal(rule_at(&r, TEXT + 0x17), body);
+    assert_int_equal(rule_at(&r, TEXT + 0x18), body);
+    for (uint64_t other = 0x20; other < 0x60; other += 0x10)
+        assert_int_equal(rule_at(&r, TEXT + other + 7), end);
+    osp_object_close(o);
+}
+
+static void on_aarch64_too(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    landing_cie(&f, true);
+    landing_fde(&f, TEXT, 0x10, SITES, S("\x0e\x40\x44\x0e\x00\x44\x0e\x40"));
+    landing_fde(&f, TEXT + 0x10, 0x10, SITES, S("\x0e\x40\x44\x0e\x00\x44\x0e\x40"));
+    osp_str text = S("\x1f\x20\x03\xd5\xc0\x03\x5f\xd6\x1f\x20\x03\xd5\x1f\x20\x03\xd5"   /* nop; ret; nop; nop */
+                     "\x1f\x20\x03\xd5\x00\x00\x3f\xd6\x1f\x20\x03\xd5\x1f\x20\x03\xd5"); /* nop; blr x0 */
+    osp_object *o = open_landing(&f, text, S("\xff\xff\x01\x04\x00\x04\x08\x00"), EM_AARCH64);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT + 6), MAKE(LINK, 0, 0));
+    assert_int_equal(rule_at(&r, TEXT + 7), MAKE(LINK, 64, 0));
+    assert_int_equal(rule_at(&r, TEXT + 0x17), MAKE(LINK, 0, 0));
+    osp_object_close(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +366,8 @@ int main(void)
         cmocka_unit_test(a_broken_function_does_not_spoil_the_others),
         cmocka_unit_test(overlapping_functions_share_the_addresses),
         cmocka_unit_test(frames_too_large_for_a_row_are_unknown_not_wrong),
+        cmocka_unit_test(before_a_landing_pad_stands_its_rule),
+        cmocka_unit_test(on_aarch64_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,6 +147,37 @@ static void a_popped_frame_pointer_is_the_callers(void **state)
     assert_int_equal(n, 3);
 }
 
+/* The last byte before a landing pad is a ret: a leaf stands at it with its return address on top; who returns to the pad
+ * has the frame that the pad has. */
+static void a_return_to_a_landing_pad_has_the_frame_of_the_pad(void **state)
+{
+    (void)state;
+    const struct {
+        uint32_t rule;
+        uint64_t fp;
+    } frame[] = {{osp_rule_make(OSP_RULE_SP, 64, -16), 0}, {osp_rule_make(OSP_RULE_FP, 16, -16), STACK + 8 + 48}};
+    for (unsigned i = 0; i < 2; i++) {
+        struct world w = {0};
+        code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 8, 0));
+        code(&w, 0x2000, osp_rule_of_landing(frame[i].rule));
+        code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+        poke(&w, STACK, 0x2011); /* the pad's address, put there by the unwinder of exceptions */
+        poke(&w, STACK + 8, 0xdead);
+        poke(&w, STACK + 8 + 56, 0x3010);
+        uint64_t pc[WORDS];
+        size_t n;
+        osp_unwind_regs regs = {.pc = 0x1050, .sp = STACK, .fp = frame[i].fp};
+        assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+        assert_int_equal(n, 3);
+        assert_int_equal(pc[1], 0x2010);
+        assert_int_equal(pc[2], 0x300f);
+        regs = (osp_unwind_regs){.pc = 0x2010, .sp = STACK + 8 + 56, .fp = 1};
+        assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+        assert_int_equal(n, 2);
+    }
+    assert_int_equal(osp_rule_of_landing(osp_rule_make(OSP_RULE_PLT, 8, 0)), OSP_RULE_NONE);
+}
+
 static void a_stack_that_does_not_move_up_ends(void **state)
 {
     (void)state;
@@ -429,6 +460,7 @@ int main(void)
         cmocka_unit_test(rows_are_found_by_the_last_pc_at_or_below),
         cmocka_unit_test(a_frameless_leaf_keeps_its_caller),
         cmocka_unit_test(a_popped_frame_pointer_is_the_callers),
+        cmocka_unit_test(a_return_to_a_landing_pad_has_the_frame_of_the_pad),
         cmocka_unit_test(a_stack_that_does_not_move_up_ends),
         cmocka_unit_test(unreadable_memory_ends_the_walk),
         cmocka_unit_test(without_a_row_a_frame_pointer_helps),
