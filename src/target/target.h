@@ -91,6 +91,9 @@ typedef struct {
 /* Every thread with its times, by tid. Threads that end meanwhile are left out. */
 bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* A tick of theirs; so exact they are. */
+uint64_t osp_tick_ns(void);
+
 /* The name of one thread; "" if it has ended. */
 void osp_thread_name(int pid, int tid, char out[16]);
 
@@ -134,6 +137,48 @@ typedef struct osp_image {
 
 /* Texts and maps are in the arena; p must outlive it. */
 bool osp_process_image(osp_process *p, osp_arena *a, osp_image *out, osp_err *err) OSP_CHECKED;
+
+/* ---- what a thread does now ------------------------------------------------------------------------------------ */
+
+typedef enum {
+    OSP_BLOCKING_UNKNOWN, /* the kernel does not say */
+    OSP_BLOCKING_RUNNING, /* it runs, or waits for a CPU */
+    OSP_BLOCKING_NONE,    /* blocked, but in no system call: a page fault, a stop */
+    OSP_BLOCKING_CALL,
+} osp_blocking_state;
+
+/* The system call that a thread is blocked in. */
+typedef struct {
+    osp_blocking_state state;
+    uint32_t nr;     /* of OSP_BLOCKING_CALL */
+    uint64_t arg[6]; /* of OSP_BLOCKING_CALL */
+    uint64_t sp, pc; /* of the thread's code, where it is blocked */
+} osp_blocking;
+
+typedef struct {
+    osp_blocking call;
+    char wchan[48]; /* where it sleeps in the kernel; "" if the kernel does not say */
+    char cpus[64];  /* "0-3,8": where it may run; "" unknown */
+    int policy;     /* SCHED_*; -1 unknown */
+    int priority;   /* of realtime policies */
+    int nice;
+} osp_thread_look;
+void osp_thread_look_at(const osp_process *p, int tid, osp_thread_look *out);
+void osp_thread_call(const osp_process *p, int tid, osp_blocking *out);
+/* How often it has been put on a CPU: equal numbers say that it has not run in between. UINT64_MAX: not known. */
+uint64_t osp_thread_slices(const osp_process *p, int tid);
+osp_str osp_policy_text(int policy); /* "other", "fifo" …; "" unknown */
+
+/* What file descriptors of a process are, in words. p must outlive it. NULL without memory. */
+typedef struct osp_fds osp_fds;
+osp_fds *osp_fds_of(const osp_process *p);
+void osp_fds_drop(osp_fds *f);
+/* "tcp 10.0.0.1:443 → 10.0.0.2:5123", "epoll", "pipe", "/var/log/x". False if it is not open. */
+bool osp_fd_text(osp_fds *f, int fd, char *out, size_t size);
+
+/* A blocked call in words, its name first: "read fd 7 (tcp …), 4096 bytes", "futex wait 0xc000054150 for 5 s". mem reads what
+ * arguments point at; fds may be NULL. */
+void osp_blocking_text(const osp_blocking *call, const osp_mem *mem, osp_fds *fds, char *out, size_t size);
 
 /* ---- all processes ----------------------------------------------------------------------------------------- */
 

@@ -54,6 +54,13 @@ bool osp_cgroup_mount_parse(osp_str line, osp_str controllers, osp_str *at, uint
 /* Is a cgroup's folder what a person calls by this name: a service, a container's id? */
 bool osp_cgroup_is_called(osp_str folder, osp_str name);
 
+/* The text of /proc/PID/task/TID/syscall. */
+bool osp_blocking_parse(osp_str text, osp_blocking *out);
+/* An address of /proc/PID/net/tcp or tcp6 as people write it: "127.0.0.1:80", "[::1]:80". */
+bool osp_socket_address(osp_str text, char *out, size_t size);
+/* What a link under /proc/PID/fd says, without a look into the tables of sockets. */
+void osp_fd_words(osp_str link, char *out, size_t size);
+
 /* The text of /proc/PID/maps. Views in the result point into text. */
 bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 

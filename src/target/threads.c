@@ -62,6 +62,12 @@ static int by_tid(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+uint64_t osp_tick_ns(void)
+{
+    long hz = sysconf(_SC_CLK_TCK);
+    return 1000000000u / (uint64_t)(hz > 0 ? hz : 100);
+}
+
 bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_t *n, osp_err *err)
 {
     char path[64];
@@ -69,8 +75,7 @@ bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_
     DIR *dir = opendir(path);
     if (!dir)
         return osp_refused(p, errno, "threads", err);
-    long hz = sysconf(_SC_CLK_TCK);
-    uint64_t tick_ns = 1000000000u / (uint64_t)(hz > 0 ? hz : 100);
+    uint64_t tick_ns = osp_tick_ns();
     osp_thread *row = NULL;
     size_t cap = 0, count = 0;
     bool ok = true;
