@@ -15,7 +15,7 @@ typedef struct {
     int32_t g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp, g_syscallsp, g_syscallpc, g_status,
         g_goid, g_gopc, g_startpc, g_waitreason, g_labels, g_parent_goid, g_lockedm, g_tracking_seq, g_syscallbp;
     int32_t m_g0, m_gsignal, m_curg, m_procid, m_ncgocall, m_ncgo, m_alllink, m_p, m_id, m_incgo, m_spinning,
-        m_blocked, m_vdso_sp, m_vdso_pc, m_lockedg;
+        m_blocked, m_vdso_sp, m_vdso_pc, m_lockedg, m_startfn, m_isextra, m_locked_ext;
     int32_t p_id, p_status, p_schedtick, p_syscalltick, p_m, p_runqhead, p_runqtail;
     bool labels_are_slice; /* since 1.24: []struct{key, value string}; before: map[string]string */
 } osp_go_layout;
@@ -50,6 +50,11 @@ typedef struct {
     uint64_t ncgocall; /* cgo calls in all */
     int32_t ncgo;      /* cgo calls in progress */
     bool spinning, blocked, incgo;
+    bool extra;        /* for threads that C made; false before Go 1.20, which does not say */
+    uint32_t locks;    /* how often LockOSThread holds it; the runtime's own locks do not count */
+    uint64_t p;        /* its P; 0 = none */
+    uint64_t lockedg;  /* the goroutine that is locked to it; 0 = none */
+    uint64_t start_pc; /* of the function that its thread was made for: runtime.sysmon …; 0 = for any goroutine */
 } osp_m;
 
 typedef struct {
@@ -61,6 +66,7 @@ typedef struct {
 } osp_g;
 
 typedef struct {
+    uint64_t addr;
     int32_t id;
     uint32_t status, schedtick, syscalltick, runq;
 } osp_p;

@@ -69,8 +69,9 @@ static int thread_of(const osp_image_thread *thread, uint32_t n, int ns_tid)
 static bool read_m(const osp_go *go, uint64_t addr, osp_m *out, uint64_t *next, osp_err *err)
 {
     const osp_go_layout *at = &go->at.pub;
-    const int32_t field[] = {at->m_g0,      at->m_procid, at->m_curg, at->m_id,       at->m_spinning,
-                             at->m_blocked, at->m_incgo,  at->m_ncgo, at->m_ncgocall, at->m_alllink};
+    const int32_t field[] = {at->m_g0,      at->m_procid,  at->m_curg,    at->m_id,       at->m_spinning,
+                             at->m_blocked, at->m_incgo,   at->m_ncgo,    at->m_ncgocall, at->m_alllink,
+                             at->m_p,       at->m_lockedg, at->m_startfn, at->m_isextra,  at->m_locked_ext};
     block b;
     uint64_t back;
     if (!read_block(go, addr, field, sizeof field / sizeof *field, &b, err))
@@ -85,7 +86,14 @@ static bool read_m(const osp_go *go, uint64_t addr, osp_m *out, uint64_t *next, 
         .spinning = value(view_of(&b), at->m_spinning, 1) != 0,
         .blocked = value(view_of(&b), at->m_blocked, 1) != 0,
         .incgo = value(view_of(&b), at->m_incgo, 1) != 0,
+        .extra = value(view_of(&b), at->m_isextra, 1) != 0,
+        .locks = (uint32_t)value(view_of(&b), at->m_locked_ext, 4),
+        .p = value(view_of(&b), at->m_p, 8),
+        .lockedg = value(view_of(&b), at->m_lockedg, 8),
     };
+    uint64_t start = value(view_of(&b), at->m_startfn, 8); /* a func value: it points at its pc */
+    if (start && !osp_go_word(go, start, &out->start_pc))
+        out->start_pc = 0;
     uint64_t procid = value(view_of(&b), at->m_procid, 8);
     out->tid = procid <= INT32_MAX ? (int)procid : -1;
     *next = value(view_of(&b), at->m_alllink, 8);
@@ -187,6 +195,7 @@ static bool read_p(const osp_go *go, uint64_t addr, osp_p *out, int32_t *free_gs
     if (!read_block(go, addr, field, sizeof field / sizeof *field, &b, err))
         return false;
     *out = (osp_p){
+        .addr = addr,
         .id = (int32_t)value(view_of(&b), at->p_id, 4),
         .status = (uint32_t)value(view_of(&b), at->p_status, 4),
         .schedtick = (uint32_t)value(view_of(&b), at->p_schedtick, 4),
