@@ -13,7 +13,8 @@
 /* Byte offsets of the fields that the sampler and `why` read. -1 = this release has no such field. */
 typedef struct {
     int32_t g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp, g_syscallsp, g_syscallpc, g_status,
-        g_goid, g_gopc, g_startpc, g_waitreason, g_labels, g_parent_goid, g_lockedm, g_tracking_seq, g_syscallbp;
+        g_goid, g_gopc, g_startpc, g_waitreason, g_labels, g_parent_goid, g_waitsince, g_lockedm, g_tracking_seq,
+        g_syscallbp;
     int32_t m_g0, m_gsignal, m_curg, m_procid, m_ncgocall, m_ncgo, m_alllink, m_p, m_id, m_incgo, m_spinning,
         m_blocked, m_vdso_sp, m_vdso_pc, m_lockedg, m_startfn, m_isextra, m_locked_ext;
     int32_t p_id, p_status, p_schedtick, p_syscalltick, p_m, p_runqhead, p_runqtail;
@@ -59,6 +60,8 @@ typedef struct {
 
 typedef struct {
     uint64_t addr, goid, gopc, startpc, m, lockedm;
+    uint64_t parent;            /* goid of the one that made it; 0 = not known (before Go 1.21), or none did */
+    uint64_t waitsince;         /* CLOCK_MONOTONIC ns when a collection first saw it waiting; 0 = none has */
     uint8_t status, waitreason; /* status without the scan bit */
     uint8_t seq;                /* see osp_g_look */
     uint64_t syscallpc, syscallsp, syscallbp, sched_pc, sched_sp, sched_bp, stack_lo, stack_hi;
@@ -102,6 +105,14 @@ bool osp_go_read_g(osp_go *go, uint64_t addr, osp_g *out, osp_err *err) OSP_CHEC
 size_t osp_g_bytes(const osp_go *go);
 /* The goroutine whose structure these bytes are. False if they are none. */
 bool osp_g_decode(const osp_go *go, uint64_t addr, const uint8_t *bytes, osp_g *out);
+
+/* Who a goroutine is, by the function that it began with. */
+typedef enum {
+    OSP_G_OF_USER = 1,
+    OSP_G_OF_RUNTIME,
+    OSP_G_OF_FINALIZERS, /* the runtime's, but it runs finalizers and cleanups of the program */
+} osp_g_kind;
+osp_g_kind osp_g_kind_of(const osp_go *go, uint64_t startpc);
 
 /* ---- all goroutines, again and again ------------------------------------------------------------------------ */
 

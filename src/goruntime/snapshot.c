@@ -122,14 +122,15 @@ bool osp_go_read_m(osp_go *go, uint64_t addr, osp_m *out, osp_err *err)
 }
 
 /* Every field of osp_g in the layout. */
-enum { G_FIELDS = 18 };
+enum { G_FIELDS = 19 };
 
 static void fields_of_g(const osp_go_layout *at, int32_t field[static G_FIELDS])
 {
-    const int32_t all[G_FIELDS] = {
-        at->g_stack_lo, at->g_stack_hi,     at->g_m,         at->g_sched_sp,   at->g_sched_pc, at->g_sched_bp,
-        at->g_goid,     at->g_syscallsp,    at->g_syscallpc, at->g_syscallbp,  at->g_gopc,     at->g_startpc,
-        at->g_status,   at->g_tracking_seq, at->g_labels,    at->g_waitreason, at->g_lockedm,  at->g_parent_goid};
+    const int32_t all[G_FIELDS] = {at->g_stack_lo,  at->g_stack_hi,     at->g_m,        at->g_sched_sp,
+                                   at->g_sched_pc,  at->g_sched_bp,     at->g_goid,     at->g_syscallsp,
+                                   at->g_syscallpc, at->g_syscallbp,    at->g_gopc,     at->g_startpc,
+                                   at->g_status,    at->g_tracking_seq, at->g_labels,   at->g_waitreason,
+                                   at->g_lockedm,   at->g_parent_goid,  at->g_waitsince};
     memcpy(field, all, sizeof all);
 }
 
@@ -165,6 +166,8 @@ static bool decode_g(const osp_go *go, uint64_t addr, view b, osp_g *out)
         .stack_lo = value(b, at->g_stack_lo, 8),
         .stack_hi = value(b, at->g_stack_hi, 8),
         .labels = value(b, at->g_labels, 8),
+        .parent = value(b, at->g_parent_goid, 8),
+        .waitsince = value(b, at->g_waitsince, 8),
     };
     return status <= OSP_G_DEADEXTRA && out->stack_lo <= out->stack_hi &&
            out->stack_hi - out->stack_lo <= 1ull << 40 && out->goid >> 62 == 0;

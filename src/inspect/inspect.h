@@ -4,8 +4,126 @@
 #ifndef OSP_INSPECT_H
 #define OSP_INSPECT_H
 
+#include "base/hash.h"
 #include "goruntime/goruntime.h"
 #include "space/space.h"
+
+/* ---- one look into a program ------------------------------------------------------------------------------------ */
+
+/* A program that is looked into: its Go runtime, where its code lies, and the names of its addresses. */
+typedef struct osp_inspect osp_inspect;
+
+/* image and objects must outlive it. EABSENT: there is no Go in it. */
+osp_inspect *osp_inspect_open(const osp_image *image, osp_objects *objects, osp_err *err);
+void osp_inspect_close(osp_inspect *in);
+
+const osp_image *osp_inspect_image(const osp_inspect *in);
+osp_go *osp_inspect_go(const osp_inspect *in);
+const osp_space *osp_inspect_space(const osp_inspect *in);
+/* What the unwinder has to know of the runtime. */
+const osp_unwind_go *osp_inspect_offsets(const osp_inspect *in);
+/* Read what can be read of these pieces; ok[i] says which. */
+void osp_inspect_read(const osp_inspect *in, const osp_piece *piece, size_t n, bool *ok);
+
+/* ---- names ------------------------------------------------------------------------------------------------------ */
+
+/* One function activation at an address of a stack; a call that was inlined has its own. */
+typedef struct {
+    osp_str func, file; /* "" = not known */
+    int32_t line;       /* 0 = not known */
+    bool inlined;       /* into the next one */
+    bool runtime;       /* of the Go runtime itself */
+    uint64_t entry;     /* run address of the function's first byte, the outer one's if inlined; 0 = not known */
+} osp_spot;
+
+/* What stands at a run address as a stack has it, innermost call first; at least one. The rows live as long as in. */
+size_t osp_inspect_spots(osp_inspect *in, uint64_t pc, const osp_spot **out);
+
+/* The file address of a run address, and its object; NULL if none is known. */
+osp_object *osp_inspect_object(const osp_inspect *in, uint64_t addr, uint64_t *file_addr);
+
+/* ---- goroutines ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t goid;
+    uint64_t addr;      /* of its structure, runtime.g */
+    uint64_t parent;    /* goid of the one that made it; 0 = not known */
+    uint64_t gopc;      /* where its go statement returns to; 0 = none made it */
+    uint64_t startpc;   /* of its function; 0 = C called it */
+    uint64_t m;         /* of its M, while it runs or is in a system call; else 0 */
+    uint64_t lockedm;   /* of the M that it is locked to; 0 = to none */
+    int64_t waited_ns;  /* it has waited at least so long; -1 = not known: no collection has met it waiting */
+    uint32_t stack;     /* number in osp_goroutine_list.stack */
+    uint32_t labels;    /* number in osp_goroutine_list.labels; 0 = it has none */
+    uint32_t order;     /* its place in the runtime's list, by which the list here is sorted */
+    uint8_t status;     /* OSP_G_… */
+    uint8_t waitreason; /* says something while it waits */
+    uint8_t kind;       /* osp_g_kind: the runtime's own do not count in runtime.NumGoroutine */
+    bool torn;          /* it ran while it was read: state and place are of different moments */
+} osp_goroutine;
+
+/* A distinct stack: addresses to look names up with, leaf first: those of calls, not where they return to. Empty for one
+ * that runs: its stack changes. */
+typedef struct {
+    const uint64_t *pc;
+    uint32_t n;
+    bool whole; /* it ends where goroutines begin */
+} osp_go_stack;
+
+/* All goroutines at one time, nearly. */
+typedef struct {
+    osp_arena arena; /* of what follows; not the rows of g */
+    osp_goroutine *g;
+    uint32_t n;
+    osp_go_stack *stack;
+    uint32_t nstack;
+    osp_str *labels; /* for osp_labels_next; [0] is "" */
+    uint32_t nlabels;
+    const osp_m *m; /* all threads of the runtime */
+    uint32_t nm;
+    uint64_t taken_ns, took_ns; /* CLOCK_MONOTONIC at the begin; how long the reading took */
+    uint32_t nuser;             /* of them not the runtime's own */
+    int64_t counted;            /* what the runtime counts itself, as runtime.NumGoroutine does; -1 = not known */
+    uint32_t again;             /* ran while they were read, and were read again */
+    uint32_t torn;              /* ran each time */
+    uint32_t cut;               /* have a stack that is not whole */
+    uint32_t unread;            /* could not be read, or were no goroutines when they were */
+} osp_goroutine_list;
+
+/* Read them all. */
+bool osp_inspect_goroutines(osp_inspect *in, osp_goroutine_list *out, osp_err *err) OSP_CHECKED;
+void osp_goroutine_list_drop(osp_goroutine_list *l);
+
+/* The M at an address; NULL if there is none. */
+const osp_m *osp_goroutine_m(const osp_goroutine_list *l, uint64_t addr);
+
+/* Where a goroutine stands for its reader: the first call that is not the runtime's own; of one that has none, or has no
+ * stack, the function that it began with. NULL if nothing is known. */
+const osp_spot *osp_goroutine_place(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g);
+/* Who made it: the go statement. NULL if nothing is known. */
+const osp_spot *osp_goroutine_creator(osp_inspect *in, const osp_goroutine *g);
+
+/* Those that are alike: with one stack, state, wait reason, first function and creator. */
+typedef struct {
+    const uint32_t *member; /* numbers in osp_goroutine_list.g, in the runtime's order */
+    uint32_t n;
+    uint32_t nwaited;                     /* of them it is known how long they have waited, at least */
+    int64_t least_ns, median_ns, most_ns; /* of those; -1 = of none */
+    uint32_t nlocked;                     /* are locked to their thread */
+} osp_goroutine_group;
+
+typedef struct {
+    osp_goroutine_group *row; /* the largest first */
+    uint32_t n;
+    uint32_t ngoroutine; /* in all of them */
+} osp_goroutine_groups;
+
+typedef struct {
+    bool system; /* the runtime's own too */
+} osp_goroutine_query;
+
+bool osp_inspect_groups(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine_query *q, osp_arena *a,
+                        osp_goroutine_groups *out, osp_err *err) OSP_CHECKED;
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 

@@ -35,9 +35,6 @@ enum {
     APART = 1 << 14   /* so many goroutines are told apart */
 };
 
-/* Who a goroutine is. */
-enum kind { UNKNOWN, USER, SYSTEM, FINALIZER };
-
 /* What the function at its saved pc says of one that is not waiting. */
 enum leaf { OTHER, PARK, YIELD, SYSCALL_EXIT, CGO_CALL };
 
@@ -48,7 +45,8 @@ struct slot {
     uint32_t stack, labels;
     uint32_t own_labels; /* when its stack was last read */
     uint32_t pass;       /* of the last look: time is accounted for up to there */
-    uint8_t kind, leaf, seq, how, waitreason;
+    uint8_t kind;        /* osp_g_kind; 0: it was not looked at yet */
+    uint8_t leaf, seq, how, waitreason;
     bool fresh;    /* it has not run: pc is where it starts */
     bool known;    /* it is in the state how, waitreason, stack, labels */
     bool labelled; /* own_labels are known */
@@ -299,30 +297,12 @@ static int unwind(osp_goroutines *g, const osp_g *of, const osp_g_look *l, const
 
 /* ---- what was seen ------------------------------------------------------------------------------------------ */
 
-static enum kind kind_of(osp_goroutines *g, uint64_t startpc)
-{
-    uint64_t bias;
-    osp_symbol f;
-    osp_object *o = osp_go_object(g->go, &bias);
-    if (startpc == 0 ||
-        !osp_object_symbol_at(o, startpc - bias, &f)) /* of a thread that C made: no function started it */
-        return USER;
-    if (osp_str_ends(f.name, S(".abi0")))
-        f.name.n -= 5;
-    if (!osp_str_starts(f.name, S("runtime.")) || osp_str_eq(f.name, S("runtime.main")) ||
-        osp_str_eq(f.name, S("runtime.corostart")) || osp_str_eq(f.name, S("runtime.handleAsyncEvent")))
-        return USER;
-    if (osp_str_eq(f.name, S("runtime.runfinq")) || osp_str_eq(f.name, S("runtime.runFinalizers")) ||
-        osp_str_eq(f.name, S("runtime.runCleanups")))
-        return FINALIZER;
-    return SYSTEM;
-}
-
 /* The runtime's own goroutines are no part of the program's waiting; its finalizers' are while they run the program's
  * code. As in Go's own goroutine profile. */
 static bool left_out(const osp_goroutines *g, const struct slot *s, const osp_g_look *l)
 {
-    return s->kind == SYSTEM || (s->kind == FINALIZER && l->status == OSP_G_WAITING && g->idle[l->waitreason]);
+    return s->kind == OSP_G_OF_RUNTIME ||
+           (s->kind == OSP_G_OF_FINALIZERS && l->status == OSP_G_WAITING && g->idle[l->waitreason]);
 }
 
 static enum leaf leaf_by_name(osp_goroutines *g, uint64_t pc)
@@ -460,7 +440,7 @@ bool osp_goroutines_is_runtimes(osp_goroutines *g, const uint64_t *pc, size_t n)
     osp_symbol f;
     osp_object *o = osp_go_object(g->go, &bias);
     return n > 1 && osp_object_symbol_at(o, pc[n - 1] - bias, &f) && osp_str_starts(f.name, S("runtime.goexit")) &&
-           kind_of(g, pc[n - 2]) != USER;
+           osp_g_kind_of(g->go, pc[n - 2]) != OSP_G_OF_USER;
 }
 
 bool osp_goroutines_labels(const osp_goroutines *g, osp_index *out)
@@ -494,7 +474,8 @@ static void meet(osp_goroutines *g, struct slot *s, const osp_g *of)
         return;
     if (s->kind) /* another was here */
         leave(g, s);
-    *s = (struct slot){.goid = of->goid, .pass = s->pass, .late = s->late, .kind = (uint8_t)kind_of(g, of->startpc)};
+    *s = (struct slot){
+        .goid = of->goid, .pass = s->pass, .late = s->late, .kind = (uint8_t)osp_g_kind_of(g->go, of->startpc)};
 }
 
 /* Take down where it stands, with the stack in g->pc. */

@@ -18,27 +18,25 @@ void osp_space_drop(osp_space *s)
 }
 
 /* Bytes of the vDSO: of the process, else our own, which is the same kernel's. */
-static bool read_vdso(osp_process *p, uint64_t start, uint8_t *to, uint64_t size, osp_err *err)
+static bool read_vdso(const osp_mem *mem, uint64_t start, uint8_t *to, uint64_t size, osp_err *err)
 {
     const uint8_t *own = (const uint8_t *)getauxval(AT_SYSINFO_EHDR); // NOLINT(performance-no-int-to-ptr)
-    if (p) {
-        osp_mem mem = osp_process_mem(p);
-        return mem.read(mem.ctx, start, to, size, err);
-    }
+    if (mem->read)
+        return mem->read(mem->ctx, start, to, size, err);
     if (!own || size > VDSO_PAGES * (uint64_t)sysconf(_SC_PAGESIZE))
         return osp_fail(err, OSP_EABSENT, "no vDSO");
     memcpy(to, own, size);
     return true;
 }
 
-static osp_object *open_vdso(osp_process *p, const osp_map *m, osp_objects *objects, osp_err *err)
+static osp_object *open_vdso(const osp_mem *mem, const osp_map *m, osp_objects *objects, osp_err *err)
 {
     uint64_t size = m->end - m->start;
     osp_arena a;
     osp_arena_init(&a, VDSO_LIMIT + 4096);
     osp_object *o = NULL;
     uint8_t *bytes = size <= VDSO_LIMIT ? osp_new(&a, uint8_t, size) : NULL;
-    if (bytes && read_vdso(p, m->start, bytes, size, err)) {
+    if (bytes && read_vdso(mem, m->start, bytes, size, err)) {
         char key[32];
         osp_str name = {key, 0};
         static const char hex[] = "0123456789abcdef";
@@ -59,7 +57,7 @@ static void open_map(const osp_space_source *from, const osp_map *m, osp_objects
     osp_object *o = NULL;
     out->vdso = osp_str_eq(m->path, S("[vdso]"));
     if (out->vdso) {
-        o = open_vdso(from->process, m, objects, &err);
+        o = open_vdso(&from->mem, m, objects, &err);
     } else if (m->inode) {
         OSP_AUTO_CLOSE int fd = from->open(from->ctx, m, &err);
         char name[512];
@@ -179,7 +177,7 @@ static int open_mapped(void *ctx, const osp_map *m, osp_err *err) { return osp_p
 
 osp_space_source osp_space_from(osp_process *p)
 {
-    return (osp_space_source){.process = p, .open = open_mapped, .ctx = p};
+    return (osp_space_source){.mem = osp_process_mem(p), .open = open_mapped, .ctx = p};
 }
 
 bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool *changed, osp_err *err)
@@ -192,6 +190,13 @@ bool osp_space_refresh(osp_space *s, osp_process *p, osp_objects *objects, bool 
     bool ok = osp_process_maps(p, &a, &all, &nall, err) && osp_space_make(s, &from, all, nall, objects, changed, err);
     osp_arena_drop(&a);
     return ok;
+}
+
+bool osp_space_of_image(osp_space *s, const osp_image *image, osp_objects *objects, osp_err *err)
+{
+    bool changed;
+    const osp_space_source from = {.mem = image->mem, .open = image->open_map, .ctx = image->ctx};
+    return osp_space_make(s, &from, image->map, image->nmap, objects, &changed, err);
 }
 
 bool osp_space_differs(const osp_space *s, uint64_t start, uint64_t end, uint64_t offset, uint64_t inode)

@@ -37,7 +37,7 @@ void osp_space_rows(osp_space *s);
 bool osp_space_rule(const osp_space *s, uint64_t addr, uint32_t *rule);
 /* How to come by the files that are mapped. */
 typedef struct {
-    osp_process *process; /* NULL: it has ended */
+    osp_mem mem; /* read is NULL: it has ended */
     int (*open)(void *ctx, const osp_map *m, osp_err *err);
     void *ctx;
 } osp_space_source;
@@ -46,6 +46,8 @@ osp_space_source osp_space_from(osp_process *p);
 /* The same from a list of mappings, sorted, of which those with code are taken. */
 bool osp_space_make(osp_space *s, const osp_space_source *from, const osp_map *all, uint32_t nall,
                     osp_objects *objects, bool *changed, osp_err *err) OSP_CHECKED;
+/* The same of a program that is looked into. */
+bool osp_space_of_image(osp_space *s, const osp_image *image, osp_objects *objects, osp_err *err) OSP_CHECKED;
 bool osp_space_copy(osp_space *to, const osp_space *from, osp_err *err) OSP_CHECKED;
 void osp_space_drop(osp_space *s);
 /* Is there other code at [start, end) than that part of that file? */
