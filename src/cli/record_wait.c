@@ -49,8 +49,11 @@ static void add_doubts(osp_buf *out, const osp_wait_stats *w, int indent)
 
 void osp_wait_summary(osp_buf *out, const osp_cli *cli, int indent, const osp_wait_stats *w)
 {
-    osp_buf_fmt(out, "%llu looks at the goroutines in %.1f s, %.0f Hz, ±%.1f %% on a wait of half the time\n",
-                (unsigned long long)w->passes, (double)w->duration_ns / 1e9, rate_hz(w), error_pct(w));
+    osp_buf_fmt(out, "%llu looks at the goroutines", (unsigned long long)w->passes);
+    if (w->processes > 1)
+        osp_buf_fmt(out, " of each of %u processes", w->processes);
+    osp_buf_fmt(out, " in %.1f s, %.0f Hz, ±%.1f %% on a wait of half the time\n", (double)w->duration_ns / 1e9,
+                rate_hz(w), error_pct(w));
     uint32_t shown = w->nrow < 8 || osp_cli_given(cli, "cost") ? w->nrow : 8;
     for (uint32_t i = 0; i < shown; i++) {
         const osp_wait_row *r = &w->row[i];
@@ -107,6 +110,7 @@ void osp_ended_json(osp_json *j, const uint64_t ended[OSP_END_REASONS])
 void osp_wait_json(osp_json *j, const osp_wait_stats *w)
 {
     osp_json_object(j, "wait");
+    osp_json_uint(j, "processes", w->processes);
     osp_json_uint(j, "looks", w->passes);
     osp_json_uint(j, "looks_missed", w->missed);
     osp_json_uint(j, "duration_ns", w->duration_ns);

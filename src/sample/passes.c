@@ -8,6 +8,7 @@
  * read 2 % high. At real-time priority, the lowest there is, it runs when it is due. It has that while it sleeps and
  * looks, which is a few ms; a pass that takes long gives it back in the middle. */
 #include "base/clock.h"
+#include "base/hash.h"
 #include "sample/sample_internal.h"
 
 #include <sched.h>
@@ -28,7 +29,6 @@ struct osp_passes {
     uint64_t next_ns, over_ns;            /* over: when the process could no longer be read; 0: it can */
     uint64_t slice_ns;                    /* since then is what the next take gives */
     uint64_t missed, seed;
-    bool high, refused, leave;   /* leave: who started us chose a priority of their own */
     osp_goroutines_stats before; /* the slice */
 };
 
@@ -59,7 +59,8 @@ static bool begin_exact(osp_passes *p, const osp_subject *of, const osp_sample_o
     return true;
 }
 
-osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, const osp_sample_opts *o, osp_err *err)
+osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, const osp_sample_opts *o, osp_priority *priority,
+                           osp_err *err)
 {
     osp_passes *p = calloc(1, sizeof *p);
     if (!p) {
@@ -70,8 +71,8 @@ osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, const osp_sample_
                                 .no_parked = o->exact,
                                 .budget_us = BUDGET_US,
                                 .patience_ns = PATIENCE_NS,
-                                .at_its_end = osp_passes_relax,
-                                .ctx = p};
+                                .at_its_end = osp_priority_lower,
+                                .ctx = priority};
     p->go = of->go;
     p->waits = osp_waits_new(err);
     if (p->waits)
@@ -87,8 +88,7 @@ osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, const osp_sample_
         return NULL;
     }
     p->period_ns = 1000000000u / hz;
-    p->seed = p->start_ns | 1;
-    p->leave = sched_getscheduler(0) != SCHED_OTHER;
+    p->seed = osp_hash_mix(p->start_ns, (uint64_t)of->pid) | 1;
     choose_next(p);
     return p;
 }
@@ -97,7 +97,6 @@ void osp_passes_drop(osp_passes *p)
 {
     if (!p)
         return;
-    osp_passes_relax(p);
     osp_parks_close(p->parks);
     osp_index_drop(&p->labels);
     osp_goroutines_close(p->goroutines);
@@ -112,7 +111,9 @@ void osp_passes_space(osp_passes *p, const osp_subject *of)
 
 /* ---- priority ----------------------------------------------------------------------------------------------- */
 
-void osp_passes_hurry(osp_passes *p)
+osp_priority osp_priority_now(void) { return (osp_priority){.leave = sched_getscheduler(0) != SCHED_OTHER}; }
+
+void osp_priority_raise(osp_priority *p)
 {
     struct sched_param lowest = {.sched_priority = 1};
     if (p->high || p->leave || p->refused)
@@ -121,9 +122,9 @@ void osp_passes_hurry(osp_passes *p)
     p->refused = !p->high;
 }
 
-void osp_passes_relax(void *passes)
+void osp_priority_lower(void *priority)
 {
-    osp_passes *p = passes;
+    osp_priority *p = priority;
     struct sched_param none = {0};
     if (p->high)
         sched_setscheduler(0, SCHED_OTHER, &none);
@@ -191,6 +192,7 @@ void osp_passes_stats(const osp_passes *p, uint64_t until_ns, osp_wait_stats *ou
     osp_wait_sum sum[OSP_WAIT_ROWS];
     uint64_t end = p->over_ns ? p->over_ns : until_ns;
     *out = (osp_wait_stats){
+        .processes = 1,
         .duration_ns = end > p->slice_ns ? end - p->slice_ns : 0,
         .passes = osp_waits_moments(p->waits),
         .missed = p->missed,
@@ -207,7 +209,6 @@ void osp_passes_stats(const osp_passes *p, uint64_t until_ns, osp_wait_stats *ou
         .by_exact = p->exact.hits > 0,
         .exact = p->exact,
         .by_goroutine = osp_waits_by_goroutine(p->waits),
-        .normal_priority = p->refused,
     };
     for (int e = 0; e < OSP_END_REASONS; e++)
         out->ended[e] = now->ended[e] - was->ended[e];

@@ -51,6 +51,8 @@ typedef struct osp_exact_stats {
 
 /* How the event `wait` was measured: by looks at the runtime's own tables. */
 typedef struct osp_wait_stats {
+    uint32_t
+        processes; /* that were looked at; of several, the next three are those of the one that was for the longest */
     uint64_t duration_ns;
     uint64_t passes, missed;         /* missed: a pass took longer than the time between two */
     uint64_t looked, unwound;        /* looks at goroutines; those whose stack had to be read: it was not as before */

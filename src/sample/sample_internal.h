@@ -15,6 +15,7 @@
  *     goroutine_looks   looks at all goroutines: what each does, and where
  *     waits     what those looks add up to
  *     passes    when they look
+ *     looks     at the goroutines of all processes
  */
 #ifndef OSP_SAMPLE_INTERNAL_H
 #define OSP_SAMPLE_INTERNAL_H
@@ -87,10 +88,12 @@ typedef struct osp_subject {
     osp_process *process;        /* NULL: not asked yet, cannot be asked any more, or a thread of the kernel */
     bool borrowed, go_borrowed;  /* the process, its Go runtime are the caller's */
     bool of_kernel, leader_ended;
-    bool pinned; /* somebody holds it: it is not forgotten */
-    bool mapped; /* its mappings were asked for */
-    bool stale;  /* and are to be asked for again */
-    struct {     /* code came where other code was, and for that long it was taken for the old one */
+    bool pinned;      /* somebody holds it: it is not forgotten */
+    bool mapped;      /* its mappings were asked for */
+    bool stale;       /* and are to be asked for again */
+    bool all_rows;    /* they are needed whole: its goroutines' stacks are read */
+    uint8_t asked_go; /* how often it was asked whether it runs Go */
+    struct {          /* code came where other code was, and for that long it was taken for the old one */
         uint64_t start, end, since_ns, until_ns; /* since_ns = 0: never */
     } remapped;
     osp_arena arena; /* of info */
@@ -125,6 +128,8 @@ bool osp_subjects_add(osp_subjects *t, osp_subject *s, osp_err *err) OSP_CHECKED
 /* Take in all processes that run, with what they have mapped: one that ends before its first sample was looked at could not
  * be asked any more. */
 bool osp_subjects_take_in_all(osp_subjects *t, osp_err *err) OSP_CHECKED;
+/* Each that runs now. */
+void osp_subjects_each(const osp_subjects *t, void (*each)(void *ctx, osp_subject *s), void *ctx);
 /* What runs as pid now, or ran then; NULL if unknown. */
 osp_subject *osp_subjects_now(osp_subjects *t, int pid);
 osp_subject *osp_subjects_at(osp_subjects *t, int pid, uint64_t time_ns);
@@ -564,18 +569,25 @@ osp_str osp_how_state(osp_how how); /* "waiting" */
 /* "chan receive, then waiting for a CPU" */
 void osp_how_reason(const osp_go *go, osp_how how, uint8_t waitreason, char out[OSP_REASON_MAX]);
 
+/* Real-time priority of this thread where that is allowed: for the sleep before a pass, and the pass. */
+typedef struct {
+    bool high, refused;
+    bool leave; /* who started us chose a priority of their own */
+} osp_priority;
+osp_priority osp_priority_now(void);
+void osp_priority_raise(osp_priority *p);
+void osp_priority_lower(void *priority);
+
 typedef struct osp_passes osp_passes;
 
 /* Passes over the subject's goroutines, hz a second, each at a random moment. The subject must outlive them. EABSENT if
  * its goroutines are not found. */
-osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, const osp_sample_opts *opts, osp_err *err);
+osp_passes *osp_passes_new(const osp_subject *of, uint32_t hz, const osp_sample_opts *opts, osp_priority *priority,
+                           osp_err *err);
 void osp_passes_drop(osp_passes *p);
 void osp_passes_space(osp_passes *p, const osp_subject *of); /* its mappings have changed */
 uint64_t osp_passes_next(const osp_passes *p); /* when the next pass is due (CLOCK_MONOTONIC); UINT64_MAX: never */
 void osp_passes_look(osp_passes *p);           /* the pass that is due */
-/* Real-time priority for this thread where it is allowed, until relax: for the sleep before a pass, and the pass. */
-void osp_passes_hurry(osp_passes *p);
-void osp_passes_relax(void *passes);
 /* Before a take: what goroutines do now is counted up to then. */
 void osp_passes_settle(osp_passes *p, uint64_t until_ns);
 /* Of the time since the start or the last take, until then (CLOCK_MONOTONIC). */
@@ -583,5 +595,30 @@ void osp_passes_stats(const osp_passes *p, uint64_t until_ns, osp_wait_stats *ou
 /* Stacks so far that ended outside all mappings. */
 uint64_t osp_passes_unmapped(const osp_passes *p);
 void osp_passes_take(osp_passes *p, uint64_t until_ns, osp_each_waited *each, void *ctx);
+
+/* ---- looks.c ----------------------------------------------------------------------------------------------- */
+
+/* The goroutines of all processes that are sampled: passes over those of each. */
+typedef struct osp_looks osp_looks;
+
+osp_looks *osp_looks_new(uint32_t hz, const osp_sample_opts *opts, osp_err *err);
+void osp_looks_drop(osp_looks *l);
+/* Look at a subject's, too, until it is forgotten. EABSENT if its goroutines are not found. */
+bool osp_looks_add(osp_looks *l, osp_subject *of, osp_err *err) OSP_CHECKED;
+bool osp_looks_at(const osp_looks *l, const osp_subject *of);
+void osp_looks_space(osp_looks *l, const osp_subject *of); /* its mappings have changed */
+uint64_t osp_looks_next(const osp_looks *l);               /* when one is due; UINT64_MAX: never */
+void osp_looks_hurry(osp_looks *l);                        /* before the sleep until then, if it is for a look */
+void osp_looks_look(osp_looks *l);                         /* at those that are due */
+void osp_looks_relax(osp_looks *l);                        /* what comes now may take its time */
+/* A subject whose stacks have ended outside all mappings since we were asked last; NULL: there is none. */
+osp_subject *osp_looks_unmapped(osp_looks *l);
+/* As of passes, of all together. */
+void osp_looks_settle(osp_looks *l, uint64_t until_ns);
+void osp_looks_stats(const osp_looks *l, uint64_t until_ns, osp_wait_stats *out);
+typedef void osp_each_look_waited(void *ctx, const osp_subject *of, const osp_waited *one);
+void osp_looks_take(osp_looks *l, uint64_t until_ns, osp_each_look_waited *each, void *ctx);
+/* The subject will be closed: what is known of its goroutines up to then is given now. */
+void osp_looks_forget(osp_looks *l, const osp_subject *of, uint64_t until_ns, osp_each_look_waited *each, void *ctx);
 
 #endif

@@ -34,6 +34,8 @@ enum {
     HANDED_OVER_NS = 50000000, /* new tables are with the kernel side by then */
     LOOKS_HZ = 20,
     ASIDES = 100, /* fewer than OSP_COPIES */
+    EXACT_MOST = 16,
+    ASKED_MOST = 6,
 };
 
 const char *osp_unwind_end_text(osp_unwind_end e)
@@ -82,9 +84,10 @@ struct osp_sampler {
     osp_wakes *wakes; /* NULL: nobody asks who wakes */
     osp_perf_side *perf;
     osp_events events[2 * OSP_MAX_EVENTS]; /* two a kind */
-    osp_passes *passes;                    /* of the event that is OSP_BY_LOOKS, once its goroutines are found */
-    uint64_t unmapped; /* their stacks that ended outside all mappings, when those were last read */
-    bool no_looks;     /* they cannot be, and we were told why */
+    unsigned step;                         /* of the run */
+    bool no_looks;                         /* goroutines cannot be measured, and we were told why */
+    osp_looks *looks;                      /* of the event that is OSP_BY_LOOKS; NULL: it is not asked for */
+    osp_go_survey *survey;                 /* which processes run Go: where not all are looked at that were met */
     bool running;
     uint32_t hz;
     uint64_t start_ns; /* of the run; slice_ns: of what the next take gives */
@@ -158,7 +161,7 @@ static double load_since(osp_sampler *s)
  * one function after the other, before all rows of their files are made. */
 static bool needs_rows(const osp_sampler *s, const osp_subject *of)
 {
-    return !(s->bpf && any_process(s)) || of->asides >= ASIDES;
+    return !(s->bpf && any_process(s)) || of->asides >= ASIDES || of->all_rows;
 }
 
 /* Read a subject's mappings; if they changed, hand the tables over. */
@@ -180,8 +183,8 @@ static bool refresh(osp_sampler *s, osp_subject *of, osp_err *err)
         return true;
     if (no_goroutines.code == OSP_EFORMAT && !s->many)
         snprintf(s->gave_up, sizeof s->gave_up, "goroutines: %.140s", no_goroutines.msg);
-    if (s->passes && of == s->subject)
-        osp_passes_space(s->passes, of);
+    if (s->looks)
+        osp_looks_space(s->looks, of);
     if (s->bpf && of->space.whole && of->until_ns == UINT64_MAX && of->process)
         return osp_bpf_side_space(s->bpf, of->pid, &of->space, &of->unwind_go, err);
     return true;
@@ -390,9 +393,19 @@ static void on_aside(void *ctx, const osp_raw_sample *head)
     be_restless(s);
 }
 
+static void add_wait(void *ctx, const osp_subject *of, const osp_waited *w)
+{
+    osp_sampler *s = ctx;
+    char reason[OSP_REASON_MAX];
+    osp_how_reason(of->go, w->what.how, w->what.waitreason, reason);
+    osp_collector_add_wait(s->collector, of, looks_event(s), w, osp_how_state(w->what.how), osp_str_from(reason));
+}
+
 static void on_forgotten(void *ctx, const osp_subject *of, bool last)
 {
     osp_sampler *s = ctx;
+    if (s->looks)
+        osp_looks_forget(s->looks, of, of->until_ns, add_wait, s);
     osp_collector_forget(s->collector, of);
     if (last && s->bpf)
         osp_bpf_side_forget(s->bpf, of->pid);
@@ -423,13 +436,11 @@ static void refresh_stale(osp_sampler *s)
  * sample as it comes. */
 static void drain(osp_sampler *s)
 {
-    if (!s->bpf && !s->perf)
-        return;
     hear_of_births(s);
     if (s->perf) {
         osp_perf_sink to = {s, wanted_of, on_sample};
         osp_perf_side_give(s->perf, &to);
-    } else {
+    } else if (s->bpf) {
         osp_bpf_sink to = {s, on_sample, on_aside};
         osp_bpf_side_drain(s->bpf, &to);
         refresh_stale(s);
@@ -511,12 +522,31 @@ static bool fallback_can(const osp_sampler *s, const osp_err *why, osp_err *err)
     return true;
 }
 
+/* From now on births are heard of, and what should not wait wakes us. */
+static bool hear_births(osp_sampler *s, osp_err *err)
+{
+    s->births = osp_births_open(err);
+    if (!s->births)
+        return false;
+    size_t n = osp_births_nring(s->births);
+    s->poll = calloc(n + 2, sizeof *s->poll);
+    if (!s->poll)
+        return osp_fail_memory(err, "starting to sample");
+    osp_births_poll(s->births, s->poll, n);
+    s->poll[n] = (struct pollfd){.fd = s->bpf ? osp_bpf_side_poll(s->bpf) : -1, .events = POLLIN};
+    s->poll[n + 1] = (struct pollfd){.fd = s->subject ? osp_process_poll(s->subject->process) : -1, .events = POLLIN};
+    return true;
+}
+
 /* BPF, or say in gave_up why not and prepare the fallback. */
 static bool open_means(osp_sampler *s, osp_err *err)
 {
     osp_err why = {0};
-    if (only_looks(s))
+    if (only_looks(s)) {
+        if ((s->opts->children || any_process(s)) && !hear_births(s, &why))
+            snprintf(s->gave_up, sizeof s->gave_up, "processes that start later are not looked at: %.110s", why.msg);
         return true;
+    }
     if (!s->opts->no_bpf)
         s->bpf = osp_bpf_side_open(&s->event, s->opts->wakers, &why);
     else
@@ -543,7 +573,7 @@ static void say_limits(osp_sampler *s)
         snprintf(s->gave_up + n, sizeof s->gave_up - n, "; %zu threads have no clock (`ulimit -n`)", unheard);
 }
 
-/* What the BPF program is to take; births are heard of from now on. */
+/* What the BPF program is to take; births are heard of. */
 static bool open_scope(osp_sampler *s, osp_err *err)
 {
     const osp_sample_opts *o = s->opts;
@@ -561,17 +591,7 @@ static bool open_scope(osp_sampler *s, osp_err *err)
     }
     if (!osp_bpf_side_scope(s->bpf, &config, err))
         return false;
-    s->births = osp_births_open(err);
-    if (!s->births)
-        return false;
-    size_t n = osp_births_nring(s->births);
-    s->poll = calloc(n + 2, sizeof *s->poll);
-    if (!s->poll)
-        return osp_fail_memory(err, "starting to sample");
-    osp_births_poll(s->births, s->poll, n);
-    s->poll[n] = (struct pollfd){.fd = osp_bpf_side_poll(s->bpf), .events = POLLIN};
-    s->poll[n + 1] = (struct pollfd){.fd = s->subject ? osp_process_poll(s->subject->process) : -1, .events = POLLIN};
-    return true;
+    return hear_births(s, err);
 }
 
 /* The subject that a child of ours has become by its exec, once that is told. */
@@ -597,37 +617,89 @@ static bool meet_new_program(osp_sampler *s, osp_err *err)
     return osp_subject_identify(s->subject, err) && refresh(s, s->subject, err);
 }
 
-/* Begin to look at goroutines, if that is asked for and they are there. */
+/* ---- goroutines ---------------------------------------------------------------------------------------------- */
+
+static bool look_at(osp_sampler *s, osp_subject *of, osp_err *err)
+{
+    if (osp_looks_at(s->looks, of))
+        return true;
+    if (!of->go)
+        return osp_fail(err, OSP_EABSENT, "process %d runs no Go that can be read: it has no goroutines that wait",
+                        of->pid);
+    return osp_looks_add(s->looks, of, err);
+}
+
+/* Begin to look at the goroutines of those that were asked for. False if there are none, or where one cannot be measured
+ * that should be. */
 static bool find_goroutines(osp_sampler *s, osp_err *err)
 {
-    if (s->passes || looks_event(s) == UINT32_MAX)
+    bool found = false;
+    if (!s->looks)
         return true;
-    if (s->ngiven != 1)
-        return osp_fail(err, OSP_EUSAGE, "wait looks at the goroutines of one process: give one pid");
-    if (!s->subject->go)
-        return osp_fail(err, OSP_EABSENT, "process %d runs no Go that can be read: it has no goroutines that wait",
-                        s->subject->pid);
-    s->passes = osp_passes_new(s->subject, looks_hz(s), s->opts, err);
-    return s->passes != NULL;
+    if (s->opts->exact && (s->ngiven > EXACT_MOST || s->opts->children || any_process(s)))
+        return osp_fail(err, OSP_EUSAGE, "--exact measures processes that are given by pid, at most %d", EXACT_MOST);
+    for (uint32_t i = 0; i < s->ngiven; i++) {
+        bool ok = look_at(s, s->given[i], err);
+        if (!ok && s->opts->exact)
+            return false;
+        if (!ok && s->many)
+            snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", err->msg);
+        found |= ok;
+    }
+    return found || any_process(s) || s->opts->children;
+}
+
+/* A process that came by itself: does it run Go by now? One that has just begun is asked again, ever more rarely. */
+static void consider(void *ctx, osp_subject *of)
+{
+    osp_sampler *s = ctx;
+    osp_err ignored; /* it ends, or another look will tell */
+    osp_arena a;
+    osp_go_brief brief;
+    if (of->of_kernel || of->asked_go >= ASKED_MOST || osp_looks_at(s->looks, of) ||
+        s->step % (1u << of->asked_go) != 0 || (s->opts->cgroup && !osp_cgroup_holds(s->opts->cgroup, of->pid)))
+        return;
+    of->asked_go++;
+    osp_arena_init(&a, THREADS_LIMIT);
+    osp_go_survey_look(s->survey, of->pid, &a, &brief);
+    osp_arena_drop(&a);
+    if (!brief.is_go && !of->go)
+        return;
+    of->all_rows = true;
+    if (refresh(s, of, &ignored))
+        (void)!look_at(s, of, &ignored);
 }
 
 /* A runtime that has just begun is looked for again at each step; code that was mapped meanwhile, too. */
 static void follow_goroutines(osp_sampler *s)
 {
     osp_err ignored; /* the next step tries again */
-    if (looks_event(s) == UINT32_MAX || s->no_looks)
+    if (!s->looks)
         return;
-    if (!s->passes) {
-        if (s->subject && (s->subject->go || refresh(s, s->subject, &ignored)))
-            if (!find_goroutines(s, &ignored) && s->opts->exact && ignored.code != OSP_EABSENT) {
-                snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", ignored.msg);
-                s->no_looks = true;
-            }
-        return;
+    for (uint32_t i = 0; i < s->ngiven && !s->no_looks; i++) {
+        osp_subject *of = s->given[i];
+        if (osp_looks_at(s->looks, of) || !of->process || !osp_process_alive(of->process))
+            continue;
+        if ((of->go || refresh(s, of, &ignored)) && !look_at(s, of, &ignored) && s->opts->exact &&
+            ignored.code != OSP_EABSENT) {
+            snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", ignored.msg);
+            s->no_looks = true;
+        }
     }
-    uint64_t unmapped = osp_passes_unmapped(s->passes);
-    if (unmapped != s->unmapped && refresh(s, s->subject, &ignored))
-        s->unmapped = unmapped;
+    if (s->survey)
+        osp_subjects_each(s->subjects, consider, s);
+    for (osp_subject *of; (of = osp_looks_unmapped(s->looks));)
+        make_stale(s, of);
+}
+
+static bool open_looks(osp_sampler *s, osp_err *err)
+{
+    if (looks_event(s) == UINT32_MAX)
+        return true;
+    s->looks = osp_looks_new(looks_hz(s), s->opts, err);
+    if (s->looks && (any_process(s) || s->opts->children))
+        s->survey = osp_go_survey_new(err);
+    return s->looks && (s->survey || !(any_process(s) || s->opts->children));
 }
 
 /* The C library and the loader are in nearly every program, and in us: they are there before it begins. */
@@ -735,7 +807,7 @@ static bool start(osp_sampler *s, osp_err *err)
         (any_process(s) && !osp_subjects_take_in_all(s->subjects, err)))
         return false;
     s->collector = osp_collector_new(&s->event, s->many, err);
-    if (!s->collector || !open_wakes(s, err))
+    if (!s->collector || !open_wakes(s, err) || !open_looks(s, err))
         return false;
     s->random = s->cpu_at_ns = s->start_ns = osp_monotonic_ns();
     s->cpu_ns = s->many ? 0 : process_cpu_ns(s->subject->process);
@@ -795,7 +867,8 @@ void osp_sampler_stop(osp_sampler *s)
     if (!s)
         return;
     close_events(s);
-    osp_passes_drop(s->passes);
+    osp_looks_drop(s->looks);
+    osp_go_survey_drop(s->survey);
     osp_perf_side_close(s->perf);
     osp_bpf_side_close(s->bpf);
     osp_births_close(s->births);
@@ -836,8 +909,8 @@ static void read_stats(const osp_sampler *s, uint64_t until, osp_sample_stats *o
                  (unsigned long long)osp_births_lost(s->births));
     out->taken = osp_collector_taken(s->collector);
     out->duration_ns = until - s->slice_ns;
-    if (s->passes)
-        osp_passes_stats(s->passes, until, &out->wait);
+    if (s->looks)
+        osp_looks_stats(s->looks, until, &out->wait);
     out->lost = lost_so_far(s) - s->lost_before + osp_collector_lost(s->collector);
     if (s->bpf) {
         osp_bpf_side_cost(s->bpf, &out->bpf_run_ns, &out->bpf_runs);
@@ -900,11 +973,12 @@ static bool wait_for_births(osp_sampler *s, uint64_t until)
         if (now < s->restless_until_ns && nap > soon)
             nap = soon;
         struct timespec t = {.tv_nsec = (long)nap};
-        tell_own_time(s);
+        if (s->bpf)
+            tell_own_time(s);
         if (ppoll(s->poll, n, &t, NULL) > 0)
             ended = s->poll[n - 1].revents != 0;
-        if (s->passes)
-            osp_passes_relax(s->passes); /* what comes now may take its time */
+        if (s->looks)
+            osp_looks_relax(s->looks);
         drain(s);
         now = osp_monotonic_ns();
     }
@@ -938,14 +1012,14 @@ static void sleep_until(osp_sampler *s, uint64_t until)
 static void wait_until(osp_sampler *s, uint64_t until)
 {
     for (uint64_t now = osp_monotonic_ns(); now < until; now = osp_monotonic_ns()) {
-        uint64_t due = s->passes ? osp_passes_next(s->passes) : UINT64_MAX;
+        uint64_t due = s->looks ? osp_looks_next(s->looks) : UINT64_MAX;
         if (due <= until)
-            osp_passes_hurry(s->passes);
+            osp_looks_hurry(s->looks);
         sleep_until(s, due < until ? due : until);
-        if (due <= osp_monotonic_ns())
-            osp_passes_look(s->passes);
-        if (s->passes)
-            osp_passes_relax(s->passes);
+        if (s->looks) {
+            osp_looks_look(s->looks);
+            osp_looks_relax(s->looks);
+        }
         if (s->perf) /* copies of stacks fill a ring much sooner than a step */
             drain(s);
         if (all_ended(s))
@@ -972,7 +1046,7 @@ static void look_at_threads(osp_sampler *s)
 bool osp_sampler_run(osp_sampler *s, double seconds)
 {
     uint64_t end = seconds > 0 ? osp_monotonic_ns() + (uint64_t)(seconds * 1e9) : UINT64_MAX;
-    for (unsigned step = 1;; step++) {
+    for (s->step = 1;; s->step++) {
         uint64_t now = osp_monotonic_ns();
         if ((s->opts->stop && *s->opts->stop) || all_ended(s))
             return false;
@@ -981,13 +1055,13 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
         if ((s->bpf || s->perf) && now >= s->next_period_ns)
             change_period(s);
         wait_until(s, now + (end - now < STEP_MS * 1000000u ? end - now : STEP_MS * 1000000u));
-        if (step % 3 == 0 && s->opts->progress) {
+        if (s->step % 3 == 0 && s->opts->progress) {
             osp_sample_stats stats;
             read_stats(s, slice_end(s), &stats);
             s->opts->progress(s->opts->progress_ctx, &stats, (double)stats.duration_ns / 1e9);
         }
         look_at_threads(s);
-        if (step % 3 == 0 && rate_is_free(s) && !s->threads_come && !(s->perf && s->many))
+        if (s->step % 3 == 0 && rate_is_free(s) && !s->threads_come && !(s->perf && s->many))
             adapt_rate(s);
         follow_goroutines(s);
         tidy(s);
@@ -1019,15 +1093,6 @@ static void next_slice(osp_sampler *s, uint64_t from_ns)
         osp_bpf_side_cost(s->bpf, &s->bpf_ns_before, &s->bpf_runs_before);
 }
 
-static void add_wait(void *ctx, const osp_waited *w)
-{
-    osp_sampler *s = ctx;
-    char reason[OSP_REASON_MAX];
-    osp_how_reason(s->subject->go, w->what.how, w->what.waitreason, reason);
-    osp_collector_add_wait(s->collector, s->subject, looks_event(s), w, osp_how_state(w->what.how),
-                           osp_str_from(reason));
-}
-
 static void on_tally(void *ctx, const osp_bpf_tally_key *key, osp_bpf_tally *tally)
 {
     osp_sampler *s = ctx;
@@ -1051,16 +1116,16 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
     drain(s);
     if (s->bpf)
         osp_bpf_side_tallies(s->bpf, on_tally, s);
-    if (s->passes)
-        osp_passes_settle(s->passes, slice_end(s));
+    if (s->looks)
+        osp_looks_settle(s->looks, slice_end(s));
     read_stats(s, until, &out->stats);
     if (s->subject) {
         memcpy(out->name, s->subject->name, sizeof out->name);
         if (s->subject->process && osp_process_alive(s->subject->process) && osp_subject_identify(s->subject, &gone))
             out->stats.state = s->subject->info.state;
     }
-    if (s->passes)
-        osp_passes_take(s->passes, slice_end(s), add_wait, s);
+    if (s->looks)
+        osp_looks_take(s->looks, slice_end(s), add_wait, s);
     osp_profile_head head = {
         .time_ns = s->slice_wall_ns,
         .duration_ns = (int64_t)out->stats.duration_ns,

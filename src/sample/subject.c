@@ -283,6 +283,13 @@ bool osp_subjects_add(osp_subjects *t, osp_subject *s, osp_err *err)
     return true;
 }
 
+void osp_subjects_each(const osp_subjects *t, void (*each)(void *ctx, osp_subject *s), void *ctx)
+{
+    for (size_t i = 0; i < t->ncell; i++)
+        if (t->cell[i] && t->cell[i]->until_ns == UINT64_MAX)
+            each(ctx, t->cell[i]);
+}
+
 osp_subject *osp_subjects_now(osp_subjects *t, int pid) { return *place(t->cell, t->ncell, pid); }
 
 osp_subject *osp_subjects_at(osp_subjects *t, int pid, uint64_t time_ns)

@@ -122,7 +122,7 @@ static bool fill(const tree *t, osp_str path, osp_cgroup *out)
     struct stat st;
     if (path.n >= sizeof z || stat(osp_str_z(path, z, sizeof z), &st) != 0 || !S_ISDIR(st.st_mode))
         return false;
-    *out = (osp_cgroup){.hierarchy = t->hierarchy, .id = st.st_ino};
+    *out = (osp_cgroup){.hierarchy = t->hierarchy, .id = st.st_ino, .root = (uint32_t)t->at.n};
     osp_str_z(path, out->path, sizeof out->path);
     return true;
 }
@@ -197,4 +197,27 @@ bool osp_cgroup_find(osp_str name, osp_cgroup *out, osp_err *err)
     bool ok = find(&a, name, out, err);
     osp_arena_drop(&a);
     return ok;
+}
+
+bool osp_cgroup_text_holds(osp_str text, uint32_t hierarchy, osp_str at)
+{
+    while (text.n) {
+        osp_str line = osp_str_cut(&text, '\n');
+        uint64_t number;
+        if (!osp_str_u64(osp_str_cut(&line, ':'), 10, &number) || number != hierarchy)
+            continue;
+        osp_str_cut(&line, ':'); /* controllers */
+        return osp_str_starts(line, at) && (line.n == at.n || at.n == 0 || line.p[at.n] == '/');
+    }
+    return false;
+}
+
+bool osp_cgroup_holds(const osp_cgroup *g, int pid)
+{
+    char path[64], buf[16384];
+    osp_str text;
+    osp_err ignored; /* a process that has ended is in none */
+    snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
+    return osp_read_small(path, buf, sizeof buf, &text, &ignored) &&
+           osp_cgroup_text_holds(text, g->hierarchy, osp_str_skip(osp_str_from(g->path), g->root));
 }

@@ -212,12 +212,15 @@ uint64_t osp_own_peak_bytes(void);
 typedef struct {
     uint32_t hierarchy;
     uint64_t id;
-    char path[256]; /* where it was found, for people */
+    char path[4096]; /* where it was found */
+    uint32_t root;   /* so many bytes of the path are where its hierarchy is mounted */
 } osp_cgroup;
 
 /* The cgroup that a path names (below /sys/fs/cgroup or absolute), or a name (of a service or a container), or the id of a
  * container, of 8 digits at least. EABSENT: there is none; EUSAGE: several, which one? */
 bool osp_cgroup_find(osp_str name, osp_cgroup *out, osp_err *err) OSP_CHECKED;
+/* Is a process in it, or in one below? */
+bool osp_cgroup_holds(const osp_cgroup *g, int pid);
 
 /* ---- the kernel's side ------------------------------------------------------------------------------------- */
 

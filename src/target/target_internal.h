@@ -51,6 +51,9 @@ int osp_innermost_pid(osp_str list, int pid);
 /* A line of /proc/self/mountinfo: is it a tree of cgroups, where, and of which hierarchy (0: version 2's)? controllers is the
  * text of /proc/cgroups. */
 bool osp_cgroup_mount_parse(osp_str line, osp_str controllers, osp_str *at, uint32_t *hierarchy);
+/* Is a process in a cgroup or below it, by the text of its /proc/PID/cgroup? at is the cgroup's path in its hierarchy, "" of
+ * the root. */
+bool osp_cgroup_text_holds(osp_str text, uint32_t hierarchy, osp_str at);
 /* Is a cgroup's folder what a person calls by this name: a service, a container's id? */
 bool osp_cgroup_is_called(osp_str folder, osp_str name);
 

@@ -123,7 +123,13 @@ def truth_told(osprey, target, work, *more):
     at, before = target.ask()
     said, found = record(osprey, target.child.pid, work, *more)
     until, after = target.ask()
-    bad = well_kept(said, target)
+    return well_kept(said, target) + compared(said, found, (at, before), (until, after))
+
+
+def compared(said, found, asked, asked_again):
+    """What a program said twice, and what was seen of it in between."""
+    (at, before), (until, after) = asked, asked_again
+    bad = []
     shown = collections.defaultdict(list)
     for s in found:
         for frame in s.frames:
@@ -143,6 +149,41 @@ def mix(osprey, folder, work, name, *words):
         return truth_told(osprey, target, work, "-F", str(HZ))
     finally:
         target.stop()
+
+
+def several(osprey, folder, work):
+    """Two programs in one recording."""
+    targets = [Target([str(folder / name)]) for name in ("waits", "waits-cgo")]
+    try:
+        before = [t.ask() for t in targets]
+        said, found = record(osprey, targets[0].child.pid, work, "-F", str(HZ), str(targets[1].child.pid))
+        after = [t.ask() for t in targets]
+        bad = [b for t in targets for b in well_kept(said, t)]
+    finally:
+        for t in targets:
+            t.stop()
+    if said["wait"]["processes"] != 2:
+        bad.append(f"{said['wait']['processes']} processes were looked at")
+    for t, asked, asked_again in zip(targets, before, after):
+        own = [s for s in found if s.labels.get("pid") == str(t.child.pid)]
+        bad += compared(said, own, asked, asked_again)
+    return bad
+
+
+def children(osprey, folder, work):
+    """Programs that the one which osprey starts starts; one of them ends before."""
+    profile = os.path.join(work, "children.pb.gz")
+    script = f"sleep 6 | {folder}/waits & sleep 3 | {folder}/waits-cgo & wait"
+    done = subprocess.run([osprey, "record", "-e", "wait", "-d", "5", "-F", "50", "-o", profile, "--json", "--", "sh", "-c",
+                           script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        return [f"exit status {done.returncode}: {done.stderr}"]
+    found = stacks.read(profile, "wait", "ns")
+    bad = []
+    for name in ("waits", "waits-cgo"):
+        if not any("main.main" in s.frames for s in found if s.labels.get("process") == name):
+            bad.append(f"main.main of {name} was not seen: {collections.Counter(s.labels.get('process') for s in found)}")
+    return bad
 
 
 def exact(osprey, folder, work, name, *words):
@@ -336,6 +377,8 @@ CASES = [
     ("deep stacks", "waits", deep),
     ("waits below C", "cgo-park", through_c),
     ("beside CPU time", "waits", beside_cpu),
+    ("two programs", "waits-cgo", several),
+    ("children", "waits-cgo", children),
     ("no Go", "waits", no_go),
     ("a program started by osprey", "waits", started),
 ]

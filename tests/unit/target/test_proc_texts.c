@@ -194,6 +194,21 @@ static void hidden_and_broken_kernel_symbols_are_told_apart(void **state)
     assert_int_equal(err.code, OSP_EFORMAT);
 }
 
+static void a_process_is_in_its_cgroup_and_in_those_above(void **state)
+{
+    osp_str text = S("12:cpu,cpuacct:/docker/abc/sub\n3:name=systemd:/x\n0::/system.slice/a.service\n");
+    (void)state;
+    assert_true(osp_cgroup_text_holds(text, 12, S("/docker/abc/sub")));
+    assert_true(osp_cgroup_text_holds(text, 12, S("/docker/abc")));
+    assert_true(osp_cgroup_text_holds(text, 12, S("")));
+    assert_true(osp_cgroup_text_holds(text, 0, S("/system.slice")));
+    assert_false(osp_cgroup_text_holds(text, 12, S("/docker/ab")));
+    assert_false(osp_cgroup_text_holds(text, 12, S("/docker/abc/sub/more")));
+    assert_false(osp_cgroup_text_holds(text, 0, S("/docker/abc")));
+    assert_false(osp_cgroup_text_holds(text, 7, S("")));
+    assert_false(osp_cgroup_text_holds(S("nonsense"), 0, S("")));
+}
+
 static void trees_of_cgroups_are_told_by_their_version(void **state)
 {
     (void)state;
@@ -237,6 +252,7 @@ int main(void)
         cmocka_unit_test(kernel_symbols_are_sorted_and_the_best_name_wins),
         cmocka_unit_test(kernel_symbols_of_some_addresses_are_those_of_all),
         cmocka_unit_test(hidden_and_broken_kernel_symbols_are_told_apart),
+        cmocka_unit_test(a_process_is_in_its_cgroup_and_in_those_above),
         cmocka_unit_test(trees_of_cgroups_are_told_by_their_version),
         cmocka_unit_test(a_cgroup_is_found_by_what_people_call_it),
     };
