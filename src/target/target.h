@@ -129,7 +129,7 @@ typedef struct osp_image {
     void *ctx;
     int (*open_map)(void *ctx, const osp_map *m,
                     osp_err *err); /* the file behind a mapping; -1 and *err on failure */
-    bool (*threads)(void *ctx, osp_arena *a, osp_image_thread **out, uint32_t *n, osp_err *err); /* by tid */
+    bool (*threads)(void *ctx, osp_arena *a, osp_image_thread **out, uint32_t *n, osp_err *err);
     bool (*alive)(void *ctx); /* false: it has exited, nothing can be read any more. A core stays */
     osp_process *process;     /* NULL: it is a core */
     osp_core *core;           /* NULL: it is a process */
@@ -179,6 +179,42 @@ bool osp_fd_text(osp_fds *f, int fd, char *out, size_t size);
 /* A blocked call in words, its name first: "read fd 7 (tcp …), 4096 bytes", "futex wait 0xc000054150 for 5 s". mem reads what
  * arguments point at; fds may be NULL. */
 void osp_blocking_text(const osp_blocking *call, const osp_mem *mem, osp_fds *fds, char *out, size_t size);
+/* ---- a core file ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const char *root; /* where the files of its machine are: "/" by default */
+    const char *exe;  /* the file of its program; NULL: where the core says, else beside the core */
+} osp_core_opts;
+
+/* What a core says of itself. */
+typedef struct {
+    int machine;  /* ELF e_machine: EM_X86_64, EM_AARCH64 */
+    osp_str name; /* comm of its process; "" if it does not say */
+    osp_str args; /* the first 79 bytes of its command line */
+    int pid, parent;
+    uint32_t uid;
+    int signal; /* that ended it; 0 = none: it was copied while it ran */
+    int signal_code;
+    uint64_t fault_addr;     /* of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP; else 0 */
+    int64_t written;         /* seconds since 1970, by the file's time */
+    uint64_t missing_bytes;  /* that should be in the file: it was cut short */
+    uint64_t left_out_bytes; /* of mapped memory that was never written to it, and that no file holds as it was */
+    uint32_t
+        odd; /* segments and notes that cannot be as they say: overlapping, beyond the address space, malformed */
+} osp_core_facts;
+
+/* Is the file at path an ELF core? */
+bool osp_core_is(const char *path);
+
+/* Open a core file of a 64-bit process, of x86-64 or aarch64: one that the kernel wrote, or gcore. Memory that is not in it
+ * but was of a file, and could not be written to, is read from that file where it is still the same one. Not thread-safe.
+ * EUSAGE: the file is no core; EFORMAT: nothing of it can be understood. */
+osp_core *osp_core_open(const char *path, const osp_core_opts *opts, osp_err *err);
+void osp_core_close(osp_core *c);
+const osp_core_facts *osp_core_facts_of(const osp_core *c);
+osp_image osp_core_image(
+    osp_core *c); /* all in it is the core's; threads in the order of the core, the one that failed
+                                          first */
 
 /* ---- all processes ----------------------------------------------------------------------------------------- */
 

@@ -67,6 +67,48 @@ void osp_fd_words(osp_str link, char *out, size_t size);
 /* The text of /proc/PID/maps. Views in the result point into text. */
 bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* ---- a core file (core.c reads it, core_memory.c answers from it) ------------------------------------------------ */
+
+/* A piece of memory. */
+typedef struct {
+    uint64_t start, end;
+    uint64_t offset, have; /* where it is in the core, and how much of it */
+    uint32_t flags;        /* PF_R, PF_W, PF_X */
+} osp_core_segment;
+
+/* A file that was mapped. */
+typedef struct {
+    osp_str path;
+    int fd;        /* -1: not open (yet) */
+    osp_code code; /* why it cannot be opened; OSP_OK: it was not tried, or it can be */
+    osp_str why;
+} osp_core_file;
+
+struct osp_core {
+    osp_arena arena;
+    int fd;
+    uint64_t size;
+    osp_str path, root;
+    osp_str exe_path; /* of opts; "" if it was not given */
+    osp_str exe;      /* as the process saw it */
+    osp_core_facts facts;
+    osp_core_segment *segment; /* by address, none overlaps another */
+    uint32_t nsegment;
+    osp_map *map; /* inode = number of its file + 1, dev = 0 */
+    uint32_t nmap;
+    osp_core_file *file;
+    uint32_t nfile, nopen;
+    osp_image_thread *thread;
+    uint32_t nthread;
+};
+
+/* Bytes of the core file itself; how many there were. */
+size_t osp_core_pread(const osp_core *c, uint64_t offset, void *to, size_t n);
+/* Memory that the core holds; n bytes, or fewer if it ends before. */
+size_t osp_core_held(const osp_core *c, uint64_t addr, void *to, size_t n);
+bool osp_core_read(void *core, uint64_t addr, void *dst, size_t n, osp_err *err);
+int osp_core_open_map(void *core, const osp_map *m, osp_err *err);
+
 /* Kernel symbols are read in pieces that end at a line end: feed all, then sort. feed gives false on malformed text. */
 osp_kallsyms *osp_kallsyms_new(osp_err *err);
 /* Before the first line: only these addresses will be asked for; they are sorted, and the caller's. */
