@@ -60,9 +60,12 @@ enum osp_rule_kind {
     OSP_RULE_GO_EXACT_LINK = 22, /* what was interrupted has its link register at CFA, and its sp 16 bytes above */
     OSP_RULE_GO_GROWING = 23,    /* on the way to morestack: the growing function's link register is in x3 */
     OSP_RULE_SIGFRAME_LINK = 24, /* sp points at a struct rt_sigframe; as SIGFRAME */
+    /* x86-64: as FP, in a function that ends where an exception lands. On its way there it overwrites its own saved registers and,
+     * last, its return address by those of the frame that it will land in. */
+    OSP_RULE_FP_LANDS = 25,
     /* x86-64, with SP, FP or DEREF_FP added: a ret, behind which exceptions land. Where execution stands at it, it is about to
      * return; for who returns to the place behind it, that other rule holds. */
-    OSP_RULE_LANDING = 25,
+    OSP_RULE_LANDING = 26,
 };
 
 /* What an outermost frame is; the cfa field of OSP_RULE_END, times 8. */

@@ -48,6 +48,8 @@ typedef struct osp_unwind {
     __u32 linked;
     __u32 sp_lost; /* aarch64: sp is not known, since such a frame was crossed; fp leads to the record */
     __u32 root;    /* osp_root of the last frame, once ended with OSP_UNWIND_ROOT */
+    __u32 lands;   /* a frame of OSP_RULE_FP_LANDS was crossed */
+    __u32 doubt;   /* the root is a 0 behind such a frame: it may be anything */
 } osp_unwind;
 
 /* vm.mmap_min_addr, by default. */
@@ -159,6 +161,10 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         break;
     case OSP_RULE_SP:
         cfa = base + cfa_off;
+        break;
+    case OSP_RULE_FP_LANDS:
+        u->lands = 1;
+        cfa = u->fp + cfa_off;
         break;
     case OSP_RULE_FP:
         cfa = u->fp + cfa_off;
@@ -394,6 +400,7 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
     /* Nothing is ever mapped in the first page. A thread without CFI at its root has 0 there; the dynamic linker's first
      * frame has argc, the word that the kernel puts onto a new stack. */
     if (u->pc < 4096) {
+        u->doubt = u->lands;
         u->root = OSP_ROOT_THREAD;
         return OSP_UNWIND_ROOT;
     }

@@ -378,7 +378,7 @@ static __always_inline void walk_user(struct scratch *s, __u32 *slot, osp_bpf_pr
     s->head.end = s->status == OSP_UNWIND_MORE ? OSP_UNWIND_DEPTH : s->status;
     s->head.fp_steps = s->u.fp_steps;
     s->head.nwords = s->head.nkernel + s->head.nuser;
-    bool lost = s->status >= OSP_UNWIND_NO_MAPPING && s->status <= OSP_UNWIND_STUCK;
+    bool lost = s->u.doubt || (s->status >= OSP_UNWIND_NO_MAPPING && s->status <= OSP_UNWIND_STUCK);
     __u32 chunks = lost ? copy_chunks(process) : 0;
     if (chunks) {
         copy_stack(s, slot, chunks);

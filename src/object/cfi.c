@@ -439,7 +439,7 @@ typedef struct {
     const osp_fde *fde;
     const osp_landings *landings;
     uint64_t from, to;
-    bool unknown;
+    bool unknown, jumps;
 } machine;
 
 /* The row that was built holds from m->pc up to next. */
@@ -450,6 +450,7 @@ static void emit(machine *m, uint64_t next)
         return;
     uint32_t rule = rule_of(&m->now, m->cie);
     m->unknown |= rule == OSP_RULE_UNKNOWN;
+    m->jumps |= osp_rule_kind(rule) == OSP_RULE_JUMP;
     bool changes = from > m->from && m->out->n && m->out->row[m->out->n - 1].rule != rule;
     uint32_t before = changes ? osp_landings_rule(m->landings, m->fde, from, rule) : OSP_RULE_NONE;
     if (before != OSP_RULE_NONE)
@@ -617,6 +618,14 @@ static bool run(machine *m, osp_span insn)
     return !c.bad;
 }
 
+/* The rows of a function that lands exceptions, from row i on. */
+static void note_that_it_lands(osp_row_list *out, size_t i, uint64_t from)
+{
+    for (; i < out->n; i++)
+        if (out->base + out->row[i].pc >= from && osp_rule_kind(out->row[i].rule) == OSP_RULE_FP)
+            out->row[i].rule += OSP_RULE_FP_LANDS - OSP_RULE_FP;
+}
+
 bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_landings *landings, osp_row_list *out)
 {
     machine m = {
@@ -629,6 +638,7 @@ bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_landings *la
     m.nkept = 0;
     m.out = out;
     m.pc = f->start;
+    size_t first = out->n;
     ok = ok && run(&m, f->insn);
     if (ok) {
         emit(&m, f->end);
@@ -637,5 +647,7 @@ bool osp_cfi_rows(const osp_fde *f, uint64_t from, uint64_t to, osp_landings *la
         if (at < to)
             osp_row_add(out, at, OSP_RULE_UNKNOWN);
     }
+    if (m.jumps)
+        note_that_it_lands(out, first ? first - 1 : 0, from);
     return ok && !m.unknown;
 }

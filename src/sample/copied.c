@@ -40,7 +40,7 @@ static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
     if (!osp_space_rule(c->space, addr, rule))
         return false;
     bool landing = osp_rule_kind(*rule) == OSP_RULE_LANDING + OSP_RULE_FP;
-    bool by_fp = landing || osp_rule_kind(*rule) == OSP_RULE_FP;
+    bool by_fp = landing || osp_rule_kind(*rule) == OSP_RULE_FP || osp_rule_kind(*rule) == OSP_RULE_FP_LANDS;
     const osp_space_map *map = c->by_sp && by_fp ? osp_space_at(c->space, addr) : NULL;
     if (map && map->object && osp_object_rule_by_sp(map->object, addr + landing - map->bias, &by_sp))
         *rule = landing ? osp_rule_of_landing(by_sp) : by_sp;

@@ -18,8 +18,22 @@ static bool osp_unwind_read(void *env, __u64 addr, __u64 *word)
 /* Nobody maps code above 48 bits, unless asked to. */
 static uint64_t code_mask(bool aarch64) { return aarch64 ? (1ull << 48) - 1 : UINT64_MAX; }
 
-static int walk(const osp_unwind_env *env, const osp_unwind_go *go, osp_unwind *u, uint64_t *pc, size_t max,
-                size_t *n)
+/* Where a frame that lands an exception took its return address from, if that is not its own any more: up the stack the same
+ * word stands in its own place, where the frame that it will land in returns. */
+static bool find_landed(void *env, osp_unwind *u)
+{
+    enum { FAR = 32768 };
+    __u64 word;
+    for (__u64 at = u->sp; at - u->sp < FAR && osp_unwind_read(env, at, &word); at += sizeof word)
+        if (word == u->pc) {
+            u->sp = at + sizeof word;
+            return true;
+        }
+    return false;
+}
+
+static int walk(const osp_unwind_env *env, const osp_unwind_go *go, osp_unwind *u, bool landed, uint64_t *pc,
+                size_t max, size_t *n)
 {
     void *ctx = (void *)(uintptr_t)env;
     int status = OSP_UNWIND_MORE;
@@ -37,7 +51,10 @@ static int walk(const osp_unwind_env *env, const osp_unwind_go *go, osp_unwind *
         }
         if (known || *n == 0 || u->exact)
             pc[(*n)++] = known ? osp_unwind_shown(u, at, rule) : at;
+        bool lands = landed && !u->lands;
         status = known ? osp_unwind_step(ctx, u, go, rule) : OSP_UNWIND_NO_MAPPING;
+        if (lands && u->lands && status == OSP_UNWIND_MORE && !find_landed(ctx, u))
+            status = OSP_UNWIND_STUCK;
     }
     return status;
 }
@@ -59,7 +76,12 @@ int osp_unwind_walk(const osp_unwind_env *env, const osp_unwind_go *go, const os
         u.reg[i] = regs->reg[i];
     if (go->has_go)
         osp_unwind_goroutine((void *)(uintptr_t)env, &u, go, g, &owner);
-    int status = walk(env, go, &u, pc, max, n);
+    const osp_unwind first = u;
+    int status = walk(env, go, &u, false, pc, max, n);
+    for (int more = 0; more < 2 && u.lands && (u.doubt || status != OSP_UNWIND_ROOT); more++) {
+        u = first; /* if it did not land anywhere yet, the first way stands */
+        status = walk(env, go, &u, more == 0, pc, max, n);
+    }
     *curg = u.curg;
     *m = owner;
     *frame_pointer_steps += u.fp_steps;
@@ -82,7 +104,7 @@ int osp_unwind_parked(const osp_unwind_env *env, const osp_unwind_go *go, const 
                     .callback_sp = at->callback_sp,
                     .leaf = 1,
                     .exact = 1};
-    return walk(env, go, &u, pc, max, n);
+    return walk(env, go, &u, false, pc, max, n);
 }
 
 /* asm_amd64.s and asm_arm64.s: "save g", "save depth in old g stack", "NOTE: unwindm knows that the saved g->sched.sp is

@@ -262,7 +262,8 @@ def wrong(path):
     for count, stack in p.sample:
         total += count
         steps = list(zip(stack, stack[1:]))
-        if stack and place(stack[0])[2] in LANDERS:
+        leaf = next((where[2] for where in map(place, stack) if "[kernel" not in where[3]), None)
+        if leaf in LANDERS:
             landed = next((s for s in steps if step(*s) and lands(s[1])), None)
             steps = [s for s in steps if s != landed]
         found = {step(a, b) for a, b in steps} - {None}

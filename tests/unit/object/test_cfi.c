@@ -152,6 +152,8 @@ static void all_may_be_in_registers(void **state)
     fde(&f, TEXT + 0x100, 0x20, S("\x0c\x02\x08\x44\x0c\x07\x08\x44\x0e\x00\x09\x10\x02"));
     /* glibc's longjmp: CFA = rdi; rsp in r8, rbp in r9, the pc in rdx */
     fde(&f, TEXT + 0x200, 0x20, S("\x0c\x05\x00\x09\x07\x08\x09\x06\x09\x09\x10\x01"));
+    /* the frame pointer before that end */
+    fde(&f, TEXT + 0x280, 0x20, S("\x0c\x06\x10\x86\x02\x44\x0c\x07\x00\x09\x10\x02\xc6"));
     /* a CFA too far from its register */
     fde(&f, TEXT + 0x300, 0x20, S("\x0c\x00\x90\x20"));
     osp_object *o = open_frames(&f);
@@ -162,6 +164,8 @@ static void all_may_be_in_registers(void **state)
     assert_int_equal(rule_at(&r, TEXT + 0x104), MAKE(SP, 8, 0));
     assert_int_equal(rule_at(&r, TEXT + 0x108), osp_rule_jump(2, 7, 6));
     assert_int_equal(rule_at(&r, TEXT + 0x200), osp_rule_jump(1, 8, 9));
+    assert_int_equal(rule_at(&r, TEXT + 0x280), MAKE(FP_LANDS, 16, -16));
+    assert_int_equal(rule_at(&r, TEXT + 0x284), osp_rule_jump(2, 7, 6));
     assert_int_equal(rule_at(&r, TEXT + 0x300), OSP_RULE_UNKNOWN);
     osp_object_close(o);
 }

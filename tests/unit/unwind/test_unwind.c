@@ -178,6 +178,39 @@ static void a_return_to_a_landing_pad_has_the_frame_of_the_pad(void **state)
     assert_int_equal(osp_rule_of_landing(osp_rule_make(OSP_RULE_PLT, 8, 0)), OSP_RULE_NONE);
 }
 
+/* The unwinder of exceptions has put the return address of the frame that it will land in over its own. */
+static void on_the_way_to_a_landing_the_next_caller_is_found(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_FP_LANDS, 16, -16));
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_SP, 32, 0)); /* throws; 24 bytes of its own */
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 48, 0)); /* catches */
+    code(&w, 0x4000, osp_rule_make(OSP_RULE_SP, 64, 0));
+    code(&w, 0x5000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    uint64_t sp = STACK + 0x100;
+    uint64_t *slot = &w.word[(sp - 8 - STACK) / 8];
+    *slot = 0x2010;
+    poke(&w, sp + 24, 0x3010);
+    poke(&w, sp + 32 + 40, 0x4010);
+    poke(&w, sp + 32 + 48 + 56, 0x5010);
+    osp_unwind_regs regs = {.pc = 0x1050, .sp = STACK, .fp = sp - 16};
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 5);
+    *slot = 0x4010;
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+    assert_int_equal(pc[1], 0x400f);
+    assert_int_equal(pc[2], 0x500f);
+    *slot = 0x2010; /* a thread's end without tables is one, if it did not land yet */
+    poke(&w, sp + 32 + 48 + 56, 0);
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 4);
+    assert_int_equal(pc[1], 0x200f);
+}
+
 static void a_stack_that_does_not_move_up_ends(void **state)
 {
     (void)state;
@@ -461,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_frameless_leaf_keeps_its_caller),
         cmocka_unit_test(a_popped_frame_pointer_is_the_callers),
         cmocka_unit_test(a_return_to_a_landing_pad_has_the_frame_of_the_pad),
+        cmocka_unit_test(on_the_way_to_a_landing_the_next_caller_is_found),
         cmocka_unit_test(a_stack_that_does_not_move_up_ends),
         cmocka_unit_test(unreadable_memory_ends_the_walk),
         cmocka_unit_test(without_a_row_a_frame_pointer_helps),
