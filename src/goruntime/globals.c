@@ -13,7 +13,6 @@
 
 enum {
     CODE_MAX = 16384,
-    CANDIDATES_MAX = 2048,
     MS_MAX = 1 << 20, /* far above the runtime's own limit of 10 000 */
     PS_MAX = 1 << 16,
     SCHED_TRIES = 12,
@@ -35,12 +34,9 @@ static bool is_m(const osp_go *go, uint64_t addr)
 
 /* ---- candidates --------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    uint64_t addr[CANDIDATES_MAX]; /* run addresses */
-    size_t n;
-} candidates;
+typedef osp_go_operands candidates;
 
-static void add_operands(const osp_go *go, osp_str function, candidates *c)
+void osp_go_add_operands(const osp_go *go, osp_str function, osp_go_operands *c)
 {
     osp_symbol_value v;
     osp_symbol f;
@@ -55,7 +51,7 @@ static void add_operands(const osp_go *go, osp_str function, candidates *c)
         static const unsigned immediate[] = {0, 1, 4};
         for (unsigned k = 0; k < 3; k++) {
             uint64_t to = go->bias + v.value + i + 4 + immediate[k] + (uint64_t)(int64_t)rel;
-            if (to % 4 != 0 || to < go->data.lo || to >= go->data.hi || c->n == CANDIDATES_MAX)
+            if (to % 4 != 0 || to < go->data.lo || to >= go->data.hi || c->n == OSP_GO_OPERANDS_MAX)
                 continue;
             bool known = false;
             for (size_t j = 0; j < c->n && !known; j++)
@@ -246,23 +242,23 @@ static void find_globals(osp_go *go)
     candidates *c = calloc(1, sizeof *c);
     if (!c)
         return;
-    add_operands(go, S("runtime.mcommoninit"), c);
+    osp_go_add_operands(go, S("runtime.mcommoninit"), c);
     if (!go->global[OSP_GO_ALLM])
         find_allm(go, c);
     if (!go->global[OSP_GO_SCHED])
         find_sched(go, c);
     c->n = 0;
-    add_operands(go, S("runtime.procresize"), c);
+    osp_go_add_operands(go, S("runtime.procresize"), c);
     for (size_t i = 0; i < c->n && !go->global[OSP_GO_ALLP]; i++)
         if (is_slice_of_ps(go, c->addr[i]))
             go->global[OSP_GO_ALLP] = c->addr[i];
     c->n = 0;
-    add_operands(go, S("runtime.allgadd"), c);
+    osp_go_add_operands(go, S("runtime.allgadd"), c);
     if (!go->global[OSP_GO_ALLGS])
         find_allgs(go, c);
     c->n = 0;
-    add_operands(go, S("runtime.gcMarkTermination"), c);
-    add_operands(go, S("runtime.gcTrigger.test"), c);
+    osp_go_add_operands(go, S("runtime.gcMarkTermination"), c);
+    osp_go_add_operands(go, S("runtime.gcTrigger.test"), c);
     if (!go->global[OSP_GO_MEMSTATS])
         find_memstats(go, c);
     free(c);

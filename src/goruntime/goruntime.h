@@ -7,6 +7,7 @@
 #define OSP_GORUNTIME_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "object/object.h"
 #include "target/target.h"
 
@@ -206,6 +207,55 @@ void osp_labels_reader_drop(osp_labels_reader *r);
 void osp_labels_read(osp_labels_reader *r, const uint64_t *at, size_t n, osp_labels_text *out);
 /* Cut the first label off such a text; false at its end. */
 bool osp_labels_next(osp_str *rest, osp_str *key, osp_str *value);
+
+/* ---- the scheduler ------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    int32_t id;
+    uint32_t status, schedtick, syscalltick, runq; /* runq: the next one to run (runnext) not counted */
+    int64_t m;                                     /* -1 = none */
+    int32_t free_gs;
+    uint64_t timers; /* in its heap */
+    uint64_t goid;   /* on its M; 0 = none */
+    bool in_syscall; /* that goroutine is in a system call */
+    uint64_t addr, m_addr;
+} osp_sched_p;
+
+typedef struct {
+    uint64_t addr;
+    int64_t id, curg, lockedg; /* curg, lockedg: goids; -1 = none */
+    int32_t p;                 /* -1 = none */
+    int32_t mallocing, throwing, locks, dying;
+    bool spinning, blocked;
+    char preemptoff[24];
+} osp_sched_m;
+
+typedef struct {
+    uint64_t goid;
+    uint32_t status; /* with the scan bit */
+    uint8_t waitreason;
+    int64_t m, lockedm; /* -1 = none */
+} osp_sched_g;
+
+/* What runtime.schedtrace would print at this moment. */
+typedef struct {
+    uint64_t taken_ns; /* CLOCK_MONOTONIC */
+    uint32_t version;
+    int64_t
+        since_ms; /* since its first SCHED line, if it prints them itself; else since the runtime started; -1 = not
+                           known */
+    bool traces_itself; /* GODEBUG=schedtrace is set */
+    int32_t gomaxprocs, idle_ps, threads, spinning, needspinning, idle_threads, idle_locked, runq, stopwait;
+    bool gcwaiting, sysmonwait;
+    uint32_t np, nm, ng, torn; /* torn: rows that did not fit and are left out */
+    osp_sched_p *p;
+    osp_sched_m *m; /* the newest first; detailed only */
+    osp_sched_g *g; /* as in runtime.allgs, dead ones too; detailed only */
+} osp_go_sched;
+bool osp_go_sched_read(osp_go *go, bool detailed, osp_arena *a, osp_go_sched *out, osp_err *err) OSP_CHECKED;
+
+/* The lines of GODEBUG=schedtrace=1000, with scheddetail=1 if detailed, in the form of the program's own release. */
+void osp_go_sched_text(const osp_go *go, const osp_go_sched *s, bool detailed, osp_buf *out);
 
 /* ---- many processes ---------------------------------------------------------------------------------------- */
 

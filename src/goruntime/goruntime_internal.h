@@ -18,6 +18,10 @@ typedef struct {
     int32_t mem_stats, mem_gen, mem_mspan_sys, mem_mcache_sys, mem_last_gc, mem_pause_total, mem_pause_end, mem_numgc,
         mem_gc_cpu, mem_last_gc_mono, mem_enablegc;
     int32_t delta_in_heap, delta_in_stacks; /* in one delta */
+    int32_t sched_npidle, sched_nmspinning, sched_needspinning, sched_nmidle, sched_nmidlelocked, sched_runqsize,
+        sched_gcwaiting, sched_stopwait, sched_sysmonwait;
+    int32_t p_timers; /* the slice */
+    int32_t p_mcache, m_mallocing, m_throwing, m_preemptoff, m_locks, m_dying;
 } osp_go_places;
 
 /* One field: where it is in osp_go_places, and where the Go type has it. */
@@ -85,6 +89,11 @@ struct osp_go {
     uint64_t global[OSP_GO_NGLOBALS]; /* run addresses, 0 = not known (yet) */
     bool namespaced;                  /* the process has other numbers for its threads than we have */
     bool checked;                     /* the layout has met a live runtime and fits */
+    struct {
+        bool sought;
+        uint64_t starttime; /* run address of runtime.starttime, 0 = not known */
+        uint64_t init_ns;   /* runtime.runtimeInitTime; 0 = not known */
+    } clocks;
 };
 
 /* osp_go_open in two steps. Which object of the process holds Go, and its version where build info tells: no memory of the
@@ -99,8 +108,20 @@ static inline bool osp_go_alive(const osp_go *go) { return go->image.alive(go->i
 
 bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out); /* 8 bytes of live memory */
 
+/* Words in the object's writable data that a function of the runtime may refer to, in the order of its code: guesses that
+ * need a look at live memory. */
+enum { OSP_GO_OPERANDS_MAX = 2048 };
+typedef struct {
+    uint64_t addr[OSP_GO_OPERANDS_MAX]; /* run addresses */
+    size_t n;
+} osp_go_operands;
+void osp_go_add_operands(const osp_go *go, osp_str function, osp_go_operands *c);
+
 /* Is runtime.memstats at addr? All that can be checked of it from outside is. */
 bool osp_go_is_memstats(const osp_go *go, uint64_t addr);
+
+/* When the runtime started, on its own clock (CLOCK_MONOTONIC); 0 = not known. */
+int64_t osp_go_init_ns(osp_go *go);
 
 /* Sleep a little before the next try (0, 1 …) to read what may just have changed: not at all at first, then longer. */
 void osp_go_let_it_settle(int try);

@@ -2,7 +2,8 @@
 /* gotypes.c: where a Go type has its members, by DWARF.
  *
  * Go writes a DW_TAG_structure_type "runtime.g" with DW_TAG_member children among the top-level entries of one of its
- * units. A path "sched.sp" goes from a member to its type, through typedefs, to that type's members. */
+ * units. A path "sched.sp" goes from a member to its type, through typedefs, to that type's members. A type without a name
+ * of its own is asked for by the variable that is of it: "runtime.work" before Go 1.19. */
 #include "object_internal.h"
 
 #include <dwarf.h>
@@ -12,7 +13,7 @@ enum {
     ENTRIES_MAX = 100 * 1000 * 1000, /* a sibling attribute can point backwards */
     TYPEDEFS_MAX = 16,
     MEMBERS_MAX = 10000,
-    TYPES_MAX = 16,
+    TYPES_MAX = 48,
 };
 
 typedef struct {
@@ -20,30 +21,6 @@ typedef struct {
     Dwarf_Die die;
     bool found;
 } go_type;
-
-/* The structures by their names; false if one is missing. */
-static bool find_types(Dwarf *dw, go_type *type, size_t n)
-{
-    size_t missing = n;
-    uint64_t left = ENTRIES_MAX;
-    Dwarf_CU *unit = NULL;
-    Dwarf_Die top;
-    while (left && missing && dwarf_get_units(dw, unit, &unit, NULL, NULL, &top, NULL) == 0) {
-        Dwarf_Die die;
-        if (dwarf_srclang(&top) != DW_LANG_Go || dwarf_child(&top, &die) != 0)
-            continue;
-        do {
-            const char *name = dwarf_tag(&die) == DW_TAG_structure_type ? dwarf_diename(&die) : NULL;
-            for (size_t i = 0; name && i < n; i++)
-                if (!type[i].found && strcmp(name, type[i].name) == 0) {
-                    type[i].die = die;
-                    type[i].found = true;
-                    missing--;
-                }
-        } while (missing && left-- > 1 && dwarf_siblingof(&die, &die) == 0);
-    }
-    return missing == 0;
-}
 
 /* From a member to its type; false if there is none. */
 static bool type_of(Dwarf_Die *die)
@@ -58,6 +35,40 @@ static bool type_of(Dwarf_Die *die)
             return true;
     }
     return false;
+}
+
+/* A structure, or the one that a variable is. */
+static bool is_type(const char *name, Dwarf_Die *die)
+{
+    const char *own = NULL;
+    if (dwarf_tag(die) == DW_TAG_structure_type || dwarf_tag(die) == DW_TAG_variable)
+        own = dwarf_diename(die);
+    return own && strcmp(own, name) == 0 && (dwarf_tag(die) == DW_TAG_structure_type || type_of(die));
+}
+
+/* The structures by their names; how many were found. */
+static size_t find_types(Dwarf *dw, go_type *type, size_t n)
+{
+    size_t missing = n;
+    uint64_t left = ENTRIES_MAX;
+    Dwarf_CU *unit = NULL;
+    Dwarf_Die top;
+    while (left && missing && dwarf_get_units(dw, unit, &unit, NULL, NULL, &top, NULL) == 0) {
+        Dwarf_Die die;
+        if (dwarf_srclang(&top) != DW_LANG_Go || dwarf_child(&top, &die) != 0)
+            continue;
+        do {
+            for (size_t i = 0; i < n; i++) {
+                Dwarf_Die found = die;
+                if (!type[i].found && is_type(type[i].name, &found)) {
+                    type[i].die = found;
+                    type[i].found = true;
+                    missing--;
+                }
+            }
+        } while (missing && left-- > 1 && dwarf_siblingof(&die, &die) == 0);
+    }
+    return n - missing;
 }
 
 /* Offset of the member called name; *die becomes the member. -1 if there is none. */
@@ -105,14 +116,14 @@ bool osp_dwarf_go_members(osp_dwarf *d, osp_go_member *m, size_t n)
         if (t == ntype)
             type[ntype++].name = m[i].type;
     }
-    if (!find_types(osp_dwarf_libdw(d), type, ntype))
+    if (find_types(osp_dwarf_libdw(d), type, ntype) == 0)
         return false;
     for (size_t i = 0; i < n; i++) {
         size_t t = 0;
         while (strcmp(type[t].name, m[i].type) != 0)
             t++;
-        m[i].offset = -1;
-        for (osp_str either = osp_str_from(m[i].path); either.n && m[i].offset < 0;)
+        m[i].offset = -1; /* a release may lack the whole type */
+        for (osp_str either = osp_str_from(m[i].path); type[t].found && either.n && m[i].offset < 0;)
             m[i].offset = offset_of(type[t].die, osp_str_cut(&either, '|'));
     }
     return true;

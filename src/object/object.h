@@ -110,11 +110,12 @@ typedef struct {
 bool osp_object_go(osp_object *o, osp_go_info *out);
 
 /* Where Go types have their members, by the file's own DWARF (or its debug file's). offset is set, -1 = the type has
- * no such member. EABSENT: no DWARF, or one of the types is not in it. Slow (all of DWARF may be walked): ask once,
+ * no such member, or the type is not there. EABSENT: no DWARF, or none of the types is in it. Slow (all of DWARF may be walked): ask once,
  * for all. */
 typedef struct {
-    const char *type, *path; /* "runtime.g", "sched.sp"; "a|b": the one or the other */
-    int32_t offset;          /* bytes; set by the call */
+    const char *type,
+        *path; /* "runtime.g" or a variable of the type, "runtime.work"; "sched.sp"; "a|b": the one or the other */
+    int32_t offset; /* bytes; set by the call */
 } osp_go_member;
 bool osp_object_go_members(osp_object *o, osp_go_member *m, size_t n, osp_err *err) OSP_CHECKED;
 
