@@ -257,6 +257,62 @@ bool osp_go_sched_read(osp_go *go, bool detailed, osp_arena *a, osp_go_sched *ou
 /* The lines of GODEBUG=schedtrace=1000, with scheddetail=1 if detailed, in the form of the program's own release. */
 void osp_go_sched_text(const osp_go *go, const osp_go_sched *s, bool detailed, osp_buf *out);
 
+/* ---- what goroutines wait on ------------------------------------------------------------------------------------- */
+
+typedef enum {
+    OSP_WAIT_CHAN,
+    OSP_WAIT_SEMAPHORE, /* of a mutex, a wait group …: the runtime knows the word that is waited on, not what it is in */
+    OSP_WAIT_CONDITION, /* a sync.Cond */
+    OSP_WAIT_TIME,
+    OSP_WAIT_FD,
+} osp_wait_kind;
+
+typedef enum { OSP_WAY_UNKNOWN, OSP_WAY_IN, OSP_WAY_OUT } osp_wait_way;
+
+typedef struct {
+    osp_wait_kind kind;
+    osp_wait_way way; /* of a channel: receive, send; of a descriptor: read, write */
+    uint64_t addr;    /* of the channel, the semaphore's word, the sync.Cond, the poller's descriptor; of time: 0 */
+    int64_t value;    /* of time: when it is due, CLOCK_MONOTONIC ns; of a descriptor: its number */
+} osp_wait;
+
+/* Reads pages once and keeps some of them: use one for a pass over many goroutines, then drop it. go must outlive it. */
+typedef struct osp_wait_reader osp_wait_reader;
+osp_wait_reader *osp_wait_reader_new(osp_go *go, osp_err *err);
+void osp_wait_reader_drop(osp_wait_reader *r);
+
+/* What this goroutine waits on, if it still waits for that reason. How many things that is (a select has several), of which
+ * at most max are written; 0: nothing that has an address (a nil channel, the collector), or it cannot be told. */
+size_t osp_wait_read(osp_wait_reader *r, uint64_t addr, uint64_t goid, uint8_t waitreason, osp_wait *out, size_t max);
+/* Is it a wait reason of which osp_wait_read should know more? */
+bool osp_wait_has_object(const osp_wait_reader *r, uint8_t waitreason);
+
+typedef struct {
+    uint64_t len, cap; /* values in its buffer; 0 of 0: unbuffered */
+    uint32_t elem_bytes;
+    bool closed, timed;   /* timed: of a timer or ticker of package time (told since Go 1.23) */
+    int64_t when, period; /* of a timed one: CLOCK_MONOTONIC ns */
+} osp_chan;
+bool osp_wait_chan(osp_wait_reader *r, uint64_t addr, osp_chan *out);
+
+/* What a semaphore is of. */
+typedef enum {
+    OSP_LOCK_OTHER,
+    OSP_LOCK_MUTEX,
+    OSP_LOCK_WRITER, /* of a sync.RWMutex: it waits for readers to leave */
+    OSP_LOCK_READER, /* of a sync.RWMutex: it waits for a writer to leave */
+    OSP_LOCK_GROUP,  /* sync.WaitGroup */
+} osp_lock_kind;
+
+typedef struct {
+    uint64_t addr; /* of the lock */
+    bool locked, starving;
+    int64_t waiting; /* goroutines that wait, by its own count */
+    int64_t left;    /* of a wait group: its counter; of a sync.RWMutex: readers that are in it */
+} osp_lock;
+/* The lock that a semaphore's word belongs to. False if what stands there cannot be one. */
+bool osp_wait_lock(osp_wait_reader *r, osp_lock_kind kind, uint64_t semaphore, osp_lock *out);
+
 /* ---- many processes ---------------------------------------------------------------------------------------- */
 
 /* A look at many processes, one after the other: what is in a file is looked up once for all that run it. */

@@ -30,6 +30,43 @@ static bool no_threads(void *ctx, osp_arena *a, osp_image_thread **out, uint32_t
     return osp_fail(err, OSP_EABSENT, "no threads");
 }
 
+/* The same with whole pages, zeros behind the input. */
+static bool read_pages(void *ctx, uint64_t addr, void *dst, size_t n, osp_err *err)
+{
+    const osp_span *in = ctx;
+    if (addr < BASE || addr - BASE > in->n)
+        return osp_fail(err, OSP_EABSENT, "no memory at 0x%llx", (unsigned long long)addr);
+    size_t have = in->n - (size_t)(addr - BASE);
+    memset(dst, 0, n);
+    memcpy(dst, in->p + (addr - BASE), have < n ? have : n);
+    return true;
+}
+
+/* Any address may be a goroutine that waits for any reason. */
+static void look_at_waiting(struct osp_go *go, size_t n)
+{
+    osp_err err;
+    osp_wait w[4];
+    osp_chan c;
+    osp_lock l;
+    go->mem.read = read_pages;
+    osp_wait_reader *r = osp_wait_reader_new(go, &err);
+    for (uint64_t at = BASE; r && at < BASE + n && at < BASE + 512; at += 8) {
+        uint64_t goid = 0;
+        uint8_t reason = 0;
+        if (!osp_go_word(go, at + (uint64_t)go->at.pub.g_goid, &goid) ||
+            !go->mem.read(go->mem.ctx, at + (uint64_t)go->at.pub.g_waitreason, &reason, 1, &err))
+            break;
+        if (osp_wait_read(r, at, goid, reason, w, 4) > 65536)
+            abort();
+        if (osp_wait_chan(r, at, &c) && c.len > c.cap)
+            abort();
+        for (int kind = OSP_LOCK_OTHER; kind <= OSP_LOCK_GROUP; kind++)
+            (void)osp_wait_lock(r, (osp_lock_kind)kind, at, &l);
+    }
+    osp_wait_reader_drop(r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     osp_go_tls_use use;
@@ -58,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         abort();
     }
     (void)osp_go_is_memstats(&go, BASE + 8);
+    look_at_waiting(&go, n);
     osp_arena_drop(&a);
     return 0;
 }
