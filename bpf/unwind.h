@@ -203,10 +203,10 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         __u32 which = (__u32)(cfa_off >> 3);
         if (!u->leaf)
             return OSP_UNWIND_UNSUPPORTED;
-        if (!osp_unwind_reg(env, u, which, &u->pc) || !osp_unwind_reg(env, u, which >> 4, &u->sp) ||
-            !osp_unwind_reg(env, u, which >> 8, &u->fp))
+        if (!osp_unwind_reg(env, u, which & 15, &u->pc) || !osp_unwind_reg(env, u, which >> 4 & 15, &u->sp) ||
+            !osp_unwind_reg(env, u, which >> 8 & 15, &u->fp))
             return OSP_UNWIND_UNREADABLE;
-        u->leaf = 0;
+        u->leaf = u->exact = 0;
         return OSP_UNWIND_MORE;
     }
     case OSP_RULE_SP_RECORD:

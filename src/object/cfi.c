@@ -277,7 +277,10 @@ typedef struct {
 static uint32_t jump_rule(const table_row *r)
 {
     enum { RBP = 6, RSP = 7 };
-    bool own_sp = r->sp == SAME && r->cfa == CFA_REG && r->cfa_reg == RSP && r->cfa_off == 0;
+    bool by_sp = r->sp == SAME && r->cfa == CFA_REG && r->cfa_reg == RSP;
+    bool own_sp = by_sp && r->cfa_off == 0;
+    if (by_sp && r->cfa_off == 8 && r->fp == SAME) /* vfork, behind its call: it was pushed again */
+        return osp_rule_make(OSP_RULE_SP, 8, 0);
     if ((r->sp != IN_REG && !own_sp) || (r->fp != IN_REG && r->fp != SAME) || r->ra_off > 15)
         return OSP_RULE_UNKNOWN;
     return osp_rule_jump((unsigned)r->ra_off, own_sp ? RSP : (unsigned)r->sp_off,

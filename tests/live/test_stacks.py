@@ -102,6 +102,7 @@ CASES = [
     ("500 frames of C", ["hard", "deep"], 2999, 2, C, COMPLETE),
     ("longjmp", ["hard", "longjmp"], 2999, 2, C, COMPLETE),
     ("signal handlers in signal handlers", ["hard", "signals"], 2999, 2, C, COMPLETE),
+    ("vfork", ["hard", "vfork"], 2999, 2, C, COMPLETE),
     ("a realigned stack", ["hard", "realigned"], 2999, 2, C, COMPLETE),
     ("stacks made by makecontext", ["hard", "contexts"], 2999, 2, C, SWITCHING),
     ("C without any tables", ["hard-bare", "deep"], 2999, 2, C, COMPLETE),

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __GLIBC__
@@ -268,6 +269,19 @@ NOINLINE static void work_loader(void)
     }
 }
 
+// A child that shares its parent's stack: the return address waits in a register.
+NOINLINE static void work_vfork(void)
+{
+    for (int i = 0; i < 100; i++) {
+        pid_t child = vfork();
+        if (child == 0)
+            _exit(0);
+        if (child > 0)
+            waitpid(child, NULL, 0);
+        sink += burn(3000);
+    }
+}
+
 static const struct {
     const char *name;
     void (*work)(void);
@@ -279,7 +293,7 @@ static const struct {
     {"realigned", work_realigned}, {"longjmp", work_longjmp},     {"noreturn", work_noreturn},
     {"library", work_library},     {"clock", work_clock},         {"threads", work_threads},
     {"signals", work_signals},     {"null", work_null},           {"plt", work_plt},
-    {"loader", work_loader},
+    {"loader", work_loader},       {"vfork", work_vfork},
 };
 
 int main(int argc, char **argv)

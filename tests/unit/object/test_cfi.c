@@ -154,6 +154,8 @@ static void all_may_be_in_registers(void **state)
     fde(&f, TEXT + 0x200, 0x20, S("\x0c\x05\x00\x09\x07\x08\x09\x06\x09\x09\x10\x01"));
     /* the frame pointer before that end */
     fde(&f, TEXT + 0x280, 0x20, S("\x0c\x06\x10\x86\x02\x44\x0c\x07\x00\x09\x10\x02\xc6"));
+    /* vfork: the return address is popped into rdi, and pushed again */
+    fde(&f, TEXT + 0x2c0, 0x20, S("\x41\x0e\x00\x09\x10\x05\x48\x0e\x08"));
     /* a CFA too far from its register */
     fde(&f, TEXT + 0x300, 0x20, S("\x0c\x00\x90\x20"));
     osp_object *o = open_frames(&f);
@@ -166,6 +168,8 @@ static void all_may_be_in_registers(void **state)
     assert_int_equal(rule_at(&r, TEXT + 0x200), osp_rule_jump(1, 8, 9));
     assert_int_equal(rule_at(&r, TEXT + 0x280), MAKE(FP_LANDS, 16, -16));
     assert_int_equal(rule_at(&r, TEXT + 0x284), osp_rule_jump(2, 7, 6));
+    assert_int_equal(rule_at(&r, TEXT + 0x2c1), osp_rule_jump(5, 7, 6));
+    assert_int_equal(rule_at(&r, TEXT + 0x2c9), MAKE(SP, 8, 0));
     assert_int_equal(rule_at(&r, TEXT + 0x300), OSP_RULE_UNKNOWN);
     osp_object_close(o);
 }

@@ -211,6 +211,31 @@ static void on_the_way_to_a_landing_the_next_caller_is_found(void **state)
     assert_int_equal(pc[1], 0x200f);
 }
 
+/* vfork keeps its return address in rdi while a parent and its child share the stack; longjmp and libgcc jump likewise. */
+static void what_is_about_to_be_jumped_to_is_in_registers(void **state)
+{
+    (void)state;
+    enum { RCX = 2, RBP = 6, RSP = 7, R8 = 8, R9 = 9, R15 = 15 };
+    static const unsigned by[][3] = {{RCX, RSP, RBP}, {5, RSP, RBP}, {1, R8, R9}, {R15, R9, R8}};
+    for (unsigned i = 0; i < sizeof by / sizeof *by; i++) {
+        struct world w = {0};
+        code(&w, 0x1000, osp_rule_jump(by[i][0], by[i][1], by[i][2]));
+        code(&w, 0x2000, osp_rule_make(OSP_RULE_FP, 16, -16));
+        code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+        poke(&w, STACK + 0x108, 0x3010);
+        osp_unwind_regs regs = {.pc = 0x1050, .sp = STACK, .fp = 0xdead};
+        regs.reg[RSP] = STACK;
+        regs.reg[by[i][0]] = 0x2010;
+        regs.reg[by[i][1]] = STACK + 0x40;
+        regs.reg[by[i][2]] = STACK + 0x100;
+        uint64_t pc[WORDS];
+        size_t n;
+        assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+        assert_int_equal(n, 3);
+        assert_int_equal(pc[1], 0x200f);
+    }
+}
+
 static void a_stack_that_does_not_move_up_ends(void **state)
 {
     (void)state;
@@ -495,6 +520,7 @@ int main(void)
         cmocka_unit_test(a_popped_frame_pointer_is_the_callers),
         cmocka_unit_test(a_return_to_a_landing_pad_has_the_frame_of_the_pad),
         cmocka_unit_test(on_the_way_to_a_landing_the_next_caller_is_found),
+        cmocka_unit_test(what_is_about_to_be_jumped_to_is_in_registers),
         cmocka_unit_test(a_stack_that_does_not_move_up_ends),
         cmocka_unit_test(unreadable_memory_ends_the_walk),
         cmocka_unit_test(without_a_row_a_frame_pointer_helps),
