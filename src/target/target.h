@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* target/target.h: a process from outside: memory, maps, threads, times, and facts of its kernel; or what is left of one in
- * a core file. The only room that opens /proc and /sys. Nothing here ever stops or writes to the process. */
+ * a core file. The only room that opens /proc and /sys. Nothing here writes to the process, and nothing but what is called a
+ * freeze stops it. */
 #ifndef OSP_TARGET_H
 #define OSP_TARGET_H
 
@@ -215,6 +216,26 @@ const osp_core_facts *osp_core_facts_of(const osp_core *c);
 osp_image osp_core_image(
     osp_core *c); /* all in it is the core's; threads in the order of the core, the one that failed
                                           first */
+
+/* ---- a brief stop ---------------------------------------------------------------------------------------------- */
+
+/* All threads of a process stand still, for limit_ms at most. It runs on whatever becomes of osprey: its end, SIGKILL and a
+ * hang included. Signals are not lost; a process that is stopped already stays so. Calls that a stop and a continuation break
+ * off (epoll_wait, semop: see signal(7)) return EINTR, as under any debugger.
+ * EPERM: another traces it, or the kernel says no. */
+typedef struct osp_freeze osp_freeze;
+typedef struct {
+    uint64_t stop_ns;         /* from when the first thread was asked to stop to when the last was let go */
+    uint32_t stopped, missed; /* threads; missed: the kernel did not let them stop in time */
+    bool expired;             /* the time was over: what was read last was not read of one moment */
+} osp_freeze_report;
+osp_freeze *osp_freeze_begin(osp_process *p, unsigned limit_ms, osp_err *err);
+/* Let it run. False (and expired): it ran already. f is gone. */
+bool osp_freeze_end(osp_freeze *f, osp_freeze_report *out);
+/* The registers of a thread; false if it does not stand. */
+bool osp_freeze_regs(const osp_freeze *f, int tid, osp_regs *out);
+/* Let the image of the process have threads with registers. f must outlive its use. */
+void osp_freeze_image(osp_freeze *f, osp_image *image);
 
 /* ---- all processes ----------------------------------------------------------------------------------------- */
 
