@@ -82,6 +82,8 @@ static osp_str place_of(const osp_thread_row *r)
 static void put_doing(const osp_thread_row *r, osp_buf *out)
 {
     size_t begin = out->n;
+    if (r->signal)
+        osp_buf_fmt(out, "got SIG%s: ", sigabbrev_np(r->signal) ? sigabbrev_np(r->signal) : "?");
     if (r->has_g)
         osp_buf_fmt(out, "g %llu ", (unsigned long long)r->g.goid);
     else if (r->locked_goid)
@@ -160,7 +162,7 @@ static void role_cell(const osp_threads *t, const osp_thread_row *r, char buf[CE
 static void state_cell(const osp_threads *t, const osp_thread_row *r, char buf[CELL])
 {
     (void)t;
-    snprintf(buf, CELL, "%c", r->thread.state);
+    snprintf(buf, CELL, r->thread.state ? "%c" : "", r->thread.state);
 }
 
 static void cpu_cell(const osp_threads *t, const osp_thread_row *r, char buf[CELL])
@@ -325,6 +327,16 @@ static void put_title(const osp_cli *cli, const osp_threads *t, osp_str whose, o
 
 static void put_foot(const osp_cli *cli, const osp_threads *t, osp_buf *out)
 {
+    if (t->frozen) {
+        const osp_freeze_report *f = &t->freeze;
+        osp_paint(cli, out, f->expired ? OSP_YELLOW : OSP_DIM, "  stood still for %.1f ms%s",
+                  (double)f->stop_ns / 1e6,
+                  f->expired ? ", which was not enough: the last of it was read while it ran" : "");
+        if (f->missed)
+            osp_paint(cli, out, OSP_YELLOW, "; %u of %u threads could not be stopped in time", f->missed,
+                      f->stopped + f->missed);
+        osp_buf_byte(out, '\n');
+    }
     for (uint32_t i = 0; i < t->nnote; i++) {
         osp_paint(cli, out, OSP_YELLOW, "  note: %.*s", STRF(t->note[i]));
         osp_buf_byte(out, '\n');
@@ -398,7 +410,7 @@ void osp_threads_table(const osp_cli *cli, const osp_threads *t, osp_str whose, 
         if (stacks)
             put_stack(cli, r, room, out);
     }
-    if (t->nnote || t->torn || (!t->is_go && t->why.code != OSP_EABSENT))
+    if (t->frozen || t->nnote || t->torn || (!t->is_go && t->why.code != OSP_EABSENT))
         osp_buf_byte(out, '\n');
     put_foot(cli, t, out);
 }
@@ -513,6 +525,8 @@ static void json_row(osp_json *j, const osp_thread_row *r)
     osp_json_str(j, "role", osp_role_text(r->role));
     osp_json_bool(j, "main", r->main);
     osp_json_str(j, "state", osp_str_from(state));
+    if (r->signal)
+        osp_json_int(j, "signal", r->signal);
     if (r->fresh)
         osp_json_bool(j, "began_meanwhile", true);
     osp_json_num(j, "cpu_s", (double)r->cpu_ns / 1e9);
@@ -552,6 +566,14 @@ void osp_threads_json(const osp_threads *t, int pid, osp_str name, osp_buf *out)
         osp_json_end(&j);
     } else if (t->why.code != OSP_EABSENT) {
         osp_json_str(&j, "go_not_known", osp_str_from(t->why.msg));
+    }
+    if (t->frozen) {
+        osp_json_object(&j, "stop");
+        osp_json_num(&j, "ms", (double)t->freeze.stop_ns / 1e6);
+        osp_json_uint(&j, "threads", t->freeze.stopped);
+        osp_json_uint(&j, "missed", t->freeze.missed);
+        osp_json_bool(&j, "expired", t->freeze.expired);
+        osp_json_end(&j);
     }
     osp_json_array(&j, "threads");
     for (uint32_t i = 0; i < t->n; i++)

@@ -174,7 +174,8 @@ typedef struct {
     osp_thread_look look;
     char call[320]; /* look.call in words; "" if there is none */
     osp_role role;
-    bool main; /* the process's first */
+    bool main;  /* the process's first */
+    int signal; /* that ended it, in a core; 0 = none */
     bool has_m;
     osp_m m;
     int32_t p; /* its number; -1 = none */
@@ -184,7 +185,9 @@ typedef struct {
     osp_str g_function;   /* that the goroutine was started with; "" = none */
     osp_str g_state;      /* "running", "syscall" …; "" = none */
     osp_stack_state stack;
-    const osp_thread_frame *frame; /* leaf first */
+    const uint64_t *pc; /* of its stack, leaf first */
+    uint32_t npc;
+    const osp_thread_frame *frame; /* the same with names; calls that were inlined have their own */
     uint32_t nframe;
 } osp_thread_row;
 
@@ -196,16 +199,20 @@ typedef struct {
     uint32_t nm, np, torn;
     osp_thread_row *row; /* by tid */
     uint32_t n;
+    bool frozen; /* all stood still while their state was read */
+    osp_freeze_report freeze;
     osp_str *note; /* what /proc and the runtime say otherwise of each other */
     uint32_t nnote;
 } osp_threads;
 
 typedef struct osp_threads_watch osp_threads_watch;
 
-/* Look at all threads for the first time. p and objects must outlive it. */
-osp_threads_watch *osp_threads_begin(osp_process *p, osp_objects *objects, osp_err *err);
-/* Look again: what they did since, and do now. All in the arena. */
-bool osp_threads_end(osp_threads_watch *w, osp_arena *a, osp_threads *out, osp_err *err) OSP_CHECKED;
+/* Look at all threads for the first time. image and objects must outlive it. */
+osp_threads_watch *osp_threads_begin(const osp_image *image, osp_objects *objects, osp_err *err);
+/* Look again: what they did since, and do now. freeze_ms, if not 0: stop the process for the part of it that has to be of one
+ * moment, for so long at most. All in the arena. */
+bool osp_threads_end(osp_threads_watch *w, unsigned freeze_ms, osp_arena *a, osp_threads *out,
+                     osp_err *err) OSP_CHECKED;
 void osp_threads_drop(osp_threads_watch *w);
 
 #endif

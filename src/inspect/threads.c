@@ -9,19 +9,21 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { ARENA_MAX = 1 << 30, FRAMES_MAX = 512, INLINES_MAX = 32, TRIES = 3, NOTES_MAX = 64 };
 
 struct osp_threads_watch {
-    osp_process *process;
+    osp_image image;
+    osp_process *process; /* the image's; NULL: it is a core */
     osp_objects *objects;
-    osp_arena arena; /* of the first look */
+    osp_freeze *freeze; /* while it lasts */
+    osp_arena arena;    /* of the first look */
     osp_thread *before;
     uint32_t nbefore;
     uint64_t began_ns;
-    osp_image image;
     osp_go *go; /* NULL: there is none, or nothing is known of it */
     osp_err why;
     osp_space space;
@@ -107,6 +109,17 @@ static bool has_function(const osp_thread_row *r, osp_str name)
 
 /* ---- stacks --------------------------------------------------------------------------------------------------------- */
 
+/* A process is of our own machine, a core says of which it is. */
+static bool is_aarch64(const osp_threads_watch *w)
+{
+#if defined(__aarch64__)
+    bool ours = true;
+#else
+    bool ours = false;
+#endif
+    return w->image.core ? osp_core_facts_of(w->image.core)->machine == EM_AARCH64 : ours;
+}
+
 typedef struct {
     osp_mem mem;
     const osp_space *space;
@@ -126,56 +139,80 @@ static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
     uint32_t by_sp;
     if (!osp_space_rule(w->space, addr, rule))
         return false;
-    const osp_space_map *m = w->by_sp && osp_rule_kind(*rule) == OSP_RULE_FP ? osp_space_at(w->space, addr) : NULL;
-    if (m && m->object && osp_object_rule_by_sp(m->object, addr - m->bias, &by_sp))
-        *rule = by_sp;
+    bool landing = osp_rule_kind(*rule) == OSP_RULE_LANDING + OSP_RULE_FP;
+    bool by_fp = landing || osp_rule_kind(*rule) == OSP_RULE_FP;
+    const osp_space_map *m = w->by_sp && by_fp ? osp_space_at(w->space, addr) : NULL;
+    if (m && m->object && osp_object_rule_by_sp(m->object, addr + landing - m->bias, &by_sp))
+        *rule = landing ? osp_rule_of_landing(by_sp) : by_sp;
     return true;
 }
 
-static void walk_from(const osp_threads_watch *w, const osp_unwind_regs *regs, osp_arena *a, osp_thread_row *r)
+/* Addresses alone: names take longer, and are looked up when nothing has to stand still any more. */
+static void walk_from(const osp_threads_watch *w, const osp_unwind_regs *regs, bool fp_known, osp_arena *a,
+                      osp_thread_row *r)
 {
     uint64_t pc[FRAMES_MAX], curg, m;
     size_t n = 0;
     int end = OSP_UNWIND_NO_ROW;
-    for (int by_sp = 1; by_sp >= 0 && end != OSP_UNWIND_ROOT; by_sp--) {
-        walk from = {osp_process_mem(w->process), &w->space, by_sp};
+    for (int try = 0; try < 2 && end != OSP_UNWIND_ROOT; try++) {
+        walk from = {w->image.mem, &w->space, (try == 0) != fp_known};
         osp_unwind_env env = {&from, read_word, rule_at};
         uint32_t steps = 0;
         end = osp_unwind_walk(&env, &w->offsets, regs, r->has_m ? r->m.g0 : 0, pc, FRAMES_MAX, &n, &curg, &m, &steps);
     }
-    osp_thread_frame frame[FRAMES_MAX];
-    r->nframe = 0;
-    for (size_t i = 0; i < n; i++)
-        add_frames(&w->space, pc[i], a, frame, &r->nframe);
-    osp_thread_frame *kept = osp_new(a, osp_thread_frame, r->nframe);
-    if (kept && r->nframe)
-        memcpy(kept, frame, r->nframe * sizeof *kept);
-    r->frame = kept;
-    r->nframe = kept ? r->nframe : 0;
+    uint64_t *kept = osp_new(a, uint64_t, n);
+    if (kept && n)
+        memcpy(kept, pc, n * sizeof *kept);
+    r->pc = kept;
+    r->npc = kept ? (uint32_t)n : 0;
     r->stack = end == OSP_UNWIND_ROOT ? OSP_STACK_WHOLE : OSP_STACK_CUT;
 }
 
 /* The stack of a thread that is blocked; it has to stay blocked while it is read. */
-static void read_stack(const osp_threads_watch *w, osp_arena *a, osp_thread_row *r)
+static void read_blocked(const osp_threads_watch *w, osp_arena *a, osp_thread_row *r)
 {
     for (int try = 0; try < TRIES; try++) {
         uint64_t slices = osp_thread_slices(w->process, r->thread.tid);
         osp_blocking now, after;
         osp_thread_call(w->process, r->thread.tid, &now);
-        r->nframe = 0;
+        r->npc = 0;
+        r->look.call = now;
         r->stack = now.state == OSP_BLOCKING_UNKNOWN ? OSP_STACK_NONE : OSP_STACK_RUNNING;
         if (now.state != OSP_BLOCKING_CALL && now.state != OSP_BLOCKING_NONE)
             return;
-        osp_unwind_regs regs = {.pc = now.pc, .sp = now.sp};
-        regs.reg[7] = now.sp;
-        walk_from(w, &regs, a, r);
+        osp_unwind_regs regs = {.pc = now.pc, .sp = now.sp, .aarch64 = is_aarch64(w)};
+        regs.reg[regs.aarch64 ? 31 : 7] = now.sp;
+        walk_from(w, &regs, false, a, r);
         osp_thread_call(w->process, r->thread.tid, &after);
-        r->look.call = now;
         if (slices == osp_thread_slices(w->process, r->thread.tid) && memcmp(&now, &after, sizeof now) == 0)
             return;
     }
-    r->nframe = 0;
+    r->npc = 0;
     r->stack = OSP_STACK_MOVED;
+}
+
+/* By registers, of one that stands still. */
+static void read_standing(const osp_threads_watch *w, const osp_regs *from, bool aarch64, osp_arena *a,
+                          osp_thread_row *r)
+{
+    osp_unwind_regs regs = {.pc = from->pc, .sp = from->r[aarch64 ? 31 : 7], .fp = from->r[aarch64 ? 29 : 6]};
+    regs.aarch64 = aarch64;
+    memcpy(regs.reg, from->r, sizeof regs.reg);
+    osp_blocking_of_regs(from, aarch64, &r->look.call);
+    walk_from(w, &regs, true, a, r);
+}
+
+static void name_stack(const osp_threads_watch *w, osp_arena *a, osp_thread_row *r)
+{
+    osp_thread_frame frame[FRAMES_MAX];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->npc; i++)
+        add_frames(&w->space, r->pc[i], a, frame, &n);
+    osp_thread_frame *kept = osp_new(a, osp_thread_frame, n);
+    if (kept && n)
+        memcpy(kept, frame, n * sizeof *kept);
+    r->frame = kept;
+    r->nframe = kept ? n : 0;
 }
 
 /* ---- the runtime's side --------------------------------------------------------------------------------------------- */
@@ -211,7 +248,6 @@ static void take_m(const osp_threads_watch *w, const osp_go_snapshot *s, osp_thr
         return;
     r->has_g = true;
     r->g = g;
-    r->g_function = function_at(&w->space, g.startpc);
     r->g_state = osp_go_status_text(g.status);
 }
 
@@ -319,75 +355,140 @@ static void take_times(const osp_threads_watch *w, const osp_thread *t, uint64_t
     r->system_ns = since(b->system_ticks, t->system_ticks) * tick_ns;
     r->voluntary = since(b->voluntary, t->voluntary);
     r->involuntary = since(b->involuntary, t->involuntary);
-    r->p = -1;
-    r->main = false;
 }
 
-static bool look(osp_threads_watch *w, osp_arena *a, osp_threads *t, osp_err *err)
+static bool read_rows(osp_threads_watch *w, osp_arena *a, osp_threads *t, osp_err *err)
 {
-    osp_go_snapshot s = {0};
-    osp_thread *now;
-    if (!osp_process_threads(w->process, a, &now, &t->n, err))
+    osp_thread *now = NULL;
+    osp_image_thread *left = NULL;
+    bool live = w->process != NULL;
+    if (live ? !osp_process_threads(w->process, a, &now, &t->n, err)
+             : !w->image.threads(w->image.ctx, a, &left, &t->n, err))
         return false;
-    t->seconds = (double)(osp_monotonic_ns() - w->began_ns) / 1e9;
+    t->seconds = live ? (double)(osp_monotonic_ns() - w->began_ns) / 1e9 : 0;
     t->row = osp_new(a, osp_thread_row, t->n);
     t->note = osp_new(a, osp_str, NOTES_MAX);
     t->nnote = 0;
     if (!t->row || !t->note)
         return osp_fail_memory(err, "reading threads");
-    t->is_go = w->go && osp_go_snapshot_read(w->go, a, &s, &w->why);
-    t->why = w->why;
-    t->nm = s.nm;
-    t->np = s.np;
-    t->torn = s.torn;
     uint64_t tick_ns = osp_tick_ns();
-    osp_mem mem = osp_process_mem(w->process);
     for (uint32_t i = 0; i < t->n; i++) {
         osp_thread_row *r = &t->row[i];
-        take_times(w, &now[i], tick_ns, r);
-        r->main = r->thread.tid == osp_process_pid(w->process);
-        osp_thread_look_at(w->process, r->thread.tid, &r->look);
+        r->p = -1;
+        r->look.policy = -1;
+        if (live) {
+            take_times(w, &now[i], tick_ns, r);
+            osp_thread_look_at(w->process, r->thread.tid, &r->look);
+        } else {
+            r->thread = (osp_thread){.tid = left[i].tid, .ns_tid = left[i].ns_tid};
+            memcpy(r->thread.name, left[i].name, sizeof r->thread.name);
+            r->signal = left[i].signal;
+        }
+        r->main = r->thread.tid == w->image.pid;
+    }
+    return true;
+}
+
+/* The thread of that number, which is mostly at the place where one looks first. */
+static const osp_image_thread *image_thread(const osp_image_thread *thread, uint32_t n, uint32_t first, int tid)
+{
+    if (first < n && thread[first].tid == tid)
+        return &thread[first];
+    for (uint32_t i = 0; i < n; i++)
+        if (thread[i].tid == tid)
+            return &thread[i];
+    return NULL;
+}
+
+/* What has to be of one moment: the runtime's structures, registers, stacks. */
+static bool read_state(osp_threads_watch *w, osp_arena *a, osp_go_snapshot *s, osp_threads *t, osp_err *err)
+{
+    osp_image_thread *thread = NULL;
+    uint32_t n = 0;
+    bool standing = w->freeze || !w->process, aarch64 = is_aarch64(w);
+    if (standing && !w->image.threads(w->image.ctx, a, &thread, &n, err))
+        return false;
+    t->is_go = w->go && osp_go_snapshot_read(w->go, a, s, &w->why);
+    t->why = w->why;
+    t->nm = s->nm;
+    t->np = s->np;
+    t->torn = s->torn;
+    for (uint32_t i = 0; i < t->n; i++) {
+        osp_thread_row *r = &t->row[i];
+        const osp_image_thread *it = image_thread(thread, n, i, r->thread.tid);
         if (t->is_go)
-            take_m(w, &s, r);
-        read_stack(w, a, r);
-        osp_blocking_text(&r->look.call, &mem, w->fds, r->call, sizeof r->call);
+            take_m(w, s, r);
+        if (it && it->has_regs)
+            read_standing(w, &it->regs, aarch64, a, r);
+        else if (w->process && !w->freeze)
+            read_blocked(w, a, r);
+    }
+    return true;
+}
+
+static bool look(osp_threads_watch *w, unsigned freeze_ms, osp_arena *a, osp_threads *t, osp_err *err)
+{
+    osp_go_snapshot s = {0};
+    osp_image running = w->image;
+    if (!read_rows(w, a, t, err))
+        return false;
+    if (freeze_ms) {
+        w->freeze = osp_freeze_begin(w->process, freeze_ms, err);
+        if (!w->freeze)
+            return false;
+        osp_freeze_image(w->freeze, &w->image);
+    }
+    bool ok = read_state(w, a, &s, t, err);
+    if (w->freeze) {
+        t->frozen = true;
+        (void)osp_freeze_end(w->freeze, &t->freeze); /* the report says how it went */
+        w->freeze = NULL;
+        w->image = running;
+    }
+    for (uint32_t i = 0; ok && i < t->n; i++) {
+        osp_thread_row *r = &t->row[i];
+        name_stack(w, a, r);
+        osp_blocking_text(&r->look.call, &w->image.mem, w->fds, r->call, sizeof r->call);
+        r->g_function = r->has_g ? function_at(&w->space, r->g.startpc) : S("");
         r->role = t->is_go ? role_of(w, r) : OSP_ROLE_C;
     }
-    if (t->is_go)
+    if (ok && t->is_go)
         compare(&s, t, a);
-    return true;
+    return ok;
 }
 
-bool osp_threads_end(osp_threads_watch *w, osp_arena *a, osp_threads *out, osp_err *err)
+bool osp_threads_end(osp_threads_watch *w, unsigned freeze_ms, osp_arena *a, osp_threads *out, osp_err *err)
 {
-    bool changed;
     *out = (osp_threads){0};
-    if (!osp_space_refresh(&w->space, w->process, w->objects, &changed, err))
+    if (!osp_space_of_image(&w->space, &w->image, w->objects, err))
         return false;
     osp_space_go(w->go, &w->offsets);
-    for (int try = 0; try == 0 || (try < TRIES && out->nnote); try++)
-        if (!look(w, a, out, err))
+    /* What is looked up for the first time takes long: that is done before anything has to stand still. */
+    if (freeze_ms && !look(w, 0, a, out, err))
+        return false;
+    for (int try = 0; try == 0 || (try < TRIES && out->nnote && !freeze_ms && w->process); try++)
+        if (!look(w, freeze_ms, a, out, err))
             return false;
     if (w->go) {
-        out->go_version = osp_go_version(w->go);
-        out->layout_source = osp_go_layout_source(w->go);
+        out->go_version = osp_arena_str(a, osp_go_version(w->go));
+        out->layout_source = osp_arena_str(a, osp_go_layout_source(w->go));
     }
-    return true;
+    return !w->go || (out->go_version.p && out->layout_source.p) || osp_fail_memory(err, "reading threads");
 }
 
-osp_threads_watch *osp_threads_begin(osp_process *p, osp_objects *objects, osp_err *err)
+osp_threads_watch *osp_threads_begin(const osp_image *image, osp_objects *objects, osp_err *err)
 {
     osp_threads_watch *w = calloc(1, sizeof *w);
     if (!w) {
         osp_fail_memory(err, "reading threads");
         return NULL;
     }
-    w->process = p;
+    w->image = *image;
+    w->process = image->process;
     w->objects = objects;
-    w->fds = osp_fds_of(p);
     osp_arena_init(&w->arena, ARENA_MAX);
-    if (!w->fds || !osp_process_image(p, &w->arena, &w->image, err) ||
-        !osp_process_threads(p, &w->arena, &w->before, &w->nbefore, err)) {
+    w->fds = w->process ? osp_fds_of(w->process) : NULL;
+    if (w->process && (!w->fds || !osp_process_threads(w->process, &w->arena, &w->before, &w->nbefore, err))) {
         if (!w->fds)
             osp_fail_memory(err, "reading threads");
         osp_threads_drop(w);

@@ -168,7 +168,9 @@ void osp_blocking_text(const osp_blocking *call, const osp_mem *mem, osp_fds *fd
     if (call->state == OSP_BLOCKING_CALL && !name)
         osp_buf_fmt(&b, "system call %u", call->nr);
     osp_buf_add(&b, known_as);
-    if (osp_str_eq(known_as, S("futex")))
+    if (osp_str_eq(known_as, S("restart_syscall")))
+        osp_buf_add(&b, S(", of a wait that a stop broke off"));
+    else if (osp_str_eq(known_as, S("futex")))
         put_futex(&b, call, mem);
     else if (osp_str_eq(known_as, S("clock_nanosleep")))
         put_clock_sleep(&b, call, mem);

@@ -46,9 +46,10 @@ typedef struct {
 
 /* What the child tells us. */
 typedef struct {
-    uint64_t first_ns, ready_ns, free_ns; /* CLOCK_MONOTONIC: the first thread was asked to stop, all stand, all run */
-    int error, error_tid;                 /* errno of a thread that could not be held */
-    bool expired;                         /* the time was over before we were done */
+    uint64_t first_ns, ready_ns,
+        free_ns;          /* CLOCK_MONOTONIC: the first thread was asked to stop, all stand, all run */
+    int error, error_tid; /* errno of a thread that could not be held */
+    bool expired;         /* the time was over before we were done */
     uint32_t n;
     held thread[THREADS_MAX];
     uint32_t place[PLACES]; /* by tid: number in thread + 1; 0 = free */
@@ -71,7 +72,8 @@ static void take_regs(held *h)
     if (ptrace(PTRACE_GETREGSET, h->tid, NT_PRSTATUS, &v) != 0)
         return;
     h->regs = (osp_regs){
-        .r = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15},
+        .r = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14,
+              r.r15},
         .pc = r.rip,
         .tls = r.fs_base,
         .syscall = (int64_t)r.orig_rax >= 0 ? r.orig_rax : UINT64_MAX,
@@ -281,10 +283,11 @@ static bool refuse(const osp_freeze *f, osp_err *err)
     if (!osp_process_alive(f->process))
         return osp_gone(f->process, err);
     if (tracer)
-        return osp_fail(err, OSP_EPERM,
-                        "cannot stop pid %d: it is being traced by process %d, and a thread has one tracer; do it without "
-                        "--freeze, or end that",
-                        f->process->pid, tracer);
+        return osp_fail(
+            err, OSP_EPERM,
+            "cannot stop pid %d: it is being traced by process %d, and a thread has one tracer; do it without "
+            "--freeze, or end that",
+            f->process->pid, tracer);
     if (s->error)
         return osp_refused(f->process, s->error, "(and stop) threads", err);
     return osp_fail(err, OSP_EIO, "cannot stop pid %d: the process that was to do it has ended", f->process->pid);
@@ -300,7 +303,8 @@ osp_freeze *osp_freeze_begin(osp_process *p, unsigned limit_ms, osp_err *err)
         return NULL;
     }
     osp_freeze *f = calloc(1, sizeof *f);
-    shared *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    shared *told =
+        mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (!f || told == MAP_FAILED) {
         osp_fail_memory(err, "stopping a process");
         if (told != MAP_FAILED)

@@ -52,6 +52,19 @@ void osp_thread_call(const osp_process *p, int tid, osp_blocking *out)
         *out = (osp_blocking){.state = OSP_BLOCKING_UNKNOWN};
 }
 
+/* x86-64: the kernel keeps the number apart (orig_rax) and puts the result into rax; aarch64: the number stays in x8. */
+void osp_blocking_of_regs(const osp_regs *r, bool aarch64, osp_blocking *out)
+{
+    static const uint8_t amd64[6] = {5, 4, 1, 10, 8, 9}; /* rdi rsi rdx r10 r8 r9 */
+    *out = (osp_blocking){.state = OSP_BLOCKING_RUNNING, .sp = r->r[aarch64 ? 31 : 7], .pc = r->pc};
+    if (r->syscall > UINT32_MAX)
+        return;
+    out->state = OSP_BLOCKING_CALL;
+    out->nr = (uint32_t)r->syscall;
+    for (int i = 0; i < 6; i++)
+        out->arg[i] = r->r[aarch64 ? i : amd64[i]];
+}
+
 uint64_t osp_thread_slices(const osp_process *p, int tid)
 {
     char buf[128];

@@ -166,6 +166,8 @@ typedef struct {
 } osp_thread_look;
 void osp_thread_look_at(const osp_process *p, int tid, osp_thread_look *out);
 void osp_thread_call(const osp_process *p, int tid, osp_blocking *out);
+/* The same of a thread that stands: the call that it was stopped in, if it was. */
+void osp_blocking_of_regs(const osp_regs *r, bool aarch64, osp_blocking *out);
 /* How often it has been put on a CPU: equal numbers say that it has not run in between. UINT64_MAX: not known. */
 uint64_t osp_thread_slices(const osp_process *p, int tid);
 osp_str osp_policy_text(int policy); /* "other", "fifo" …; "" unknown */

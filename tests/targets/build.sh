@@ -56,6 +56,7 @@ goprog cgo-twins cgo-twins
 goprog torture-cgo torture
 goprog waits-cgo waits
 goprog cgo-park cgo-park
+goprog threads threads
 goprog libgowork.so c-shared '' -buildmode=c-shared
 goprog work-plugin.so plugin '' -buildmode=plugin
 goprog plugin-host plugin/host
@@ -77,6 +78,9 @@ goprog twins twins
 goprog torture torture
 goprog waits waits
 goprog wakes wakes
+goprog threads-go threads
+goprog threads-go-stripped threads '' -ldflags='-s -w'
+goprog threads-pie-stripped threads '' -buildmode=pie -ldflags='-s -w'
 goprog waits-pie-stripped waits '' -buildmode=pie -ldflags='-s -w'
 cprog c-clock-storm c/clock_storm.c
 cprog spin-cflag c/spin_cflag.c

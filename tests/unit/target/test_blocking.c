@@ -113,6 +113,7 @@ static void calls_are_said_in_words(void **state)
     says("futex", 0x1000, 0, 3, 0x1010, "futex wait 0x1000 (is 3), 5.5 s");
     says("futex", 0x9000, 128 | 9, 3, 0x1010, "futex wait 0x9000, until a time");
     says("wait4", UINT32_MAX, 0, 0, 0, "wait4 any child");
+    says("restart_syscall", 0, 0, 0, 0, "restart_syscall, of a wait that a stop broke off");
     says("getpid", 0, 0, 0, 0, "getpid");
 }
 
