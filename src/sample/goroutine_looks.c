@@ -363,7 +363,7 @@ static bool elsewhere(const osp_goroutines *g, osp_how how)
 /* Give what a slot holds to the waits. */
 static void release(osp_goroutines *g, struct slot *s)
 {
-    osp_wait w = {
+    osp_waiting w = {
         .goid = s->goid, .stack = s->stack, .labels = s->labels, .how = s->how, .waitreason = s->waitreason};
     if (s->known && !elsewhere(g, s->how))
         osp_waits_add(g->waits, &w, s->held);
@@ -427,7 +427,7 @@ void osp_goroutines_parked(const osp_goroutines *g, osp_each_parked *each, void 
 {
     for (uint32_t i = 0; i < g->nslot; i++) {
         const struct slot *s = &g->slot[i];
-        osp_wait w = {
+        osp_waiting w = {
             .goid = s->goid, .stack = s->stack, .labels = s->labels, .how = s->how, .waitreason = s->waitreason};
         if (s->known && s->how == OSP_HOW_WAITING)
             each(ctx, osp_g_table_addr(g->table, i), &w);

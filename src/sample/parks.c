@@ -211,7 +211,7 @@ void osp_parks_close(osp_parks *p)
     free(p);
 }
 
-void osp_parks_before(osp_parks *p, uint64_t g, const osp_wait *what, uint64_t since_ns)
+void osp_parks_before(osp_parks *p, uint64_t g, const osp_waiting *what, uint64_t since_ns)
 {
     osp_parked at = {
         .park = {.goid = p->skel->rodata->by_goroutine ? what->goid : 0,

@@ -37,7 +37,7 @@ static void choose_next(osp_passes *p)
     p->next_ns = p->start_ns + p->period * p->period_ns + osp_g_random(&p->seed, (uint32_t)p->period_ns);
 }
 
-static void parked_before(void *ctx, uint64_t g, const osp_wait *what)
+static void parked_before(void *ctx, uint64_t g, const osp_waiting *what)
 {
     osp_passes *p = ctx;
     osp_parks_before(p->parks, g, what, p->start_ns);
@@ -227,7 +227,7 @@ static void add_exact(void *ctx, const osp_exact_wait *x)
 {
     osp_passes *p = ctx;
     uint32_t labels = x->goid ? osp_index_find(&p->labels, x->goid) : UINT32_MAX;
-    osp_wait w = {
+    osp_waiting w = {
         .goid = x->goid,
         .stack = x->npc ? osp_waits_stack(p->waits, x->pc, x->npc) : x->stack,
         .labels = labels != UINT32_MAX ? labels : osp_waits_labels(p->waits, S("")),

@@ -193,11 +193,11 @@ typedef struct {
     uint64_t goid;
     uint32_t stack, labels;
     uint8_t how, waitreason;
-} osp_wait;
+} osp_waiting;
 
 enum { OSP_WAIT_ONE = 1024 }; /* the time between two moments */
 /* Something was so for that long. */
-void osp_waits_add(osp_waits *w, const osp_wait *what, uint64_t time);
+void osp_waits_add(osp_waits *w, const osp_waiting *what, uint64_t time);
 /* A goroutine came into this state, or left it, at a time that is known to `within`, in moments. */
 void osp_waits_change(osp_waits *w, osp_how how, uint8_t waitreason, double within);
 /* What was to be seen at this moment has been. */
@@ -206,7 +206,7 @@ uint64_t osp_waits_moments(const osp_waits *w);
 
 /* One count: how long something was so. */
 typedef struct {
-    osp_wait what; /* goid 0: goroutines are not told apart */
+    osp_waiting what; /* goid 0: goroutines are not told apart */
     const uint64_t *pc;
     size_t npc;
     osp_str labels; /* for osp_labels_next */
@@ -531,7 +531,7 @@ const osp_goroutines_stats *osp_goroutines_stats_of(const osp_goroutines *g);
 void osp_goroutines_settle(osp_goroutines *g);
 
 /* Every goroutine that is parked, as it was last looked at. */
-typedef void osp_each_parked(void *ctx, uint64_t addr, const osp_wait *what);
+typedef void osp_each_parked(void *ctx, uint64_t addr, const osp_waiting *what);
 void osp_goroutines_parked(const osp_goroutines *g, osp_each_parked *each, void *ctx);
 /* Is this the stack of one of the runtime's own goroutines? */
 bool osp_goroutines_is_runtimes(osp_goroutines *g, const uint64_t *pc, size_t n);
@@ -547,7 +547,7 @@ osp_parks *osp_parks_open(const osp_subject *of, bool by_goroutine, const osp_sa
                           osp_exact_stats *cost, osp_err *err);
 void osp_parks_close(osp_parks *p);
 /* A goroutine had parked before. Its stack is one of the waits that finish() gets. */
-void osp_parks_before(osp_parks *p, uint64_t g, const osp_wait *what, uint64_t since_ns);
+void osp_parks_before(osp_parks *p, uint64_t g, const osp_waiting *what, uint64_t since_ns);
 /* How long goroutines waited at one place. */
 typedef struct {
     uint64_t goid; /* 0: they are not told apart */

@@ -21,7 +21,7 @@ enum {
 };
 
 struct count {
-    osp_wait what;
+    osp_waiting what;
     uint64_t time; /* in OSP_WAIT_ONE; 0: free */
 };
 
@@ -89,14 +89,14 @@ uint32_t osp_waits_labels(osp_waits *w, osp_str labels) { return intern(w, &w->l
 
 /* ---- counting ----------------------------------------------------------------------------------------------- */
 
-static bool same(const osp_wait *a, const osp_wait *b)
+static bool same(const osp_waiting *a, const osp_waiting *b)
 {
     return a->goid == b->goid && a->stack == b->stack && a->labels == b->labels && a->how == b->how &&
            a->waitreason == b->waitreason;
 }
 
 /* The cell of `what`, which may be free. */
-static struct count *cell_of(const osp_waits *w, const osp_wait *what)
+static struct count *cell_of(const osp_waits *w, const osp_waiting *what)
 {
     uint64_t h = osp_hash_mix(what->goid ^ (uint64_t)what->how << 56 ^ (uint64_t)what->waitreason << 48,
                               (uint64_t)what->stack << 32 | what->labels);
@@ -118,7 +118,7 @@ static bool rehash(osp_waits *w, size_t ncell)
     for (size_t i = 0; i < nold; i++) {
         if (old[i].time == 0)
             continue;
-        osp_wait what = old[i].what;
+        osp_waiting what = old[i].what;
         if (w->together)
             what.goid = 0;
         struct count *c = cell_of(w, &what);
@@ -156,9 +156,9 @@ static struct sum *sum_of(osp_waits *w, unsigned how, unsigned waitreason)
     return s;
 }
 
-void osp_waits_add(osp_waits *w, const osp_wait *what, uint64_t time)
+void osp_waits_add(osp_waits *w, const osp_waiting *what, uint64_t time)
 {
-    osp_wait key = *what;
+    osp_waiting key = *what;
     if (time == 0)
         return;
     sum_of(w, key.how, key.waitreason)->time += (double)time / OSP_WAIT_ONE;

@@ -17,13 +17,13 @@ static osp_waits *waits(void)
     return w;
 }
 
-static osp_wait on(osp_waits *w, uint64_t goid, uint64_t pc, uint8_t reason)
+static osp_waiting on(osp_waits *w, uint64_t goid, uint64_t pc, uint8_t reason)
 {
-    return (osp_wait){.goid = goid,
-                      .stack = osp_waits_stack(w, &pc, 1),
-                      .labels = osp_waits_labels(w, S("")),
-                      .how = OSP_HOW_WAITING,
-                      .waitreason = reason};
+    return (osp_waiting){.goid = goid,
+                         .stack = osp_waits_stack(w, &pc, 1),
+                         .labels = osp_waits_labels(w, S("")),
+                         .how = OSP_HOW_WAITING,
+                         .waitreason = reason};
 }
 
 struct told {
@@ -51,8 +51,8 @@ static void equal_waits_are_one(void **state)
 {
     (void)state;
     osp_waits *w = waits();
-    osp_wait a = on(w, 1, 0x10, 2), b = on(w, 1, 0x10, 2), other_stack = on(w, 1, 0x11, 2),
-             other_reason = on(w, 1, 0x10, 3), other_goroutine = on(w, 2, 0x10, 2);
+    osp_waiting a = on(w, 1, 0x10, 2), b = on(w, 1, 0x10, 2), other_stack = on(w, 1, 0x11, 2),
+                other_reason = on(w, 1, 0x10, 3), other_goroutine = on(w, 2, 0x10, 2);
     osp_waits_add(w, &a, OSP_WAIT_ONE);
     osp_waits_add(w, &b, OSP_WAIT_ONE / 2);
     assert_int_equal(all(w, 1000).n, 1);
@@ -77,7 +77,7 @@ static void who_runs_has_time_but_no_stack(void **state)
     (void)state;
     osp_waits *w = waits();
     osp_wait_sum sum[4];
-    osp_wait runs = {.goid = 1, .how = OSP_HOW_RUNNING};
+    osp_waiting runs = {.goid = 1, .how = OSP_HOW_RUNNING};
     osp_waits_add(w, &runs, 3 * OSP_WAIT_ONE);
     assert_int_equal(all(w, 1).n, 0);
     assert_int_equal(osp_waits_sums(w, sum, 4), 1);
@@ -90,7 +90,7 @@ static void the_error_is_that_of_a_lot(void **state)
 {
     (void)state;
     osp_waits *w = waits();
-    osp_wait a = on(w, 1, 0x10, 2);
+    osp_waiting a = on(w, 1, 0x10, 2);
     osp_wait_sum sum[4];
     uint64_t seed = 7;
     enum { N = 4000 };
@@ -115,7 +115,7 @@ static void what_does_not_change_has_no_error(void **state)
 {
     (void)state;
     osp_waits *w = waits();
-    osp_wait a = on(w, 1, 0x10, 2);
+    osp_waiting a = on(w, 1, 0x10, 2);
     osp_wait_sum sum[4];
     for (int i = 0; i < 100; i++) {
         osp_waits_add(w, &a, OSP_WAIT_ONE);
@@ -132,7 +132,7 @@ static void very_many_goroutines_are_not_told_apart(void **state)
     osp_waits *w = waits();
     enum { N = 100000 };
     for (uint64_t i = 1; i <= N; i++) {
-        osp_wait a = on(w, i, 0x10 + i % 3, 2);
+        osp_waiting a = on(w, i, 0x10 + i % 3, 2);
         osp_waits_add(w, &a, OSP_WAIT_ONE);
     }
     assert_false(osp_waits_by_goroutine(w));
