@@ -191,7 +191,7 @@ static size_t hex_at(osp_str s, size_t at, osp_str *digits)
 {
     if (osp_str_starts(osp_str_skip(s, at), S("0x")) && run(s, at + 2, HEX))
         at += 2;
-    *digits = (osp_str){s.p + at, run(s, at, HEX)};
+    *digits = osp_str_head(osp_str_skip(s, at), run(s, at, HEX));
     return digits->n ? at + digits->n : 0;
 }
 

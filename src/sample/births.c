@@ -227,7 +227,9 @@ void osp_births_drain(osp_births *b, void (*each)(void *ctx, const osp_birth *on
     for (size_t i = 0; i < b->nwaiting; i++) {
         const struct waiting *w = &b->waiting[i];
         osp_birth one;
-        if (!osp_birth_read(w->type, w->misc, (osp_span){(const uint8_t *)b->text.p + w->at, w->n}, &one))
+        osp_span body = {w->n ? (const uint8_t *)b->text.p + w->at : NULL,
+                         w->n}; /* without any text there is no buffer */
+        if (!osp_birth_read(w->type, w->misc, body, &one))
             continue;
         one.time_ns = w->time_ns;
         each(ctx, &one);
