@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kinds of events that can be asked for. */
-#include "sample/sample.h"
+#include "sample/sample_internal.h"
 
 #include <linux/perf_event.h>
 
@@ -230,3 +230,13 @@ bool osp_event_list_calls(osp_str names, osp_event_list *out, osp_err *err)
         ok = add_call(out, osp_str_trim(osp_str_cut(&names, ',')), err);
     return ok;
 }
+
+uint32_t osp_looks_event(const osp_event_list *l)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->kind[i]->source == OSP_BY_LOOKS)
+            return i;
+    return UINT32_MAX;
+}
+
+bool osp_only_looks(const osp_event_list *l) { return l->n == 1 && osp_looks_event(l) == 0; }

@@ -11,6 +11,8 @@
  *     events    perf events on every thread, or on every CPU
  *     collect   raw samples -> profile
  *     compiled  what just-in-time compilers say of their code
+ *     clocks    which of them tick, and at which rate
+ *     intake    what comes in from all of these, to the collector
  *     sampler   the loop that drives them
  *     goroutine_looks   looks at all goroutines: what each does, and where
  *     waits     what those looks add up to
@@ -238,6 +240,10 @@ const char *osp_wait_text(uint32_t reason);
 
 /* Does the name stand in a list of words with blanks before and behind each? */
 bool osp_word_in(const char *words, const char *name);
+
+/* The place in the list of the event that is OSP_BY_LOOKS; UINT32_MAX: there is none. */
+uint32_t osp_looks_event(const osp_event_list *l);
+bool osp_only_looks(const osp_event_list *l);
 
 /* Does it need the scheduler's events? */
 static inline bool osp_by_scheduler(const osp_event_kind *k)
@@ -620,5 +626,75 @@ typedef void osp_each_look_waited(void *ctx, const osp_subject *of, const osp_wa
 void osp_looks_take(osp_looks *l, uint64_t until_ns, osp_each_look_waited *each, void *ctx);
 /* The subject will be closed: what is known of its goroutines up to then is given now. */
 void osp_looks_forget(osp_looks *l, const osp_subject *of, uint64_t until_ns, osp_each_look_waited *each, void *ctx);
+
+/* ---- sampler.c: the loop; intake.c, clocks.c: parts of it ------------------------------------------------------- */
+
+struct osp_sampler {
+    const osp_sample_opts *opts;
+    osp_event_list event;
+    osp_subjects *subjects;
+    osp_subject **given; /* the processes that were asked for */
+    uint32_t ngiven;
+    osp_subject *subject; /* the first of them; NULL: a cgroup or the machine is sampled */
+    osp_births *births;   /* NULL: none are heard of */
+    osp_subject **stale;  /* met code that their mappings do not show */
+    size_t nstale, stale_cap;
+    bool many;         /* several processes */
+    bool threads_come; /* and go, in a single one */
+    uint64_t threads_before;
+    uint64_t random, next_period_ns;
+    uint64_t restless_until_ns;
+    uint64_t own_ns;     /* CPU time of ours so far, as told to the ticks */
+    uint64_t no_memory;  /* samples lost for want of it */
+    uint64_t sampled_ns; /* CPU time in samples so far */
+    struct pollfd *poll;
+    osp_collector *collector;
+    osp_bpf_side *bpf;
+    osp_wakes *wakes; /* NULL: nobody asks who wakes */
+    osp_perf_side *perf;
+    osp_events events[2 * OSP_MAX_EVENTS]; /* two a kind */
+    unsigned step;                         /* of the run */
+    bool no_looks;                         /* goroutines cannot be measured, and we were told why */
+    osp_looks *looks;                      /* of the event that is OSP_BY_LOOKS; NULL: it is not asked for */
+    osp_go_survey *survey;                 /* which processes run Go: where not all are looked at that were met */
+    bool running;
+    uint32_t hz;
+    uint64_t start_ns; /* of the run; slice_ns: of what the next take gives */
+    uint64_t slice_ns, paused_ns;
+    int64_t slice_wall_ns;
+    uint64_t lost_before, bpf_ns_before, bpf_runs_before; /* before this slice */
+    uint64_t cpu_ns, cpu_at_ns; /* the process's CPU time when last looked at, and when that was */
+    char gave_up[160];
+};
+
+/* Not only processes that were named. */
+static inline bool osp_any_process(const osp_sampler *s) { return s->opts->machine || s->opts->cgroup; }
+
+/* Read a subject's mappings; if they changed, hand the tables over. */
+bool osp_intake_refresh(osp_sampler *s, osp_subject *of, osp_err *err) OSP_CHECKED;
+/* Its mappings are to be read again, at the end of the step. */
+void osp_intake_make_stale(osp_sampler *s, osp_subject *of);
+/* Hear what the kernel tells of births. */
+void osp_intake_hear(osp_sampler *s);
+/* Take what waits. */
+void osp_intake_drain(osp_sampler *s);
+/* At the end of a step: what met unknown code is read again, and what ended before is forgotten. */
+void osp_intake_tidy(osp_sampler *s);
+/* Time that goroutines of a process waited: an osp_each_look_waited. */
+void osp_intake_add_wait(void *sampler, const osp_subject *of, const osp_waited *w);
+
+/* The load is measured from now on; and the rate to begin with, which follows from it. */
+void osp_clocks_begin(osp_sampler *s);
+void osp_clocks_choose_rate(osp_sampler *s);
+/* The rate is ours to choose: only CPU time is asked for, and no rate is named. */
+bool osp_clocks_rate_is_free(const osp_sampler *s);
+bool osp_clocks_open(osp_sampler *s, bool on_exec, osp_err *err) OSP_CHECKED;
+void osp_clocks_close(osp_sampler *s);
+/* Another period, if it is time for that. */
+void osp_clocks_vary(osp_sampler *s, uint64_t now);
+/* Change the rate if the load asks for another one by more than half. */
+void osp_clocks_adapt(osp_sampler *s);
+/* Those of a single process whose threads come and go are better on CPUs. */
+void osp_clocks_follow_threads(osp_sampler *s);
 
 #endif
