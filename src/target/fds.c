@@ -158,21 +158,29 @@ static const char *tcp_state(uint32_t state)
     return state < sizeof name / sizeof *name ? name[state] : "";
 }
 
-static void socket_text(osp_fds *f, uint64_t inode, char *out, size_t size)
+static bool find_socket(osp_fds *f, uint64_t inode, osp_socket *out)
 {
     if (!f->read)
         read_tables(f);
     const sock *s = f->n ? bsearch(&(sock){.inode = inode}, f->row, f->n, sizeof *f->row, by_inode) : NULL;
-    if (!s) {
+    if (!s)
+        return false;
+    bool tcp = strcmp(s->kind, "tcp") == 0;
+    *out = (osp_socket){s->kind, s->local, s->peer, tcp ? tcp_state(s->state) : "", s->unread, s->unsent};
+    return true;
+}
+
+static void socket_text(osp_fds *f, uint64_t inode, char *out, size_t size)
+{
+    osp_socket s;
+    if (!find_socket(f, inode, &s)) {
         snprintf(out, size, "socket");
         return;
     }
-    bool tcp = strcmp(s->kind, "tcp") == 0;
-    const char *state = tcp ? tcp_state(s->state) : "";
-    int n = snprintf(out, size, "%s%s%.*s%s%.*s%s%s", s->kind, s->local.n ? " " : "", STRF(s->local),
-                     s->peer.n ? " \xe2\x86\x92 " : "", STRF(s->peer), *state ? " " : "", state);
-    if (s->unread && n > 0 && (size_t)n < size)
-        snprintf(out + n, size - (size_t)n, ", %llu unread", (unsigned long long)s->unread);
+    int n = snprintf(out, size, "%s%s%.*s%s%.*s%s%s", s.kind, s.local.n ? " " : "", STRF(s.local),
+                     s.peer.n ? " \xe2\x86\x92 " : "", STRF(s.peer), *s.state ? " " : "", s.state);
+    if (s.unread && n > 0 && (size_t)n < size)
+        snprintf(out + n, size - (size_t)n, ", %llu unread", (unsigned long long)s.unread);
 }
 
 void osp_fd_words(osp_str link, char *out, size_t size)
@@ -189,19 +197,38 @@ void osp_fd_words(osp_str link, char *out, size_t size)
     }
 }
 
+/* What /proc/PID/fd/FD points at; empty if it is not open. */
+static osp_str link_of(const osp_fds *f, int fd, char *link, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", f->process->pid, fd);
+    ssize_t n = readlink(path, link, size);
+    return (osp_str){link, n < 0 ? 0 : (size_t)n};
+}
+
+static bool is_socket(osp_str link, uint64_t *inode)
+{
+    return osp_str_starts(link, S("socket:[")) && osp_str_ends(link, S("]")) &&
+           osp_str_u64(osp_str_head(osp_str_skip(link, 8), link.n - 9), 10, inode);
+}
+
 bool osp_fd_text(osp_fds *f, int fd, char *out, size_t size)
 {
-    char path[64], link[512];
+    char link[512];
     uint64_t inode;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", f->process->pid, fd);
-    ssize_t n = readlink(path, link, sizeof link);
-    if (n < 0)
+    osp_str text = link_of(f, fd, link, sizeof link);
+    if (text.n == 0)
         return false;
-    osp_str text = {link, (size_t)n};
-    if (osp_str_starts(text, S("socket:[")) && osp_str_ends(text, S("]")) &&
-        osp_str_u64(osp_str_head(osp_str_skip(text, 8), text.n - 9), 10, &inode))
+    if (is_socket(text, &inode))
         socket_text(f, inode, out, size);
     else
         osp_fd_words(text, out, size);
     return true;
+}
+
+bool osp_fd_socket(osp_fds *f, int fd, osp_socket *out)
+{
+    char link[512];
+    uint64_t inode;
+    return is_socket(link_of(f, fd, link, sizeof link), &inode) && find_socket(f, inode, out);
 }

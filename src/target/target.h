@@ -178,6 +178,15 @@ osp_fds *osp_fds_of(const osp_process *p);
 void osp_fds_drop(osp_fds *f);
 /* "tcp 10.0.0.1:443 → 10.0.0.2:5123", "epoll", "pipe", "/var/log/x". False if it is not open. */
 bool osp_fd_text(osp_fds *f, int fd, char *out, size_t size);
+/* A socket, by the kernel's tables. */
+typedef struct {
+    const char *kind;        /* "tcp", "unix" … */
+    osp_str local, peer;     /* "" = none, or not known; they live as long as f */
+    const char *state;       /* of TCP, if it is not established: "listens", "CLOSE_WAIT"; else "" */
+    uint64_t unread, unsent; /* bytes; of one that listens: connections that nobody has accepted yet */
+} osp_socket;
+/* False if fd is no socket, or is in no table. */
+bool osp_fd_socket(osp_fds *f, int fd, osp_socket *out);
 
 /* A blocked call in words, its name first: "read fd 7 (tcp …), 4096 bytes", "futex wait 0xc000054150 for 5 s". mem reads what
  * arguments point at; fds may be NULL. */
