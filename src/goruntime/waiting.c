@@ -21,8 +21,8 @@
 
 enum {
     PAGE = 4096,
-    PAGES = 256,  /* kept; a power of two */
-    WORDS = 160,  /* of the top of a stack that are looked through */
+    PAGES = 256,   /* kept; a power of two */
+    WORDS = 160,   /* of the top of a stack that are looked through */
     CASES = 65536, /* the runtime's own limit of a select */
     SUDOG_BYTES = 128,
     QUEUE_LOOKED_AT = 4096, /* sudogs of a channel's queue, to tell the way of one */
@@ -43,7 +43,16 @@ typedef struct {
     uint8_t byte[PAGE];
 } page;
 
-typedef enum { CLASS_NONE, CLASS_RECEIVE, CLASS_SEND, CLASS_SELECT, CLASS_SEMA, CLASS_COND, CLASS_SLEEP, CLASS_IO } class;
+typedef enum {
+    CLASS_NONE,
+    CLASS_RECEIVE,
+    CLASS_SEND,
+    CLASS_SELECT,
+    CLASS_SEMA,
+    CLASS_COND,
+    CLASS_SLEEP,
+    CLASS_IO
+} class;
 
 struct osp_wait_reader {
     const osp_go *go;
@@ -252,7 +261,8 @@ static bool try_poll(osp_wait_reader *r, const waiter *w, uint64_t word, osp_wai
         if (!field(r, desc, at->poll_self, &self, 8) || self != desc || !field(r, desc, at->poll_fd, &fd, 8) ||
             fd > FD_MOST)
             continue;
-        *out = (osp_wait){.kind = OSP_WAIT_FD, .way = write ? OSP_WAY_OUT : OSP_WAY_IN, .addr = desc, .value = (int64_t)fd};
+        *out = (osp_wait){
+            .kind = OSP_WAIT_FD, .way = write ? OSP_WAY_OUT : OSP_WAY_IN, .addr = desc, .value = (int64_t)fd};
         return true;
     }
     return false;
@@ -324,8 +334,9 @@ static size_t read_sleep(osp_wait_reader *r, const waiter *w, osp_wait *out)
     const osp_go_places *at = &r->go->at;
     int64_t when = 0;
     uint64_t timer;
-    if (at->g_sleep_when >= 0 ? !field(r, w->addr, at->g_sleep_when, &when, 8)
-                              : !field(r, w->addr, at->g_timer, &timer, 8) || !field(r, timer, at->timer_when, &when, 8))
+    if (at->g_sleep_when >= 0
+            ? !field(r, w->addr, at->g_sleep_when, &when, 8)
+            : !field(r, w->addr, at->g_timer, &timer, 8) || !field(r, timer, at->timer_when, &when, 8))
         return 0;
     *out = (osp_wait){.kind = OSP_WAIT_TIME, .value = when};
     return when > 0;
@@ -417,7 +428,7 @@ size_t osp_wait_read(osp_wait_reader *r, uint64_t addr, uint64_t goid, uint8_t w
         w.n = (w.hi - w.sp) / 8 < WORDS ? (uint32_t)((w.hi - w.sp) / 8) : WORDS;
         w.n = read_at(r, w.sp, word, 8 * (size_t)w.n) ? w.n : 0;
     }
-    size_t n = c == CLASS_SEMA ? read_sema(r, &w, &one)
+    size_t n = c == CLASS_SEMA   ? read_sema(r, &w, &one)
                : c == CLASS_COND ? read_cond(r, &w, &one)
                : c == CLASS_IO   ? look_through(r, &w, OSP_WAIT_FD, try_fd, &one)
                                  : read_sleep(r, &w, &one);

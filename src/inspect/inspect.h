@@ -129,30 +129,31 @@ bool osp_inspect_groups(osp_inspect *in, const osp_goroutine_list *l, const osp_
 
 /* Something that goroutines of a group wait on. */
 typedef struct {
-    osp_wait wait;        /* its way is unknown if some wait this way and some that */
-    uint32_t n;           /* goroutines of the group that wait on it */
-    uint32_t in, out;     /* of all goroutines: wait to receive or read, to send or write */
-    uint32_t all;         /* of all goroutines: wait on it */
-    osp_str name;         /* of the global variable that it is; "" = none, or not known */
-    bool has_chan;        /* chan is known */
+    osp_wait wait;    /* its way is unknown if some wait this way and some that */
+    uint32_t n;       /* goroutines of the group that wait on it */
+    uint32_t in, out; /* of all goroutines: wait to receive or read, to send or write */
+    uint32_t all;     /* of all goroutines: wait on it */
+    osp_str name;     /* of the global variable that it is; "" = none, or not known */
+    bool has_chan;    /* chan is known */
     osp_chan chan;
-    osp_lock_kind kind;   /* of a semaphore */
-    bool has_lock;        /* lock is known */
+    osp_lock_kind kind; /* of a semaphore */
+    bool has_lock;      /* lock is known */
     osp_lock lock;
-    bool has_socket;      /* socket is known */
+    bool has_socket; /* socket is known */
     osp_socket socket;
-    osp_str file;         /* of a descriptor that is no socket; "" = not known */
+    osp_str file; /* of a descriptor that is no socket; "" = not known */
 } osp_wait_object;
 
 enum { OSP_WAIT_OBJECTS = 16 };
 
 typedef struct {
-    osp_wait_object *row; /* those on which most wait first; at most OSP_WAIT_OBJECTS */
-    uint32_t n, all;      /* rows; objects in all */
+    osp_wait_object *row;    /* those on which most wait first; at most OSP_WAIT_OBJECTS */
+    uint32_t n, all;         /* rows; objects in all */
     uint32_t waiting, known; /* goroutines that wait for something that can be known; of them: it is known */
-    int64_t first_ns, last_ns; /* of sleeps: the first and the last to end, from when the list was taken; INT64_MIN = none,
+    int64_t first_ns,
+        last_ns;      /* of sleeps: the first and the last to end, from when the list was taken; INT64_MIN = none,
                                   or, in a core, nobody knows */
-    uint32_t sockets;     /* of descriptors: sockets that were found in the kernel's tables … */
+    uint32_t sockets; /* of descriptors: sockets that were found in the kernel's tables … */
     uint32_t unread, unsent; /* … with bytes (or connections) that nobody has read yet, with bytes not sent yet */
     uint64_t unread_bytes, unsent_bytes;
 } osp_group_waits;

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 enum {
-    CASES = 64,          /* of a select that are looked at */
-    SOCKETS = 1 << 16,   /* of a group that are looked up */
-    FRAMES = 16,         /* in which the name of a lock's method is looked for */
+    CASES = 64,        /* of a select that are looked at */
+    SOCKETS = 1 << 16, /* of a group that are looked up */
+    FRAMES = 16,       /* in which the name of a lock's method is looked for */
     OBJECTS_MOST = 1 << 26,
 };
 
