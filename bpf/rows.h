@@ -66,6 +66,10 @@ enum osp_rule_kind {
     /* x86-64, with SP, FP or DEREF_FP added: a ret, behind which exceptions land. Where execution stands at it, it is about to
      * return; for who returns to the place behind it, that other rule holds. */
     OSP_RULE_LANDING = 26,
+    /* x86-64: CFA = *(sp + fp) + cfa, behind a call alone, where the function called keeps a register of this one's, in which
+     * the CFA is. fp is the caller's. (The dynamic linker binds functions so.) */
+    OSP_RULE_BY_CALLEE = 29,
+    OSP_RULE_CONTEXT = 30, /* x86-64, in the leaf only: about to go on by the struct ucontext at register cfa / 8 */
 };
 
 /* What an outermost frame is; the cfa field of OSP_RULE_END, times 8. */
@@ -102,6 +106,12 @@ static inline unsigned int osp_rule_leaf(unsigned int reg, int off, int fp)
 static inline unsigned int osp_rule_jump(unsigned int pc, unsigned int sp, unsigned int fp)
 {
     return osp_rule_make(OSP_RULE_JUMP, (int)((pc & 15) | (sp & 15) << 4 | (fp & 15) << 8) * 8, 0);
+}
+
+static inline int osp_rule_is_landing(unsigned int kind)
+{
+    return kind == OSP_RULE_LANDING + OSP_RULE_SP || kind == OSP_RULE_LANDING + OSP_RULE_FP ||
+           kind == OSP_RULE_LANDING + OSP_RULE_DEREF_FP;
 }
 
 /* The same of a landing pad, for the ret before it; OSP_RULE_NONE (0) if no row can say it. */

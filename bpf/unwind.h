@@ -149,7 +149,7 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
 
     if (u->sp_lost && osp_rule_needs_sp(kind))
         return OSP_UNWIND_NO_ROW;
-    if (kind >= OSP_RULE_LANDING) {
+    if (osp_rule_is_landing(kind)) {
         kind = u->exact ? OSP_RULE_SP : kind - OSP_RULE_LANDING;
         cfa_off = u->exact ? 8 : cfa_off;
         fp_off = u->exact ? 0 : fp_off;
@@ -209,6 +209,21 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         u->leaf = u->exact = 0;
         return OSP_UNWIND_MORE;
     }
+    case OSP_RULE_BY_CALLEE:
+        if (!osp_unwind_read(env, base + fp_off, &cfa))
+            return OSP_UNWIND_UNREADABLE;
+        cfa += cfa_off;
+        fp_off = 0;
+        break;
+    case OSP_RULE_CONTEXT:
+        if (!u->leaf)
+            return OSP_UNWIND_UNSUPPORTED;
+        if (!osp_unwind_reg(env, u, (__u32)(cfa_off >> 3), &base) ||
+            !osp_unwind_read(env, base + OSP_UC_RIP, &u->pc) || !osp_unwind_read(env, base + OSP_UC_RSP, &u->sp) ||
+            !osp_unwind_read(env, base + OSP_UC_RBP, &u->fp))
+            return OSP_UNWIND_UNREADABLE;
+        u->leaf = u->exact = 0;
+        return OSP_UNWIND_MORE;
     case OSP_RULE_SP_RECORD:
         cfa = u->sp_lost ? u->fp - fp_off : base + cfa_off;
         pc_off = fp_off + 8;

@@ -443,6 +443,7 @@ typedef struct {
     const osp_landings *landings;
     uint64_t from, to;
     bool unknown, jumps;
+    int64_t rbx_off; /* where rbx was saved, from the CFA; 0: it was not */
 } machine;
 
 /* The row that was built holds from m->pc up to next. */
@@ -598,16 +599,20 @@ static void extended(machine *m, osp_cur *c, uint8_t op)
 
 static bool run(machine *m, osp_span insn)
 {
+    enum { RBX = 3 };
     osp_err err;
     osp_cur c = osp_cur_on(insn, "call frame instructions", &err);
     while (osp_cur_left(&c)) {
         uint8_t op = osp_cur_u8(&c), low = op & 0x3f;
+        int64_t offset;
         switch (op >> 6) {
         case 1:
             advance(m, low);
             break;
         case 2:
-            set(&m->now, m->of, low, OFFSET, factored(m, osp_cur_uvarint(&c)));
+            offset = factored(m, osp_cur_uvarint(&c));
+            set(&m->now, m->of, low, OFFSET, offset);
+            m->rbx_off = low == RBX ? offset : m->rbx_off;
             break;
         case 3:
             restore(&m->now, m->of, low, &m->first);
@@ -619,6 +624,14 @@ static bool run(machine *m, osp_span insn)
             break;
     }
     return !c.bad;
+}
+
+bool osp_cfi_saves_rbx(const osp_fde *f, int64_t *off)
+{
+    machine m = {.cie = &f->cie, .of = registers_of(f->cie.machine), .to = UINT64_MAX};
+    bool ok = run(&m, f->cie.insn) && run(&m, f->insn);
+    *off = m.rbx_off;
+    return ok && m.rbx_off;
 }
 
 /* The rows of a function that lands exceptions, from row i on. */

@@ -335,6 +335,7 @@ static uint32_t rule_of(const frame *f)
 typedef struct {
     const uint8_t *code;
     uint32_t n, more; /* bytes of it, and how many there are to look at */
+    bool entry;       /* the kernel jumps to its begin: nothing called it */
     bool torn;        /* an instruction reaches past its end: that is no place where a function begins */
     frame *at;        /* by offset in the code */
     uint32_t *todo;   /* offsets where a path begins */
@@ -429,7 +430,7 @@ static bool is_prologue(const uint8_t *p, uint32_t n)
 /* Follow a range of code, at whose first byte a function is known to begin or not. */
 static void follow_range(function *f, bool known)
 {
-    frame fresh = {.sp = 8, .known = known};
+    frame fresh = {.sp = 8, .known = known, .root = f->entry};
     memset(f->at, 0, f->n * sizeof *f->at);
     f->ntodo = 0;
     f->jumps_away = f->torn = false;
@@ -448,7 +449,7 @@ static void follow_range(function *f, bool known)
             f->jumps_away = false;
         add_path(f, at, in_table ? &f->away : &fresh);
         follow_all(f);
-        fresh.known = false;
+        fresh.known = fresh.root = false;
         at += f->at[at].size;
     }
 }
@@ -623,6 +624,17 @@ bool osp_flow_is_padding(const osp_elf *e, uint64_t from, uint64_t to)
     return n <= MAX_FUNCTION && padding(b.p, (uint32_t)n) >= n;
 }
 
+/* Does a process begin here? Libraries have an entry, too, often by chance; a real one looks at the stack that it was given
+ * before anything else, as glibc's dynamic linker. The second part of that has a name of its own. */
+static bool is_entry(const osp_elf *e, uint64_t at, osp_span code)
+{
+    static const uint8_t looks[] = {0x48, 0x89, 0xe7, 0xe8}; /* mov %rsp, %rdi; call */
+    enum { SIZE = 8 };
+    if (at == e->entry + SIZE)
+        code = osp_elf_from(e, e->entry);
+    return (at == e->entry || at == e->entry + SIZE) && code.n >= SIZE && memcmp(code.p, looks, sizeof looks) == 0;
+}
+
 bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out)
 {
     function f = {0};
@@ -642,6 +654,7 @@ bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out)
         }
         f.code = b.p;
         f.torn = true;
+        f.entry = is_entry(w->elf, at, b);
         for (size_t none = 0; f.torn && none < MOST_TORN; none++) {
             end = function_end(w, at, to, none, &known);
             f.n = (uint32_t)(b.n < end - at ? b.n : end - at);

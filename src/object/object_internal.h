@@ -324,6 +324,9 @@ bool osp_cfi_next(osp_cfi_iter *it, osp_fde *out);
 /* A value of the given encoding (DW_EH_PE); addr is the file address of the cursor's first byte. */
 uint64_t osp_cfi_encoded(osp_cur *c, uint8_t encoding, uint64_t addr);
 
+/* Where a function of x86-64 keeps its caller's rbx, from the CFA. False: nothing is said of that. */
+bool osp_cfi_saves_rbx(const osp_fde *f, int64_t *off);
+
 /* landing.c: where exceptions land in a function. Zero but elf and budget: how many bytes of call-site tables may be read in
  * all; a file has each of them once. */
 typedef struct {

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/search.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -238,6 +239,84 @@ static void fill(gaps *g, uint64_t from, uint64_t to, osp_row_list *out)
     }
 }
 
+/* glibc's swapcontext and setcontext say of themselves that they are leaves. They go over to another stack by a struct ucontext:
+ * mov 0xa0(%REG), %rsp; …; mov 0xa8(%REG), %rcx; push %rcx. In between the caller is there, whose registers are all in it. */
+static void note_switch(const osp_elf *e, uint64_t start, uint64_t end, osp_row_list *out)
+{
+    enum { MOST = 1024, MOV = 7, BETWEEN = 128, RSP_FROM = 0xa0, RCX_FROM = 0x88, PUSH_RCX = 0x51 };
+    static const uint8_t number[8] = {0, 2, 1, 3, 7, 6, 4, 5}; /* of registers, DWARF's */
+    osp_span code = osp_elf_from(e, start);
+    size_t n = end - start < code.n ? end - start : code.n;
+    for (size_t i = 0; n <= MOST && i + MOV <= n; i++) {
+        const uint8_t *p = code.p + i;
+        if (p[0] != 0x48 || p[1] != 0x8b || (p[2] & 0xf8) != RSP_FROM || osp_le32(p + 3) != 0xa0)
+            continue;
+        const uint8_t rcx[MOV + 1] = {0x48, 0x8b, (uint8_t)(RCX_FROM | (p[2] & 7)), 0xa8, 0, 0, 0, PUSH_RCX};
+        size_t left = n - i < BETWEEN ? n - i : BETWEEN;
+        const uint8_t *back = memmem(p, left, rcx, sizeof rcx);
+        if (!back)
+            continue;
+        osp_row_add(out, start + i + MOV, osp_rule_make(OSP_RULE_CONTEXT, 8 * number[p[2] & 7], 0));
+        osp_row_add(out, start + (size_t)(back - code.p) + sizeof rcx, osp_rule_make(OSP_RULE_SP, 8, 0));
+    }
+}
+
+/* Where the function that is called here keeps rbx, if that is known. */
+static bool saves_rbx(stretches *s, uint64_t callee, int64_t *off)
+{
+    enum { MOST = 512 }; /* bytes of instructions that are run for each caller */
+    osp_fde f;
+    size_t i = osp_rows_upto(s->row, s->n, sizeof *s->row, callee);
+    return i && s->row[i - 1].start == callee && s->row[i - 1].order != OF_GO && fde_of(s, &s->row[i - 1], &f) &&
+           f.insn.n <= MOST && osp_cfi_saves_rbx(&f, off);
+}
+
+static bool is_by_rbx(uint32_t rule)
+{
+    enum { RBX = 3 };
+    return osp_rule_kind(rule) == OSP_RULE_LEAF && (osp_rule_cfa(rule) >> 3 & 15) == RBX;
+}
+
+/* Add a row whose CFA is by rbx, for [start, end): behind calls rbx is what the function called has kept. */
+static void add_by_rbx(stretches *s, const osp_elf *e, uint64_t start, uint64_t end, uint32_t rule, osp_row_list *out)
+{
+    enum { CALL = 0xe8, CALL_SIZE = 5, CALLS = 4 };
+    unsigned calls = 0;
+    int64_t off;
+    osp_span code = osp_elf_from(e, start);
+    osp_row_add(out, start, rule);
+    for (size_t i = 0; i + CALL_SIZE <= code.n && i + CALL_SIZE <= end - start; i++) {
+        uint64_t behind = start + i + CALL_SIZE;
+        if (code.p[i] != CALL || calls++ >= CALLS ||
+            !saves_rbx(s, behind + (uint64_t)(int64_t)(int32_t)osp_le32(code.p + i + 1), &off) || off % 8 ||
+            off < OSP_RULE_FP_MIN || off > OSP_RULE_FP_MAX)
+            continue;
+        osp_row_add(out, behind - 1, osp_rule_make(OSP_RULE_BY_CALLEE, (osp_rule_cfa(rule) >> 7) * 8, (int)off));
+        osp_row_add(out, behind, rule);
+    }
+}
+
+/* The dynamic linker binds a function when it is first called: on a stack that it has aligned, with the old one in rbx. */
+static void note_calls_by_rbx(stretches *s, const osp_elf *e, uint64_t to, size_t first, osp_row_list *out)
+{
+    enum { MOST = 64 };
+    osp_row row[MOST];
+    size_t n = out->n - first, i = 0;
+    while (i < n && !is_by_rbx(out->row[first + i].rule))
+        i++;
+    if (i == n || n > MOST || e->machine != EM_X86_64)
+        return;
+    memcpy(row, out->row + first, n * sizeof *row);
+    out->n = first;
+    for (i = 0; i < n; i++) {
+        uint64_t start = out->base + row[i].pc, end = i + 1 < n ? out->base + row[i + 1].pc : to;
+        if (is_by_rbx(row[i].rule) && end > start)
+            add_by_rbx(s, e, start, end, row[i].rule, out);
+        else
+            osp_row_add(out, start, row[i].rule);
+    }
+}
+
 static uint32_t join(stretches *s, gaps *g, osp_row_list *out)
 {
     uint64_t at = 0;
@@ -257,10 +336,15 @@ static uint32_t join(stretches *s, gaps *g, osp_row_list *out)
         bool read = !go && fde_of(s, x, &fde);
         if (read && at && p.start == x->start && p.start > at && is_bare(&fde))
             osp_row_add(out, p.start - 1, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_PLANTED, 0));
+        size_t before = out->n;
         if (go)
             skipped += osp_go_rows(g->go, g->elf, out);
         else
             skipped += !read || !osp_cfi_rows(&fde, p.start, p.end, &landings, out);
+        if (read && out->n > before)
+            note_calls_by_rbx(s, g->elf, p.end, before, out);
+        if (read && g->elf->machine == EM_X86_64 && is_bare(&fde))
+            note_switch(g->elf, p.start, p.end, out);
     }
     if (at)
         osp_row_add(out, at, OSP_RULE_NONE);

@@ -344,6 +344,44 @@ static void before_a_landing_pad_stands_its_rule(void **state)
     osp_object_close(o);
 }
 
+/* As the dynamic linker binds a function: its CFA is by rbx, which the function that it calls has kept. */
+static void behind_a_call_rbx_is_where_the_callee_kept_it(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    landing_cie(&f, false);
+    landing_fde(&f, TEXT, 0x20, 0, S("\x0e\x18\x41\x0e\x20\x83\x04\x43\x0d\x03\x4c\x0c\x07\x08"));
+    landing_fde(&f, TEXT + 0x20, 0x10, 0, S("\x41\x0e\x10\x86\x02\x41\x0e\x18\x83\x03"));
+    osp_str text = S("\x53\x48\x89\xe3\x48\x83\xe4\xc0\xe8\x13\x00\x00\x00\x90\x90\x90"
+                     "\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90"
+                     "\x55\x53\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x5b\xc3");
+    osp_object *o = open_landing(&f, text, S(""), EM_X86_64);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT + 4), osp_rule_leaf(3, 32, 0));
+    assert_int_equal(rule_at(&r, TEXT + 11), osp_rule_leaf(3, 32, 0));
+    assert_int_equal(rule_at(&r, TEXT + 12), MAKE(BY_CALLEE, 32, -24));
+    assert_int_equal(rule_at(&r, TEXT + 13), osp_rule_leaf(3, 32, 0));
+    assert_int_equal(rule_at(&r, TEXT + 16), MAKE(SP, 8, 0));
+    osp_object_close(o);
+}
+
+static void between_two_stacks_the_context_leads_on(void **state)
+{
+    (void)state;
+    frames f = {osp_buf_of(4096), 0};
+    landing_cie(&f, false);
+    landing_fde(&f, TEXT, 0x20, 0, S("\x00"));
+    osp_str text = S("\x90\x48\x8b\xa2\xa0\x00\x00\x00\x48\x8b\x6a\x78\x48\x8b\x8a\xa8"   /* rsp, rbp, rcx by rdx */
+                     "\x00\x00\x00\x51\x31\xc0\xc3\x90\x90\x90\x90\x90\x90\x90\x90\x90"); /* push rcx; ret */
+    osp_object *o = open_landing(&f, text, S(""), EM_X86_64);
+    osp_rows r = rows_of(o);
+    assert_int_equal(rule_at(&r, TEXT + 7), MAKE(SP, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 8), MAKE(CONTEXT, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 19), MAKE(CONTEXT, 8, 0));
+    assert_int_equal(rule_at(&r, TEXT + 20), MAKE(SP, 8, 0));
+    osp_object_close(o);
+}
+
 static void on_aarch64_too(void **state)
 {
     (void)state;
@@ -376,6 +414,8 @@ int main(void)
         cmocka_unit_test(frames_too_large_for_a_row_are_unknown_not_wrong),
         cmocka_unit_test(before_a_landing_pad_stands_its_rule),
         cmocka_unit_test(on_aarch64_too),
+        cmocka_unit_test(behind_a_call_rbx_is_where_the_callee_kept_it),
+        cmocka_unit_test(between_two_stacks_the_context_leads_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,33 @@ static void a_call_that_does_not_return_ends_no_frame_of_others(void **state)
            {0xb, SP(16, 0)}, {0xf, SP(16, 0)}, {0x20, SP(8, 0)}, {0x21, SP(16, 0)}, {0x30, SP(8, 0)});
 }
 
+/* The dynamic linker's first code, as glibc has it; the same bytes are no root where no process begins. */
+static void nothing_called_where_a_process_begins(void **state)
+{
+    (void)state;
+    osp_str code = S("\x48\x89\xe7\xe8\x0b\x00\x00\x00" /* mov rdi,rsp; call 0x13 */
+                     "\x49\x89\xc4\x48\x83\xe4\xf0"     /* mov r12,rax; and rsp,-16 */
+                     "\x41\xff\xe4\xcc\xc3");           /* jmp r12; int3; ret */
+    for (int entry = 0; entry < 2; entry++) {
+        tiny_section section[] = {
+            {.name = ".text", .type = SHT_PROGBITS, .flags = SHF_ALLOC | SHF_EXECINSTR, .addr = TEXT, .bytes = code}};
+        osp_buf elf = tiny_elf(section, 1, ET_DYN);
+        uint64_t at = entry ? TEXT : 0;
+        memcpy(elf.p + offsetof(Elf64_Ehdr, e_entry), &at, sizeof at);
+        osp_err err;
+        osp_rows r;
+        osp_object *o = osp_object_open_bytes(osp_str_bytes(osp_buf_str(&elf)), "test", NULL, &err);
+        assert_non_null(o);
+        assert_true(osp_object_rows(o, &r, &err));
+        uint32_t root = osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0);
+        assert_int_equal(rule_at(&r, TEXT + 7), entry ? root : osp_rule_make(OSP_RULE_SP, 8, 0));
+        assert_int_equal(rule_at(&r, TEXT + 15), entry ? root : OSP_RULE_UNKNOWN);
+        assert_int_equal(rule_at(&r, TEXT + 19), osp_rule_make(OSP_RULE_SP, 8, 0));
+        osp_object_close(o);
+        osp_buf_drop(&elf);
+    }
+}
+
 static void roots_and_signal_returns_are_seen(void **state)
 {
     (void)state;
@@ -259,6 +286,7 @@ int main(void)
         cmocka_unit_test(what_looks_like_a_call_begins_no_function_in_an_instruction),
         cmocka_unit_test(what_a_jump_table_leads_to_has_its_frame),
         cmocka_unit_test(a_call_that_does_not_return_ends_no_frame_of_others),
+        cmocka_unit_test(nothing_called_where_a_process_begins),
         cmocka_unit_test(roots_and_signal_returns_are_seen),
         cmocka_unit_test(records_are_followed),
         cmocka_unit_test(x29_leads_past_alloca_and_numbers_are_added),

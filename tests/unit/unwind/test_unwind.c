@@ -236,6 +236,44 @@ static void what_is_about_to_be_jumped_to_is_in_registers(void **state)
     }
 }
 
+static void a_callee_has_kept_what_leads_to_the_frame(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 32, 0));
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_BY_CALLEE, 32, -24));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    poke(&w, STACK + 8, STACK + 0x140); /* rbx, 24 bytes below the caller's sp */
+    poke(&w, STACK + 24, 0x2010);
+    poke(&w, STACK + 0x140 + 24, 0x3010);
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x1050, .sp = STACK}, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+    assert_int_equal(pc[2], 0x300f);
+}
+
+static void between_two_stacks_a_context_leads_on(void **state)
+{
+    (void)state;
+    enum { RDX = 1 };
+    struct world w = {0};
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_CONTEXT, 8 * RDX, 0));
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_FP, 16, -16));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    poke(&w, STACK + 120, STACK + 0x400); /* rbp, rsp, rip */
+    poke(&w, STACK + 160, STACK + 0x3f0);
+    poke(&w, STACK + 168, 0x2010);
+    poke(&w, STACK + 0x408, 0x3010);
+    osp_unwind_regs regs = {.pc = 0x1050, .sp = 0xdead, .fp = 0xdead, .reg = {[RDX] = STACK}};
+    uint64_t pc[WORDS];
+    size_t n;
+    assert_int_equal(walk(&w, &NO_GO, regs, 0, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+    assert_int_equal(pc[1], 0x200f);
+    assert_int_equal(pc[2], 0x300f);
+}
+
 static void a_stack_that_does_not_move_up_ends(void **state)
 {
     (void)state;
@@ -521,6 +559,8 @@ int main(void)
         cmocka_unit_test(a_return_to_a_landing_pad_has_the_frame_of_the_pad),
         cmocka_unit_test(on_the_way_to_a_landing_the_next_caller_is_found),
         cmocka_unit_test(what_is_about_to_be_jumped_to_is_in_registers),
+        cmocka_unit_test(a_callee_has_kept_what_leads_to_the_frame),
+        cmocka_unit_test(between_two_stacks_a_context_leads_on),
         cmocka_unit_test(a_stack_that_does_not_move_up_ends),
         cmocka_unit_test(unreadable_memory_ends_the_walk),
         cmocka_unit_test(without_a_row_a_frame_pointer_helps),
