@@ -313,6 +313,87 @@ typedef struct {
 /* The lock that a semaphore's word belongs to. False if what stands there cannot be one. */
 bool osp_wait_lock(osp_wait_reader *r, osp_lock_kind kind, uint64_t semaphore, osp_lock *out);
 
+/* ---- the collector ------------------------------------------------------------------------------------------ */
+
+/* A cycle, as GODEBUG=gctrace=1 tells it. Times are CLOCK_MONOTONIC. */
+typedef struct {
+    uint32_t number;
+    uint64_t sweep_term_ns, mark_ns, mark_term_ns, end_ns; /* when its phases began, and it ended */
+    uint64_t assist_ns, worker_ns, idle_ns;         /* CPU: assists, dedicated and fractional workers, idle ones */
+    uint64_t heap0_bytes, heap1_bytes, heap2_bytes; /* heap at its start, at its end, and what was live then */
+    uint64_t goal_bytes, stacks_bytes, globals_bytes;
+    int32_t stopped_procs, procs;
+    bool forced;
+    double cpu_fraction; /* of all CPU since the start: MemStats.GCCPUFraction */
+} osp_gc_cycle;
+
+/* CPU times of all cycles since the start (runtime.cpuStats). Those of pauses count every P. */
+enum {
+    OSP_GC_ASSIST,
+    OSP_GC_DEDICATED, /* workers and pauses */
+    OSP_GC_IDLE,
+    OSP_GC_PAUSE,
+    OSP_GC_TOTAL,
+    OSP_GC_SCAVENGE_ASSIST,
+    OSP_GC_SCAVENGE_BACKGROUND,
+    OSP_GC_SCAVENGE_TOTAL,
+    OSP_GC_CPU_IDLE, /* Ps without work */
+    OSP_GC_CPU_USER,
+    OSP_GC_CPU_TOTAL, /* GOMAXPROCS times the time that went by */
+    OSP_GC_CPU_TIMES
+};
+
+enum { OSP_GC_PAUSES = 256 };
+
+typedef struct {
+    uint64_t taken_ns; /* CLOCK_MONOTONIC */
+    uint32_t version;
+    uint64_t init_ns;           /* when the runtime started; 0 = not known */
+    uint32_t done, forced;      /* cycles that have ended; of those, by runtime.GC and the like */
+    uint32_t started;           /* done, or one more: a cycle is under way */
+    bool has_work, has_control; /* what was found of the runtime: cycles; the pacer */
+    bool whole;                 /* cycle is all of the last one that has ended */
+    osp_gc_cycle cycle;
+    bool has_percent;
+    int32_t gc_percent;  /* GOGC; negative = off */
+    int64_t limit_bytes; /* GOMEMLIMIT; INT64_MAX = none */
+    uint64_t live_bytes, marked_bytes, goal_bytes, trigger_bytes;
+    bool goal_by_limit; /* the limit sets the goal, not GOGC */
+    uint64_t heap_inuse_bytes, heap_free_bytes, heap_released_bytes;
+    uint64_t
+        mapped_ready_bytes; /* what the limit is for: memory of the runtime that is not released; 0 before 1.19 */
+    bool has_cpu;           /* since 1.20 */
+    int64_t cpu_ns[OSP_GC_CPU_TIMES];
+    bool has_scavenger;
+    uint64_t scavenge_goal_bytes,
+        scavenge_limit_bytes; /* memory to keep, by GOGC and by the limit; UINT64_MAX = no goal */
+    int limiter; /* the collector is held back so that it takes no more than half of all CPU: 1; 0 = no; -1 = not known */
+    uint64_t last_end_ns, last_end_unix_ns, pause_total_ns;
+    uint64_t pause_ns[OSP_GC_PAUSES], pause_end_unix_ns[OSP_GC_PAUSES]; /* cycle n is at (n - 1) % 256 */
+} osp_go_gc;
+
+/* EABSENT: not found, or not there yet. */
+bool osp_go_gc_read(osp_go *go, osp_go_gc *out, osp_err *err) OSP_CHECKED;
+
+/* How many cycles have ended: the cheapest look, once osp_go_gc_read has been. */
+bool osp_go_gc_count(osp_go *go, uint32_t *done) OSP_CHECKED;
+
+/* The line of GODEBUG=gctrace=1 for s->cycle, which is whole, in the form of its release. */
+void osp_go_gc_text(const osp_go_gc *s, osp_buf *out);
+
+/* runtime.MemStats as runtime.ReadMemStats would fill it now, in bytes where nothing else is said; names as there. */
+typedef struct {
+    uint64_t heap_alloc, total_alloc, sys, mallocs, frees, heap_sys, heap_idle, heap_inuse, heap_released,
+        stack_inuse, stack_sys, mspan_inuse, mspan_sys, mcache_inuse, mcache_sys, buckhash_sys, gc_sys, other_sys;
+    bool moving; /* it was never read the same twice: its figures are of several moments */
+    osp_go_gc gc;
+} osp_go_memstats;
+/* EABSENT: a part of it was not found. */
+bool osp_go_memstats_read(osp_go *go, osp_go_memstats *out, osp_err *err) OSP_CHECKED;
+
+/* The lines "# Alloc = …" at the end of a heap profile's text (pprof's heap?debug=1). */
+void osp_go_memstats_text(const osp_go_memstats *s, osp_buf *out);
+
 /* ---- many processes ---------------------------------------------------------------------------------------- */
 
 /* A look at many processes, one after the other: what is in a file is looked up once for all that run it. */

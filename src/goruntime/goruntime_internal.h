@@ -26,6 +26,19 @@ typedef struct {
     int32_t chan_len, chan_cap, chan_elem_bytes, chan_closed, chan_timer, chan_recvq, chan_sendq;
     int32_t poll_fd, poll_rg, poll_wg, poll_self;
     int32_t timer_when, timer_period;
+    /* the collector: gcController, work, mstats, mheap_, a P's mcache and its spans */
+    int32_t gc_percent, gc_limit, gc_heap_minimum, gc_triggered, gc_runway, gc_percent_goal, gc_sweep_trigger,
+        gc_goal, gc_trigger, gc_last_goal, gc_live, gc_marked, gc_stack_scan, gc_last_stack_scan, gc_max_stack_scan,
+        gc_globals_scan, gc_assist, gc_dedicated, gc_fractional, gc_idle, gc_heap_inuse, gc_heap_released,
+        gc_heap_free, gc_total_alloc, gc_total_free, gc_mapped_ready, work_user_forced, work_cycles, work_stwprocs,
+        work_maxprocs, work_sweep_term, work_mark, work_mark_term, work_end, work_heap0, work_heap1, work_heap2,
+        work_goal, work_total_time, work_cpu, mem_heap_sys, mem_heap_inuse, mem_heap_released, mem_heap_live,
+        mem_heap_marked, mem_next_gc, mem_gc_trigger, mem_tinyallocs, mem_stacks_sys, mem_buckhash_sys, mem_misc_sys,
+        mem_other_sys, mem_pause_ns, mem_num_forced, delta_released, delta_work_bufs, delta_ptr_bits, delta_tiny,
+        delta_large_alloc, delta_large_allocs, delta_small_allocs, delta_large_free, delta_large_frees,
+        delta_small_frees, heap_span_inuse, heap_span_size, heap_cache_inuse, heap_cache_size, heap_scavenge_goal,
+        cache_alloc, cache_tiny, span_nelems, span_alloc_count, span_count_before, scav_percent_goal, scav_limit_goal,
+        scav_assist, scav_background, limiter_enabled;
 } osp_go_places;
 
 /* One field: where it is in osp_go_places, and where the Go type has it. */
@@ -94,6 +107,10 @@ struct osp_go {
     bool namespaced;                  /* the process has other numbers for its threads than we have */
     bool checked;                     /* the layout has met a live runtime and fits */
     struct {
+        uint64_t control, work, heap, scavenge, limiter; /* run addresses; 0 = not known (yet) */
+        uint32_t searches, sought_at; /* sought_at: how many cycles there were when they were sought last */
+    } gc;
+    struct {
         bool sought;
         uint64_t starttime; /* run address of runtime.starttime, 0 = not known */
         uint64_t init_ns;   /* runtime.runtimeInitTime; 0 = not known */
@@ -123,6 +140,9 @@ void osp_go_add_operands(const osp_go *go, osp_str function, osp_go_operands *c)
 
 /* Is runtime.memstats at addr? All that can be checked of it from outside is. */
 bool osp_go_is_memstats(const osp_go *go, uint64_t addr);
+
+/* Find the collector's structures, as far as that has not been done. */
+void osp_go_find_collector(osp_go *go);
 
 /* When the runtime started, on its own clock (CLOCK_MONOTONIC); 0 = not known. */
 int64_t osp_go_init_ns(osp_go *go);

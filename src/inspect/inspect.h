@@ -8,6 +8,8 @@
 #include "goruntime/goruntime.h"
 #include "space/space.h"
 
+#include <signal.h>
+
 /* ---- one look into a program ------------------------------------------------------------------------------------ */
 
 /* A program that is looked into: its Go runtime, where its code lies, and the names of its addresses. */
@@ -252,5 +254,87 @@ osp_threads_watch *osp_threads_begin(const osp_image *image, osp_objects *object
 bool osp_threads_end(osp_threads_watch *w, unsigned freeze_ms, osp_arena *a, osp_threads *out,
                      osp_err *err) OSP_CHECKED;
 void osp_threads_drop(osp_threads_watch *w);
+
+/* ---- the scheduler over time --------------------------------------------------------------------------------------- */
+
+typedef enum { OSP_P_IDLE, OSP_P_RUNNING, OSP_P_SYSCALL, OSP_P_STOPPED, OSP_P_DEAD, OSP_P_STATES } osp_sched_state;
+
+/* A P over an interval. Shares are of looks. */
+typedef struct {
+    uint64_t looks, in[OSP_P_STATES];
+    uint64_t queued; /* summed over the looks */
+    uint32_t most_queued;
+    uint64_t scheduled, calls; /* by schedtick and syscalltick: exact, over the interval */
+    bool has_ticks;
+    osp_sched_p last; /* as it was at the last look */
+} osp_sched_row;
+
+enum { OSP_SCHED_MARKS = 1024 };
+
+/* An interval: sums over its looks. Begin with zeroes. */
+typedef struct {
+    uint64_t looks, torn;
+    uint64_t busy, in_call, idle; /* Ps */
+    uint64_t local, global;       /* goroutines in queues; those next on a P are not counted */
+    uint32_t most_queued;
+    uint64_t spinning;                     /* threads that look for work */
+    uint64_t looks_spinning, looks_queued; /* with one or more */
+    uint64_t looks_starved;                /* a goroutine was queued, and a P idle */
+    uint64_t looks_stopped;                /* the world was stopped, or about to be */
+    float busy_at[OSP_SCHED_MARKS], queued_at[OSP_SCHED_MARKS], spinning_at[OSP_SCHED_MARKS]; /* look n at n % 1024 */
+    uint64_t since_ns, first_ns, last_ns; /* CLOCK_MONOTONIC; since: where the interval before ended, 0 = none */
+    uint64_t cost_ns;                     /* CPU that looking took */
+    osp_go_sched last;                    /* the last look, without its Ps */
+    osp_sched_row *p;
+    uint32_t np;
+} osp_sched_span;
+void osp_sched_span_drop(osp_sched_span *s);
+
+/* Add a look; false without memory. */
+bool osp_sched_add(osp_sched_span *s, const osp_go_sched *look);
+/* Empty it for the next interval, which goes on where this one ends. */
+void osp_sched_next(osp_sched_span *s);
+
+typedef struct osp_sched_watch osp_sched_watch;
+osp_sched_watch *osp_sched_watch_new(osp_go *go, osp_err *err);
+void osp_sched_watch_drop(osp_sched_watch *w);
+/* Look about 100 times a second, less often where a look is dear, until then or until *stop is set. */
+bool osp_sched_watch_until(osp_sched_watch *w, uint64_t monotonic_ns, const volatile sig_atomic_t *stop,
+                           osp_sched_span *s, osp_err *err) OSP_CHECKED;
+
+/* ---- the collector over time ----------------------------------------------------------------------------------------- */
+
+/* A cycle that has ended. */
+typedef struct {
+    uint32_t number;
+    bool whole;        /* cycle is known; else the next one had begun when we looked */
+    bool has_pause;    /* its pause and end are still in the ring */
+    uint64_t pause_ns; /* both pauses together */
+    uint64_t end_unix_ns;
+    int32_t procs;
+    osp_gc_cycle cycle;
+} osp_gc_seen;
+/* What is known of a cycle that is not after s->done. */
+osp_gc_seen osp_gc_seen_of(const osp_go_gc *s, uint32_t number);
+
+typedef struct osp_gc_watch osp_gc_watch;
+osp_gc_watch *osp_gc_watch_new(osp_go *go, osp_err *err);
+void osp_gc_watch_drop(osp_gc_watch *w);
+const osp_go_gc *osp_gc_watch_now(const osp_gc_watch *w); /* the last whole look */
+
+/* False: enough. */
+typedef bool osp_each_gc(void *ctx, const osp_gc_seen *c, const osp_go_gc *now);
+/* Tell each cycle that ends until then, or until *stop is set or each() has enough. Looks follow the rate of cycles and take
+ * at most 1 % of a core. */
+bool osp_gc_watch_until(osp_gc_watch *w, uint64_t monotonic_ns, const volatile sig_atomic_t *stop, osp_each_gc *each,
+                        void *ctx, osp_err *err) OSP_CHECKED;
+
+/* The last pauses, at most 256, oldest first. */
+typedef struct {
+    uint32_t n;
+    uint64_t ns[OSP_GC_PAUSES], median_ns, p99_ns, max_ns;
+    uint64_t span_ns; /* from the end of the first to that of the last */
+} osp_gc_pauses;
+void osp_gc_pauses_of(const osp_go_gc *s, osp_gc_pauses *out);
 
 #endif

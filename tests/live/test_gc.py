@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`osprey gc` beside what the program itself prints under GODEBUG=gctrace=1 and reads from runtime.ReadMemStats.
+
+Usage: test_gc.py OSPREY FOLDER [RELEASE...], as test_sched.py. Prints TAP."""
+import csv
+import io
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import figures
+import ready
+from tap import Tap
+
+TRIES = 6
+# ReadMemStats takes memory for the lists it sorts spans into: what it calls GCSys then, was OtherSys before.
+BY_LOOKING = ("# Sys =", "# GCSys =", "# OtherSys =")
+
+
+def gc(osprey, pid, *options):
+    run = subprocess.run([osprey, "gc", str(pid), *options], capture_output=True, text=True, timeout=120, check=False)
+    if run.returncode:
+        raise RuntimeError(run.stderr)
+    return run.stdout
+
+
+def number(lines, name):
+    return int(next(line for line in lines if line.startswith(f"# {name} = ")).split()[3])
+
+
+def its_line_is_that_of_the_program(osprey, program, env):
+    p = figures.Figures(program, GODEBUG="gctrace=1", **env)
+    try:
+        for words in (["gc"], ["alloc"] * 3 + ["gc"], ["alloc"] * 12 + ["gc"]):
+            before = len(p.lines)
+            for word in words:
+                p.ask(word)
+            p.wait_for_line("gc ", before)
+            time.sleep(0.2)
+            last = [line for line in p.lines if line.startswith("gc ")][-1]
+            ours = gc(osprey, p.pid, "--trace", "-n", "1").rstrip("\n")
+            if ours != last:
+                return f"{ours}\n{last}"
+        return ""
+    finally:
+        p.end()
+
+
+def memstats_are_those_that_it_reads(osprey, program, env):
+    """After it has read them, and before: when its Ps still keep to themselves what they count."""
+    p = figures.Figures(program, **env)
+    try:
+        wrong = ""
+        for _ in range(TRIES):
+            for word in ["alloc"] * 5 + ["gc", "alloc", "stats", "alloc", "alloc"]:
+                p.ask(word)
+            time.sleep(0.3)
+            before = gc(osprey, p.pid, "--memstats").splitlines()
+            theirs = p.ask("stats")
+            after = gc(osprey, p.pid, "--memstats").splitlines()
+            wrong = [f"{a} | {b}" for a, b in zip(theirs, after) if a != b]
+            wrong += [f"before: {a} | {b}" for a, b in zip(theirs, before) if a != b and not a.startswith(BY_LOOKING)]
+            if not wrong and len(theirs) == len(after) == len(before):
+                return ""  # else the scavenger may just have given something back
+        return "\n".join(wrong) or "lines are missing"
+    finally:
+        p.end()
+
+
+def the_pacer_is_as_the_program_set_it(osprey, program, env):
+    p = figures.Figures(program, **env)
+    try:
+        for word in ("alloc", "gc"):
+            p.ask(word)
+        words = p.ask("limits")[0].split()
+        said = dict(zip(words[::2], map(int, words[1::2])))
+        answer = json.loads(gc(osprey, p.pid, "--json", "-d", "0.2"))
+        goal = number(p.ask("stats"), "NextGC")
+        if answer.get("gogc") != said["gogc"]:
+            return f"GOGC {answer.get('gogc')}, not {said['gogc']}"
+        if said["limit"] and answer.get("limit_bytes", 2**63 - 1) != said["limit"]:
+            return f"limit {answer.get('limit_bytes')}, not {said['limit']}"
+        if answer["goal_bytes"] != goal:
+            return f"goal {answer['goal_bytes']}, not {goal}"
+        return "" if answer["marked_bytes"] <= answer["trigger_bytes"] <= answer["goal_bytes"] else str(answer)
+    finally:
+        p.end()
+
+
+def under_load_no_line_is_invented(osprey, program, env):
+    """Each line that is whole is one of the program's; what it says of others, the program's ring of pauses says too."""
+    p = figures.Figures(program, GODEBUG="gctrace=1", **env)
+    try:
+        p.ask("load")
+        p.wait_for_line("gc 5 ", 0)
+        rows = list(csv.DictReader(io.StringIO(gc(osprey, p.pid, "--csv", "-d", "2"))))
+        ours = gc(osprey, p.pid, "--trace", "-d", "2").splitlines()
+        theirs = set(p.lines[:p.wait_for_line("gc ", len(p.lines)) + 1])
+        whole = [line for line in ours if re.match(r"gc \d+ @", line)]
+        numbers = [int(row["number"]) for row in rows]
+        for line in whole:
+            if line not in theirs:
+                same = [t for t in theirs if t.startswith(line.split("@")[0])]
+                return f"{line}\n{same}"
+        for line in ours:
+            if line not in whole and not re.match(r"gc \d+: (pauses|nothing)", line):
+                return line
+        if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or len(numbers) < 3:
+            return f"cycles {numbers[:20]}"
+        return "" if any(row["whole"] == "1" for row in rows) else "no cycle was whole"
+    finally:
+        p.end()
+
+
+def main():
+    ready.need_go()
+    osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
+    folder.mkdir(exist_ok=True)
+    tap = Tap()
+    for release in os.environ.get("OSPREY_GO_RELEASES", "").split() or sys.argv[3:] or ["local"]:
+        for kind in figures.KINDS:
+            program = figures.build(folder, release, kind)
+            if not program:
+                tap.skip(f"{release} {kind}", "cannot be had or does not build here")
+                continue
+            for test in (its_line_is_that_of_the_program, memstats_are_those_that_it_reads,
+                         the_pacer_is_as_the_program_set_it, under_load_no_line_is_invented):
+                for env in ({}, {"GOGC": "50", "GOMEMLIMIT": "30MiB"}):
+                    wrong = test(osprey, program, env)
+                    name = test.__name__.replace("_", " ")
+                    tap.case(f"{release} {kind}: {name}{', with a limit' if env else ''}", not wrong, wrong)
+    sys.exit(tap.end())
+
+
+if __name__ == "__main__":
+    main()
