@@ -152,6 +152,18 @@ static inline osp_g_look osp_g_look_of(const osp_g *g)
                         g->seq};
 }
 
+/* Does it stand somewhere, so that it has a stack to be read? */
+static inline bool osp_g_stands(const osp_g_look *l)
+{
+    return l->status == OSP_G_RUNNABLE || l->status == OSP_G_SYSCALL || l->status == OSP_G_WAITING ||
+           l->status == OSP_G_PREEMPTED || l->status == OSP_G_LEAKED;
+}
+
+static inline bool osp_g_is_gone(const osp_g_look *l)
+{
+    return l->status == OSP_G_IDLE || l->status == OSP_G_DEAD || l->status == OSP_G_DEADEXTRA;
+}
+
 /* The list of all goroutines that ever were (runtime.allgs): it only grows, and its entries never move. */
 typedef struct osp_g_table osp_g_table;
 

@@ -21,7 +21,6 @@ enum {
     WINDOW = 8192, /* bytes of a stack that are read at once */
     GAP = 1024,    /* bytes between neighbours that are read along */
     PIECE = 32768, /* bytes of neighbours together */
-    PAGE = 4096,
     RETRIES = 4,
     STACK_BYTES = 1 << 30, /* the runtime's own limit of a stack */
     MOST_FRAMES = 4096,
@@ -62,7 +61,8 @@ typedef struct {
     uint8_t *windows, *structures, *labelled; /* what is read of a batch */
     osp_labels_reader *reader;
     osp_labels_text *text; /* OSP_LABELS_AT_ONCE */
-    uint8_t alone[WINDOW], page[PAGE];
+    uint8_t alone[WINDOW];
+    osp_g_walker *walker;
     uint64_t pc[MOST_FRAMES];
     bool failed; /* no memory */
 } reader;
@@ -72,7 +72,7 @@ typedef struct {
 static bool read_one(const reader *r, uint64_t addr, void *dst, size_t n)
 {
     bool ok;
-    osp_inspect_read(r->in, &(osp_piece){addr, dst, n}, 1, &ok);
+    osp_mem_read_each(&osp_inspect_image(r->in)->mem, &(osp_piece){addr, dst, n}, 1, &ok);
     return ok;
 }
 
@@ -109,24 +109,12 @@ static void read_wishes(reader *r, wish *w, size_t n, uint8_t *buf)
         }
     }
     first[np] = (uint16_t)n;
-    osp_inspect_read(r->in, piece, np, ok);
+    osp_mem_read_each(&osp_inspect_image(r->in)->mem, piece, np, ok);
     for (size_t k = 0; k < np; k++)
         for (size_t i = first[k]; i < first[k + 1]; i++) {
             *w[i].ok = ok[k];
             *w[i].to = (const uint8_t *)piece[k].dst + (w[i].addr - piece[k].addr);
         }
-}
-
-/* Does it stand somewhere, so that it has a stack to be read? */
-static bool stands(const osp_g_look *l)
-{
-    return l->status == OSP_G_RUNNABLE || l->status == OSP_G_SYSCALL || l->status == OSP_G_WAITING ||
-           l->status == OSP_G_PREEMPTED || l->status == OSP_G_LEAKED;
-}
-
-static bool is_gone(const osp_g_look *l)
-{
-    return l->status == OSP_G_IDLE || l->status == OSP_G_DEAD || l->status == OSP_G_DEADEXTRA;
 }
 
 static bool same_place(const osp_g_look *a, const osp_g_look *b)
@@ -137,7 +125,7 @@ static bool same_place(const osp_g_look *a, const osp_g_look *b)
 /* Bytes of the stack of l to read at once; 0 if that cannot be its stack. */
 static uint32_t window_of(const osp_g_look *l)
 {
-    if (!stands(l) || l->sp == 0 || l->sp % 8 || l->sp >= l->stack_hi || l->stack_hi - l->sp > STACK_BYTES)
+    if (!osp_g_stands(l) || l->sp == 0 || l->sp % 8 || l->sp >= l->stack_hi || l->stack_hi - l->sp > STACK_BYTES)
         return 0;
     return l->stack_hi - l->sp < WINDOW ? (uint32_t)(l->stack_hi - l->sp) : WINDOW;
 }
@@ -149,53 +137,6 @@ static bool decode(const reader *r, uint64_t addr, const uint8_t *bytes, osp_g *
 
 /* ---- unwinding -------------------------------------------------------------------------------------------------- */
 
-/* A walk over the top of a stack that was read, the process behind it. */
-typedef struct {
-    reader *r;
-    uint64_t sp;
-    const uint8_t *window;
-    size_t n;
-    bool behind;     /* something was read of the process itself */
-    bool page_known; /* r->page is that of page_addr */
-    uint64_t page_addr;
-} walk;
-
-static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
-{
-    walk *w = ctx;
-    if (addr >= w->sp && addr - w->sp < w->n && w->n - (addr - w->sp) >= sizeof *word) {
-        memcpy(word, w->window + (addr - w->sp), sizeof *word);
-        return true;
-    }
-    uint64_t page = addr & ~(uint64_t)(PAGE - 1);
-    w->behind = true;
-    if (addr - page > PAGE - sizeof *word)
-        return read_one(w->r, addr, word, sizeof *word);
-    if (!w->page_known || w->page_addr != page) {
-        w->page_known = read_one(w->r, page, w->r->page, PAGE);
-        w->page_addr = page;
-    }
-    if (w->page_known)
-        memcpy(word, w->r->page + (addr - page), sizeof *word);
-    return w->page_known;
-}
-
-static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
-{
-    return osp_inspect_rule(((walk *)ctx)->r->in, addr, rule);
-}
-
-/* Where C's frames are, if C called this goroutine: it is locked to its thread then. */
-static uint64_t callback_sp(const reader *r, const osp_g *g)
-{
-    uint64_t g0, sp;
-    const osp_go_layout *at = osp_go_offsets(r->go);
-    return g->lockedm && read_one(r, g->lockedm + (uint64_t)at->m_g0, &g0, 8) &&
-                   read_one(r, g0 + (uint64_t)at->g_sched_sp, &sp, 8)
-               ? sp
-               : 0;
-}
-
 /* The saved pc is where a call returns, or where a function begins that has not run yet. */
 static uint64_t of_call(const reader *r, uint64_t pc)
 {
@@ -206,27 +147,11 @@ static uint64_t of_call(const reader *r, uint64_t pc)
 }
 
 /* Unwind into r->pc; *n addresses. True if the walk came to the goroutine's first function. */
-static bool unwind(reader *r, const osp_g *g, const osp_g_look *l, const uint8_t *window, size_t bytes, size_t *n,
-                   bool *behind)
+static bool unwind(reader *r, const osp_g *g, osp_span top, size_t *n, bool *behind)
 {
-    walk w = {.r = r, .sp = l->sp, .window = window, .n = bytes};
-    osp_unwind_env env = {&w, read_word, rule_at};
-    osp_unwind_at at = {
-        .g = g->addr,
-        .stack_lo = g->stack_lo,
-        .stack_hi = g->stack_hi,
-        .pc = l->pc,
-        .sp = l->sp,
-        .fp = l->status == OSP_G_SYSCALL ? g->syscallbp : g->sched_bp,
-        .callback_sp = callback_sp(r, g),
-        .aarch64 = OSP_AARCH64,
-    };
-    if (at.aarch64 && l->status != OSP_G_SYSCALL)
-        read_one(r, g->addr + osp_inspect_offsets(r->in)->g_sched_lr, &at.link, sizeof at.link);
-    int end = osp_unwind_parked(&env, osp_inspect_offsets(r->in), &at, r->pc, MOST_FRAMES, n);
+    int end = osp_g_walk(r->walker, g, top, r->pc, MOST_FRAMES, n, behind);
     if (*n)
         r->pc[0] = of_call(r, r->pc[0]);
-    *behind = w.behind || g->lockedm;
     return end == OSP_UNWIND_ROOT;
 }
 
@@ -354,15 +279,15 @@ static outcome try_alone(reader *r, uint64_t addr, uint32_t order, osp_g *g)
     bool behind, whole = true;
     if (!read_g(r, addr, g, &l))
         return MOVED;
-    if (is_gone(&l))
+    if (osp_g_is_gone(&l))
         return GONE;
     uint32_t bytes = window_of(&l), labels = labels_alone(r, g);
-    if (stands(&l) && (!bytes || !read_one(r, l.sp, r->alone, bytes)))
+    if (osp_g_stands(&l) && (!bytes || !read_one(r, l.sp, r->alone, bytes)))
         return MOVED;
     if (!still_there(r, addr, &l))
         return MOVED;
-    if (stands(&l)) {
-        whole = unwind(r, g, &l, r->alone, bytes, &n, &behind);
+    if (osp_g_stands(&l)) {
+        whole = unwind(r, g, (osp_span){r->alone, bytes}, &n, &behind);
         if ((behind || !whole) && !still_there(r, addr, &l))
             return MOVED;
     }
@@ -378,7 +303,7 @@ static void read_alone(reader *r, uint64_t addr, uint32_t order)
         if (try_alone(r, addr, order, &g) != MOVED)
             return;
     osp_g_look l = osp_g_look_of(&g);
-    if (g.addr == 0 || is_gone(&l)) {
+    if (g.addr == 0 || osp_g_is_gone(&l)) {
         r->out->unread += g.addr == 0;
         return;
     }
@@ -395,7 +320,7 @@ static void read_windows(reader *r)
     for (size_t i = 0; i < r->n; i++) {
         item *it = &r->batch[i];
         it->bytes = window_of(&it->look);
-        it->window_ok = !stands(&it->look);
+        it->window_ok = !osp_g_stands(&it->look);
         if (it->bytes)
             r->wish[n++] = (wish){it->look.sp, it->bytes, &it->window, &it->window_ok};
     }
@@ -466,8 +391,8 @@ static void take_item(reader *r, size_t i)
     item *it = &r->batch[i];
     size_t n = 0;
     bool behind = false, whole = true;
-    if (stands(&it->look))
-        whole = unwind(r, &it->g, &it->look, it->window, it->bytes, &n, &behind);
+    if (osp_g_stands(&it->look))
+        whole = unwind(r, &it->g, (osp_span){it->window, it->bytes}, &n, &behind);
     if (behind || !whole) /* what lies behind the window was read later: the stack may have moved on */
         read_alone(r, it->addr, it->order);
     else
@@ -495,7 +420,7 @@ static void flush(reader *r)
 static bool on_look(void *ctx, uint32_t index, const osp_g_look *l)
 {
     reader *r = ctx;
-    if (is_gone(l))
+    if (osp_g_is_gone(l))
         return false;
     r->batch[r->n++] = (item){.look = *l, .addr = osp_g_table_addr(r->table, index), .order = index};
     if (r->n == BATCH)
@@ -549,8 +474,10 @@ static bool begin(reader *r, osp_err *err)
     r->labelled = malloc(room_for(r->g_bytes));
     r->text = calloc(OSP_LABELS_AT_ONCE, sizeof *r->text);
     r->reader = osp_labels_reader_new(osp_inspect_image(r->in)->mem, osp_go_offsets(r->go)->labels_are_slice, err);
-    if (!r->g_bytes || !r->windows || !r->structures || !r->labelled || !r->text || !r->reader)
+    r->walker = osp_g_walker_new(osp_inspect_image(r->in)->mem, r->go, err);
+    if (!r->g_bytes || !r->windows || !r->structures || !r->labelled || !r->text || !r->reader || !r->walker)
         return osp_fail_memory(err, "reading goroutines");
+    osp_g_walker_space(r->walker, osp_inspect_space(r->in), osp_inspect_offsets(r->in));
     stack_number(r, 0, true);
     labels_number(r, S(""));
     return !r->failed || osp_fail_memory(err, "reading goroutines");
@@ -560,6 +487,7 @@ static void end(reader *r)
 {
     osp_g_table_close(r->table);
     osp_labels_reader_drop(r->reader);
+    osp_g_walker_drop(r->walker);
     osp_intern_drop(&r->stacks);
     osp_intern_drop(&r->labels);
     osp_index_drop(&r->kinds);

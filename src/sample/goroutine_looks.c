@@ -25,9 +25,7 @@
 enum {
     QUEUE = 64,
     WINDOW = 4096, /* bytes of a stack that are read at once */
-    PAGE = 4096,
     RETRIES = 4,
-    RULES = 4096,
     CODES = 256,
     STACK_MAX = 1 << 30, /* the runtime's own limit */
     LEARNING = 3,
@@ -63,8 +61,6 @@ struct osp_goroutines {
     osp_go *go;
     osp_waits *waits;
     osp_goroutines_opts opts;
-    const osp_space *space;
-    const osp_unwind_go *offsets;
     osp_g_table *table;
     struct slot *slot;
     size_t slot_cap;
@@ -82,14 +78,10 @@ struct osp_goroutines {
     osp_g of[QUEUE]; /* the same, read again */
     uint8_t *window; /* the tops of their stacks */
     uint8_t *again;  /* their structures */
-    uint8_t alone[WINDOW], page[PAGE];
+    uint8_t alone[WINDOW];
     osp_labels_reader *reader;
     osp_labels_text *labels; /* QUEUE of them */
-    struct {
-        uint64_t addr;
-        uint32_t rule;
-        bool used, mapped;
-    } rule[RULES];
+    osp_g_walker *walker;
     struct {
         uint64_t pc;
         uint8_t leaf;
@@ -131,7 +123,8 @@ osp_goroutines *osp_goroutines_open(osp_mem mem, osp_go *go, osp_waits *waits, c
     g->again = malloc(QUEUE * g->g_bytes);
     g->labels = calloc(QUEUE, sizeof *g->labels);
     g->reader = osp_labels_reader_new(g->mem, osp_go_offsets(go)->labels_are_slice, err);
-    if (!g->window || !g->again || !g->labels || !g->reader || g->g_bytes == 0) {
+    g->walker = osp_g_walker_new(mem, go, err);
+    if (!g->window || !g->again || !g->labels || !g->reader || !g->walker || g->g_bytes == 0) {
         osp_fail_memory(err, "reading goroutines");
         osp_goroutines_close(g);
         return NULL;
@@ -149,58 +142,31 @@ void osp_goroutines_close(osp_goroutines *g)
     free(g->again);
     free(g->labels);
     osp_labels_reader_drop(g->reader);
+    osp_g_walker_drop(g->walker);
     free(g);
 }
 
 void osp_goroutines_space(osp_goroutines *g, const osp_space *space, const osp_unwind_go *offsets)
 {
-    g->space = space;
-    g->offsets = offsets;
-    memset(g->rule, 0, sizeof g->rule);
+    osp_g_walker_space(g->walker, space, offsets);
 }
 
 const osp_goroutines_stats *osp_goroutines_stats_of(const osp_goroutines *g) { return &g->stats; }
 
 /* ---- reading ------------------------------------------------------------------------------------------------ */
 
-/* Read what can be read of these pieces; ok[i] says which. */
-static void read_each(osp_goroutines *g, const osp_piece *piece, size_t n, bool *ok)
-{
-    osp_err ignored; /* what fails was of a goroutine that has gone on */
-    for (size_t at = 0; at < n;) {
-        size_t got = osp_mem_read_many(&g->mem, piece + at, n - at, &ignored);
-        for (size_t i = 0; i < got; i++)
-            ok[at + i] = true;
-        at += got;
-        if (at < n)
-            ok[at++] = false;
-    }
-}
-
 static bool read_one(osp_goroutines *g, uint64_t addr, void *dst, size_t n)
 {
     bool ok;
-    read_each(g, &(osp_piece){addr, dst, n}, 1, &ok);
+    osp_mem_read_each(&g->mem, &(osp_piece){addr, dst, n}, 1, &ok);
     return ok;
-}
-
-/* Does it stand somewhere, so that it has a stack to be read? */
-static bool stands(const osp_g_look *l)
-{
-    return l->status == OSP_G_RUNNABLE || l->status == OSP_G_SYSCALL || l->status == OSP_G_WAITING ||
-           l->status == OSP_G_PREEMPTED || l->status == OSP_G_LEAKED;
-}
-
-static bool is_gone(const osp_g_look *l)
-{
-    return l->status == OSP_G_IDLE || l->status == OSP_G_DEAD || l->status == OSP_G_DEADEXTRA;
 }
 
 static bool same_place(const osp_g_look *a, const osp_g_look *b)
 {
     return a->goid == b->goid && a->pc == b->pc && a->sp == b->sp && a->seq == b->seq &&
            (a->status == b->status ||
-            (stands(a) && stands(b) && a->status != OSP_G_SYSCALL && b->status != OSP_G_SYSCALL));
+            (osp_g_stands(a) && osp_g_stands(b) && a->status != OSP_G_SYSCALL && b->status != OSP_G_SYSCALL));
 }
 
 /* Bytes of the stack of l to read at once; 0 if that cannot be its stack. */
@@ -209,90 +175,6 @@ static size_t window_of(const osp_g_look *l)
     if (l->sp == 0 || l->sp % 8 || l->sp >= l->stack_hi || l->stack_hi - l->sp > STACK_MAX)
         return 0;
     return l->stack_hi - l->sp < WINDOW ? (size_t)(l->stack_hi - l->sp) : WINDOW;
-}
-
-/* ---- unwinding ---------------------------------------------------------------------------------------------- */
-
-/* A walk over the top of a stack that was read, the process behind it. */
-struct walk {
-    osp_goroutines *g;
-    uint64_t sp;
-    const uint8_t *window;
-    size_t n;
-    bool behind;     /* something was read of the process itself */
-    bool page_known; /* g->page is that of page_addr */
-    uint64_t page_addr;
-};
-
-static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
-{
-    struct walk *w = ctx;
-    if (addr >= w->sp && addr - w->sp < w->n && w->n - (addr - w->sp) >= sizeof *word) {
-        memcpy(word, w->window + (addr - w->sp), sizeof *word);
-        return true;
-    }
-    uint64_t page = addr & ~(uint64_t)(PAGE - 1);
-    w->behind = true;
-    if (addr - page > PAGE - sizeof *word)
-        return read_one(w->g, addr, word, sizeof *word);
-    if (!w->page_known || w->page_addr != page) {
-        w->page_known = read_one(w->g, page, w->g->page, PAGE);
-        w->page_addr = page;
-    }
-    if (w->page_known)
-        memcpy(word, w->g->page + (addr - page), sizeof *word);
-    return w->page_known;
-}
-
-static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
-{
-    osp_goroutines *g = ((struct walk *)ctx)->g;
-    size_t i = osp_hash_mix(addr, 1) % RULES;
-    if (!g->rule[i].used || g->rule[i].addr != addr) {
-        const osp_space_map *map = osp_space_at(g->space, addr);
-        uint64_t pc = map ? addr - map->base : 0;
-        g->rule[i].rule = !map || pc >> 32 ? OSP_RULE_NONE : osp_rows_find(map->row, map->nrow, (uint32_t)pc);
-        g->rule[i].addr = addr;
-        g->rule[i].mapped = map != NULL;
-        g->rule[i].used = true;
-    }
-    *rule = g->rule[i].rule;
-    return g->rule[i].mapped;
-}
-
-/* Where C's frames are, if C called this goroutine: it is locked to its thread then. */
-static uint64_t callback_sp(osp_goroutines *g, const osp_g *of)
-{
-    uint64_t g0, sp;
-    const osp_go_layout *at = osp_go_offsets(g->go);
-    return of->lockedm && read_one(g, of->lockedm + (uint64_t)at->m_g0, &g0, 8) &&
-                   read_one(g, g0 + (uint64_t)at->g_sched_sp, &sp, 8)
-               ? sp
-               : 0;
-}
-
-/* Unwind into g->pc. Returns how the walk ended; *n addresses. */
-static int unwind(osp_goroutines *g, const osp_g *of, const osp_g_look *l, const uint8_t *window, size_t bytes,
-                  size_t *n, bool *behind)
-{
-    struct walk w = {.g = g, .sp = l->sp, .window = window, .n = bytes};
-    osp_unwind_env env = {&w, read_word, rule_at};
-    osp_unwind_at at = {
-        .g = of->addr,
-        .stack_lo = of->stack_lo,
-        .stack_hi = of->stack_hi,
-        .pc = l->pc,
-        .sp = l->sp,
-        .fp = l->status == OSP_G_SYSCALL ? of->syscallbp : of->sched_bp,
-        .callback_sp = callback_sp(g, of),
-        .aarch64 = OSP_AARCH64,
-    };
-    /* One that has not run yet, or stands at a function's begin, has its caller there. */
-    if (at.aarch64 && l->status != OSP_G_SYSCALL)
-        read_one(g, of->addr + g->offsets->g_sched_lr, &at.link, sizeof at.link);
-    int end = osp_unwind_parked(&env, g->offsets, &at, g->pc, OSP_MAX_USER, n);
-    *behind = w.behind || of->lockedm;
-    return end;
 }
 
 /* ---- what was seen ------------------------------------------------------------------------------------------ */
@@ -349,7 +231,7 @@ static osp_how how_of(const struct slot *s, const osp_g_look *l)
                : s->fresh                ? OSP_HOW_NEW
                                          : OSP_HOW_PREEMPTED;
     default:
-        return stands(l) ? OSP_HOW_WAITING : OSP_HOW_RUNNING;
+        return osp_g_stands(l) ? OSP_HOW_WAITING : OSP_HOW_RUNNING;
     }
 }
 
@@ -502,7 +384,7 @@ static bool read_at_once(osp_goroutines *g, uint64_t addr, const osp_g_look *l, 
 {
     osp_piece piece[2] = {{l->sp, window, bytes}, {addr, g->again, g->g_bytes}};
     bool ok[2];
-    read_each(g, piece, 2, ok);
+    osp_mem_read_each(&g->mem, piece, 2, ok);
     if (!ok[0] || !ok[1] || !osp_g_decode(g->go, addr, g->again, of))
         return false;
     osp_g_look now = osp_g_look_of(of);
@@ -530,9 +412,9 @@ static bool try_alone(osp_goroutines *g, uint32_t index)
     size_t n, bytes = window_of(&l);
     bool behind;
     meet(g, s, &of);
-    if (!stands(&l) || bytes == 0 || !read_at_once(g, addr, &l, g->alone, bytes, &of))
+    if (!osp_g_stands(&l) || bytes == 0 || !read_at_once(g, addr, &l, g->alone, bytes, &of))
         return false;
-    int end = unwind(g, &of, &l, g->alone, bytes, &n, &behind);
+    int end = osp_g_walk(g->walker, &of, (osp_span){g->alone, bytes}, g->pc, OSP_MAX_USER, &n, &behind);
     if (of.labels)
         osp_labels_read(g->reader, &of.labels, 1, g->labels);
     else
@@ -568,14 +450,14 @@ static void read_queue(osp_goroutines *g, bool *window_ok, bool *again_ok)
     osp_piece piece[QUEUE];
     for (size_t i = 0; i < g->nqueue; i++) {
         const osp_g_look *l = &g->queue[i].look;
-        size_t n = stands(l) ? window_of(l) : 0;
+        size_t n = osp_g_stands(l) ? window_of(l) : 0;
         piece[i] =
             (osp_piece){n ? l->sp : osp_g_table_addr(g->table, g->queue[i].index), g->window + i * WINDOW, n ? n : 8};
     }
-    read_each(g, piece, g->nqueue, window_ok);
+    osp_mem_read_each(&g->mem, piece, g->nqueue, window_ok);
     for (size_t i = 0; i < g->nqueue; i++)
         piece[i] = (osp_piece){osp_g_table_addr(g->table, g->queue[i].index), g->again + i * g->g_bytes, g->g_bytes};
-    read_each(g, piece, g->nqueue, again_ok);
+    osp_mem_read_each(&g->mem, piece, g->nqueue, again_ok);
 }
 
 /* Is what was read again still what was looked at? */
@@ -596,7 +478,7 @@ static void read_labels(osp_goroutines *g, bool *ok)
     bool again_ok[QUEUE];
     size_t of[QUEUE], n = 0;
     for (size_t i = 0; i < g->nqueue; i++) {
-        at[i] = ok[i] && stands(&g->queue[i].look) ? g->of[i].labels : 0;
+        at[i] = ok[i] && osp_g_stands(&g->queue[i].look) ? g->of[i].labels : 0;
         g->labels[i].n = 0;
         if (at[i]) {
             of[n] = i;
@@ -606,7 +488,7 @@ static void read_labels(osp_goroutines *g, bool *ok)
     if (n == 0)
         return;
     osp_labels_read(g->reader, at, g->nqueue, g->labels);
-    read_each(g, piece, n, again_ok);
+    osp_mem_read_each(&g->mem, piece, n, again_ok);
     for (size_t i = 0; i < n; i++)
         ok[of[i]] = again_ok[i] && held_still(g, of[i]);
 }
@@ -623,11 +505,12 @@ static void take(osp_goroutines *g, size_t i)
         leave(g, s);
         return;
     }
-    if (!stands(&q->look)) {
+    if (!osp_g_stands(&q->look)) {
         enter(g, s, &q->look, 0, 0);
         return;
     }
-    int end = unwind(g, &g->of[i], &q->look, g->window + i * WINDOW, window_of(&q->look), &n, &behind);
+    int end = osp_g_walk(g->walker, &g->of[i], (osp_span){g->window + i * WINDOW, window_of(&q->look)}, g->pc,
+                         OSP_MAX_USER, &n, &behind);
     if (behind) { /* what lies behind the window was read later: the stack may have moved on */
         read_alone(g, q);
         return;
@@ -644,7 +527,7 @@ static void flush(osp_goroutines *g)
     read_queue(g, window_ok, ok);
     for (size_t i = 0; i < g->nqueue; i++)
         ok[i] = ok[i] && held_still(g, i) &&
-                (!stands(&g->queue[i].look) || (window_ok[i] && window_of(&g->queue[i].look)));
+                (!osp_g_stands(&g->queue[i].look) || (window_ok[i] && window_of(&g->queue[i].look)));
     read_labels(g, ok);
     if (g->pass_ns && osp_clock_ns(CLOCK_THREAD_CPUTIME_ID) - g->pass_ns > g->opts.patience_ns) {
         g->opts.at_its_end(g->opts.ctx);
@@ -673,7 +556,7 @@ static bool on_look(void *ctx, uint32_t index, const osp_g_look *l)
     osp_goroutines *g = ctx;
     struct slot *s = &g->slot[index];
     g->stats.looked++;
-    if (is_gone(l)) {
+    if (osp_g_is_gone(l)) {
         bool was_there = s->known;
         leave(g, s);
         return was_there;
@@ -683,7 +566,7 @@ static bool on_look(void *ctx, uint32_t index, const osp_g_look *l)
             leave(g, s);
             return false;
         }
-        if (!stands(l))
+        if (!osp_g_stands(l))
             return enter(g, s, l, 0, 0);
         if (s->known && unchanged(g, s, l))
             return enter(g, s, l, s->stack, s->labels);

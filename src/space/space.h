@@ -57,4 +57,16 @@ const osp_space_map *osp_space_at(const osp_space *s, uint64_t addr);
 /* Fill the unwinder's view of the Go runtime from go (NULL: all zero). */
 void osp_space_go(const osp_go *go, osp_unwind_go *out);
 
+/* ---- goroutines that do not run --------------------------------------------------------------------------------- */
+
+/* Walks their stacks. */
+typedef struct osp_g_walker osp_g_walker;
+osp_g_walker *osp_g_walker_new(osp_mem mem, const osp_go *go, osp_err *err);
+void osp_g_walker_drop(osp_g_walker *w);
+/* The present mappings; they must stay until the next call. */
+void osp_g_walker_space(osp_g_walker *w, const osp_space *space, const osp_unwind_go *offsets);
+/* Walk a goroutine's stack from where it stands to its root: as osp_unwind_parked. top is what was read of the stack, from its
+ * sp on; *behind says that something behind it was read now, when it may have run on. */
+int osp_g_walk(osp_g_walker *w, const osp_g *g, osp_span top, uint64_t *pc, size_t max, size_t *n, bool *behind);
+
 #endif

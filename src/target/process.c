@@ -423,6 +423,19 @@ size_t osp_mem_read_many(const osp_mem *m, const osp_piece *piece, size_t n, osp
     return i;
 }
 
+void osp_mem_read_each(const osp_mem *m, const osp_piece *piece, size_t n, bool *ok)
+{
+    osp_err ignored; /* what cannot be read has gone */
+    for (size_t at = 0; at < n;) {
+        size_t got = osp_mem_read_many(m, piece + at, n - at, &ignored);
+        for (size_t i = 0; i < got; i++)
+            ok[at + i] = true;
+        at += got;
+        if (at < n)
+            ok[at++] = false;
+    }
+}
+
 enum { AT_ONCE = 64 };
 
 /* One call for up to AT_ONCE pieces. What was read whole is counted; what the kernel could not read is looked at by

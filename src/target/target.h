@@ -27,6 +27,8 @@ typedef struct osp_mem {
 
 /* read_many, by read where there is none. */
 size_t osp_mem_read_many(const osp_mem *m, const osp_piece *piece, size_t n, osp_err *err);
+/* Read of these pieces what can be read; ok[i] says which. */
+void osp_mem_read_each(const osp_mem *m, const osp_piece *piece, size_t n, bool *ok);
 
 typedef struct osp_process osp_process;
 
