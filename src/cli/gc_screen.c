@@ -26,7 +26,6 @@ void osp_gc_while_add(osp_gc_while *w, const osp_gc_seen *c)
     w->whole++;
     w->assist_ns += g->assist_ns;
     w->worker_ns += g->worker_ns;
-    w->idle_ns += g->idle_ns;
     w->pause_ns += stopped;
     w->last = *c;
     if (w->nlive < sizeof w->live / sizeof *w->live)
@@ -56,7 +55,7 @@ static double seconds_of(const osp_gc_while *w) { return (double)(w->now.taken_n
 
 /* CPU of the collector from the first cycle seen to the last, in percent of what GOMAXPROCS gave. */
 typedef struct {
-    double gc, workers, assists, pauses, idle;
+    double gc, workers, assists, pauses;
 } recent;
 
 /* Since 1.20 the runtime sums it up at the end of each cycle; before, the cycles that were seen whole have to do. */
@@ -67,14 +66,12 @@ static bool recent_of(const osp_gc_while *w, recent *out)
         const double all = (double)(b[OSP_GC_CPU_TOTAL] - a[OSP_GC_CPU_TOTAL]);
         *out = (recent){.workers = share((double)(b[OSP_GC_DEDICATED] - a[OSP_GC_DEDICATED]), all),
                         .assists = share((double)(b[OSP_GC_ASSIST] - a[OSP_GC_ASSIST]), all),
-                        .pauses = share((double)(b[OSP_GC_PAUSE] - a[OSP_GC_PAUSE]), all),
-                        .idle = share((double)(b[OSP_GC_IDLE] - a[OSP_GC_IDLE]), all)};
+                        .pauses = share((double)(b[OSP_GC_PAUSE] - a[OSP_GC_PAUSE]), all)};
     } else if (w->whole && w->whole == w->cycles) {
         const double all = seconds_of(w) * 1e9 * (w->last.cycle.procs > 0 ? w->last.cycle.procs : 1);
         *out = (recent){.workers = share((double)w->worker_ns, all),
                         .assists = share((double)w->assist_ns, all),
-                        .pauses = share((double)w->pause_ns, all),
-                        .idle = share((double)w->idle_ns, all)};
+                        .pauses = share((double)w->pause_ns, all)};
     } else {
         *out = (recent){0};
         return w->cycles == 0 && w->now.done > 0;
@@ -179,8 +176,7 @@ static void add_cpu(const osp_cli *cli, const osp_gc_while *w, osp_buf *out)
         const double all = (double)s->cpu_ns[OSP_GC_CPU_TOTAL];
         osp_buf_add(out, S("\n"));
         head(cli, out, "");
-        osp_buf_fmt(out,
-                    "workers and pauses %.2f %%, assists %.2f %%; free: idle Ps marked %.2f %%; scavenger %.2f %%",
+        osp_buf_fmt(out, "marking %.1f %%, assists %.1f %%, idle Ps %.1f %% (free), scavenger %.1f %%",
                     share((double)s->cpu_ns[OSP_GC_DEDICATED] + (double)s->cpu_ns[OSP_GC_PAUSE], all),
                     share((double)s->cpu_ns[OSP_GC_ASSIST], all), share((double)s->cpu_ns[OSP_GC_IDLE], all),
                     share((double)s->cpu_ns[OSP_GC_SCAVENGE_TOTAL], all));
@@ -189,8 +185,8 @@ static void add_cpu(const osp_cli *cli, const osp_gc_while *w, osp_buf *out)
     if (w->cycles == 0 || !recent_of(w, &r))
         return;
     head(cli, out, "");
-    osp_buf_fmt(out, "%.1f %% in the %u cycle%s seen: workers %.1f, assists %.1f, pauses %.1f; free: idle Ps %.1f\n",
-                r.gc, w->cycles, w->cycles == 1 ? "" : "s", r.workers, r.assists, r.pauses, r.idle);
+    osp_buf_fmt(out, "%.1f %% in the %u cycle%s seen: workers %.1f, assists %.1f, pauses %.1f\n", r.gc, w->cycles,
+                w->cycles == 1 ? "" : "s", r.workers, r.assists, r.pauses);
 }
 
 static void add_memory(const osp_cli *cli, const osp_go_gc *s, osp_buf *out)
@@ -464,6 +460,7 @@ void osp_gc_json(const osp_gc_while *w, int pid, osp_str version, const osp_gc_s
 {
     osp_json j = osp_json_on(out);
     osp_json_object(&j, NULL);
+    osp_json_str(&j, "schema", S("osprey.gc/1"));
     osp_json_int(&j, "pid", pid);
     osp_json_str(&j, "go", version);
     osp_json_num(&j, "watched_s", seconds_of(w));
@@ -477,23 +474,20 @@ void osp_gc_json(const osp_gc_while *w, int pid, osp_str version, const osp_gc_s
 
 void osp_gc_explain(osp_buf *out)
 {
-    osp_buf_add(
-        out,
-        S("\n"
-          "  live        bytes allocated and not yet swept, since the last cycle what it found reachable and what "
-          "came\n"
-          "              since; gcController.heapLive. A cycle begins when it reaches the trigger.\n"
-          "  goal        the size that GOGC allows: reachable heap, and of it and of stacks and globals GOGC percent "
-          "more;\n"
-          "              less if GOMEMLIMIT leaves less room.\n"
-          "  pauses      the time that no goroutine ran: both stops of a cycle together, from asking to restarting.\n"
-          "  CPU         workers: goroutines of the runtime that mark, on a quarter of the Ps while a cycle runs. "
-          "Assists:\n"
-          "              goroutines that allocate must help. Idle Ps mark for free: they had nothing else to do.\n"
-          "  scavenger   gives unused pages back to the system until it keeps only what its goal says.\n"
-          "  a line      gc 4 @12.3s 1%: start of the cycle since the program's, the collector's share of all CPU "
-          "since then;\n"
-          "              sweep stop + marking + mark stop, on the clock; the same as CPU (assists/workers/idle "
-          "between);\n"
-          "              heap at start -> at end -> reachable; goal; Ps. More: docs/inspect.md\n"));
+    osp_buf_add(out,
+                S("\n"
+                  "  live        what the last cycle found reachable, and all that was allocated since; a\n"
+                  "              cycle begins when it reaches the trigger\n"
+                  "  goal        the reachable heap, and GOGC percent of it and of stacks and globals\n"
+                  "              more; less if GOMEMLIMIT leaves less room\n"
+                  "  pauses      no goroutine ran: both stops of a cycle together\n"
+                  "  CPU         of GOMAXPROCS times the time. marking: goroutines of the runtime, on a\n"
+                  "              quarter of the Ps while a cycle runs, and pauses. assists: goroutines that\n"
+                  "              allocate have to help. idle Ps: they had nothing else to do\n"
+                  "  scavenger   gives unused pages back to the system, down to its goal\n"
+                  "  last cycle  gc 4 @12.3s 1%: when it began since the program did, and the collector's\n"
+                  "              share of all CPU since then; sweep stop + marking + mark stop by the clock,\n"
+                  "              and as CPU: stop + assists/workers/idle Ps + stop; heap at its start -> at its\n"
+                  "              end -> reachable; goal; number of Ps\n"
+                  "  More: docs/inspect.md\n"));
 }

@@ -9,10 +9,10 @@
 /* What was seen in a while. */
 typedef struct {
     osp_go_gc first, now;
-    uint32_t cycles, whole;                                          /* that ended; of those, that are whole */
-    uint64_t assist_ns, worker_ns, pause_ns, idle_ns, most_pause_ns; /* CPU of whole cycles; the longest pause */
-    osp_gc_seen last;                                                /* the last whole one */
-    float live[256]; /* the heap at the start of each cycle, oldest first */
+    uint32_t cycles, whole;                                 /* that ended; of those, that are whole */
+    uint64_t assist_ns, worker_ns, pause_ns, most_pause_ns; /* CPU of whole cycles; the longest pause */
+    osp_gc_seen last;                                       /* the last whole one */
+    float live[256];                                        /* the heap at the start of each cycle, oldest first */
     uint32_t nlive;
 } osp_gc_while;
 

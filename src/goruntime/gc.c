@@ -20,7 +20,7 @@ enum {
     CONTROL_MAX = 1024,
     WORK_MAX = 2048,
     STATS_MAX = 16384,
-    TRIES = 8,
+    TRIES = 5,
     SPAN_SIZES = 512, /* sizeof mspan and mcache are below these */
     CACHE_SIZES = 8192,
     HEAP_MINIMUM = 4 << 20,

@@ -179,11 +179,9 @@ static bool read_once(osp_go *go, osp_go_memstats *s, osp_err *err)
         return osp_fail(err, OSP_EABSENT, "the memory figures of the Go runtime cannot be read");
     if (!read_at(go, go->gc.heap, at->heap_span_inuse, &s->mspan_inuse, 8) ||
         !read_at(go, go->gc.heap, at->heap_cache_inuse, &s->mcache_inuse, 8))
-        return osp_fail(err, OSP_EABSENT, "the heap's own structures were not found in %.*s",
-                        STRF(osp_object_name(go->object)));
+        return osp_fail(err, OSP_EABSENT, "the heap's own structures were not found in %.*s", STRF(go->image.name));
     if (!s->gc.has_control)
-        return osp_fail(err, OSP_EABSENT, "the pacer of the collector was not found in %.*s",
-                        STRF(osp_object_name(go->object)));
+        return osp_fail(err, OSP_EABSENT, "the pacer of the collector was not found in %.*s", STRF(go->image.name));
     count_objects(at, d, &h, tinyallocs, s);
     sum_up(at, d, m, &s->gc, s);
     return true;

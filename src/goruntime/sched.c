@@ -382,8 +382,7 @@ static bool read_gs(osp_go *go, osp_arena *a, osp_go_sched *out, osp_err *err)
     const size_t bytes = bytes_for(field, sizeof field / sizeof *field);
     uint64_t len_at, array_at, len, array;
     if (!osp_go_global(go, S("runtime.allglen"), &len_at) || !osp_go_global(go, S("runtime.allgptr"), &array_at))
-        return osp_fail(err, OSP_EABSENT, "the list of goroutines was not found in %.*s",
-                        STRF(osp_object_name(go->object)));
+        return osp_fail(err, OSP_EABSENT, "the list of goroutines was not found in %.*s", STRF(go->image.name));
     if (!osp_go_word(go, len_at, &len) || !osp_go_word(go, array_at, &array) || len > GS_MAX || bytes == 0)
         return osp_fail(err, OSP_EFORMAT, "the list of goroutines cannot be read");
     uint64_t *addr = osp_new(a, uint64_t, len);

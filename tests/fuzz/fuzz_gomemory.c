@@ -67,6 +67,35 @@ static void look_at_waiting(struct osp_go *go, size_t n)
     osp_wait_reader_drop(r);
 }
 
+/* The scheduler and the collector: what is told of them is bounded, and can be printed. */
+static void look_at_scheduler(struct osp_go *go, osp_arena *a)
+{
+    osp_err err = {0};
+    osp_go_sched s;
+    osp_go_memstats m;
+    osp_buf out = osp_buf_of(64 << 20);
+    go->mem.read = read_pages;
+    go->clocks.sought = true;
+    go->gc.searches = UINT32_MAX;
+    go->gc.control = BASE + 16;
+    go->gc.work = BASE + 64;
+    go->gc.heap = BASE;
+    go->gc.scavenge = BASE + 128;
+    if (osp_go_sched_read(go, true, a, &s, &err)) {
+        if (s.idle_ps < 0 || s.idle_ps > s.gomaxprocs || s.np > (uint32_t)s.gomaxprocs || s.threads < 1)
+            abort();
+        osp_go_sched_text(go, &s, true, &out);
+        osp_go_sched_text(go, &s, false, &out);
+    }
+    if (osp_go_memstats_read(go, &m, &err)) {
+        if (m.gc.started - m.gc.done > 1 || m.gc.cycle.cpu_fraction < 0 || m.gc.cycle.cpu_fraction > 1)
+            abort();
+        osp_go_memstats_text(&m, &out);
+        osp_go_gc_text(&m.gc, &out);
+    }
+    osp_buf_drop(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     osp_go_tls_use use;
@@ -96,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     }
     (void)osp_go_is_memstats(&go, BASE + 8);
     look_at_waiting(&go, n);
+    look_at_scheduler(&go, &a);
     osp_arena_drop(&a);
     return 0;
 }
