@@ -268,6 +268,14 @@ size_t osp_object_frames(osp_object *o, uint64_t file_addr, osp_frame *out, size
     return n;
 }
 
+size_t osp_object_go_calls(osp_object *o, uint64_t file_addr, osp_go_call *out, size_t max)
+{
+    if (!osp_object_is_go(o, file_addr))
+        return 0;
+    osp_pcln_learn(&o->go);
+    return osp_pcln_calls(&o->go, past_sigreturn(o, file_addr), out, max);
+}
+
 bool osp_object_line_at(osp_object *o, uint64_t file_addr, osp_str *file, int32_t *line)
 {
     osp_frame f[64];

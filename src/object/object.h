@@ -119,6 +119,18 @@ typedef struct {
 } osp_go_member;
 bool osp_object_go_members(osp_object *o, osp_go_member *m, size_t n, osp_err *err) OSP_CHECKED;
 
+/* A function activation in Go code. */
+typedef struct {
+    osp_frame frame;
+    uint64_t at;    /* file address at which it stands: of an outer one, where the inner one was inlined */
+    uint64_t entry; /* of the function that holds it */
+    bool inlined;   /* into the next one */
+    bool wrapper;   /* the compiler made it (a method by another receiver): Go's own tracebacks leave it out */
+} osp_go_call;
+
+/* Those at file_addr, innermost inlined one first; at most max are written. 0 = no Go code there. */
+size_t osp_object_go_calls(osp_object *o, uint64_t file_addr, osp_go_call *out, size_t max);
+
 /* True if file_addr lies in a Go function (by pclntab). */
 bool osp_object_is_go(osp_object *o, uint64_t file_addr);
 

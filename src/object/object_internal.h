@@ -212,6 +212,7 @@ typedef struct {
     uint64_t moduledata, gofunc;                /* file addresses; 0 = not found */
     osp_span names, cutab, files, pctab, funcs; /* funcs begins with functab */
     osp_span gofunc_bytes;                      /* from gofunc on */
+    unsigned wrapper;                           /* kind of functions that the compiler made; 0 = not asked for yet */
 } osp_pcln;
 
 /* One function's record. */
@@ -233,6 +234,9 @@ osp_str osp_pcln_name(const osp_pcln *p, uint32_t off);
 bool osp_pcln_is_named(const osp_pcln *p, const osp_func *f, osp_str name);
 /* Frames at addr, innermost inline first. */
 size_t osp_pcln_frames(const osp_pcln *p, uint64_t addr, osp_frame *out, size_t max);
+/* The same with all there is, once p has learnt which functions the compiler made. */
+void osp_pcln_learn(osp_pcln *p);
+size_t osp_pcln_calls(const osp_pcln *p, uint64_t addr, osp_go_call *out, size_t max);
 
 /* The steps of a pc-value table: value holds for pcs in [pc, next). */
 typedef struct {

@@ -141,8 +141,14 @@ static bool module_by_search(const osp_pcln *p, const osp_elf *e, uint64_t *addr
 /* Offsets of moduledata.gofunc: 1.20-1.26, 1.18-1.19, 1.27. */
 static const unsigned gofunc_at[] = {320, 304, 344};
 
-static bool inline_entry(const osp_pcln *p, const osp_func *f, uint32_t index, uint32_t *name, uint32_t *parent_pc,
-                         int32_t *start_line);
+/* A call that was inlined. */
+typedef struct {
+    uint8_t id; /* kind of function */
+    uint32_t name, parent_pc;
+    int32_t start_line;
+} inlined;
+
+static bool inline_entry(const osp_pcln *p, const osp_func *f, uint32_t index, inlined *out);
 
 /* Do the inline trees of most functions make sense with this gofunc? (Entries of calls that were optimised away may
  * hold anything.) */
@@ -151,17 +157,16 @@ static bool gofunc_makes_sense(const osp_pcln *p)
     unsigned seen = 0, good = 0;
     for (uint32_t i = 0; i < p->nfunc && i < 20000 && seen < 64; i++) {
         osp_func f;
-        uint32_t name, parent;
-        int32_t line;
+        inlined in;
         if (!osp_pcln_func(p, i, &f) || f.nfuncdata <= FUNCDATA_INLINE || f.npcdata <= PCDATA_INLINE)
             continue;
         if (osp_le32(p->funcs.p + f.at + 4 * (f.npcdata + FUNCDATA_INLINE)) == NO_FUNCDATA)
             continue;
         seen++;
-        if (!inline_entry(p, &f, 0, &name, &parent, &line) || parent >= f.end - f.entry)
+        if (!inline_entry(p, &f, 0, &in) || in.parent_pc >= f.end - f.entry)
             continue;
-        osp_str text = osp_pcln_name(p, name);
-        good += text.n >= 2 && text.n <= 4096 && (name == 0 || p->names.p[name - 1] == 0);
+        osp_str text = osp_pcln_name(p, in.name);
+        good += text.n >= 2 && text.n <= 4096 && (in.name == 0 || p->names.p[in.name - 1] == 0);
     }
     return good > 0 && good * 4 >= seen * 3;
 }
@@ -359,8 +364,7 @@ static osp_str file_at(const osp_pcln *p, const osp_func *f, uint64_t pc)
     return osp_text_at(p->files, osp_le32(cell.p));
 }
 
-static bool inline_entry(const osp_pcln *p, const osp_func *f, uint32_t index, uint32_t *name, uint32_t *parent_pc,
-                         int32_t *start_line)
+static bool inline_entry(const osp_pcln *p, const osp_func *f, uint32_t index, inlined *out)
 {
     if (p->layout == 116 || f->nfuncdata <= FUNCDATA_INLINE)
         return false;
@@ -371,9 +375,12 @@ static bool inline_entry(const osp_pcln *p, const osp_func *f, uint32_t index, u
     osp_span r = after(p->gofunc_bytes, off + (uint64_t)index * size);
     if (r.n < size)
         return false;
-    *name = osp_le32(r.p + (p->layout == 120 ? 4 : 12));
-    *parent_pc = osp_le32(r.p + (p->layout == 120 ? 8 : 16));
-    *start_line = p->layout == 120 ? (int32_t)osp_le32(r.p + 12) : 0;
+    *out = (inlined){
+        .id = r.p[p->layout == 120 ? 0 : 2],
+        .name = osp_le32(r.p + (p->layout == 120 ? 4 : 12)),
+        .parent_pc = osp_le32(r.p + (p->layout == 120 ? 8 : 16)),
+        .start_line = p->layout == 120 ? (int32_t)osp_le32(r.p + 12) : 0,
+    };
     return true;
 }
 
@@ -390,29 +397,101 @@ static osp_frame frame_of(const osp_pcln *p, const osp_func *f, uint64_t pc, uin
     };
 }
 
-size_t osp_pcln_frames(const osp_pcln *p, uint64_t addr, osp_frame *out, size_t max)
+/* Functions that the compiler makes of others (methods by another receiver, what a go statement calls) have a kind of their
+ * own, the last there is. The others before it are single functions of the runtime. Its number moves with releases. NO_KIND:
+ * no function has it. */
+enum { NO_KIND = 0x100 };
+
+static unsigned wrapper_kind(const osp_pcln *p)
+{
+    osp_func f;
+    unsigned last = 0, n = 0;
+    for (uint32_t i = 0; i < p->nfunc; i++) {
+        if (!osp_pcln_func(p, i, &f) || f.id < last)
+            continue;
+        n = f.id == last ? n + 1 : 1;
+        last = f.id;
+    }
+    return last && n > 1 ? last : NO_KIND;
+}
+
+void osp_pcln_learn(osp_pcln *p)
+{
+    if (!p->wrapper)
+        p->wrapper = wrapper_kind(p);
+}
+
+static osp_go_call call_of(const osp_pcln *p, const osp_func *f, uint64_t pc, const inlined *in)
+{
+    return (osp_go_call){
+        .frame = in ? frame_of(p, f, pc, in->name, in->start_line) : frame_of(p, f, pc, f->name, f->start_line),
+        .at = pc,
+        .entry = f->entry,
+        .inlined = in != NULL,
+        .wrapper = (in ? in->id : f->id) == p->wrapper,
+    };
+}
+
+/* give() gets each call at an address, innermost inlined one first, until it says no. */
+typedef bool give_call(void *ctx, const osp_pcln *p, const osp_func *f, uint64_t pc, const inlined *in);
+
+static void each_call(const osp_pcln *p, uint64_t addr, give_call *give, void *ctx)
 {
     osp_func f;
     uint32_t i = osp_pcln_find(p, addr);
-    if (i == UINT32_MAX || !osp_pcln_func(p, i, &f) || max == 0)
-        return 0;
-    size_t n = 0;
+    if (i == UINT32_MAX || !osp_pcln_func(p, i, &f))
+        return;
     uint64_t pc = addr;
     int32_t below = INT32_MAX;
     /* The line at pc is that of the innermost call; its parent stands at parent_pc of the same function, and before
      * it in the tree. */
-    while (n < max) {
-        uint32_t name, parent;
-        int32_t start_line, index = pcdata_at(p, &f, PCDATA_INLINE, pc);
-        if (index < 0 || index >= below || !inline_entry(p, &f, (uint32_t)index, &name, &parent, &start_line))
+    for (;;) {
+        inlined in;
+        int32_t index = pcdata_at(p, &f, PCDATA_INLINE, pc);
+        if (index < 0 || index >= below || !inline_entry(p, &f, (uint32_t)index, &in))
             break;
         below = index;
-        out[n++] = frame_of(p, &f, pc, name, start_line);
-        if (parent >= f.end - f.entry)
+        if (!give(ctx, p, &f, pc, &in))
+            return;
+        if (in.parent_pc >= f.end - f.entry)
             break;
-        pc = f.entry + parent;
+        pc = f.entry + in.parent_pc;
     }
-    if (n < max)
-        out[n++] = frame_of(p, &f, pc, f.name, f.start_line);
-    return n;
+    give(ctx, p, &f, pc, NULL);
+}
+
+typedef struct {
+    osp_frame *frame;
+    osp_go_call *call;
+    size_t n, max;
+} calls;
+
+static bool give_frame(void *ctx, const osp_pcln *p, const osp_func *f, uint64_t pc, const inlined *in)
+{
+    calls *c = ctx;
+    c->frame[c->n++] = in ? frame_of(p, f, pc, in->name, in->start_line) : frame_of(p, f, pc, f->name, f->start_line);
+    return c->n < c->max;
+}
+
+static bool give_whole(void *ctx, const osp_pcln *p, const osp_func *f, uint64_t pc, const inlined *in)
+{
+    calls *c = ctx;
+    c->call[c->n++] = call_of(p, f, pc, in);
+    return c->n < c->max;
+}
+
+size_t osp_pcln_frames(const osp_pcln *p, uint64_t addr, osp_frame *out, size_t max)
+{
+    calls c = {.frame = out, .max = max};
+    if (max)
+        each_call(p, addr, give_frame, &c);
+    return c.n;
+}
+
+size_t osp_pcln_calls(const osp_pcln *p, uint64_t addr, osp_go_call *out, size_t max)
+{
+    calls c = {.call = out, .max = max};
+    if (max)
+        each_call(p, addr, give_whole, &c);
+    return c.n;
 }
