@@ -70,6 +70,9 @@ bool osp_output_by_ending(const char *path, osp_output *to);
 bool osp_output_make(const osp_profile *p, const osp_output *to, const char *type, osp_buf *out,
                      osp_err *err) OSP_CHECKED;
 
+/* The same in the form that a file's ending names, or else as pprof reads it. */
+bool osp_output_for(const osp_profile *p, const char *path, osp_buf *out, osp_err *err) OSP_CHECKED;
+
 /* ---- doctor ------------------------------------------------------------------------------------------------ */
 
 typedef struct osp_ability {

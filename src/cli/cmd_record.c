@@ -241,16 +241,6 @@ static bool explain_nothing(int pid, const osp_sample_stats *s, osp_err *err)
                     pid, seconds);
 }
 
-/* The profile in the form that the file's ending names, or else as pprof reads it. */
-static bool encode(const osp_profile *p, const char *file, osp_buf *out, osp_err *err)
-{
-    osp_output to;
-    if (!osp_output_by_ending(file, &to) && osp_str_ends(osp_str_from(file), S(".json")))
-        to.form = osp_format_named(S("speedscope"));
-    return to.form || to.picture ? osp_output_make(p, &to, NULL, out, err)
-                                 : osp_pprof_encode_packed(p, OSP_PACK_GZIP, out, err);
-}
-
 static int record(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch)
 {
     osp_recorded r = {0};
@@ -265,7 +255,7 @@ static int record(const osp_cli *cli, osp_sample_opts *opts, osp_launch *launch)
     if (ok && r.rec.stats.taken == 0 && r.rec.stats.wait.passes == 0)
         ok = explain_nothing(opts->pid, &r.rec.stats, &err);
     if (ok)
-        ok = name(&r, &err) && encode(r.commented, file, &packed, &err) &&
+        ok = name(&r, &err) && osp_output_for(r.commented, file, &packed, &err) &&
              osp_file_write(file, osp_buf_str(&packed), &err);
     if (ok) {
         if (osp_cli_given(cli, "json"))

@@ -124,3 +124,12 @@ bool osp_output_make(const osp_profile *p, const osp_output *to, const char *typ
     return to->form ? osp_format_write(to->form, p, value, to->pack, out, err)
                     : write_picture(p, value, to, out, err);
 }
+
+bool osp_output_for(const osp_profile *p, const char *path, osp_buf *out, osp_err *err)
+{
+    osp_output to;
+    if (!osp_output_by_ending(path, &to) && osp_str_ends(osp_str_from(path), S(".json")))
+        to.form = osp_format_named(S("speedscope"));
+    return to.form || to.picture ? osp_output_make(p, &to, NULL, out, err)
+                                 : osp_pprof_encode_packed(p, OSP_PACK_GZIP, out, err);
+}

@@ -61,8 +61,9 @@ typedef struct {
 
 typedef struct {
     uint64_t addr, goid, gopc, startpc, m, lockedm;
-    uint64_t parent;            /* goid of the one that made it; 0 = not known (before Go 1.21), or none did */
-    uint64_t waitsince;         /* CLOCK_MONOTONIC ns when a collection first saw it waiting; 0 = none has */
+    uint64_t parent; /* goid of the one that made it; 0 = not known (before Go 1.21), or none did */
+    uint64_t
+        waitsince; /* CLOCK_MONOTONIC ns of the end of the collection before the one that first met it waiting; 0 = none */
     uint8_t status, waitreason; /* status without the scan bit */
     uint8_t seq;                /* see osp_g_look */
     uint64_t syscallpc, syscallsp, syscallbp, sched_pc, sched_sp, sched_bp, stack_lo, stack_hi;

@@ -15,6 +15,9 @@ struct osp_inspect {
     osp_go *go;
     osp_space space;
     osp_unwind_go offsets;
+    osp_str
+        std; /* where the files of Go's library are, as the program has them; "": their paths are cut to packages */
+    osp_str module; /* the program's own */
     osp_arena names;
     osp_index by_pc; /* -> place in spots */
     struct spots {
@@ -23,6 +26,7 @@ struct osp_inspect {
     } * spots;
     size_t nspots, cap;
     osp_frame frame[MOST_SPOTS]; /* of one address, while it is looked up */
+    osp_go_call call[MOST_SPOTS];
     osp_spot found[MOST_SPOTS];
     struct {
         uint64_t addr;
@@ -30,6 +34,24 @@ struct osp_inspect {
         bool used, mapped;
     } rule[RULES]; /* what was asked last */
 };
+
+/* Where the library's files are: where runtime.main's is. */
+static void learn_places(osp_inspect *in)
+{
+    uint64_t bias;
+    osp_symbol_value v;
+    osp_go_info info;
+    osp_str file;
+    int32_t line;
+    osp_object *o = osp_go_object(in->go, &bias);
+    if (osp_object_symbol(o, S("runtime.main"), &v) && osp_object_line_at(o, v.value, &file, &line)) {
+        size_t at = osp_str_find(file, S("runtime/proc.go"));
+        in->std = at < file.n ? osp_str_head(file, at) : S("");
+    }
+    osp_str rest = osp_object_go(o, &info) ? info.modinfo : S("");
+    rest = osp_str_skip(rest, osp_str_find(rest, S("\nmod\t")) + 5);
+    in->module = osp_str_cut(&rest, '\t');
+}
 
 osp_inspect *osp_inspect_open(const osp_image *image, osp_objects *objects, osp_err *err)
 {
@@ -46,6 +68,7 @@ osp_inspect *osp_inspect_open(const osp_image *image, osp_objects *objects, osp_
         return NULL;
     }
     osp_space_go(in->go, &in->offsets);
+    learn_places(in);
     return in;
 }
 
@@ -100,27 +123,62 @@ osp_object *osp_inspect_object(const osp_inspect *in, uint64_t addr, uint64_t *f
     return map ? map->object : NULL;
 }
 
+/* Is it the library's? Where paths are cut to packages, those that come from elsewhere have a dot before their first slash. */
+static bool is_std(const osp_inspect *in, const osp_frame *f)
+{
+    if (in->std.n)
+        return osp_str_starts(f->file, in->std);
+    osp_str rest = f->file, first = osp_str_cut(&rest, '/');
+    bool own = osp_str_starts(f->name, S("main.")) || (in->module.n && osp_str_starts(f->file, in->module) &&
+                                                       (f->file.n == in->module.n || f->file.p[in->module.n] == '/'));
+    return !own && rest.n && !osp_str_has(first, S(".")) && f->file.p[0] != '/';
+}
+
+static osp_spot spot_of(const osp_inspect *in, const osp_frame *f, uint64_t pc)
+{
+    bool runtime = osp_go_is_runtime(f->name, f->file);
+    return (osp_spot){
+        .func = f->name,
+        .file = f->file,
+        .line = f->line,
+        .runtime = runtime,
+        .std = runtime || is_std(in, f),
+        .pc = pc,
+    };
+}
+
+static size_t look_up_go(osp_inspect *in, osp_object *o, uint64_t at, uint64_t bias)
+{
+    size_t n = osp_object_go_calls(o, at, in->call, MOST_SPOTS);
+    for (size_t i = 0; i < n; i++) {
+        const osp_go_call *c = &in->call[i];
+        in->found[i] = spot_of(in, &c->frame, c->at + bias);
+        in->found[i].entry = c->entry + bias;
+        in->found[i].go = true;
+        in->found[i].inlined = c->inlined;
+        in->found[i].wrapper = c->wrapper;
+    }
+    return n;
+}
+
 /* Into in->found. */
 static size_t look_up(osp_inspect *in, uint64_t pc)
 {
-    const osp_frame *frame = in->frame;
-    osp_spot *out = in->found;
-    osp_symbol f = {0};
+    osp_symbol f;
     uint64_t at;
     osp_object *o = osp_inspect_object(in, pc, &at);
-    size_t n = o ? osp_object_frames(o, at, in->frame, MOST_SPOTS) : 0;
-    bool found = o && osp_object_symbol_at(o, at, &f);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (osp_spot){
-            .func = frame[i].name,
-            .file = frame[i].file,
-            .line = frame[i].line,
-            .inlined = i + 1 < n,
-            .runtime = osp_go_is_runtime(frame[i].name, frame[i].file),
-            .entry = found ? f.start + (pc - at) : 0,
-        };
+    size_t n = o ? look_up_go(in, o, at, pc - at) : 0;
+    if (n == 0 && o) {
+        n = osp_object_frames(o, at, in->frame, MOST_SPOTS);
+        bool found = osp_object_symbol_at(o, at, &f);
+        for (size_t i = 0; i < n; i++) {
+            in->found[i] = spot_of(in, &in->frame[i], pc);
+            in->found[i].entry = found ? f.start + (pc - at) : 0;
+            in->found[i].inlined = i + 1 < n;
+        }
+    }
     if (n == 0)
-        out[n++] = (osp_spot){.func = S(""), .file = S("")};
+        in->found[n++] = (osp_spot){.func = S(""), .file = S(""), .pc = pc};
     return n;
 }
 
@@ -147,4 +205,10 @@ size_t osp_inspect_spots(osp_inspect *in, uint64_t pc, const osp_spot **out)
     }
     *out = in->spots[at].row;
     return in->spots[at].n;
+}
+
+bool osp_spot_is_elided(const osp_spot *s, osp_str callee)
+{
+    return s->wrapper && !osp_str_eq(callee, S("runtime.gopanic")) && !osp_str_eq(callee, S("runtime.sigpanic")) &&
+           !osp_str_eq(callee, S("runtime.panicwrap"));
 }

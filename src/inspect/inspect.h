@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "goruntime/goruntime.h"
+#include "model/model.h"
 #include "space/space.h"
 
 #include <signal.h>
@@ -33,10 +34,18 @@ void osp_inspect_read(const osp_inspect *in, const osp_piece *piece, size_t n, b
 typedef struct {
     osp_str func, file; /* "" = not known */
     int32_t line;       /* 0 = not known */
+    bool go;            /* Go code */
     bool inlined;       /* into the next one */
     bool runtime;       /* of the Go runtime itself */
-    uint64_t entry;     /* run address of the function's first byte, the outer one's if inlined; 0 = not known */
+    bool std;           /* of Go's standard library, or of the runtime */
+    bool wrapper;       /* made by the compiler: Go's own tracebacks leave it out */
+    uint64_t pc;        /* run address at which it stands: of an outer one, where the inner one was inlined */
+    uint64_t entry;     /* of the first byte of the function that holds it; 0 = not known */
 } osp_spot;
+
+/* Is it one that Go's tracebacks and profiles leave out: made by the compiler, and not what leads to a panic? callee: the
+ * function that it calls. */
+bool osp_spot_is_elided(const osp_spot *s, osp_str callee);
 
 /* What stands at a run address as a stack has it, innermost call first; at least one. The rows live as long as in. */
 size_t osp_inspect_spots(osp_inspect *in, uint64_t pc, const osp_spot **out);
@@ -48,14 +57,17 @@ osp_object *osp_inspect_object(const osp_inspect *in, uint64_t addr, uint64_t *f
 
 typedef struct {
     uint64_t goid;
-    uint64_t addr;      /* of its structure, runtime.g */
-    uint64_t parent;    /* goid of the one that made it; 0 = not known */
-    uint64_t gopc;      /* where its go statement returns to; 0 = none made it */
-    uint64_t startpc;   /* of its function; 0 = C called it */
-    uint64_t m;         /* of its M, while it runs or is in a system call; else 0 */
-    uint64_t lockedm;   /* of the M that it is locked to; 0 = to none */
-    int64_t waited_ns;  /* it has waited at least so long; -1 = not known: no collection has met it waiting */
-    uint32_t stack;     /* number in osp_goroutine_list.stack */
+    uint64_t addr;    /* of its structure, runtime.g */
+    uint64_t parent;  /* goid of the one that made it; 0 = not known */
+    uint64_t gopc;    /* where its go statement returns to; 0 = none made it */
+    uint64_t startpc; /* of its function; 0 = C called it */
+    uint64_t m;       /* of its M, while it runs or is in a system call; else 0 */
+    uint64_t lockedm; /* of the M that it is locked to; 0 = to none */
+    int64_t
+        waited_ns;  /* how long it has waited, as the runtime keeps it: since the end of the collection before the one
+                           that met it waiting first, so that it may be too long by the time between two, and too short
+                           for what waited before the first; -1 = not known: no two collections have met it */
+    uint32_t stack; /* number in osp_goroutine_list.stack */
     uint32_t labels;    /* number in osp_goroutine_list.labels; 0 = it has none */
     uint32_t order;     /* its place in the runtime's list, by which the list here is sorted */
     uint8_t status;     /* OSP_G_… */
@@ -99,19 +111,72 @@ void osp_goroutine_list_drop(osp_goroutine_list *l);
 /* The M at an address; NULL if there is none. */
 const osp_m *osp_goroutine_m(const osp_goroutine_list *l, uint64_t addr);
 
-/* Where a goroutine stands for its reader: the first call that is not the runtime's own; of one that has none, or has no
- * stack, the function that it began with. NULL if nothing is known. */
+/* Where a goroutine stands for its reader: the innermost call of the program's own code; where all is the library's, the
+ * function that it began with. NULL if nothing is known. */
 const osp_spot *osp_goroutine_place(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g);
-/* Who made it: the go statement. NULL if nothing is known. */
+/* The innermost call that is not the runtime's (delve's userloc); the innermost of all (curloc). */
+const osp_spot *osp_goroutine_user(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g);
+const osp_spot *osp_goroutine_current(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g);
+/* The go statement that made it (goloc); the function that it began with (startloc). */
 const osp_spot *osp_goroutine_creator(osp_inspect *in, const osp_goroutine *g);
+const osp_spot *osp_goroutine_start(osp_inspect *in, const osp_goroutine *g);
+/* What it does in one word or two, as the runtime says it: "chan receive", "running". */
+osp_str osp_goroutine_state(osp_inspect *in, const osp_goroutine *g);
 
-/* Those that are alike: with one stack, state, wait reason, first function and creator. */
+/* ---- groups of goroutines --------------------------------------------------------------------------------------- */
+
+/* What those of a group have in common. */
+typedef enum {
+    OSP_BY_STACK, /* the stack, what they do, the function that they began with, and who made them */
+    OSP_BY_CREATOR,
+    OSP_BY_STATE, /* running, waiting … */
+    OSP_BY_WAIT,  /* what they wait for; of others their state */
+    OSP_BY_LABEL, /* the value of one pprof label */
+} osp_group_by;
+
+/* What a goroutine must have, or must not. Texts are looked for in "function file:line", by small letters alone without
+ * regard to case. */
+typedef struct {
+    enum {
+        OSP_WITH_ANYWHERE, /* text: in a call of its stack, in its creator, in what it began with */
+        OSP_WITH_USERLOC,
+        OSP_WITH_CURLOC,
+        OSP_WITH_GOLOC,
+        OSP_WITH_STARTLOC,
+        OSP_WITH_WAIT,    /* text: in what it does */
+        OSP_WITH_RUNNING, /* runs */
+        OSP_WITH_WAITING,
+        OSP_WITH_USER,   /* is not the runtime's own */
+        OSP_WITH_LABEL,  /* has the label `text`, with `value` if any_value is not set */
+        OSP_WITH_LOCKED, /* is locked to its thread */
+    } what;
+    osp_str text, value;
+    bool any_value;
+    bool without;
+} osp_goroutine_filter;
+
+typedef struct {
+    bool system; /* the runtime's own too */
+    osp_group_by by;
+    osp_str label; /* of OSP_BY_LABEL */
+    const osp_goroutine_filter *filter;
+    size_t nfilter;
+} osp_goroutine_query;
+
 typedef struct {
     const uint32_t *member; /* numbers in osp_goroutine_list.g, in the runtime's order */
     uint32_t n;
-    uint32_t nwaited;                     /* of them it is known how long they have waited, at least */
+    uint32_t example;                     /* one with the stack that most of them have */
+    uint32_t nexample;                    /* that many have it */
+    osp_str title;                        /* what they have in common; "" by stack */
+    uint32_t nwaited;                     /* of them it is known how long they have waited */
     int64_t least_ns, median_ns, most_ns; /* of those; -1 = of none */
     uint32_t nlocked;                     /* are locked to their thread */
+    uint32_t ntorn;                       /* ran while they were read */
+    uint32_t labels, nlabels; /* the set of labels that most of them have, and how many have it; 0 = none */
+    uint32_t nlabelled;       /* have some */
+    osp_wide same;            /* tells this group from others, in later lists of the process too */
+    uint32_t before;          /* how many there were; see osp_groups_compare */
 } osp_goroutine_group;
 
 typedef struct {
@@ -120,12 +185,14 @@ typedef struct {
     uint32_t ngoroutine; /* in all of them */
 } osp_goroutine_groups;
 
-typedef struct {
-    bool system; /* the runtime's own too */
-} osp_goroutine_query;
-
 bool osp_inspect_groups(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine_query *q, osp_arena *a,
                         osp_goroutine_groups *out, osp_err *err) OSP_CHECKED;
+/* Set `before` from the groups of an earlier list, and bring those that grew most to the front. */
+bool osp_groups_compare(osp_goroutine_groups *now, const osp_goroutine_groups *was, osp_err *err) OSP_CHECKED;
+
+/* The goroutines of these groups, which are by stack, as a profile: one sample each stack, labels and state. */
+osp_profile *osp_inspect_profile(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine_groups *groups,
+                                 osp_err *err);
 
 /* ---- what goroutines wait on ------------------------------------------------------------------------------------ */
 

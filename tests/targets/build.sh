@@ -51,6 +51,7 @@ cprog libpulse-stripped.so cgo-native-thread/lib/pulse.c -shared -fPIC -s
 goprog cgo-call-storm cgo-call-storm
 goprog cgo-deep cgo-deep
 goprog callback callback
+goprog goroutines-cgo goroutines
 goprog shares shares
 goprog cgo-twins cgo-twins
 goprog torture-cgo torture
@@ -69,6 +70,9 @@ goprog spin-gosched spin-gosched
 goprog frameless frameless
 goprog vdso vdso
 goprog labels labels
+goprog goroutines goroutines
+goprog goroutines-stripped goroutines '' -ldflags='-s -w'
+goprog goroutines-pie goroutines '' -buildmode=pie
 goprog recursion recursion
 goprog resident resident
 goprog resident-stripped resident '' -ldflags='-s -w'
