@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* osprey threads: every thread of a process, what it is for and what it does. */
+#include "cli/image_operand.h"
 #include "cli/threads_view.h"
 
 #include <math.h>
 #include <time.h>
 #include <unistd.h>
-
-static const size_t ARENA_LIMIT = 1 << 30;
 
 /* A stop lasts some milliseconds; after so many it ends whatever happens. */
 enum { FREEZE_MS = 500 };
@@ -38,81 +37,55 @@ static bool look(const osp_image *image, osp_objects *objects, double seconds, u
     return ok;
 }
 
-static void put(const osp_cli *cli, const osp_threads *t, const osp_image *image, osp_arena *a, osp_buf *out)
+static void put(const osp_cli *cli, const osp_threads *t, const osp_image_operand *o, osp_buf *out)
 {
     size_t room = isatty(STDOUT_FILENO) ? (size_t)cli->columns : 0;
-    osp_str name = osp_str_base(image->exe), whose = osp_arena_fmt(a, "%.*s (%.*s)", STRF(name), STRF(image->name));
     if (osp_cli_given(cli, "json"))
-        osp_threads_json(t, image->pid, name, out);
+        osp_threads_json(t, o->image.pid, osp_str_base(o->image.exe), out);
     else if (osp_cli_given(cli, "by"))
-        osp_threads_roles(cli, t, whose, room, out);
+        osp_threads_roles(cli, t, o->whose, room, out);
     else
-        osp_threads_table(cli, t, whose, osp_cli_given(cli, "stack"), room, out);
+        osp_threads_table(cli, t, o->whose, osp_cli_given(cli, "stack"), room, out);
 }
 
-static bool read_and_put(const osp_cli *cli, const osp_image *image, double seconds, osp_str by, osp_arena *a,
-                         osp_buf *out, osp_err *err)
+static int show(const osp_cli *cli, osp_image_operand *o, double seconds, osp_str by)
 {
+    osp_err err;
     osp_threads t;
+    osp_buf out = osp_buf_of(256 << 20);
     unsigned freeze_ms = osp_cli_given(cli, "freeze") ? FREEZE_MS : 0;
-    osp_objects *objects = osp_objects_new(NULL);
-    bool ok = (objects || osp_fail_memory(err, "reading threads")) &&
-              look(image, objects, image->process ? seconds : 0, freeze_ms, a, &t, err);
+    bool ok = look(&o->image, o->objects, o->process ? seconds : 0, freeze_ms, &o->arena, &t, &err);
     if (ok) {
         osp_threads_sort(&t, by);
-        put(cli, &t, image, a, out);
+        put(cli, &t, o, &out);
+        ok = !out.failed || osp_fail_memory(&err, "printing threads");
     }
-    osp_objects_drop(objects);
-    return ok && (!out->failed || osp_fail_memory(err, "printing threads"));
-}
-
-static int show(const osp_cli *cli, int pid, const char *core, double seconds, osp_str by)
-{
-    osp_arena a;
-    osp_err err;
-    osp_image image;
-    osp_arena_init(&a, ARENA_LIMIT);
-    osp_buf out = osp_buf_of(256 << 20);
-    osp_core *c = core ? osp_core_open(core, &(osp_core_opts){0}, &err) : NULL;
-    osp_process *p = core ? NULL : osp_process_open(pid, &err);
-    bool ok = core ? c != NULL : p && osp_process_image(p, &a, &image, &err);
-    if (c)
-        image = osp_core_image(c);
-    ok = ok && read_and_put(cli, &image, seconds, by, &a, &out, &err);
     int status = !ok ? osp_cli_fail(&err) : osp_cli_print(osp_buf_str(&out)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
     osp_buf_drop(&out);
-    osp_process_close(p);
-    osp_core_close(c);
-    osp_arena_drop(&a);
     return status;
-}
-
-/* A file that is a core and no number: what one says who has no process any more. */
-static const char *core_operand(const osp_cli *cli)
-{
-    uint64_t number;
-    bool named = cli->noperand == 1 && !osp_cli_given(cli, "pid");
-    return named && !osp_str_u64(osp_str_from(cli->operand[0]), 10, &number) ? cli->operand[0] : NULL;
 }
 
 static int cmd_threads(const osp_cli *cli)
 {
-    int pid = 0, status;
+    int status;
     double seconds;
     osp_threads none = {0};
-    const char *core = core_operand(cli);
+    osp_image_operand o;
     osp_str by = osp_cli_given(cli, "sort") ? osp_str_from(osp_cli_value(cli, "sort")) : S("cpu");
-    if (!core && !osp_cli_pid(cli, &pid, &status))
-        return status;
     if (!osp_cli_number(cli, "duration", 0, 3600, 1, &seconds))
         return OSP_EXIT_USAGE;
-    if (core && osp_cli_given(cli, "freeze"))
-        return osp_cli_usage(cli, "--freeze is for a process; what is in a core stands still");
     if (!osp_threads_sort(&none, by))
         return osp_cli_usage(cli, "--sort knows cpu, wait, switches, tid and role, not `%.*s`", STRF(by));
     if (osp_cli_given(cli, "by") && !osp_str_eq(osp_str_from(osp_cli_value(cli, "by")), S("role")))
         return osp_cli_usage(cli, "--by knows role, not `%s`", osp_cli_value(cli, "by"));
-    return show(cli, pid, core, seconds, by);
+    if (osp_image_operand_open(cli, &o, &status)) {
+        if (o.core && osp_cli_given(cli, "freeze"))
+            status = osp_cli_usage(cli, "--freeze is for a process; what is in a core stands still");
+        else
+            status = show(cli, &o, seconds, by);
+    }
+    osp_image_operand_drop(&o);
+    return status;
 }
 
 const osp_command osp_command_threads = {

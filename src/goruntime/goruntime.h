@@ -407,6 +407,36 @@ bool osp_go_memstats_read(osp_go *go, osp_go_memstats *out, osp_err *err) OSP_CH
 /* The lines "# Alloc = …" at the end of a heap profile's text (pprof's heap?debug=1). */
 void osp_go_memstats_text(const osp_go_memstats *s, osp_buf *out);
 
+/* ---- timers ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t addr;
+    int32_t p;         /* in the list of this P */
+    int64_t when_ns;   /* CLOCK_MONOTONIC of its machine: when it is due next */
+    int64_t due_ns;    /* in how long, from when it was read; negative: it is late. 0 of a core */
+    int64_t period_ns; /* 0 = once */
+    uint64_t pc;       /* of the function that the runtime calls then: time.sendTime, time.goFunc … */
+    uint64_t arg;      /* the value that it is called with: a channel, a func value, a goroutine */
+    uint64_t arg_pc;   /* of the function that arg is, if it is one: what time.AfterFunc was given */
+    uint32_t blocked;  /* goroutines that wait for its channel; since Go 1.23 */
+    bool channel;      /* it sends to one; known since Go 1.23 */
+    bool zombie;       /* stopped, not yet taken out of the list */
+} osp_go_timer;
+
+typedef struct {
+    osp_go_timer *timer;
+    uint32_t n, np;
+    uint32_t torn; /* entries that did not fit and are left out */
+    bool lazy;     /* since Go 1.23 a timer with a channel is in no list while nobody waits for that channel */
+    bool live;     /* due_ns is known: it is no core */
+} osp_go_timers;
+
+/* All timers that are in the lists of the Ps. */
+bool osp_go_timers_read(osp_go *go, osp_arena *a, osp_go_timers *out, osp_err *err) OSP_CHECKED;
+
+/* The descriptor that a deadline is of, by the argument of its timer. */
+bool osp_go_poll_fd(const osp_go *go, uint64_t addr, int *fd);
+
 /* ---- many processes ---------------------------------------------------------------------------------------- */
 
 /* A look at many processes, one after the other: what is in a file is looked up once for all that run it. */

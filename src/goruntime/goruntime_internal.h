@@ -39,6 +39,9 @@ typedef struct {
         delta_small_frees, heap_span_inuse, heap_span_size, heap_cache_inuse, heap_cache_size, heap_scavenge_goal,
         cache_alloc, cache_tiny, span_nelems, span_alloc_count, span_count_before, scav_percent_goal, scav_limit_goal,
         scav_assist, scav_background, limiter_enabled;
+
+    int32_t timer_f, timer_arg, timer_nextwhen, timer_state, timer_is_chan, timer_blocked, timer_owner,
+        p_timers_deleted;
 } osp_go_places;
 
 /* One field: where it is in osp_go_places, and where the Go type has it. */

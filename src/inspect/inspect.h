@@ -404,4 +404,55 @@ typedef struct {
 } osp_gc_pauses;
 void osp_gc_pauses_of(const osp_go_gc *s, osp_gc_pauses *out);
 
+/* ---- timers -------------------------------------------------------------------------------------------------------- */
+
+typedef enum {
+    OSP_TIMER_TICKER,   /* sends to a channel again and again */
+    OSP_TIMER_CHANNEL,  /* sends once: time.NewTimer, time.After */
+    OSP_TIMER_FUNC,     /* calls what time.AfterFunc was given, in a goroutine of its own */
+    OSP_TIMER_SLEEP,    /* time.Sleep of a goroutine */
+    OSP_TIMER_DEADLINE, /* of reading or writing a descriptor */
+    OSP_TIMER_RUNTIME,  /* of the runtime's own */
+    OSP_TIMER_OTHER,
+    OSP_TIMER_KINDS,
+} osp_timer_kind;
+osp_str osp_timer_kind_text(osp_timer_kind k);
+
+/* Those that are alike: with one function and one period. */
+typedef struct {
+    osp_timer_kind kind;
+    osp_str func,
+        file; /* what AfterFunc was given; where a goroutine sleeps, of those that began with one function; else
+                           what the runtime calls */
+    int32_t line;
+    int64_t period_ns;         /* 0 = once */
+    uint32_t n;                /* that will go off */
+    uint32_t zombies;          /* that were stopped and are still in the list; not in n */
+    uint32_t blocked;          /* of n, with a goroutine that waits for the channel; since Go 1.23 */
+    int64_t first_ns, last_ns; /* in how long they are due; negative: late; of n */
+    int fd;                    /* of a deadline, one of them; -1 = none */
+    char fd_text[160];         /* what that is; "" = not known */
+    uint64_t goid;             /* of a sleep, one of them; 0 = none */
+} osp_timer_group;
+
+typedef struct {
+    int32_t p;
+    uint32_t n, zombies;
+    int64_t first_ns; /* in how long the next is due; of n */
+} osp_timer_p;
+
+typedef struct {
+    osp_str go_version;
+    osp_timer_group *group; /* the largest first */
+    uint32_t ngroup;
+    osp_timer_p *p;        /* those that have any */
+    uint32_t np, nwithout; /* Ps that have any, and none */
+    uint32_t n, zombies, torn;
+    bool lazy; /* timers with channels that nobody waits for are in no list: not counted */
+    bool live; /* when they are due is known: it is no core */
+} osp_timers;
+
+/* All in the arena. */
+bool osp_inspect_timers(osp_inspect *in, osp_arena *a, osp_timers *out, osp_err *err) OSP_CHECKED;
+
 #endif

@@ -123,6 +123,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     } else if (err.code == OSP_OK) {
         abort();
     }
+    osp_go_timers t;
+    if (osp_go_timers_read(&go, &a, &t, &err) && t.n > n)
+        abort();
     (void)osp_go_is_memstats(&go, BASE + 8);
     look_at_waiting(&go, n);
     look_at_scheduler(&go, &a);

@@ -83,6 +83,8 @@ goprog torture torture
 goprog waits waits
 goprog wakes wakes
 goprog threads-go threads
+goprog timers timers
+goprog timers-pie-stripped timers '' -buildmode=pie -ldflags='-s -w'
 goprog threads-go-stripped threads '' -ldflags='-s -w'
 goprog threads-pie-stripped threads '' -buildmode=pie -ldflags='-s -w'
 goprog waits-pie-stripped waits '' -buildmode=pie -ldflags='-s -w'

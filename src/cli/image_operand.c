@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/image_operand.h"
+
+static const size_t ARENA_LIMIT = 1 << 30;
+
+/* The file of a core; NULL: a process is meant. */
+static const char *core_of(const osp_cli *cli)
+{
+    uint64_t number;
+    bool named = cli->noperand == 1 && !osp_cli_given(cli, "pid");
+    return named && !osp_str_u64(osp_str_from(cli->operand[0]), 10, &number) ? cli->operand[0] : NULL;
+}
+
+static bool open_it(const char *core, int pid, osp_image_operand *o, osp_err *err)
+{
+    o->objects = osp_objects_new(NULL);
+    if (!o->objects)
+        return osp_fail_memory(err, "looking into a program");
+    if (core) {
+        o->core = osp_core_open(core, &(osp_core_opts){0}, err);
+        if (!o->core)
+            return false;
+        o->image = osp_core_image(o->core);
+    } else {
+        o->process = osp_process_open(pid, err);
+        if (!o->process || !osp_process_image(o->process, &o->arena, &o->image, err))
+            return false;
+    }
+    o->whose = osp_arena_fmt(&o->arena, "%.*s (%.*s)", STRF(osp_str_base(o->image.exe)), STRF(o->image.name));
+    return o->whose.p || osp_fail_memory(err, "looking into a program");
+}
+
+bool osp_image_operand_open(const osp_cli *cli, osp_image_operand *out, int *status)
+{
+    int pid = 0;
+    osp_err err;
+    const char *core = core_of(cli);
+    *out = (osp_image_operand){0};
+    osp_arena_init(&out->arena, ARENA_LIMIT);
+    if (!core && !osp_cli_pid(cli, &pid, status))
+        return false;
+    if (open_it(core, pid, out, &err))
+        return true;
+    *status = osp_cli_fail(&err);
+    return false;
+}
+
+void osp_image_operand_drop(osp_image_operand *o)
+{
+    osp_objects_drop(o->objects);
+    osp_process_close(o->process);
+    osp_core_close(o->core);
+    osp_arena_drop(&o->arena);
+}
