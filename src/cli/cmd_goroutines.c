@@ -145,6 +145,8 @@ static bool read_request(const osp_cli *cli, request *r)
         osp_cli_usage(cli, "`%s` is no number of a goroutine", g);
         return false;
     }
+    r->query.goid = r->goid;
+    r->query.system |= r->goid != 0;
     if (!read_by(cli, r) || !read_filters(cli, "with", false, r) || !read_filters(cli, "without", true, r) ||
         !read_duration(cli, &r->seconds) || !osp_cli_number(cli, "debug", 1, 2, 0, &debug))
         return false;
@@ -170,13 +172,11 @@ static bool write_profile(const osp_cli *cli, const osp_goroutines_view *v, osp_
 
 static bool print_one(const osp_cli *cli, const osp_goroutines_view *v, uint64_t goid, osp_buf *out, osp_err *err)
 {
-    for (uint32_t i = 0; i < v->list->n; i++)
-        if (v->list->g[i].goid == goid) {
-            osp_goroutine_sheet(cli, v, &v->list->g[i], out);
-            return true;
-        }
-    return osp_fail(err, OSP_EABSENT, "there is no goroutine %llu in %.*s: it has ended, or never was",
-                    (unsigned long long)goid, STRF(osp_inspect_image(v->in)->name));
+    if (v->groups->n == 0)
+        return osp_fail(err, OSP_EABSENT, "there is no goroutine %llu in %.*s: it has ended, or never was",
+                        (unsigned long long)goid, STRF(osp_inspect_image(v->in)->name));
+    osp_goroutine_sheet(cli, v, &v->list->g[v->groups->row[0].member[0]], out);
+    return true;
 }
 
 static bool print(const osp_cli *cli, const request *r, const osp_goroutines_view *v, osp_buf *out, osp_err *err)
@@ -212,6 +212,20 @@ static void wait_for(double seconds)
     nanosleep(&left, NULL); /* an interrupt ends it: what was measured until then is measured too */
 }
 
+static bool wants_waits(const osp_cli *cli, const request *r)
+{
+    return !r->debug && !osp_cli_given(cli, "count") && !osp_cli_given(cli, "output");
+}
+
+static bool ask_waits(osp_goroutines_view *v, osp_arena *a, osp_err *err)
+{
+    osp_group_waits *waits;
+    if (!osp_inspect_waits(v->in, v->list, v->groups, a, &waits, err))
+        return false;
+    v->waits = waits;
+    return true;
+}
+
 /* Read once, or twice and compare. */
 static bool look(const osp_cli *cli, const request *r, osp_goroutines_view *v, osp_arena *a, osp_buf *out,
                  osp_err *err)
@@ -238,7 +252,8 @@ static bool look(const osp_cli *cli, const request *r, osp_goroutines_view *v, o
     v->list = &list;
     v->groups = &groups;
     bool ok = osp_inspect_groups(v->in, &list, &r->query, a, &groups, err) &&
-              (!twice || osp_groups_compare(&groups, &before, err)) && print(cli, r, v, out, err);
+              (!twice || osp_groups_compare(&groups, &before, err)) &&
+              (!wants_waits(cli, r) || ask_waits(v, a, err)) && print(cli, r, v, out, err);
     osp_goroutine_list_drop(&list);
     return ok && (!out->failed || osp_fail_memory(err, "printing goroutines"));
 }

@@ -109,6 +109,8 @@ static void put_group(osp_json *j, const osp_goroutines_view *v, const osp_gorou
         put_labels(j, v->list->labels[g->labels]);
     }
     put_frames(j, v, one);
+    if (v->waits)
+        osp_waits_json(j, &v->waits[g - v->groups->row], osp_inspect_image(v->in)->process ? v->list->taken_ns : 0);
     osp_json_array(j, "goroutines");
     for (uint32_t i = 0; i < g->n && i < MEMBERS; i++)
         put_member(j, v, &v->list->g[g->member[i]]);

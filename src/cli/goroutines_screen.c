@@ -265,7 +265,7 @@ static widths widths_of(const osp_goroutines_view *v, const osp_goroutines_look 
     w.state = w.state < most ? w.state : most;
     size_t used = 7 + 2 + w.state + 2 + (w.waits + 2 * w.three) * (w.waited + 2) + 2 + (v->seconds > 0 ? 10 : 0);
     size_t left = whole > used + 2 * PLACE_LEAST ? whole - used : 2 * PLACE_LEAST;
-    w.place = left * 11 / 20;
+    w.place = left * 13 / 20;
     w.creator = left - w.place - 1;
     return w;
 }
@@ -331,6 +331,12 @@ static void put_row(const osp_cli *cli, const osp_goroutines_view *v, const osp_
     }
 }
 
+/* A core's clock is unknown. */
+static uint64_t taken_ns(const osp_goroutines_view *v)
+{
+    return osp_inspect_image(v->in)->process ? v->list->taken_ns : 0;
+}
+
 void osp_goroutines_table(const osp_cli *cli, const osp_goroutines_view *v, const osp_goroutines_look *look,
                           osp_buf *out)
 {
@@ -342,6 +348,10 @@ void osp_goroutines_table(const osp_cli *cli, const osp_goroutines_view *v, cons
     for (uint32_t i = 0; i < rows; i++) {
         const osp_goroutine_group *g = &v->groups->row[i];
         put_row(cli, v, g, &w, out);
+        if (v->waits)
+            osp_waits_lines(
+                cli, &v->waits[i], g->n, taken_ns(v),
+                &(osp_waits_look){.margin = MARGIN, .most = look->stacks ? 8 : 2, .columns = look->columns}, out);
         put_details(cli, v, g, out);
         if (look->stacks) {
             put_stack(cli, v, example_of(v, g), false, out);
@@ -390,6 +400,8 @@ void osp_goroutine_sheet(const osp_cli *cli, const osp_goroutines_view *v, const
         put_labels(cli, v->list->labels[g->labels], out);
         osp_buf_byte(out, '\n');
     }
+    if (v->waits) /* the one group is this goroutine */
+        osp_waits_lines(cli, &v->waits[0], 1, taken_ns(v), &(osp_waits_look){.margin = 2, .most = 32}, out);
     osp_paint(cli, out, OSP_PLAIN, "  runtime.g at 0x%llx", (unsigned long long)g->addr);
     osp_buf_byte(out, '\n');
 }

@@ -5,6 +5,7 @@
 #define OSP_GOROUTINES_SCREEN_H
 
 #include "cli/cli_internal.h"
+#include "cli/waits_view.h"
 #include "inspect/inspect.h"
 
 /* What is shown. */
@@ -13,6 +14,7 @@ typedef struct {
     osp_str name; /* of the program */
     const osp_goroutine_list *list;
     const osp_goroutine_groups *groups;
+    const osp_group_waits *waits; /* of each group what they wait on; NULL: it was not asked */
     osp_group_by by;
     osp_str label;  /* of OSP_BY_LABEL */
     double seconds; /* between two lists that are compared; 0: there is one */

@@ -274,6 +274,9 @@ static bool number_groups(osp_inspect *in, const osp_goroutine_list *l, const os
 {
     for (uint32_t i = 0; i < l->n; i++) {
         bool fresh;
+        of[i] = UINT32_MAX;
+        if (q->goid && l->g[i].goid != q->goid)
+            continue;
         looks k = looks_of(&l->g[i], q);
         uint32_t id = osp_intern_put(&f->looks, (osp_str){(const char *)&k, sizeof k}, &fresh);
         if (id == UINT32_MAX)

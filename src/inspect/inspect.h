@@ -159,6 +159,7 @@ typedef struct {
     bool system; /* the runtime's own too */
     osp_group_by by;
     osp_str label; /* of OSP_BY_LABEL */
+    uint64_t goid; /* this one alone; 0 = all */
     const osp_goroutine_filter *filter;
     size_t nfilter;
 } osp_goroutine_query;
