@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 enum {
-    RULES = 4096,
     MOST_SPOTS = 64, /* calls inlined at one address */
     NAMES_LIMIT = 256 << 20
 };
@@ -28,11 +27,6 @@ struct osp_inspect {
     osp_frame frame[MOST_SPOTS]; /* of one address, while it is looked up */
     osp_go_call call[MOST_SPOTS];
     osp_spot found[MOST_SPOTS];
-    struct {
-        uint64_t addr;
-        uint32_t rule;
-        bool used, mapped;
-    } rule[RULES]; /* what was asked last */
 };
 
 /* Where the library's files are: where runtime.main's is. */
@@ -53,21 +47,29 @@ static void learn_places(osp_inspect *in)
     in->module = osp_str_cut(&rest, '\t');
 }
 
-osp_inspect *osp_inspect_open(const osp_image *image, osp_objects *objects, osp_err *err)
+osp_inspect *osp_inspect_over(const osp_image *image, osp_go *go, osp_err *err)
 {
     osp_inspect *in = calloc(1, sizeof *in);
     if (!in) {
+        osp_go_close(go);
         osp_fail_memory(err, "looking into a program");
         return NULL;
     }
     in->image = image;
+    in->go = go;
     osp_arena_init(&in->names, NAMES_LIMIT);
-    in->go = osp_go_open(image, objects, err);
-    if (!in->go || !osp_space_of_image(&in->space, image, objects, err)) {
+    osp_space_go(go, &in->offsets);
+    return in;
+}
+
+osp_inspect *osp_inspect_open(const osp_image *image, osp_objects *objects, osp_err *err)
+{
+    osp_go *go = osp_go_open(image, objects, err);
+    osp_inspect *in = go ? osp_inspect_over(image, go, err) : NULL;
+    if (!in || !osp_space_of_image(&in->space, image, objects, err)) {
         osp_inspect_close(in);
         return NULL;
     }
-    osp_space_go(in->go, &in->offsets);
     learn_places(in);
     return in;
 }
@@ -86,6 +88,7 @@ void osp_inspect_close(osp_inspect *in)
 
 const osp_image *osp_inspect_image(const osp_inspect *in) { return in->image; }
 osp_go *osp_inspect_go(const osp_inspect *in) { return in->go; }
+osp_space *osp_inspect_own_space(osp_inspect *in) { return &in->space; }
 const osp_space *osp_inspect_space(const osp_inspect *in) { return &in->space; }
 const osp_unwind_go *osp_inspect_offsets(const osp_inspect *in) { return &in->offsets; }
 
@@ -100,18 +103,6 @@ void osp_inspect_read(const osp_inspect *in, const osp_piece *piece, size_t n, b
         if (at < n)
             ok[at++] = false;
     }
-}
-
-bool osp_inspect_rule(osp_inspect *in, uint64_t addr, uint32_t *rule)
-{
-    size_t i = osp_hash_mix(addr, 1) % RULES;
-    if (!in->rule[i].used || in->rule[i].addr != addr) {
-        in->rule[i].mapped = osp_space_rule(&in->space, addr, &in->rule[i].rule);
-        in->rule[i].addr = addr;
-        in->rule[i].used = true;
-    }
-    *rule = in->rule[i].rule;
-    return in->rule[i].mapped;
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */

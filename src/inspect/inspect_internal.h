@@ -5,7 +5,9 @@
 
 #include "inspect/inspect.h"
 
-/* The unwind rule at a run address; false if it lies outside every mapping with code. Remembered. */
-bool osp_inspect_rule(osp_inspect *in, uint64_t addr, uint32_t *rule);
+/* The same over a runtime that is known already, which it takes over; there is no code yet. */
+osp_inspect *osp_inspect_over(const osp_image *image, osp_go *go, osp_err *err);
+/* To put code in. */
+osp_space *osp_inspect_own_space(osp_inspect *in);
 
 #endif
