@@ -65,7 +65,10 @@ static bool read_word(void *ctx, uint64_t addr, uint64_t *word)
     return mem->read(mem->ctx, addr, word, sizeof *word, &ignored);
 }
 
-static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule) { return osp_inspect_rule(ctx, addr, rule); }
+static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
+{
+    return osp_space_rule(osp_inspect_space(ctx), addr, rule);
+}
 
 /* The innermost call of a goroutine that waits which is not the runtime's own; NULL if none is found. */
 static const osp_spot *place_of(osp_inspect *in, const osp_g *g)
