@@ -54,7 +54,7 @@ static inline bool osp_cli_given(const osp_cli *cli, const char *option)
     return osp_cli_value(cli, option) != NULL;
 }
 
-/* The value as a number; fallback if not given. False after printing what is wrong: return OSP_EXIT_USAGE. */
+/* The value as a number, of SECONDS with or without a unit (500ms, 1s, 2m, 1h); fallback if not given. False after printing what is wrong: return OSP_EXIT_USAGE. */
 bool osp_cli_number(const osp_cli *cli, const char *option, double min, double max, double fallback, double *out);
 
 /* One sentence on stderr, "osprey: ...". Returns OSP_EXIT_FAILED, or OSP_EXIT_USAGE for OSP_EUSAGE. */

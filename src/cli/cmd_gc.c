@@ -179,8 +179,8 @@ const osp_command osp_command_gc = {
     .name = "gc",
     .args = "PID",
     .summary = "what a Go program's collector does: cycles, pauses, CPU, goal and limit",
-    .examples = (const char *const[]){"gc 4711", "gc 4711 --trace", "gc 4711 -i 1", "gc 4711 --memstats",
-                                      "gc 4711 --csv -d 60", NULL},
+    .examples = (const char *const[]){"gc 4711", "gc 4711 --trace", "gc 4711 -i 1s", "gc 4711 --memstats",
+                                      "gc 4711 --csv -d 1m", NULL},
     .options = options,
     .run = cmd_gc,
 };

@@ -165,7 +165,7 @@ const osp_command osp_command_sched = {
     .name = "sched",
     .args = "PID",
     .summary = "what a Go program's scheduler does: run queues, idle Ps, spinning threads",
-    .examples = (const char *const[]){"sched 4711", "sched 4711 -i 1", "sched 4711 --trace -i 1",
+    .examples = (const char *const[]){"sched 4711", "sched 4711 -i 1s", "sched 4711 --trace -i 1s",
                                       "sched 4711 --detail", NULL},
     .options = options,
     .run = cmd_sched,

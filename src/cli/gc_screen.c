@@ -326,8 +326,10 @@ void osp_gc_trace(const osp_gc_seen *c, const osp_go_gc *now, osp_buf *out)
     if (c->whole)
         osp_go_gc_text(now, out);
     else if (c->has_pause)
-        osp_buf_fmt(out, "gc %u: pauses %.*s in all; the rest is not known, the next cycle had begun\n", c->number,
-                    STRF(ms_text(c->pause_ns, pause)));
+        osp_buf_fmt(out, "gc %u: pauses %.*s in all; the rest is not known, %s\n", c->number,
+                    STRF(ms_text(c->pause_ns, pause)),
+                    now->has_work && now->has_control ? "the next cycle had begun"
+                                                      : "it was not found in this binary");
     else
         osp_buf_fmt(out, "gc %u: nothing is known of it, it was too long ago\n", c->number);
 }

@@ -162,14 +162,33 @@ bool osp_cli_parse(const osp_command *command, char *const *words, size_t nwords
     return true;
 }
 
-const char *osp_cli_value(const osp_cli *cli, const char *option)
+static const osp_option *find_option(const osp_cli *cli, const char *option, size_t *at)
 {
     const osp_option *o;
-    for (size_t i = 0; (o = osp_command_option(cli->command, i)); i++)
+    for (*at = 0; (o = osp_command_option(cli->command, *at)); ++*at)
         if (strcmp(o->name, option) == 0)
-            return cli->value[i];
+            return o;
     assert(!"an option that is in the command's table");
     return NULL;
+}
+
+const char *osp_cli_value(const osp_cli *cli, const char *option)
+{
+    size_t at;
+    return find_option(cli, option, &at) ? cli->value[at] : NULL;
+}
+
+/* What a unit of time makes of a number of seconds: 500ms, 1s, 2m, 1h. 0: it is none. */
+static double unit_of_time(const char *unit)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } all[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"m", 60}, {"h", 3600}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(unit, all[i].name) == 0)
+            return all[i].seconds;
+    return 0;
 }
 
 bool osp_cli_number(const osp_cli *cli, const char *option, double min, double max, double fallback, double *out)
@@ -179,8 +198,12 @@ bool osp_cli_number(const osp_cli *cli, const char *option, double min, double m
     if (!text)
         return true;
     char *end;
+    size_t at;
+    const bool is_time = strcmp(find_option(cli, option, &at)->arg, "SECONDS") == 0;
     double v = strtod(text, &end);
-    if (end == text || *end || !isfinite(v) || v < min || v > max) {
+    const double unit = is_time ? unit_of_time(end) : !*end;
+    v *= unit;
+    if (end == text || unit == 0 || !isfinite(v) || v < min || v > max) {
         osp_cli_usage(cli, "option --%s wants a number from %g to %g, not `%s`", option, min, max, text);
         return false;
     }

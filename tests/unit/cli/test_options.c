@@ -229,7 +229,7 @@ static void a_target_is_a_pid_or_a_command_never_both(void **state)
 static void numbers_keep_their_bounds(void **state)
 {
     (void)state;
-    static char *const bad[] = {"", "x", "5s", "nan", "inf", "0.05", "3601", "1e9", "-1"};
+    static char *const bad[] = {"", "x", "5x", "s", "5 s", "50ms", "2h", "nan", "inf", "0.05", "3601", "1e9", "-1"};
     osp_cli cli;
     double v = 0;
     assert_true(PARSE(&why, &cli, "1"));
@@ -238,6 +238,13 @@ static void numbers_keep_their_bounds(void **state)
     assert_true(PARSE(&why, &cli, "-d", "2.5"));
     assert_true(osp_cli_number(&cli, "duration", 0.1, 3600, 5, &v));
     assert_true(v == 2.5);
+    static char *const units[] = {"1500ms", "1.5s", "0.025m"};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        char *words[] = {"-d", units[i]};
+        assert_true(parse(&why, words, 2, &cli));
+        assert_true(osp_cli_number(&cli, "duration", 0.1, 3600, 5, &v));
+        assert_true(v == 1.5);
+    }
     int kept = silence();
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char *words[] = {"-d", bad[i]};
