@@ -157,11 +157,12 @@ static void add_pauses(const osp_cli *cli, const osp_gc_pauses *p, osp_buf *out)
     if (p->n == 0)
         return;
     head(cli, out, "pauses");
-    osp_buf_fmt(out, "median %.*s, 99 %% %.*s, longest %.*s of the last %u  ", STRF(ms_text(p->median_ns, a)),
+    osp_buf_fmt(out, "median %.*s, 99 %% %.*s, longest %.*s of the last %u", STRF(ms_text(p->median_ns, a)),
                 STRF(ms_text(p->p99_ns, b)), STRF(ms_text(p->max_ns, c)), p->n);
     for (uint32_t i = 0; i < p->n; i++)
         ms[i] = (float)p->ns[i] / 1e6F;
-    if (cli->columns > 90 || cli->columns == 0)
+    osp_buf_add(out, cli->columns > 100 ? S("  ") : S(""));
+    if (cli->columns > 100)
         osp_spark(out, ms, p->n, (size_t)cli->columns > 130 ? BARS : 16, 0);
     osp_buf_add(out, S("\n"));
 }
@@ -217,6 +218,15 @@ static void add_memory(const osp_cli *cli, const osp_go_gc *s, osp_buf *out)
     }
 }
 
+static uint32_t long_pauses(const osp_gc_pauses *p)
+{
+    enum { LONG_NS = 10000000 };
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->n; i++)
+        n += p->ns[i] > LONG_NS;
+    return n;
+}
+
 /* What is worth a second look; a healthy program has none of it. */
 static void add_remarks(const osp_cli *cli, const osp_gc_while *w, const osp_gc_pauses *p, osp_buf *out)
 {
@@ -228,20 +238,17 @@ static void add_remarks(const osp_cli *cli, const osp_gc_while *w, const osp_gc_
     const double now = lately ? r.gc : 100 * s->cycle.cpu_fraction;
     size_t before = out->n;
     if (s->limiter == 1)
-        osp_buf_add(out,
-                    S("  ▲ the collector would take more than half of all CPU and is held back: the heap may pass "
-                      "its limit\n"));
+        osp_buf_add(out, S("  ▲ it wants more than half of all CPU and is held back; the limit may be passed\n"));
     if (s->goal_by_limit && rate > OFTEN)
-        osp_buf_fmt(out, "  ▲ the limit makes %.0f cycles a second: what is reachable leaves little room below it\n",
-                    rate);
+        osp_buf_fmt(out, "  ▲ the limit makes %.0f cycles a second: little room above what is reachable\n", rate);
     if (now > 25 && s->done >= ENOUGH && (lately || rate > 0.1))
-        osp_buf_fmt(out, "  ▲ the collector takes %.0f %% of the CPU: fewer allocations, or a larger GOGC\n", now);
+        osp_buf_fmt(out, "  ▲ the collector takes %.0f %% of the CPU: allocate less, or raise GOGC\n", now);
     if (lately && r.assists > 5 && r.assists > r.workers)
-        osp_buf_add(out, S("  ▲ goroutines that allocate do most of the marking (assists): they wait for memory\n"));
+        osp_buf_add(out, S("  ▲ goroutines that allocate do most of the marking (assists), and wait for it\n"));
     if (s->done >= OFTEN && s->forced * 2 > s->done)
-        osp_buf_add(out, S("  ▲ most cycles are forced: the program calls runtime.GC or debug.FreeOSMemory\n"));
-    if (p->n >= ENOUGH && p->p99_ns > 10000000)
-        osp_buf_add(out, S("  ▲ pauses of more than 10 ms: threads are late to stop, for want of CPU or in loops\n"));
+        osp_buf_add(out, S("  ▲ most cycles are forced: the program calls runtime.GC or FreeOSMemory\n"));
+    if (long_pauses(p) >= 2 && long_pauses(p) * ENOUGH >= p->n)
+        osp_buf_add(out, S("  ▲ pauses of more than 10 ms: threads stop late, for want of CPU or in loops\n"));
     if (s->has_percent && s->gc_percent < 0 && s->limit_bytes == INT64_MAX && s->version >= 11700 && s->has_control)
         osp_buf_add(out, S("  ▲ the collector is off (GOGC=off) and nothing limits the heap\n"));
     if (out->n == before) {
@@ -280,7 +287,7 @@ void osp_gc_screen(const osp_cli *cli, const osp_gc_while *w, osp_str who, osp_b
     osp_buf_add(out, S("\n"));
     add_remarks(cli, w, &p, out);
     if (!s->has_work && s->done)
-        osp_buf_add(out, S("  cycles' figures were not found in this binary: pauses and numbers are all there is\n"));
+        osp_buf_add(out, S("  cycles' figures were not found in this binary, but for pauses and numbers\n"));
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------ */

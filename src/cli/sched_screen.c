@@ -105,16 +105,16 @@ static void add_p(const osp_sched_span *s, uint32_t i, osp_buf *out)
 {
     const osp_sched_row *r = &s->p[i];
     char text[TEXT];
-    osp_buf_fmt(out, "%5u  %-8s", i, state_text(&r->last));
-    osp_buf_fmt(out, "%5.0f %%%5.0f %%%8.0f %%", percent(r->in[OSP_P_RUNNING], r->looks),
+    osp_buf_fmt(out, "%4u  %-8s", i, state_text(&r->last));
+    osp_buf_fmt(out, "%4.0f %%%4.0f %%%7.0f %%", percent(r->in[OSP_P_RUNNING], r->looks),
                 percent(r->in[OSP_P_IDLE], r->looks), percent(r->in[OSP_P_SYSCALL], r->looks));
-    osp_buf_right(out, count_text(rate_of(r->scheduled, s), text), 12);
-    osp_buf_right(out, count_text(rate_of(r->calls, s), text), 10);
-    osp_buf_fmt(out, "%7.1f%5u", mean(r->queued, r->looks), r->most_queued);
+    osp_buf_right(out, count_text(rate_of(r->scheduled, s), text), 11);
+    osp_buf_right(out, count_text(rate_of(r->calls, s), text), 9);
+    osp_buf_fmt(out, "%6.1f%5u", mean(r->queued, r->looks), r->most_queued);
     if (r->last.m >= 0)
-        osp_buf_fmt(out, "%6" PRId64, r->last.m);
+        osp_buf_fmt(out, "%5" PRId64, r->last.m);
     else
-        osp_buf_add(out, S("     –"));
+        osp_buf_add(out, S("    –"));
     osp_buf_fmt(out, "%7" PRIu64 "\n", r->last.timers);
 }
 
@@ -141,13 +141,13 @@ static void add_ps(const osp_cli *cli, const osp_sched_span *s, uint32_t rows, o
         by[i] = (order){rows && n > rows ? s->p[i].in[OSP_P_RUNNING] + s->p[i].in[OSP_P_SYSCALL] : 0, i};
     qsort(by, n, sizeof *by, by_work);
     osp_buf_add(out, S("\n"));
-    osp_paint(cli, out, OSP_BOLD, "%5s  %-8s%7s%7s%10s%12s%10s%7s%5s%6s%7s", "P", "STATE", "IN GO", "IDLE", "SYSCALL",
+    osp_paint(cli, out, OSP_BOLD, "%4s  %-8s%6s%6s%9s%11s%9s%6s%5s%5s%7s", "P", "STATE", "IN GO", "IDLE", "SYSCALL",
               "SWITCHES/s", "CALLS/s", "QUEUE", "max", "M", "TIMERS");
     osp_buf_add(out, S("\n"));
     for (uint32_t i = 0; i < n && (rows == 0 || i < rows); i++)
         add_p(s, by[i].index, out);
     if (rows && n > rows)
-        osp_buf_fmt(out, "    …  %u more Ps, less busy ones (--all)\n", n - rows);
+        osp_buf_fmt(out, "   …  %u more Ps, less busy ones (--all)\n", n - rows);
     free(by);
 }
 
@@ -159,18 +159,12 @@ static void add_remarks(const osp_cli *cli, const osp_sched_span *s, osp_buf *ou
     const int32_t procs = s->last.gomaxprocs;
     const double queued = mean(s->global + s->local, s->looks);
     if (s->looks >= ENOUGH && queued > 2.0 * procs)
-        osp_buf_fmt(
-            out,
-            "  ▲ %.1f goroutines wait for each P: more runnable work than GOMAXPROCS=%d can do, or its threads "
-            "get too little CPU\n",
-            queued / procs, procs);
+        osp_buf_fmt(out, "  ▲ %.1f goroutines wait for each P: more than GOMAXPROCS=%d can do\n", queued / procs,
+                    procs);
     if (s->looks >= ENOUGH && percent(s->looks_starved, s->looks) > 25)
-        osp_buf_add(out,
-                    S("  ▲ goroutines wait while Ps are idle: threads are woken late, for want of CPU (throttling, "
-                      "a busy machine)\n"));
+        osp_buf_add(out, S("  ▲ goroutines wait while Ps are idle: threads wake late, for want of CPU\n"));
     if (s->looks >= ENOUGH && mean(s->spinning, s->looks) > 0.5 && mean(s->busy, s->looks) < 0.5 * procs)
-        osp_buf_add(
-            out, S("  ▲ threads look for work most of the time: work comes in small pieces; fewer Ps may do more\n"));
+        osp_buf_add(out, S("  ▲ threads look for work most of the time: it comes in small pieces\n"));
     if (out->n == before) {
         osp_buf_add(out, S("  "));
         osp_paint(cli, out, OSP_GREEN, "✓");
@@ -201,8 +195,8 @@ void osp_sched_screen(const osp_cli *cli, const osp_sched_span *s, osp_str who, 
 
 void osp_sched_head(const osp_cli *cli, osp_buf *out)
 {
-    osp_paint(cli, out, OSP_BOLD, "%8s %6s %7s %6s %7s %5s %8s %6s %7s %11s %9s", "TIME", "IN GO", "SYSCALL", "IDLE",
-              "QUEUED", "max", "STARVED", "SPIN", "THREADS", "SWITCHES/s", "CALLS/s");
+    osp_paint(cli, out, OSP_BOLD, "%8s %5s %7s %5s %6s %4s %7s %5s %7s %8s %8s", "TIME", "IN GO", "SYSCALL", "IDLE",
+              "QUEUED", "max", "STARVED", "SPIN", "THREADS", "SWITCH/s", "CALLS/s");
     osp_buf_add(out, S("\n"));
 }
 
@@ -218,11 +212,11 @@ void osp_sched_line(const osp_sched_span *s, osp_buf *out)
         scheduled += s->p[i].scheduled;
         calls += s->p[i].calls;
     }
-    osp_buf_fmt(out, "%8s %6.1f %7.1f %6.1f %7.1f %5u %6.1f %% %6.2f %7d", clock, mean(s->busy, s->looks),
+    osp_buf_fmt(out, "%8s %5.1f %7.1f %5.1f %6.1f %4u %5.0f %% %5.2f %7d", clock, mean(s->busy, s->looks),
                 mean(s->in_call, s->looks), mean(s->idle, s->looks), mean(s->global + s->local, s->looks),
                 s->most_queued, percent(s->looks_starved, s->looks), mean(s->spinning, s->looks), s->last.threads);
-    osp_buf_right(out, count_text(rate_of(scheduled, s), text), 12);
-    osp_buf_right(out, count_text(rate_of(calls, s), text), 10);
+    osp_buf_right(out, count_text(rate_of(scheduled, s), text), 9);
+    osp_buf_right(out, count_text(rate_of(calls, s), text), 9);
     osp_buf_add(out, S("\n"));
 }
 

@@ -153,11 +153,10 @@ static bool is_scavenge(const osp_go *go, uint64_t addr)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!known[i].addr || (addr >= known[i].addr && addr < known[i].addr + (uint64_t)known[i].size))
             return false;
-    if (addr % 8 != 0 || !read_at(go, addr, 0, goal, sizeof goal) ||
-        (goal[0] == UINT64_MAX) == (goal[1] == UINT64_MAX))
+    if (addr % 8 != 0 || !read_at(go, addr, 0, goal, sizeof goal) || (goal[0] != UINT64_MAX && goal[1] != UINT64_MAX))
         return false;
-    const uint64_t bytes = goal[0] == UINT64_MAX ? goal[1] : goal[0];
-    return bytes > 0 && bytes < MOST_BYTES && bytes % PAGE == 0;
+    const uint64_t bytes = goal[0] & goal[1];
+    return bytes == UINT64_MAX || (bytes > 0 && bytes < MOST_BYTES && bytes % PAGE == 0);
 }
 
 /* The structure that one of these operands is a field of. */
