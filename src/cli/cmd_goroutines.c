@@ -10,7 +10,8 @@
 
 static const size_t ARENA_LIMIT = (size_t)1 << 30, TEXT_LIMIT = (size_t)4 << 30;
 
-enum { FILTERS = 32, ROWS_ON_SCREEN = 15 };
+/* A stop lasts as long as reading does, a second for a million goroutines; after so many ms it ends whatever happens. */
+enum { FILTERS = 32, ROWS_ON_SCREEN = 15, FREEZE_MS = 1000 };
 
 static const osp_option options[] = {
     {"by", 'b', "WHAT", "groups by stack, creator, state, wait, or label=KEY (stack)"},
@@ -27,6 +28,7 @@ static const osp_option options[] = {
     {"diff", 0, "DURATION", "look twice, so far apart: 30s, 5m; how much each group grows a minute"},
     {"debug", 0, "1|2", "the text that net/http/pprof has for goroutine?debug=1 or debug=2"},
     {"output", 'o', "FILE", "write a profile: .pb.gz, .svg, .html, .folded …"},
+    {"freeze", 0, NULL, "stop it while it is read, at most a second: all is of one moment"},
     {"json", 0, NULL, "print one JSON object"},
     {0},
 };
@@ -226,9 +228,27 @@ static bool ask_waits(osp_goroutines_view *v, osp_arena *a, osp_err *err)
     return true;
 }
 
+/* Of one moment. What is looked up for the first time takes long: that is done before anything has to stand still. */
+static bool read_frozen(osp_goroutines_view *v, osp_image *image, osp_goroutine_list *list, osp_err *err)
+{
+    if (!osp_inspect_goroutines(v->in, list, err))
+        return false;
+    osp_goroutine_list_drop(list);
+    osp_freeze *f = osp_freeze_begin(image->process, FREEZE_MS, err);
+    if (!f)
+        return false;
+    const osp_image running = *image;
+    osp_freeze_image(f, image);
+    bool ok = osp_inspect_goroutines(v->in, list, err);
+    v->frozen = true;
+    (void)osp_freeze_end(f, &v->stop); /* the report says how it went */
+    *image = running;
+    return ok;
+}
+
 /* Read once, or twice and compare. */
-static bool look(const osp_cli *cli, const request *r, osp_goroutines_view *v, osp_arena *a, osp_buf *out,
-                 osp_err *err)
+static bool look(const osp_cli *cli, const request *r, osp_goroutines_view *v, osp_image *image, osp_arena *a,
+                 osp_buf *out, osp_err *err)
 {
     osp_goroutine_list list, first = {0};
     osp_goroutine_groups groups, before = {0};
@@ -246,7 +266,8 @@ static bool look(const osp_cli *cli, const request *r, osp_goroutines_view *v, o
         wait_for(r->seconds);
         osp_progress_done(cli);
     }
-    if (!osp_inspect_goroutines(v->in, &list, err))
+    bool frozen = osp_cli_given(cli, "freeze") && image->process;
+    if (frozen ? !read_frozen(v, image, &list, err) : !osp_inspect_goroutines(v->in, &list, err))
         return false;
     v->seconds = twice ? (double)(list.taken_ns - since) / 1e9 : 0;
     v->list = &list;
@@ -258,7 +279,7 @@ static bool look(const osp_cli *cli, const request *r, osp_goroutines_view *v, o
     return ok && (!out->failed || osp_fail_memory(err, "printing goroutines"));
 }
 
-static bool show(const osp_cli *cli, const request *r, const osp_image *image, osp_objects *objects, osp_arena *a,
+static bool show(const osp_cli *cli, const request *r, osp_image *image, osp_objects *objects, osp_arena *a,
                  osp_buf *out, osp_err *err)
 {
     osp_inspect *in = osp_inspect_open(image, objects, err);
@@ -268,7 +289,7 @@ static bool show(const osp_cli *cli, const request *r, const osp_image *image, o
                              .name = osp_str_base(image->exe.n ? image->exe : image->name),
                              .by = r->query.by,
                              .label = r->query.label};
-    bool ok = look(cli, r, &v, a, out, err);
+    bool ok = look(cli, r, &v, image, a, out, err);
     osp_inspect_close(in);
     return ok;
 }
@@ -333,10 +354,11 @@ const osp_command osp_command_goroutines = {
     .name = "goroutines",
     .args = "PID | CORE",
     .summary = "all goroutines by their stacks, without stopping the process",
-    .examples = (const char *const[]){"goroutines 4711", "goroutines 4711 -with userloc=main.worker -t",
-                                      "goroutines 4711 -by creator", "goroutines 4711 -g 18",
-                                      "goroutines 4711 -diff 30s", "goroutines 4711 -debug 2",
-                                      "goroutines 4711 -o goroutines.pb.gz", "goroutines core.4711", NULL},
+    .examples =
+        (const char *const[]){"goroutines 4711", "goroutines 4711 -with userloc=main.worker -t",
+                              "goroutines 4711 -by creator", "goroutines 4711 -g 18", "goroutines 4711 -diff 30s",
+                              "goroutines 4711 --freeze", "goroutines 4711 -debug 2",
+                              "goroutines 4711 -o goroutines.pb.gz", "goroutines core.4711", NULL},
     .options = options,
     .run = cmd_goroutines,
 };

@@ -134,6 +134,10 @@ void osp_goroutines_json(const osp_goroutines_view *v, osp_buf *out)
     osp_json_str(&j, "layout", osp_go_layout_source(osp_inspect_go(v->in)));
     osp_json_num(&j, "read_ms", (double)l->took_ns / 1e6);
     osp_json_bool(&j, "stopped", v->frozen);
+    if (v->stop.stop_ns) {
+        osp_json_num(&j, "stopped_ms", (double)v->stop.stop_ns / 1e6);
+        osp_json_bool(&j, "stopped_too_short", v->stop.expired);
+    }
     osp_json_uint(&j, "goroutines", l->nuser);
     if (l->counted >= 0)
         osp_json_int(&j, "runtime_counts", l->counted);

@@ -106,6 +106,10 @@ static void put_head(const osp_cli *cli, const osp_goroutines_view *v, osp_buf *
     osp_paint(cli, out, OSP_PLAIN, ": %.*s goroutine%s in %u group%s, read in %s%s", STRF(count),
               v->groups->ngoroutine == 1 ? "" : "s", v->groups->n, v->groups->n == 1 ? "" : "s", took,
               osp_inspect_image(v->in)->process ? v->frozen ? "" : " without stopping it" : "");
+    if (osp_inspect_image(v->in)->process && v->frozen)
+        osp_paint(cli, out, v->stop.expired ? OSP_YELLOW : OSP_PLAIN, " while it stood still for %.1f ms%s",
+                  (double)v->stop.stop_ns / 1e6,
+                  v->stop.expired ? ", which was not enough: the last were read while it ran" : "");
     osp_buf_add(out, S("\n"));
     if (v->seconds > 0)
         osp_paint(cli, out, OSP_PLAIN, "growth in %.1f s", v->seconds), osp_buf_byte(out, '\n');

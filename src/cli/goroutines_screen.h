@@ -16,9 +16,10 @@ typedef struct {
     const osp_goroutine_groups *groups;
     const osp_group_waits *waits; /* of each group what they wait on; NULL: it was not asked */
     osp_group_by by;
-    osp_str label;  /* of OSP_BY_LABEL */
-    double seconds; /* between two lists that are compared; 0: there is one */
-    bool frozen;    /* it was stopped while it was read, or is a core */
+    osp_str label;          /* of OSP_BY_LABEL */
+    double seconds;         /* between two lists that are compared; 0: there is one */
+    bool frozen;            /* it was stopped while it was read, or is a core */
+    osp_freeze_report stop; /* how that went, of a process */
 } osp_goroutines_view;
 
 /* The table; stacks: under each group its stack. rows: groups at most, 0 = all; columns 0: as wide as it wants to be. */

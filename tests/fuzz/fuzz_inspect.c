@@ -66,8 +66,13 @@ static void make_space(osp_space *s, osp_row row[ROWS], osp_span in)
     if (!s->map)
         return;
     s->n = 1;
-    s->map[0] = (osp_space_map){
-        .start = BASE, .end = BASE + CODE, .bias = BASE, .base = BASE, .object = own_object(), .row = row, .nrow = ROWS};
+    s->map[0] = (osp_space_map){.start = BASE,
+                                .end = BASE + CODE,
+                                .bias = BASE,
+                                .base = BASE,
+                                .object = own_object(),
+                                .row = row,
+                                .nrow = ROWS};
     s->whole = true;
 }
 
