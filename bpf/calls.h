@@ -109,10 +109,7 @@ int on_return(__u64 *ctx)
     s->head.reason = (call->nr & OSP_REASON_CALL) | error << OSP_REASON_ERRNO | call->op << OSP_REASON_OP;
     bpf_map_delete_elem(&calls, &key);
     bpf_get_current_comm(s->head.comm, sizeof s->head.comm);
-    struct pt_regs *user = (struct pt_regs *)bpf_task_pt_regs(task);
-    begin_user_in_kernel(s, task, user);
-    find_goroutine(s);
-    walk_often(s, &slot, process);
+    walk_from_kernel(s, &slot, task, process);
     hash_stack(s, &slot);
     send(s);
     spend(budget, now);

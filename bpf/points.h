@@ -26,12 +26,9 @@ int on_point(void *ctx)
         send(s);
         return 0;
     }
-    __s64 bytes = config.no_kernel ? 0 : bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
-    if (bytes > 0)
-        s->head.nkernel = (__u64)bytes >> 3;
-    begin_user_in_kernel(s, task, (struct pt_regs *)bpf_task_pt_regs(task));
-    find_goroutine(s);
-    walk_often(s, &slot, process);
+    if (!config.no_kernel)
+        take_kernel(ctx, s);
+    walk_from_kernel(s, &slot, task, process);
     hash_stack(s, &slot);
     send(s);
     spend(budget, now);

@@ -71,9 +71,7 @@ int on_tick(struct bpf_perf_event_data *ctx)
         begin_user(s, task, true);
         TAKE_REGS(&s->u, r);
     } else { /* interrupted in the kernel: the user's registers are at the bottom of the kernel stack */
-        __s64 bytes = bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
-        if (bytes > 0)
-            s->head.nkernel = (__u64)bytes >> 3;
+        take_kernel(ctx, s);
         begin_user_in_kernel(s, task, (struct pt_regs *)bpf_task_pt_regs(task));
     }
     find_goroutine(s);

@@ -32,15 +32,10 @@ static __always_inline void walk_waker(void *ctx, struct scratch *s, struct task
                                        osp_bpf_process *process)
 {
     __u32 slot = SLOT_SCHED;
-    __s64 bytes = bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
-    if (bytes > 0)
-        s->head.nkernel = (__u64)bytes >> 3;
+    take_kernel(ctx, s);
     s->head.nwords = s->head.nkernel;
-    if (process) {
-        begin_user_in_kernel(s, task, (struct pt_regs *)bpf_task_pt_regs(task));
-        find_goroutine(s);
-        walk_often(s, &slot, process);
-    }
+    if (process)
+        walk_from_kernel(s, &slot, task, process);
     hash_stack(s, &slot);
 }
 

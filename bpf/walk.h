@@ -430,6 +430,23 @@ static __always_inline void walk_often(struct scratch *s, __u32 *slot, osp_bpf_p
         walk_user(s, slot, process);
 }
 
+/* The kernel's part of the stack. */
+static __always_inline void take_kernel(void *ctx, struct scratch *s)
+{
+    __s64 bytes = bpf_get_stack(ctx, s->word, OSP_MAX_KERNEL * 8, 0);
+    if (bytes > 0)
+        s->head.nkernel = (__u64)bytes >> 3;
+}
+
+/* The user's part behind it, of a thread that is in the kernel. */
+static __always_inline void walk_from_kernel(struct scratch *s, __u32 *slot, struct task_struct *task,
+                                             osp_bpf_process *process)
+{
+    begin_user_in_kernel(s, task, (struct pt_regs *)bpf_task_pt_regs(task));
+    find_goroutine(s);
+    walk_often(s, slot, process);
+}
+
 enum { HASHED_AT_ONCE = 8 };
 
 static __always_inline __u64 mix(__u64 h, __u64 w)

@@ -179,14 +179,12 @@ static osp_call_row *row_of(making *k, osp_str name, osp_str op)
 
 static bool add_rows(making *k)
 {
-    char number[32];
+    char number[OSP_SYSCALL_NUMBER];
     k->m->row = osp_new(k->a, osp_call_row, (size_t)k->rec->ncalled + 1);
     for (uint32_t i = 0; k->m->row && i < k->rec->ncalled; i++) {
         const osp_called *c = &k->rec->called[i];
         osp_call_row *row = &k->m->row[k->m->nrow++];
-        const char *name = osp_syscall_name(c->nr);
-        snprintf(number, sizeof number, "syscall %u", c->nr);
-        *row = (osp_call_row){.name = name ? osp_str_from(name) : osp_arena_str(k->a, osp_str_from(number)),
+        *row = (osp_call_row){.name = osp_arena_str(k->a, osp_str_from(osp_syscall_text(c->nr, number))),
                               .op = osp_str_from(osp_futex_op_text(c->op)),
                               .called = c};
         k->m->calls += c->calls;

@@ -537,10 +537,8 @@ static const char *reason_text(const osp_raw_sample *head, bool idle)
 
 static osp_label call_label(osp_collector *c, uint32_t nr)
 {
-    char number[32];
-    const char *name = osp_syscall_name(nr);
-    snprintf(number, sizeof number, "syscall %u", nr);
-    return text_label(c, c->key_syscall, name ? name : number);
+    char number[OSP_SYSCALL_NUMBER];
+    return text_label(c, c->key_syscall, osp_syscall_text(nr, number));
 }
 
 /* "EAGAIN"; of the kernel's own for a call that a signal interrupts, which no program sees, as strace has them; NULL: unknown. */

@@ -306,6 +306,9 @@ bool osp_kallsyms_at(const osp_kallsyms *k, uint64_t addr, osp_str *name, osp_st
 /* The name of a system call of this kind of machine, "epoll_pwait"; NULL if its number is newer than the headers that
  * osprey was built with. */
 const char *osp_syscall_name(uint32_t nr);
+/* The same; "syscall 999", written into number, where it has no name here. */
+enum { OSP_SYSCALL_NUMBER = 32 };
+const char *osp_syscall_text(uint32_t nr, char number[OSP_SYSCALL_NUMBER]);
 /* Its number; -1 if no call is called that. */
 int osp_syscall_number(osp_str name);
 

@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as .eh_frame (first byte even) or .debug_frame of a file of each machine with code at 0x1000 ..
  * 0x21000. */
-#include "../tiny_elf.h"
-#include "ask_object.h"
+#include "ask_machine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-
-static void ask_machine(osp_buf *elf, uint16_t machine)
-{
-    osp_err err;
-    osp_rows rows;
-    tiny_elf_machine(elf, machine);
-    osp_object *o = osp_object_open_bytes(osp_str_bytes(osp_buf_str(elf)), "fuzz", NULL, &err);
-    if (o)
-        (void)ask_rows(o, &rows);
-    osp_object_close(o);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

@@ -31,6 +31,14 @@ static void every_name_leads_back_to_its_number(void **state)
     assert_true(known > 250);
 }
 
+static void a_call_without_a_name_has_its_number(void **state)
+{
+    (void)state;
+    char number[OSP_SYSCALL_NUMBER];
+    assert_string_equal(osp_syscall_text(SYS_read, number), "read");
+    assert_string_equal(osp_syscall_text(UINT32_MAX, number), "syscall 4294967295");
+}
+
 static void what_is_no_call_has_no_number(void **state)
 {
     (void)state;
@@ -47,6 +55,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_those_of_this_machine),
         cmocka_unit_test(every_name_leads_back_to_its_number),
+        cmocka_unit_test(a_call_without_a_name_has_its_number),
         cmocka_unit_test(what_is_no_call_has_no_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
