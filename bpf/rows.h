@@ -59,11 +59,14 @@ enum osp_rule_kind {
     /* The same on aarch64 where that differs. */
     OSP_RULE_GO_EXACT_LINK = 22, /* what was interrupted has its link register at CFA, and its sp 16 bytes above */
     OSP_RULE_GO_GROWING = 23,    /* on the way to morestack: the growing function's link register is in x3 */
+    /* x86-64, racecall, between its change of stacks and the way back: sp as it was is in r12, which the race detector's functions
+     * have kept in the frame of the first of them, if at all. */
+    OSP_RULE_GO_RACECALL = 26,
     OSP_RULE_SIGFRAME_LINK = 24, /* sp points at a struct rt_sigframe; as SIGFRAME */
     /* x86-64: as FP, in a function that ends where an exception lands. On its way there it overwrites its own saved registers and,
      * last, its return address by those of the frame that it will land in. */
     OSP_RULE_FP_LANDS = 25,
-    /* x86-64, with SP, FP or DEREF_FP added: a ret, behind which exceptions land. Where execution stands at it, it is about to
+    /* x86-64, with SP, FP or DEREF_FP added, never alone: a ret, behind which exceptions land. Where execution stands at it, it is about to
      * return; for who returns to the place behind it, that other rule holds. */
     OSP_RULE_LANDING = 26,
     /* x86-64: CFA = *(sp + fp) + cfa, behind a call alone, where the function called keeps a register of this one's, in which

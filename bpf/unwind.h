@@ -139,6 +139,29 @@ static inline bool osp_rule_needs_sp(__u32 kind)
            kind != OSP_RULE_FP_RECORD;
 }
 
+/* Was racecall called by Go code with sp = at? The return address is there then: on the goroutine's stack, or right above on this
+ * one; behind a call of a fixed place, which is 5 bytes long. */
+static inline bool osp_unwind_is_race_caller(void *env, const osp_unwind *u, __u64 at)
+{
+    __u64 pc = 0, code = 0;
+    if ((at & 7) || !((at >= u->stack_lo && at < u->stack_hi) || at - u->sp <= 8))
+        return false;
+    return osp_unwind_read(env, at, &pc) && pc > 8 && osp_unwind_read(env, pc - 8, &code) &&
+           (code >> 24 & 0xff) == 0xe8;
+}
+
+/* sp at racecall's entry, from behind its call: what the function called has pushed, or left alone. */
+static inline bool osp_unwind_race_caller(void *env, const osp_unwind *u, __u64 *at)
+{
+    enum { R12 = 12, PUSHED = 12 };
+    if (osp_unwind_reg(env, u, R12, at) && osp_unwind_is_race_caller(env, u, *at))
+        return true;
+    for (int i = 2; i < PUSHED; i++)
+        if (osp_unwind_read(env, u->sp - 8 * i, at) && osp_unwind_is_race_caller(env, u, *at))
+            return true;
+    return false;
+}
+
 /* Step to the caller of the frame in u, whose row is rule. OSP_RULE_NONE: no row there, try the frame pointer. */
 static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go *go, __u32 rule)
 {
@@ -274,6 +297,12 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
         u->leaf = 1;
         u->exact = 1;
         return OSP_UNWIND_MORE;
+    case OSP_RULE_GO_RACECALL:
+        if (!(u->leaf ? osp_unwind_reg(env, u, 12, &base) : osp_unwind_race_caller(env, u, &base)))
+            return OSP_UNWIND_GO_SWITCH;
+        cfa = base + 8;
+        switched = true;
+        break;
     case OSP_RULE_GO_SPWRITE:
         if (u->aarch64) {
             cfa = u->fp + cfa_off;

@@ -275,6 +275,31 @@ static bool rows_of_aarch64(const osp_pcln *p, const osp_elf *e, const osp_func 
     return true;
 }
 
+/* racecall, as it has been since Go 1.1: mov %rsp, %r12; …; call *%rax; mov %r12, %rsp. False if this is another one. */
+static bool rows_of_racecall(const osp_elf *e, const osp_func *f, osp_row_list *out)
+{
+    static const uint8_t keep[] = {0x49, 0x89, 0xe4}, back[] = {0xff, 0xd0, 0x4c, 0x89, 0xe4};
+    osp_span code = osp_elf_from(e, f->entry);
+    size_t n = f->end - f->entry < code.n ? f->end - f->entry : code.n;
+    const uint8_t *kept = memmem(code.p, n, keep, sizeof keep), *end = code.p + n;
+    const uint8_t *left = kept ? memmem(kept, (size_t)(end - kept), back, sizeof back) : NULL;
+    if (e->machine != EM_X86_64 || !left)
+        return false;
+    const uint32_t plain = osp_rule_make(OSP_RULE_SP, 8, 0);
+    osp_row_add(out, f->entry, plain);
+    osp_row_add(out, f->entry + (size_t)(kept - code.p) + sizeof keep, OSP_RULE_GO_RACECALL);
+    osp_row_add(out, f->entry + (size_t)(left - code.p) + sizeof back, plain);
+    return true;
+}
+
+/* Code of C that Go's linker took in, as the race detector's, is listed without a table: it is followed. */
+static bool rows_of_foreign(const osp_elf *e, const osp_func *f, osp_row_list *out)
+{
+    uint64_t start = f->entry;
+    osp_flow one = {.elf = e, .start = &start, .n = 1, .cap = 1};
+    return osp_flow_rows(&one, f->entry, f->end, out);
+}
+
 /* ---- both ---------------------------------------------------------------------------------------------------- */
 
 static bool rows_of_func(const osp_pcln *p, const osp_elf *e, const osp_func *f, osp_row_list *out)
@@ -295,6 +320,10 @@ static bool rows_of_func(const osp_pcln *p, const osp_elf *e, const osp_func *f,
         osp_row_add(out, f->entry - (s.kind == OSP_RULE_SIGFRAME), go_rule(&s, 0, false));
         return true;
     }
+    if (osp_str_eq(osp_pcln_name(p, f->name), S("racecall")) && rows_of_racecall(e, f, out))
+        return true;
+    if (f->pcsp == 0 && e->machine == EM_X86_64)
+        return rows_of_foreign(e, f, out);
     osp_pcvalue v;
     if (!osp_pcvalue_open(&v, p, f->pcsp, f->entry)) {
         osp_row_add(out, f->entry, OSP_RULE_UNKNOWN);

@@ -96,6 +96,8 @@ PROLOGUES = 0.99
 CASES = [
     ("Go without cgo", ["torture"], 2999, 4, GO, COMPLETE),
     ("Go with C, callbacks and threads of C", ["torture-cgo"], 2999, 4, GO, COMPLETE),
+    ("Go with the race detector", ["raced"], 2999, 4,
+     has_root(("main.inner", ("runtime.goexit", "main.main.func1", "main.outer", "main.inner"))), COMPLETE),
     ("C without frame pointers", ["hard", "all"], 2999, 4, C, COMPLETE),
     ("500 frames of C", ["hard", "deep"], 2999, 2, C, COMPLETE),
     ("longjmp", ["hard", "longjmp"], 2999, 2, C, COMPLETE),

@@ -61,6 +61,7 @@ goprog threads threads
 goprog libgowork.so c-shared '' -buildmode=c-shared
 goprog work-plugin.so plugin '' -buildmode=plugin
 goprog plugin-host plugin/host
+goprog raced raced '' -race || echo "raced: no race detector for this machine"
 cgo=0
 goprog clock-storm clock-storm
 goprog go-waits go-waits

@@ -274,6 +274,41 @@ static void between_two_stacks_a_context_leads_on(void **state)
     assert_int_equal(pc[2], 0x300f);
 }
 
+/* The race detector runs on g0; sp as it was is in r12, or where the function called by racecall has pushed that. */
+static void from_the_race_detector_r12_leads_to_the_goroutine(void **state)
+{
+    (void)state;
+    enum { R12 = 12 };
+    struct world w = {0};
+    add_go(&w);
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 48, -16)); /* C: pushes rbp, r12 … */
+    code(&w, 0x2000, OSP_RULE_GO_RACECALL);
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 16, 0));
+    code(&w, 0x4000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
+    w.code[w.n].from = 0x7100; /* the bytes before a return address: where the memory is */
+    w.code[w.n].to = 0x7200;
+    w.code[w.n++].rule = osp_rule_make(OSP_RULE_SP, 16, 0);
+    poke(&w, STACK + 40, 0x2010);
+    poke(&w, 0x7110, 0xe8000000); /* call: ends at 0x7118 */
+    poke(&w, GOSTACK + 0x100, 0x7118);
+    poke(&w, GOSTACK + 0x110, 0x4010);
+    uint64_t pc[WORDS];
+    size_t n;
+    osp_unwind_regs regs = {.pc = 0x1050, .sp = STACK, .reg = {[R12] = GOSTACK + 0x100}};
+    assert_int_equal(walk(&w, &GO, regs, 0x8000, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 4);
+    assert_int_equal(pc[2], 0x7117);
+    regs.reg[R12] = 0xdead; /* used for something else */
+    assert_int_equal(walk(&w, &GO, regs, 0x8000, pc, &n), OSP_UNWIND_GO_SWITCH);
+    poke(&w, STACK + 16, GOSTACK + 0x108); /* a pointer to another word of that stack */
+    poke(&w, STACK + 24, GOSTACK + 0x100);
+    assert_int_equal(walk(&w, &GO, regs, 0x8000, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 4);
+    regs = (osp_unwind_regs){.pc = 0x2008, .sp = STACK, .reg = {[R12] = GOSTACK + 0x100}};
+    assert_int_equal(walk(&w, &GO, regs, 0x8000, pc, &n), OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+}
+
 static void a_stack_that_does_not_move_up_ends(void **state)
 {
     (void)state;
@@ -561,6 +596,7 @@ int main(void)
         cmocka_unit_test(what_is_about_to_be_jumped_to_is_in_registers),
         cmocka_unit_test(a_callee_has_kept_what_leads_to_the_frame),
         cmocka_unit_test(between_two_stacks_a_context_leads_on),
+        cmocka_unit_test(from_the_race_detector_r12_leads_to_the_goroutine),
         cmocka_unit_test(a_stack_that_does_not_move_up_ends),
         cmocka_unit_test(unreadable_memory_ends_the_walk),
         cmocka_unit_test(without_a_row_a_frame_pointer_helps),
