@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "inspect/inspect_internal.h"
 
+#include <elf.h>
 #include <stdlib.h>
 
 enum {
@@ -64,7 +65,10 @@ typedef struct {
     uint8_t alone[WINDOW];
     osp_g_walker *walker;
     uint64_t pc[MOST_FRAMES];
-    bool failed; /* no memory */
+    osp_image_thread *thread; /* of a core */
+    uint32_t nthread;
+    bool aarch64; /* the program's machine */
+    bool failed;  /* no memory */
 } reader;
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
@@ -155,6 +159,38 @@ static bool unwind(reader *r, const osp_g *g, osp_span top, size_t *n, bool *beh
     return end == OSP_UNWIND_ROOT;
 }
 
+static bool read_word(void *ctx, uint64_t addr, uint64_t *word) { return read_one(ctx, addr, word, sizeof *word); }
+
+static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
+{
+    return osp_inspect_rule(((reader *)ctx)->in, addr, rule);
+}
+
+/* One that runs, in a core: from the registers of its thread, which may be in a handler of a signal. */
+static bool unwind_running(reader *r, const osp_g *g, size_t *n)
+{
+    osp_m m;
+    osp_err ignored; /* its stack is not known then */
+    uint64_t curg = 0, at_m = 0;
+    uint32_t steps = 0, i = 0;
+    *n = 0;
+    if (!osp_go_read_m(r->go, g->m, &m, &ignored) || m.curg != g->addr)
+        return false;
+    while (i < r->nthread && r->thread[i].tid != m.tid)
+        i++;
+    if (i == r->nthread || !r->thread[i].has_regs)
+        return false;
+    const osp_regs *from = &r->thread[i].regs;
+    bool aarch64 = r->aarch64;
+    osp_unwind_regs regs = {
+        .pc = from->pc, .sp = from->r[aarch64 ? 31 : 7], .fp = from->r[aarch64 ? 29 : 6], .aarch64 = aarch64};
+    memcpy(regs.reg, from->r, sizeof regs.reg);
+    osp_unwind_env env = {r, read_word, rule_at};
+    int end = osp_unwind_walk(&env, osp_inspect_offsets(r->in), &regs, m.g0, r->pc, MOST_FRAMES, n, &curg, &at_m,
+                              &steps);
+    return end == OSP_UNWIND_ROOT;
+}
+
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
 /* The number of a stack; 0, the empty one, without memory. */
@@ -215,7 +251,9 @@ static uint8_t kind_of(reader *r, uint64_t startpc)
 static osp_goroutine *add_row(reader *r, const osp_g *g, uint32_t order)
 {
     osp_goroutine *row = &r->out->g[order];
-    bool waits = g->status == OSP_G_WAITING || g->status == OSP_G_SYSCALL || g->status == OSP_G_LEAKED;
+    /* what a core has waited for until it was written nobody knows */
+    bool waits = (g->status == OSP_G_WAITING || g->status == OSP_G_SYSCALL || g->status == OSP_G_LEAKED) &&
+                 osp_inspect_image(r->in)->process;
     int64_t waited = waits && g->waitsince ? (int64_t)(r->out->taken_ns - g->waitsince) : -1;
     bool on_m = g->status == OSP_G_RUNNING || g->status == OSP_G_SYSCALL;
     *row = (osp_goroutine){
@@ -393,7 +431,9 @@ static void take_item(reader *r, size_t i)
     bool behind = false, whole = true;
     if (osp_g_stands(&it->look))
         whole = unwind(r, &it->g, (osp_span){it->window, it->bytes}, &n, &behind);
-    if (behind || !whole) /* what lies behind the window was read later: the stack may have moved on */
+    else if (it->look.status == OSP_G_RUNNING && r->nthread)
+        whole = unwind_running(r, &it->g, &n);
+    if (osp_g_stands(&it->look) && (behind || !whole)) /* what lies behind the window was read later: the stack may have moved on */
         read_alone(r, it->addr, it->order);
     else
         take(r, &it->g, it->order, n, whole, it->labels);
@@ -478,6 +518,10 @@ static bool begin(reader *r, osp_err *err)
     if (!r->g_bytes || !r->windows || !r->structures || !r->labelled || !r->text || !r->reader || !r->walker)
         return osp_fail_memory(err, "reading goroutines");
     osp_g_walker_space(r->walker, osp_inspect_space(r->in), osp_inspect_offsets(r->in));
+    const osp_image *image = osp_inspect_image(r->in);
+    r->aarch64 = image->core ? osp_core_facts_of(image->core)->machine == EM_AARCH64 : OSP_AARCH64;
+    if (image->core && !image->threads(image->ctx, &r->out->arena, &r->thread, &r->nthread, err))
+        return false;
     stack_number(r, 0, true);
     labels_number(r, S(""));
     return !r->failed || osp_fail_memory(err, "reading goroutines");
