@@ -11,7 +11,12 @@
 static const size_t ARENA_LIMIT = (size_t)1 << 30, TEXT_LIMIT = (size_t)4 << 30;
 
 /* A stop lasts as long as reading does, a second for a million goroutines; after so many ms it ends whatever happens. */
-enum { FILTERS = 32, ROWS_ON_SCREEN = 15, FREEZE_MS = 1000 };
+enum {
+    FILTERS = 32,
+    ROWS_ON_SCREEN = 15,
+    FREEZE_MS = 1000,
+    FEW = 20000, /* goroutines whose stacks are looked through for who else has what is waited on */
+};
 
 static const osp_option options[] = {
     {"by", 'b', "WHAT", "groups by stack, creator, state, wait, or label=KEY (stack)"},
@@ -222,7 +227,7 @@ static bool wants_waits(const osp_cli *cli, const request *r)
 static bool ask_waits(osp_goroutines_view *v, osp_arena *a, osp_err *err)
 {
     osp_group_waits *waits;
-    if (!osp_inspect_waits(v->in, v->list, v->groups, a, &waits, err))
+    if (!osp_inspect_waits(v->in, v->list, v->groups, FEW, a, &waits, err))
         return false;
     v->waits = waits;
     return true;

@@ -181,6 +181,24 @@ void osp_wait_words(const osp_wait_object *o, uint64_t taken_ns, osp_buf *out)
     }
 }
 
+/* Who may hold a lock, who else has a channel. */
+static void put_references(const osp_wait_object *o, osp_buf *out)
+{
+    enum { SHOWN = 3 };
+    uint32_t shown = o->references < SHOWN ? o->references : SHOWN;
+    if (!shown)
+        return;
+    osp_buf_fmt(out, "%s goroutine%s ", o->wait.kind == OSP_WAIT_CHAN ? "; also on the stack of" : "; held perhaps by",
+                shown > 1 ? "s" : "");
+    for (uint32_t i = 0; i < shown; i++)
+        osp_buf_fmt(out, "%s%llu", i ? ", " : "", (unsigned long long)o->reference[i]);
+    if (o->references > shown) {
+        osp_buf_add(out, S(" and "));
+        put_count(out, o->references - shown);
+        osp_buf_add(out, S(" more"));
+    }
+}
+
 /* ---- lines ------------------------------------------------------------------------------------------------------ */
 
 static void put_line(const osp_cli *cli, const osp_waits_look *look, osp_buf *text, osp_buf *out)
@@ -253,6 +271,7 @@ void osp_waits_lines(const osp_cli *cli, const osp_group_waits *w, uint32_t n, u
             osp_buf_byte(&text, ' ');
         }
         osp_wait_words(&w->row[i], taken_ns, &text);
+        put_references(&w->row[i], &text);
         put_line(cli, look, &text, out);
     }
     if (w->all > shown && shown) {
@@ -353,6 +372,13 @@ static void json_object(osp_json *j, const osp_wait_object *o, uint64_t taken_ns
         json_lock(j, o);
     else if (o->wait.kind == OSP_WAIT_FD)
         json_fd(j, o);
+    if (o->has_references) {
+        osp_json_uint(j, "references", o->references);
+        osp_json_array(j, "referenced_by");
+        for (uint32_t i = 0; i < o->references && i < OSP_WAIT_REFERENCES; i++)
+            osp_json_uint(j, NULL, o->reference[i]);
+        osp_json_end(j);
+    }
     osp_json_end(j);
     j->dense = false;
 }

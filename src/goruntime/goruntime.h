@@ -300,6 +300,9 @@ size_t osp_wait_read(osp_wait_reader *r, uint64_t addr, uint64_t goid, uint8_t w
 /* Is it a wait reason of which osp_wait_read should know more? */
 bool osp_wait_has_object(const osp_wait_reader *r, uint8_t waitreason);
 
+/* Where the stack of a goroutine that does not run is in use: [*sp, *hi). False if it runs, or that cannot be right. */
+bool osp_wait_stack(osp_wait_reader *r, uint64_t addr, uint64_t *sp, uint64_t *hi);
+
 typedef struct {
     uint64_t len, cap; /* values in its buffer; 0 of 0: unbuffered */
     uint32_t elem_bytes;

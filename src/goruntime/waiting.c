@@ -437,6 +437,19 @@ size_t osp_wait_read(osp_wait_reader *r, uint64_t addr, uint64_t goid, uint8_t w
     return n;
 }
 
+bool osp_wait_stack(osp_wait_reader *r, uint64_t addr, uint64_t *sp, uint64_t *hi)
+{
+    const osp_go_layout *at = &r->go->at.pub;
+    uint32_t status;
+    if (!field(r, addr, at->g_status, &status, 4))
+        return false;
+    status &= ~(uint32_t)OSP_G_SCAN;
+    if (status == OSP_G_RUNNING || status == OSP_G_COPYSTACK || status == OSP_G_IDLE || status == OSP_G_DEAD)
+        return false;
+    return field(r, addr, status == OSP_G_SYSCALL ? at->g_syscallsp : at->g_sched_sp, sp, 8) &&
+           field(r, addr, at->g_stack_hi, hi, 8) && *sp && *sp % 8 == 0 && *sp < *hi;
+}
+
 /* ---- locks ----------------------------------------------------------------------------------------------------- */
 
 /* sync.Mutex: state int32, sema uint32. In the state: locked 1, woken 2, starving 4, waiters from bit 3 on. */

@@ -197,6 +197,8 @@ osp_profile *osp_inspect_profile(osp_inspect *in, const osp_goroutine_list *l, c
 
 /* ---- what goroutines wait on ------------------------------------------------------------------------------------ */
 
+enum { OSP_WAIT_OBJECTS = 16, OSP_WAIT_REFERENCES = 8 };
+
 /* Something that goroutines of a group wait on. */
 typedef struct {
     osp_wait wait;    /* its way is unknown if some wait this way and some that */
@@ -212,9 +214,12 @@ typedef struct {
     bool has_socket; /* socket is known */
     osp_socket socket;
     osp_str file; /* of a descriptor that is no socket; "" = not known */
+    /* Goroutines that do not wait on it and have its address on their stacks; words of a stack may be old, so of a lock these
+     * are candidates for who holds it, no more. */
+    bool has_references; /* their stacks were looked through */
+    uint32_t references;
+    uint64_t reference[OSP_WAIT_REFERENCES]; /* goids of the first of them */
 } osp_wait_object;
-
-enum { OSP_WAIT_OBJECTS = 16 };
 
 typedef struct {
     osp_wait_object *row;    /* those on which most wait first; at most OSP_WAIT_OBJECTS */
@@ -229,9 +234,9 @@ typedef struct {
 } osp_group_waits;
 
 /* One for each group; all is in the arena. What they wait on is read after the list was: of those that do not wait for the
- * same reason any more nothing is said. */
-bool osp_inspect_waits(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine_groups *groups, osp_arena *a,
-                       osp_group_waits **out, osp_err *err) OSP_CHECKED;
+ * same reason any more nothing is said. Who else refers to them is looked for if there are at most `few` goroutines. */
+bool osp_inspect_waits(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine_groups *groups, uint32_t few,
+                       osp_arena *a, osp_group_waits **out, osp_err *err) OSP_CHECKED;
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 

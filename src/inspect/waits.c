@@ -10,6 +10,7 @@
 enum {
     CASES = 64,        /* of a select that are looked at */
     SOCKETS = 1 << 16, /* of a group that are looked up */
+    STACK_MOST = 65536, /* bytes of a stack that are looked through, from its top */
     FRAMES = 16,       /* in which the name of a lock's method is looked for */
     OBJECTS_MOST = 1 << 26,
 };
@@ -285,7 +286,104 @@ static void join_group(joiner *j, const osp_goroutine_group *g, local *all, osp_
     }
 }
 
-static bool join(joiner *j, const osp_goroutine_groups *groups, osp_group_waits *out)
+/* ---- who else has it on the stack ------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint32_t n;
+    uint64_t last, goid[OSP_WAIT_REFERENCES];
+} reference;
+
+typedef struct {
+    joiner *j;
+    osp_index by_addr; /* of what is looked for → its number */
+    reference *found;
+    size_t cap;
+    uint32_t n;
+    uint64_t *word; /* STACK_MOST bytes */
+} search;
+
+static bool is_sought(const osp_wait_object *o)
+{
+    return o->wait.kind == OSP_WAIT_CHAN || o->has_lock;
+}
+
+/* The address by which a program has it. */
+static uint64_t handle_of(const osp_wait_object *o) { return o->has_lock ? o->lock.addr : o->wait.addr; }
+
+static bool look_for(search *s, const osp_wait_object *o)
+{
+    void *array = s->found;
+    if (!is_sought(o) || osp_index_find(&s->by_addr, handle_of(o)) != UINT32_MAX)
+        return true;
+    if (!osp_grow(&array, &s->cap, (size_t)s->n + 1, sizeof *s->found))
+        return false;
+    s->found = array;
+    s->found[s->n] = (reference){0};
+    /* those that wait on it are told by the number of what they wait on */
+    uint32_t id = osp_index_find(&s->j->by_addr, o->wait.addr);
+    if (id != UINT32_MAX)
+        s->j->here[id] = s->n + 1;
+    return osp_index_put(&s->by_addr, handle_of(o), s->n++);
+}
+
+static bool waits_on(const joiner *j, uint32_t goroutine, uint32_t number)
+{
+    for (uint32_t u = j->first[goroutine]; u < j->first[goroutine + 1]; u++)
+        if (j->here[j->use[u].object] == number + 1)
+            return true;
+    return false;
+}
+
+static void look_through(search *s, uint32_t goroutine)
+{
+    joiner *j = s->j;
+    const osp_goroutine *g = &j->list->g[goroutine];
+    uint64_t sp, hi;
+    bool ok;
+    if (!osp_wait_stack(j->reader, g->addr, &sp, &hi))
+        return;
+    size_t n = hi - sp < STACK_MOST ? (size_t)(hi - sp) / 8 : STACK_MOST / 8;
+    osp_inspect_read(j->in, &(osp_piece){sp, s->word, 8 * n}, 1, &ok);
+    for (size_t i = 0; ok && i < n; i++) {
+        uint32_t at = s->word[i] ? osp_index_find(&s->by_addr, s->word[i]) : UINT32_MAX;
+        if (at == UINT32_MAX || waits_on(j, goroutine, at))
+            continue;
+        reference *r = &s->found[at];
+        if (r->last == g->goid)
+            continue;
+        r->last = g->goid;
+        if (r->n < OSP_WAIT_REFERENCES)
+            r->goid[r->n] = g->goid;
+        r->n++;
+    }
+}
+
+static bool find_references(joiner *j, const osp_goroutine_groups *groups, osp_group_waits *out)
+{
+    search s = {.j = j, .word = malloc(STACK_MOST)};
+    bool ok = s.word != NULL;
+    for (uint32_t i = 0; i < groups->n && ok; i++)
+        for (uint32_t k = 0; k < out[i].n && ok; k++)
+            ok = look_for(&s, &out[i].row[k]);
+    for (uint32_t i = 0; i < j->list->n && ok && s.n; i++)
+        look_through(&s, i);
+    for (uint32_t i = 0; i < groups->n && ok; i++)
+        for (uint32_t k = 0; k < out[i].n; k++) {
+            osp_wait_object *o = &out[i].row[k];
+            o->has_references = is_sought(o);
+            if (!o->has_references)
+                continue;
+            const reference *r = &s.found[osp_index_find(&s.by_addr, handle_of(o))];
+            o->references = r->n;
+            memcpy(o->reference, r->goid, sizeof r->goid);
+        }
+    osp_index_drop(&s.by_addr);
+    free(s.found);
+    free(s.word);
+    return ok;
+}
+
+static bool join(joiner *j, const osp_goroutine_groups *groups, uint32_t few, osp_group_waits *out)
 {
     ask_all(j);
     j->here = calloc((size_t)j->nobject + 1, sizeof *j->here);
@@ -294,11 +392,13 @@ static bool join(joiner *j, const osp_goroutine_groups *groups, osp_group_waits 
     for (uint32_t i = 0; i < groups->n && !j->failed; i++)
         join_group(j, &groups->row[i], all, &out[i]);
     free(all);
+    if (!j->failed && j->list->n <= few)
+        j->failed = !find_references(j, groups, out);
     return !j->failed;
 }
 
-bool osp_inspect_waits(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine_groups *groups, osp_arena *a,
-                       osp_group_waits **out, osp_err *err)
+bool osp_inspect_waits(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine_groups *groups, uint32_t few,
+                       osp_arena *a, osp_group_waits **out, osp_err *err)
 {
     osp_process *p = osp_inspect_image(in)->process;
     joiner j = {.in = in, .list = l, .a = a};
@@ -306,7 +406,7 @@ bool osp_inspect_waits(osp_inspect *in, const osp_goroutine_list *l, const osp_g
     j.reader = osp_wait_reader_new(osp_inspect_go(in), err);
     j.fds = p ? osp_fds_of(p) : NULL;
     j.first = malloc(((size_t)l->n + 1) * sizeof *j.first);
-    bool ok = *out && j.reader && j.first && (j.fds || !p) && join(&j, groups, *out);
+    bool ok = *out && j.reader && j.first && (j.fds || !p) && join(&j, groups, few, *out);
     osp_wait_reader_drop(j.reader);
     osp_fds_drop(j.fds);
     osp_index_drop(&j.by_addr);

@@ -91,7 +91,7 @@ static void group(osp_inspect *in, const osp_goroutine_list *l, osp_group_by by)
             sum += groups.row[i].n;
         if (sum != groups.ngoroutine || sum > l->n)
             abort();
-        if (!osp_inspect_waits(in, l, &groups, &a, &waits, &err) && err.code == OSP_OK)
+        if (!osp_inspect_waits(in, l, &groups, UINT32_MAX, &a, &waits, &err) && err.code == OSP_OK)
             abort();
         osp_profile_drop(osp_inspect_profile(in, l, &groups, &err));
     }

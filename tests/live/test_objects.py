@@ -108,6 +108,7 @@ def details(answer, said):
             if objects[0].get(key) != value:
                 wrong.append(f"{function}: {key} is {objects[0].get(key)}, not {value}")
 
+    expect("main.receiver", referenced_by=[1])  # that made it
     expect("main.receiver", capacity=0, length=0, closed=False, receivers=12, senders=0)
     expect("main.sender", capacity=2, length=2, receivers=0, senders=6)
     expect("main.locker", held=True, waiting=4)
