@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "space/space.h"
 
+#include <elf.h>
 #include <stdlib.h>
 
 enum { PAGE = 4096, RULES = 4096 };
@@ -24,6 +25,7 @@ struct osp_g_walker {
     bool page_known; /* page is that of page_addr */
     uint64_t page_addr;
     uint8_t page[PAGE];
+    bool aarch64; /* the program's machine */
 };
 
 osp_g_walker *osp_g_walker_new(osp_mem mem, const osp_go *go, osp_err *err)
@@ -33,8 +35,10 @@ osp_g_walker *osp_g_walker_new(osp_mem mem, const osp_go *go, osp_err *err)
         osp_fail_memory(err, "walking the stacks of goroutines");
         return NULL;
     }
+    uint64_t bias;
     w->mem = mem;
     w->go = go;
+    w->aarch64 = osp_object_machine(osp_go_object(go, &bias)) == EM_AARCH64; /* a core may be of another machine */
     return w;
 }
 
@@ -109,7 +113,7 @@ int osp_g_walk(osp_g_walker *w, const osp_g *g, osp_span top, uint64_t *pc, size
         .sp = l.sp,
         .fp = l.status == OSP_G_SYSCALL ? g->syscallbp : g->sched_bp,
         .callback_sp = callback_sp(w, g),
-        .aarch64 = OSP_AARCH64,
+        .aarch64 = w->aarch64,
     };
     w->sp = l.sp;
     w->top = top;

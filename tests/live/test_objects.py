@@ -108,13 +108,17 @@ def details(answer, said):
             if objects[0].get(key) != value:
                 wrong.append(f"{function}: {key} is {objects[0].get(key)}, not {value}")
 
-    expect("main.receiver", referenced_by=[1])  # that made it
     expect("main.receiver", capacity=0, length=0, closed=False, receivers=12, senders=0)
     expect("main.sender", capacity=2, length=2, receivers=0, senders=6)
     expect("main.locker", held=True, waiting=4)
     expect("main.grouped", not_done=3, waiting=4)
     expect("main.reader", waiting=3, readers=0)
     expect("main.writer", readers=1)
+    holder = group_of(answer, "main.holder")["goroutines"][0]["id"]
+    for function in ("main.receiver", "main.locker"):
+        one = group_of(answer, function)["waits"]["objects"][0]
+        if holder not in one["referenced_by"]:
+            wrong.append(f"{function}: goroutine {holder} has it, not {one['referenced_by']} alone")
     return wrong
 
 

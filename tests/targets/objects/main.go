@@ -18,13 +18,14 @@ import (
 )
 
 var (
-	mu     sync.Mutex
-	rw     sync.RWMutex
-	rw2    sync.RWMutex
-	wg     sync.WaitGroup
-	condMu sync.Mutex
-	cond   = sync.NewCond(&condMu)
-	keep   []interface{} // or the collector closes them
+	mu      sync.Mutex
+	rw      sync.RWMutex
+	rw2     sync.RWMutex
+	wg      sync.WaitGroup
+	condMu  sync.Mutex
+	cond    = sync.NewCond(&condMu)
+	forever = make(chan bool)
+	keep    []interface{} // or the collector closes them
 )
 
 //go:noinline
@@ -60,6 +61,17 @@ func conditional() { condMu.Lock(); cond.Wait(); fmt.Print() }
 
 //go:noinline
 func sleeper(d time.Duration) { time.Sleep(d); fmt.Print() }
+
+// It holds the mutex, and has the channel in hand.
+//
+//go:noinline
+func holder(m *sync.Mutex, c chan int, held chan bool) {
+	m.Lock()
+	defer m.Unlock()
+	held <- true
+	<-forever
+	fmt.Print(c)
+}
 
 //go:noinline
 func acceptor(l net.Listener) { l.Accept(); fmt.Print() }
@@ -99,7 +111,9 @@ func main() {
 	in, full, out, done := make(chan int), make(chan [3]byte, 2), make(chan string), make(chan struct{})
 	full <- [3]byte{}
 	full <- [3]byte{}
-	mu.Lock()
+	held := make(chan bool)
+	go holder(&mu, in, held)
+	<-held
 	rw.Lock()
 	rw2.RLock()
 	wg.Add(3)
@@ -150,6 +164,7 @@ func main() {
 	fmt.Println(string(said))
 	if len(os.Args) > 1 {
 		syscall.Kill(os.Getpid(), syscall.SIGABRT)
+		select {}
 	}
 	io.Copy(io.Discard, os.Stdin)
 	runtime.KeepAlive(keep)
