@@ -242,12 +242,11 @@ static bool try_sema(osp_wait_reader *r, const waiter *w, uint64_t word, osp_wai
     return true;
 }
 
-static size_t read_sema(osp_wait_reader *r, const waiter *w, osp_wait *out)
+/* Without its stack, which costs more to read. */
+static bool read_sema_of(osp_wait_reader *r, const waiter *w, osp_wait *out)
 {
     uint64_t waiting;
-    if (field(r, w->addr, r->go->at.g_waiting, &waiting, 8) && waiting && try_sema(r, w, waiting, out))
-        return 1;
-    return look_through(r, w, OSP_WAIT_SEMAPHORE, try_sema, out);
+    return field(r, w->addr, r->go->at.g_waiting, &waiting, 8) && waiting && try_sema(r, w, waiting, out);
 }
 
 static bool try_poll(osp_wait_reader *r, const waiter *w, uint64_t word, osp_wait *out)
@@ -324,12 +323,7 @@ static bool try_list(osp_wait_reader *r, const waiter *w, uint64_t word, osp_wai
     return walk_list(r, word, head, counts[0] - counts[1]) && find_in_lists(r, w, out);
 }
 
-static size_t read_cond(osp_wait_reader *r, const waiter *w, osp_wait *out)
-{
-    return find_in_lists(r, w, out) ? 1 : look_through(r, w, OSP_WAIT_CONDITION, try_list, out);
-}
-
-static size_t read_sleep(osp_wait_reader *r, const waiter *w, osp_wait *out)
+static bool read_sleep(osp_wait_reader *r, const waiter *w, osp_wait *out)
 {
     const osp_go_places *at = &r->go->at;
     int64_t when = 0;
@@ -337,7 +331,7 @@ static size_t read_sleep(osp_wait_reader *r, const waiter *w, osp_wait *out)
     if (at->g_sleep_when >= 0
             ? !field(r, w->addr, at->g_sleep_when, &when, 8)
             : !field(r, w->addr, at->g_timer, &timer, 8) || !field(r, timer, at->timer_when, &when, 8))
-        return 0;
+        return false;
     *out = (osp_wait){.kind = OSP_WAIT_TIME, .value = when};
     return when > 0;
 }
@@ -423,15 +417,24 @@ size_t osp_wait_read(osp_wait_reader *r, uint64_t addr, uint64_t goid, uint8_t w
         return 0;
     if (c == CLASS_RECEIVE || c == CLASS_SEND || c == CLASS_SELECT)
         return read_channels(r, &w, c, out, max);
+    if ((c == CLASS_SEMA && read_sema_of(r, &w, &one)) || (c == CLASS_COND && find_in_lists(r, &w, &one)) ||
+        (c == CLASS_SLEEP && read_sleep(r, &w, &one))) {
+        if (max)
+            *out = one;
+        return 1;
+    }
     if (field(r, addr, at->g_sched_sp, &w.sp, 8) && field(r, addr, at->g_stack_hi, &w.hi, 8) && w.sp % 8 == 0 &&
         w.sp < w.hi) {
         w.n = (w.hi - w.sp) / 8 < WORDS ? (uint32_t)((w.hi - w.sp) / 8) : WORDS;
         w.n = read_at(r, w.sp, word, 8 * (size_t)w.n) ? w.n : 0;
     }
-    size_t n = c == CLASS_SEMA   ? read_sema(r, &w, &one)
-               : c == CLASS_COND ? read_cond(r, &w, &one)
-               : c == CLASS_IO   ? look_through(r, &w, OSP_WAIT_FD, try_fd, &one)
-                                 : read_sleep(r, &w, &one);
+    size_t n = 0;
+    if (c == CLASS_SEMA)
+        n = look_through(r, &w, OSP_WAIT_SEMAPHORE, try_sema, &one);
+    else if (c == CLASS_COND)
+        n = look_through(r, &w, OSP_WAIT_CONDITION, try_list, &one);
+    else if (c == CLASS_IO)
+        n = look_through(r, &w, OSP_WAIT_FD, try_fd, &one);
     if (n && max)
         *out = one;
     return n;
