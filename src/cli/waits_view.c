@@ -188,8 +188,8 @@ static void put_references(const osp_wait_object *o, osp_buf *out)
     uint32_t shown = o->references < SHOWN ? o->references : SHOWN;
     if (!shown)
         return;
-    osp_buf_fmt(out, "%s goroutine%s ", o->wait.kind == OSP_WAIT_CHAN ? "; also on the stack of" : "; held perhaps by",
-                shown > 1 ? "s" : "");
+    osp_buf_fmt(out, "%s goroutine%s ",
+                o->wait.kind == OSP_WAIT_CHAN ? "; also on the stack of" : "; held perhaps by", shown > 1 ? "s" : "");
     for (uint32_t i = 0; i < shown; i++)
         osp_buf_fmt(out, "%s%llu", i ? ", " : "", (unsigned long long)o->reference[i]);
     if (o->references > shown) {

@@ -186,8 +186,8 @@ static bool unwind_running(reader *r, const osp_g *g, size_t *n)
         .pc = from->pc, .sp = from->r[aarch64 ? 31 : 7], .fp = from->r[aarch64 ? 29 : 6], .aarch64 = aarch64};
     memcpy(regs.reg, from->r, sizeof regs.reg);
     osp_unwind_env env = {r, read_word, rule_at};
-    int end = osp_unwind_walk(&env, osp_inspect_offsets(r->in), &regs, m.g0, r->pc, MOST_FRAMES, n, &curg, &at_m,
-                              &steps);
+    int end =
+        osp_unwind_walk(&env, osp_inspect_offsets(r->in), &regs, m.g0, r->pc, MOST_FRAMES, n, &curg, &at_m, &steps);
     return end == OSP_UNWIND_ROOT;
 }
 
@@ -433,7 +433,8 @@ static void take_item(reader *r, size_t i)
         whole = unwind(r, &it->g, (osp_span){it->window, it->bytes}, &n, &behind);
     else if (it->look.status == OSP_G_RUNNING && r->nthread)
         whole = unwind_running(r, &it->g, &n);
-    if (osp_g_stands(&it->look) && (behind || !whole)) /* what lies behind the window was read later: the stack may have moved on */
+    if (osp_g_stands(&it->look) &&
+        (behind || !whole)) /* what lies behind the window was read later: the stack may have moved on */
         read_alone(r, it->addr, it->order);
     else
         take(r, &it->g, it->order, n, whole, it->labels);

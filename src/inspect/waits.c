@@ -8,10 +8,10 @@
 #include <stdlib.h>
 
 enum {
-    CASES = 64,        /* of a select that are looked at */
-    SOCKETS = 1 << 16, /* of a group that are looked up */
+    CASES = 64,         /* of a select that are looked at */
+    SOCKETS = 1 << 16,  /* of a group that are looked up */
     STACK_MOST = 65536, /* bytes of a stack that are looked through, from its top */
-    FRAMES = 16,       /* in which the name of a lock's method is looked for */
+    FRAMES = 16,        /* in which the name of a lock's method is looked for */
     OBJECTS_MOST = 1 << 26,
 };
 
@@ -302,10 +302,7 @@ typedef struct {
     uint64_t *word; /* STACK_MOST bytes */
 } search;
 
-static bool is_sought(const osp_wait_object *o)
-{
-    return o->wait.kind == OSP_WAIT_CHAN || o->has_lock;
-}
+static bool is_sought(const osp_wait_object *o) { return o->wait.kind == OSP_WAIT_CHAN || o->has_lock; }
 
 /* The address by which a program has it. */
 static uint64_t handle_of(const osp_wait_object *o) { return o->has_lock ? o->lock.addr : o->wait.addr; }

@@ -114,9 +114,10 @@ static void lines_say_how_many_and_what_is_left_out(void **state)
     row[0].reference[0] = 1;
     row[0].reference[1] = 18;
     row[0].reference[2] = 19;
-    lines_are(&w, 512, 0,
-              "  all 512 receive from channel 0xc000010000, unbuffered; also on the stack of goroutines 1, 18, 19 and 2 "
-              "more\n");
+    lines_are(
+        &w, 512, 0,
+        "  all 512 receive from channel 0xc000010000, unbuffered; also on the stack of goroutines 1, 18, 19 and 2 "
+        "more\n");
     row[0].references = 0;
     lines_are(&w, 512, 40, "  all 512 receive from channel 0xc00001…\n");
     row[1].n = row[2].n = 1;
