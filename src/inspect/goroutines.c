@@ -163,7 +163,7 @@ static bool read_word(void *ctx, uint64_t addr, uint64_t *word) { return read_on
 
 static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
 {
-    return osp_inspect_rule(((reader *)ctx)->in, addr, rule);
+    return osp_space_rule(osp_inspect_space(((reader *)ctx)->in), addr, rule);
 }
 
 /* One that runs, in a core: from the registers of its thread, which may be in a handler of a signal. */
