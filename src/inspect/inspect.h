@@ -246,7 +246,7 @@ typedef enum {
     OSP_ROLE_TEMPLATE,  /* starts threads for those that are locked: runtime.templateThread */
     OSP_ROLE_GC_WORKER, /* runs runtime.gcBgMarkWorker */
     OSP_ROLE_RUNTIME,   /* runs another goroutine of the runtime's own: sweeper, scavenger … */
-    OSP_ROLE_SIGNAL,    /* keeps the mask of signals: runtime.ensureSigM */
+    OSP_ROLE_SIGNAL,    /* receives signals (os/signal.loop), or keeps their mask (runtime.ensureSigM) */
     OSP_ROLE_NETPOLLER, /* waits in the poller under runtime.findRunnable */
     OSP_ROLE_GO,        /* runs a goroutine */
     OSP_ROLE_CGO,       /* its goroutine called C */
@@ -295,6 +295,7 @@ typedef struct {
     bool has_g;
     osp_g g;              /* the goroutine on it */
     uint64_t locked_goid; /* the goroutine that LockOSThread keeps on it; 0 = none */
+    uint64_t locked_pc;   /* of the function that this was started with */
     osp_str g_function;   /* that the goroutine was started with; "" = none */
     osp_str g_state;      /* "running", "syscall" …; "" = none */
     osp_stack_state stack;

@@ -242,8 +242,10 @@ static void take_m(const osp_threads_watch *w, const osp_go_snapshot *s, osp_thr
     for (uint32_t i = 0; i < s->np; i++)
         if (m->p && s->p[i].addr == m->p)
             r->p = s->p[i].id;
-    if (m->lockedg && osp_go_read_g(w->go, m->lockedg, &g, &ignored) && g.lockedm == m->addr && !is_dead(&g))
+    if (m->lockedg && osp_go_read_g(w->go, m->lockedg, &g, &ignored) && g.lockedm == m->addr && !is_dead(&g)) {
         r->locked_goid = g.goid;
+        r->locked_pc = g.startpc;
+    }
     if (!m->curg || !osp_go_read_g(w->go, m->curg, &g, &ignored) || g.m != m->addr || is_dead(&g))
         return;
     r->has_g = true;
@@ -256,7 +258,7 @@ static osp_role role_of_goroutine(const osp_thread_row *r)
     osp_str f = r->g_function;
     if (is_worker(f))
         return OSP_ROLE_GC_WORKER;
-    if (osp_str_starts(f, S("runtime.ensureSigM")))
+    if (osp_str_starts(f, S("runtime.ensureSigM")) || osp_str_eq(f, S("os/signal.loop")))
         return OSP_ROLE_SIGNAL;
     if (osp_str_starts(f, S("runtime.")) && !osp_str_eq(f, S("runtime.main")))
         return OSP_ROLE_RUNTIME;
@@ -284,8 +286,10 @@ static osp_role role_of(const osp_threads_watch *w, const osp_thread_row *r)
         return OSP_ROLE_NETPOLLER;
     if (r->m.spinning)
         return OSP_ROLE_SPINNING;
-    if (has_function(r, S("runtime.stoplockedm")))
-        return OSP_ROLE_LOCKED;
+    if (has_function(r, S("runtime.stoplockedm"))) {
+        bool of_signals = osp_str_starts(function_at(&w->space, r->locked_pc), S("runtime.ensureSigM"));
+        return of_signals ? OSP_ROLE_SIGNAL : OSP_ROLE_LOCKED;
+    }
     return has_function(r, S("runtime.stopm")) || r->m.blocked ? OSP_ROLE_IDLE : OSP_ROLE_SCHEDULER;
 }
 

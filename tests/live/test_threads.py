@@ -128,6 +128,8 @@ def wrong_as_a_whole(program, answer, rows):
         yield from answer["notes"]
     if not any(row["role"] == "template" for row in rows.values()):
         yield "no template thread, which LockOSThread starts"
+    if not any(row["role"] == "signal" and "os/signal.loop" in functions(row) for row in rows.values()):
+        yield "no thread for signals, which signal.Notify starts"
     for row in rows.values():
         if row["role"] == "netpoller" and "runtime.netpoll" not in functions(row):
             yield f"{row['tid']} is no netpoller: {functions(row)}"
