@@ -155,7 +155,7 @@ static void put_doubts(const osp_cli *cli, const osp_goroutines_view *v, const w
     osp_paint(cli, out, OSP_DIM, "%*s%s", MARGIN, "",
               !osp_inspect_image(v->in)->process ? "how long they have waited a core does not say"
               : w->waits ? "waits as the runtime notes them, at collections: off by up to the time between two"
-                       : "how long they wait is not known: two collections have to meet them first");
+                         : "how long they wait is not known: two collections have to meet them first");
     osp_buf_byte(out, '\n');
 }
 
