@@ -79,7 +79,7 @@ static bool watch_for(view *v, double seconds, osp_err *err)
     const uint64_t until = v->seen.first.taken_ns + (uint64_t)(seconds * 1e9);
     bool ok = osp_gc_watch_until(v->watch, until, stop, on_cycle, v, err);
     v->seen.now = *osp_gc_watch_now(v->watch);
-    return ok || (v->printing && !osp_process_alive(v->target.process)); /* it has ended: that is all */
+    return ok || (v->printing && !osp_go_target_alive(&v->target)); /* it has ended: that is all */
 }
 
 /* A line for each cycle; first of all the last one that has ended. */
@@ -104,7 +104,7 @@ static bool print_intervals(view *v, osp_err *err)
         if ((uint64_t)n % SCREENFUL == 0 && (n == 0 || isatty(STDOUT_FILENO)))
             osp_gc_head(v->cli, &v->out);
         if (!flush(v, err) || !watch_for(v, v->interval, err))
-            return n > 0 && !v->silent && !osp_process_alive(v->target.process);
+            return n > 0 && !v->silent && !osp_go_target_alive(&v->target);
         osp_gc_line(&v->seen, &v->out);
         if (!flush(v, err))
             return false;
@@ -130,7 +130,7 @@ static bool print_screen(view *v, osp_err *err)
     osp_buf who = osp_buf_of(4096);
     osp_go_target_title(&v->target, &who);
     if (osp_cli_given(v->cli, "json"))
-        osp_gc_json(&v->seen, v->target.image.pid, osp_go_version(v->target.go), v->cycle, v->n, &v->out);
+        osp_gc_json(&v->seen, v->target.in.image.pid, osp_go_version(v->target.go), v->cycle, v->n, &v->out);
     else
         osp_gc_screen(v->cli, &v->seen, osp_buf_str(&who), &v->out);
     if (osp_cli_given(v->cli, "explain") && !osp_cli_given(v->cli, "json"))
@@ -139,11 +139,9 @@ static bool print_screen(view *v, osp_err *err)
     return flush(v, err);
 }
 
-static bool print(view *v, int pid, osp_err *err)
+static bool print(view *v, osp_err *err)
 {
     const osp_cli *cli = v->cli;
-    if (!osp_go_target_open(pid, &v->target, err))
-        return false;
     if (osp_cli_given(cli, "memstats"))
         return print_memstats(v, err);
     v->watch = osp_gc_watch_new(v->target.go, err);
@@ -157,30 +155,35 @@ static bool print(view *v, int pid, osp_err *err)
 
 static int cmd_gc(const osp_cli *cli)
 {
-    int pid, status;
+    int status;
     osp_err err = {0};
     view v = {.cli = cli, .out = osp_buf_of(64 << 20)};
     const bool endless = osp_cli_given(cli, "csv") || osp_cli_given(cli, "trace") || osp_cli_given(cli, "interval");
-    if (!osp_cli_pid(cli, &pid, &status))
-        return status;
     if (!osp_cli_number(cli, "duration", 0, 86400 * 365, endless ? FOREVER : 1, &v.seconds) ||
         !osp_cli_number(cli, "interval", 0.05, 86400, 1, &v.interval) ||
         !osp_cli_number(cli, "count", 1, 1e9, 1e9, &v.count))
         return OSP_EXIT_USAGE;
-    bool ok = print(&v, pid, &err);
+    if (osp_go_target_open(cli, &v.target, &status)) {
+        if (v.target.in.core && osp_cli_given(cli, "interval"))
+            status = osp_cli_usage(cli, "--interval is for a process; what is in a core stands still");
+        else {
+            v.seconds = v.target.in.core ? 0 : v.seconds;
+            status = print(&v, &err) ? OSP_EXIT_DONE : v.silent ? OSP_EXIT_FAILED : osp_cli_fail(&err);
+        }
+    }
     osp_gc_watch_drop(v.watch);
     osp_go_target_drop(&v.target);
     osp_buf_drop(&v.out);
     free(v.cycle);
-    return ok ? OSP_EXIT_DONE : v.silent ? OSP_EXIT_FAILED : osp_cli_fail(&err);
+    return status;
 }
 
 const osp_command osp_command_gc = {
     .name = "gc",
-    .args = "PID",
+    .args = "PID | CORE",
     .summary = "what a Go program's collector does: cycles, pauses, CPU, goal and limit",
     .examples = (const char *const[]){"gc 4711", "gc 4711 --trace", "gc 4711 -i 1s", "gc 4711 --memstats",
-                                      "gc 4711 --csv -d 1m", NULL},
+                                      "gc 4711 --csv -d 1m", "gc core.4711", NULL},
     .options = options,
     .run = cmd_gc,
 };

@@ -68,7 +68,7 @@ static bool trace(view *v, osp_err *err)
         if (*stop)
             break;
         if (!print_trace_line(v, osp_cli_given(v->cli, "detail"), err))
-            return n > 0 && !osp_process_alive(v->target.process); /* it has ended: that is all */
+            return n > 0 && !osp_go_target_alive(&v->target); /* it has ended: that is all */
     }
     return true;
 }
@@ -87,7 +87,7 @@ static bool print_intervals(view *v, osp_sched_watch *w, osp_sched_span *s, osp_
     if (json) {
         osp_json_object(&j, NULL);
         osp_json_str(&j, "schema", S("osprey.sched/1"));
-        osp_json_int(&j, "pid", v->target.image.pid);
+        osp_json_int(&j, "pid", v->target.in.image.pid);
         osp_json_str(&j, "go", osp_go_version(v->target.go));
         osp_json_array(&j, "intervals");
     }
@@ -96,7 +96,7 @@ static bool print_intervals(view *v, osp_sched_watch *w, osp_sched_span *s, osp_
             osp_sched_head(v->cli, out);
         ok = json || print(out, err);
         if (ok && !osp_sched_watch_until(w, start + (uint64_t)(n * v->interval * 1e9), stop, s, err)) {
-            ended = n > 1 && !osp_process_alive(v->target.process);
+            ended = n > 1 && !osp_go_target_alive(&v->target);
             ok = ended;
         }
         if (ok && !ended) {
@@ -145,25 +145,28 @@ static bool watch(view *v, osp_err *err)
 
 static int cmd_sched(const osp_cli *cli)
 {
-    int pid, status;
+    int status;
     osp_err err = {0};
     view v = {.cli = cli};
     const bool lines = osp_cli_given(cli, "trace") || osp_cli_given(cli, "detail");
     const bool endless = osp_cli_given(cli, "interval") || (lines && osp_cli_given(cli, "count"));
-    if (!osp_cli_pid(cli, &pid, &status))
-        return status;
     if (!osp_cli_number(cli, "duration", 0, 86400 * 365, endless || lines ? FOREVER : 1, &v.seconds) ||
         !osp_cli_number(cli, "interval", 0.001, 86400, lines || endless ? 1 : v.seconds, &v.interval) ||
         !osp_cli_number(cli, "count", 1, 1e9, 1e9, &v.count))
         return OSP_EXIT_USAGE;
-    bool ok = osp_go_target_open(pid, &v.target, &err) && (lines ? trace(&v, &err) : watch(&v, &err));
+    if (osp_go_target_open(cli, &v.target, &status)) {
+        if (v.target.in.core && !lines)
+            status = osp_cli_usage(cli, "of a core, which stands still, there are --trace and --detail");
+        else
+            status = (lines ? trace(&v, &err) : watch(&v, &err)) ? OSP_EXIT_DONE : osp_cli_fail(&err);
+    }
     osp_go_target_drop(&v.target);
-    return ok ? OSP_EXIT_DONE : osp_cli_fail(&err);
+    return status;
 }
 
 const osp_command osp_command_sched = {
     .name = "sched",
-    .args = "PID",
+    .args = "PID | CORE",
     .summary = "what a Go program's scheduler does: run queues, idle Ps, spinning threads",
     .examples = (const char *const[]){"sched 4711", "sched 4711 -i 1s", "sched 4711 --trace -i 1s",
                                       "sched 4711 --detail", NULL},

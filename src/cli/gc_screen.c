@@ -48,7 +48,7 @@ static double share(double part, double of) { return of > 0 ? 100 * part / of : 
 static double rate_of(const osp_go_gc *s, const osp_gc_pauses *p)
 {
     const uint64_t since = s->taken_ns > s->last_end_ns ? s->taken_ns - s->last_end_ns : 0;
-    return p->n > 1 && p->span_ns ? (double)(p->n - 1) / ((double)(p->span_ns + since) / 1e9) : 0;
+    return p->n > 1 && p->span_ns && s->taken_ns ? (double)(p->n - 1) / ((double)(p->span_ns + since) / 1e9) : 0;
 }
 
 static double seconds_of(const osp_gc_while *w) { return (double)(w->now.taken_ns - w->first.taken_ns) / 1e9; }
@@ -267,7 +267,9 @@ void osp_gc_screen(const osp_cli *cli, const osp_gc_while *w, osp_str who, osp_b
     osp_paint(cli, out, OSP_BOLD, "%.*s", STRF(who));
     if (s->init_ns && s->taken_ns > s->init_ns)
         osp_buf_fmt(out, "   up %.*s", STRF(osp_age_text((s->taken_ns - s->init_ns) / 1000000000, age, TEXT)));
-    osp_buf_fmt(out, "   watched %.1f s\n\n", seconds_of(w));
+    if (s->taken_ns)
+        osp_buf_fmt(out, "   watched %.1f s", seconds_of(w));
+    osp_buf_add(out, S("\n\n"));
     add_heap(cli, w, out);
     add_limit(cli, s, out);
     add_cycles(cli, w, &p, out);
@@ -352,7 +354,7 @@ void osp_gc_csv(const osp_gc_seen *c, const osp_go_gc *now, osp_buf *out)
 {
     const osp_gc_cycle *g = &c->cycle;
     osp_buf_fmt(out, "%u,%d,", c->number, c->whole);
-    if (c->whole)
+    if (c->whole && now->init_ns)
         osp_buf_fmt(out, "%.3f", (double)(g->sweep_term_ns - now->init_ns) / 1e9);
     if (c->has_pause)
         osp_buf_fmt(out, ",%" PRIu64 ",%" PRIu64, c->end_unix_ns, c->pause_ns);

@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/go_target.h: the Go program that a command looks into. */
+/* cli/go_target.h: the Go program that a command looks into, a process or a core. */
 #ifndef OSP_GO_TARGET_H
 #define OSP_GO_TARGET_H
 
-#include "cli/cli.h"
+#include "cli/image_operand.h"
 #include "goruntime/goruntime.h"
 
 typedef struct {
-    osp_arena arena;
-    osp_process *process;
-    osp_process_info info;
-    osp_image image;
-    osp_objects *objects;
+    osp_image_operand in;
     osp_go *go;
 } osp_go_target;
 
-/* EABSENT: no such process, or no Go in it. Drop it in any case. */
-bool osp_go_target_open(int pid, osp_go_target *out, osp_err *err) OSP_CHECKED;
+/* False after printing what is wrong; *status is what to return. Drop it in any case. */
+bool osp_go_target_open(const osp_cli *cli, osp_go_target *out, int *status);
 void osp_go_target_drop(osp_go_target *t);
 
-/* "indexer (pid 4802, go1.26.8)" */
+static inline bool osp_go_target_alive(const osp_go_target *t) { return t->in.image.alive(t->in.image.ctx); }
+
+/* "indexer (pid 4802), go1.26.8" */
 void osp_go_target_title(const osp_go_target *t, osp_buf *out);
 
 /* Wait, but no longer than until *stop is set. */

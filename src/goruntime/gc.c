@@ -422,7 +422,7 @@ static bool read_once(const osp_go *go, blocks *b, osp_go_gc *s, osp_err *err)
     piece[n++] = (osp_piece){stats + (uint64_t)at->mem_numgc, &again[0], 4};
     if (go->gc.work)
         piece[n++] = (osp_piece){go->gc.work + (uint64_t)at->work_cycles, &again[1], 4};
-    s->taken_ns = osp_monotonic_ns();
+    s->taken_ns = go->image.process ? osp_monotonic_ns() : 0; /* when a core was taken nobody knows */
     if (osp_mem_read_many(&go->mem, piece, n, err) < n)
         return false;
     s->has_control = go->gc.control != 0;

@@ -40,8 +40,12 @@ void osp_go_gc_text(const osp_go_gc *s, osp_buf *out)
                               since(c->mark_term_ns, c->end_ns)};
     const uint64_t procs = c->stopped_procs > 0 ? (uint64_t)c->stopped_procs : 0;
     const uint64_t cpu[] = {procs * clock[0], c->assist_ns, c->worker_ns, c->idle_ns, procs * clock[2]};
-    osp_buf_fmt(out, "gc %" PRIu32 " @%" PRIu64 ".%03" PRIu64 "s %d%%: ", c->number, at_ms / 1000, at_ms % 1000,
-                (int)(c->cpu_fraction * 100));
+    osp_buf_fmt(out, "gc %" PRIu32 " @", c->number);
+    if (s->init_ns)
+        osp_buf_fmt(out, "%" PRIu64 ".%03" PRIu64, at_ms / 1000, at_ms % 1000);
+    else
+        osp_buf_byte(out, '?'); /* when the program began is not known */
+    osp_buf_fmt(out, "s %d%%: ", (int)(c->cpu_fraction * 100));
     add_times(out, clock, 3, "++");
     osp_buf_add(out, S(" ms clock, "));
     add_times(out, cpu, 5, "+//+");

@@ -400,7 +400,8 @@ static bool read_gs(osp_go *go, osp_arena *a, osp_go_sched *out, osp_err *err)
 bool osp_go_sched_read(osp_go *go, bool detailed, osp_arena *a, osp_go_sched *out, osp_err *err)
 {
     uint64_t addr, ps[2];
-    *out = (osp_go_sched){.taken_ns = osp_monotonic_ns(), .version = go->number, .since_ms = -1};
+    *out =
+        (osp_go_sched){.taken_ns = go->image.process ? osp_monotonic_ns() : 0, .version = go->number, .since_ms = -1};
     if (!osp_go_global(go, S("runtime.allm"), &addr) || !osp_go_global(go, S("runtime.sched"), &addr) ||
         !osp_go_global(go, S("runtime.allp"), &addr))
         return osp_fail(err, OSP_EABSENT,

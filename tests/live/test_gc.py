@@ -9,8 +9,10 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import figures
@@ -117,6 +119,30 @@ def under_load_no_line_is_invented(osprey, program, env):
         p.end()
 
 
+def a_core_says_the_same(osprey, program, env):
+    """The state and the last cycle; when that began only where symbols tell when the program did."""
+    if not shutil.which("gcore"):
+        return ""
+    p = figures.Figures(program, **env)
+    try:
+        for word in ("alloc", "gc", "gc"):
+            p.ask(word)
+        time.sleep(0.3)
+        with tempfile.TemporaryDirectory() as place:
+            for _ in range(TRIES):
+                live = [gc(osprey, p.pid, *words) for words in (["--memstats"], ["--trace", "-n", "1"])]
+                run = subprocess.run(["gcore", "-o", f"{place}/core", str(p.pid)], capture_output=True, check=False)
+                if run.returncode:
+                    return ""
+                core = [gc(osprey, f"{place}/core.{p.pid}", *words) for words in (["--memstats"], ["--trace"])]
+                core[1] = core[1].replace("@?s", re.search(r"@\S+", live[1]).group(0))
+                if live == core:
+                    return ""
+        return "\n".join(live + core)
+    finally:
+        p.end()
+
+
 def main():
     ready.need_go()
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
@@ -132,7 +158,7 @@ def main():
             if old and kind != "plain":
                 continue
             for test in (its_line_is_that_of_the_program, memstats_are_those_that_it_reads,
-                         the_pacer_is_as_the_program_set_it, under_load_no_line_is_invented):
+                         the_pacer_is_as_the_program_set_it, under_load_no_line_is_invented, a_core_says_the_same):
                 if old and test == the_pacer_is_as_the_program_set_it:
                     continue
                 for env in ({}, {"GOGC": "50", "GOMEMLIMIT": "30MiB"}):
