@@ -103,7 +103,7 @@ static void put_group(osp_json *j, const osp_goroutines_view *v, const osp_gorou
         osp_json_bool(j, "system", true);
     put_spot(j, "where", osp_goroutine_place(v->in, v->list, one));
     put_spot(j, "created_by", osp_goroutine_creator(v->in, one));
-    put_spot(j, "began", osp_goroutine_start(v->in, one));
+    put_spot(j, "began", osp_goroutine_start(v->in, v->list, one));
     if (g->nlabels) {
         osp_json_uint(j, "labels_count", g->nlabels);
         put_labels(j, v->list->labels[g->labels]);

@@ -388,7 +388,7 @@ void osp_goroutine_sheet(const osp_cli *cli, const osp_goroutines_view *v, const
         osp_paint(cli, out, OSP_PLAIN, ", locked to thread %d (M%lld)", locked->tid, (long long)locked->id);
     osp_buf_add(out, S("\n\n"));
     put_stack(cli, v, g, true, out);
-    const osp_spot *by = osp_goroutine_creator(v->in, g), *start = osp_goroutine_start(v->in, g);
+    const osp_spot *by = osp_goroutine_creator(v->in, g), *start = osp_goroutine_start(v->in, v->list, g);
     osp_buf_byte(out, '\n');
     if (start)
         osp_paint(cli, out, OSP_PLAIN, "  began    %.*s  %.*s:%d", STRF(start->func), STRF(start->file), start->line),

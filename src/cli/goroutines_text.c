@@ -34,8 +34,8 @@ static void each_call_of(const context *c, const osp_goroutine *g, each_call *ea
     uint32_t left = c->go >= 12300 ? 128 : 32;
     osp_str callee = S("");
     const osp_spot *row;
-    if (!s->n && osp_goroutine_start(c->v->in, g))
-        each(ctx, osp_goroutine_start(c->v->in, g));
+    if (!s->n && osp_goroutine_start(c->v->in, c->v->list, g))
+        each(ctx, osp_goroutine_start(c->v->in, c->v->list, g));
     for (uint32_t i = 0; i < s->n; i++) {
         size_t n = osp_inspect_spots(c->v->in, s->pc[i], &row);
         for (size_t k = 0; k < n && left; k++) {

@@ -8,15 +8,6 @@
 
 /* ---- places ----------------------------------------------------------------------------------------------------- */
 
-const osp_spot *osp_goroutine_start(osp_inspect *in, const osp_goroutine *g)
-{
-    const osp_spot *row;
-    if (!g->startpc)
-        return NULL;
-    size_t n = osp_inspect_spots(in, g->startpc, &row);
-    return row[n - 1].func.n ? &row[n - 1] : NULL;
-}
-
 const osp_spot *osp_goroutine_creator(osp_inspect *in, const osp_goroutine *g)
 {
     const osp_spot *row;
@@ -24,16 +15,6 @@ const osp_spot *osp_goroutine_creator(osp_inspect *in, const osp_goroutine *g)
         return NULL;
     osp_inspect_spots(in, g->gopc - 1, &row);
     return row->func.n ? row : NULL;
-}
-
-const osp_spot *osp_goroutine_current(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g)
-{
-    const osp_go_stack *s = &l->stack[g->stack];
-    const osp_spot *row;
-    if (!s->n)
-        return osp_goroutine_start(in, g);
-    osp_inspect_spots(in, s->pc[0], &row);
-    return row;
 }
 
 /* The innermost call that is not left out, NULL if all are; *last gets the outermost that is not the runtime's. */
@@ -54,16 +35,38 @@ static const osp_spot *innermost(osp_inspect *in, const osp_go_stack *s, bool st
     return found;
 }
 
+const osp_spot *osp_goroutine_start(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g)
+{
+    const osp_spot *row, *last = NULL;
+    if (!g->startpc)
+        return NULL;
+    size_t n = osp_inspect_spots(in, g->startpc, &row);
+    const osp_spot *first = &row[n - 1];
+    if (first->wrapper) /* of `go f(x)`: f stands above it, unless it runs */
+        innermost(in, &l->stack[g->stack], true, &last);
+    return last ? last : first->func.n ? first : NULL;
+}
+
+const osp_spot *osp_goroutine_current(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g)
+{
+    const osp_go_stack *s = &l->stack[g->stack];
+    const osp_spot *row;
+    if (!s->n)
+        return osp_goroutine_start(in, l, g);
+    osp_inspect_spots(in, s->pc[0], &row);
+    return row;
+}
+
 const osp_spot *osp_goroutine_user(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g)
 {
     const osp_spot *last, *found = innermost(in, &l->stack[g->stack], true, &last);
-    return found ? found : osp_goroutine_start(in, g);
+    return found ? found : osp_goroutine_start(in, l, g);
 }
 
 const osp_spot *osp_goroutine_place(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g)
 {
     const osp_spot *last, *found = innermost(in, &l->stack[g->stack], false, &last);
-    return found ? found : last ? last : osp_goroutine_start(in, g);
+    return found ? found : last ? last : osp_goroutine_start(in, l, g);
 }
 
 osp_str osp_goroutine_state(osp_inspect *in, const osp_goroutine *g)
@@ -132,7 +135,7 @@ static bool meets(osp_inspect *in, const osp_goroutine_list *l, const osp_gorout
     switch (f->what) {
     case OSP_WITH_ANYWHERE:
         return stack_has(in, &l->stack[g->stack], f->text) || spot_has(osp_goroutine_creator(in, g), f->text) ||
-               spot_has(osp_goroutine_start(in, g), f->text);
+               spot_has(osp_goroutine_start(in, l, g), f->text);
     case OSP_WITH_USERLOC:
         return spot_has(osp_goroutine_user(in, l, g), f->text);
     case OSP_WITH_CURLOC:
@@ -140,7 +143,7 @@ static bool meets(osp_inspect *in, const osp_goroutine_list *l, const osp_gorout
     case OSP_WITH_GOLOC:
         return spot_has(osp_goroutine_creator(in, g), f->text);
     case OSP_WITH_STARTLOC:
-        return spot_has(osp_goroutine_start(in, g), f->text);
+        return spot_has(osp_goroutine_start(in, l, g), f->text);
     case OSP_WITH_WAIT:
         return has_text(osp_goroutine_state(in, g), f->text);
     case OSP_WITH_RUNNING:

@@ -117,9 +117,10 @@ const osp_spot *osp_goroutine_place(osp_inspect *in, const osp_goroutine_list *l
 /* The innermost call that is not the runtime's (delve's userloc); the innermost of all (curloc). */
 const osp_spot *osp_goroutine_user(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g);
 const osp_spot *osp_goroutine_current(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g);
-/* The go statement that made it (goloc); the function that it began with (startloc). */
+/* The go statement that made it (goloc). */
 const osp_spot *osp_goroutine_creator(osp_inspect *in, const osp_goroutine *g);
-const osp_spot *osp_goroutine_start(osp_inspect *in, const osp_goroutine *g);
+/* The function that it began with (startloc): of `go f(x)` f, not the wrapper that the compiler made, unless it runs. */
+const osp_spot *osp_goroutine_start(osp_inspect *in, const osp_goroutine_list *l, const osp_goroutine *g);
 /* What it does in one word or two, as the runtime says it: "chan receive", "running". */
 osp_str osp_goroutine_state(osp_inspect *in, const osp_goroutine *g);
 
