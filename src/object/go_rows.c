@@ -187,7 +187,7 @@ static bool calls_nothing(const osp_elf *e, const osp_func *f)
 static bool record_at(const osp_elf *e, const osp_func *f, uint64_t pc, int32_t delta, uint64_t *saved, uint64_t *set)
 {
     if (!(f->flag & OSP_FUNC_ASM) && f->id == 0) { /* the code is not worth a page fault */
-        *saved = delta > LARGE_FRAME ? pc : pc + 4;
+        *saved = delta > (int32_t)LARGE_FRAME ? pc : pc + 4;
         *set = *saved + 4;
         return true;
     }
