@@ -58,6 +58,7 @@ goprog torture-cgo torture
 goprog waits-cgo waits
 goprog cgo-park cgo-park
 goprog threads threads
+goprog loaded-cgo loaded
 goprog libgowork.so c-shared '' -buildmode=c-shared
 goprog work-plugin.so plugin '' -buildmode=plugin
 goprog plugin-host plugin/host
@@ -83,6 +84,9 @@ goprog twins twins
 goprog torture torture
 goprog waits waits
 goprog wakes wakes
+goprog loaded loaded
+goprog loaded-stripped loaded '' -ldflags='-s -w'
+goprog loaded-pie-stripped loaded '' -buildmode=pie -ldflags='-s -w'
 goprog threads-go threads
 goprog timers timers
 goprog timers-pie-stripped timers '' -buildmode=pie -ldflags='-s -w'
