@@ -1,7 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/image_operand.h"
 
+#include <stdio.h>
+
 static const size_t ARENA_LIMIT = 1 << 30;
+
+/* What is missing from a core is said before anything is shown of it. */
+static void warn(const osp_core *core, const char *path)
+{
+    const osp_core_facts *f = osp_core_facts_of(core);
+    if (f->missing_bytes)
+        fprintf(stderr, "osprey: %s was cut short: %.1f MB of it are missing, and what was there is not known\n",
+                path, (double)f->missing_bytes / 1e6);
+    if (f->odd)
+        fprintf(stderr, "osprey: %s has %u parts that cannot be as they say; they are left out\n", path, f->odd);
+}
 
 /* The file of a core; NULL: a process is meant. */
 static const char *core_of(const osp_cli *cli)
@@ -21,6 +34,7 @@ static bool open_it(const char *core, int pid, osp_image_operand *o, osp_err *er
         if (!o->core)
             return false;
         o->image = osp_core_image(o->core);
+        warn(o->core, core);
     } else {
         o->process = osp_process_open(pid, err);
         if (!o->process || !osp_process_image(o->process, &o->arena, &o->image, err))

@@ -169,12 +169,13 @@ static bool read_totals(const osp_go *go, osp_go_sched *out, uint64_t ps[2], osp
 }
 
 /* What is impossible at any moment was read while it changed. */
+/* One that is crashing waits for runtime.freezeStopWait Ps, less those that did stop. */
 static bool is_possible(const osp_go_sched *s, uint64_t nps)
 {
     const int64_t np = (int64_t)nps;
     return s->idle_ps >= 0 && s->idle_ps <= np && s->spinning >= 0 && s->spinning <= s->threads && s->threads > 0 &&
            s->threads <= MS_MAX && s->idle_threads >= 0 && s->idle_threads <= s->threads &&
-           s->idle_locked <= s->threads && s->runq >= 0 && s->stopwait <= np;
+           s->idle_locked <= s->threads && s->runq >= 0 && (s->stopwait <= np || s->stopwait >= INT32_MAX - PS_MAX);
 }
 
 /* The list of Ps, and of each what the layout knows. */
