@@ -77,8 +77,8 @@ void osp_go_sched_text(const osp_go *go, const osp_go_sched *s, bool detailed, o
         osp_buf_fmt(out, "SCHED %" PRId64 "ms:", s->since_ms);
     else
         osp_buf_add(out, S("SCHED ?ms:"));
-    osp_buf_fmt(out, " gomaxprocs=%d idleprocs=%d threads=%d spinningthreads=%d", s->gomaxprocs, s->idle_ps, s->threads,
-                s->spinning);
+    osp_buf_fmt(out, " gomaxprocs=%d idleprocs=%d threads=%d spinningthreads=%d", s->gomaxprocs, s->idle_ps,
+                s->threads, s->spinning);
     if (s->version >= 12000)
         osp_buf_fmt(out, " needspinning=%d", s->needspinning);
     osp_buf_fmt(out, " idlethreads=%d runqueue=%d", s->idle_threads, s->runq);
