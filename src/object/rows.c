@@ -427,9 +427,12 @@ bool osp_rule_of_function(const osp_elf *e, const osp_pcln *go, uint64_t addr, u
         l.base = fde.start;
         (void)osp_cfi_rows(&fde, fde.start, fde.end, &landings, &l);
         osp_landings_drop(&landings);
+        if (e->machine == EM_X86_64 && is_bare(&fde))
+            note_switch(e, fde.start, fde.end, &l);
     }
     *rule = osp_rows_find(l.row, (uint32_t)l.n, (uint32_t)(addr - l.base));
-    bool ok = !l.failed && l.n && l.row[0].pc <= addr - l.base;
+    bool ok =
+        !l.failed && l.n && l.row[0].pc <= addr - l.base && !is_by_rbx(*rule); /* those take other functions, too */
     free(l.row);
     return ok;
 }
