@@ -166,7 +166,7 @@ static bool rule_at(void *ctx, uint64_t addr, uint32_t *rule)
     return osp_space_rule(osp_inspect_space(((reader *)ctx)->in), addr, rule);
 }
 
-/* One that runs, in a core: from the registers of its thread, which may be in a handler of a signal. */
+/* One that runs, in a program that stands still: from the registers of its thread, which may be in a handler of a signal. */
 static bool unwind_running(reader *r, const osp_g *g, size_t *n)
 {
     osp_m m;
@@ -521,7 +521,7 @@ static bool begin(reader *r, osp_err *err)
     osp_g_walker_space(r->walker, osp_inspect_space(r->in), osp_inspect_offsets(r->in));
     const osp_image *image = osp_inspect_image(r->in);
     r->aarch64 = image->core ? osp_core_facts_of(image->core)->machine == EM_AARCH64 : OSP_AARCH64;
-    if (image->core && !image->threads(image->ctx, &r->out->arena, &r->thread, &r->nthread, err))
+    if (image->still && !image->threads(image->ctx, &r->out->arena, &r->thread, &r->nthread, err))
         return false;
     stack_number(r, 0, true);
     labels_number(r, S(""));

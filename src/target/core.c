@@ -659,6 +659,7 @@ osp_image osp_core_image(osp_core *c)
         .open_map = osp_core_open_map,
         .threads = copy_threads,
         .alive = stays,
+        .still = true,
         .core = c,
     };
 }

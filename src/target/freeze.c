@@ -394,6 +394,7 @@ static bool is_alive(void *ctx) { return osp_process_alive(((const osp_freeze *)
 void osp_freeze_image(osp_freeze *f, osp_image *image)
 {
     image->ctx = f;
+    image->still = true;
     image->threads = frozen_threads;
     image->open_map = open_map;
     image->alive = is_alive;

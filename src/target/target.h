@@ -134,6 +134,7 @@ typedef struct osp_image {
                     osp_err *err); /* the file behind a mapping; -1 and *err on failure */
     bool (*threads)(void *ctx, osp_arena *a, osp_image_thread **out, uint32_t *n, osp_err *err);
     bool (*alive)(void *ctx); /* false: it has exited, nothing can be read any more. A core stays */
+    bool still;               /* it stands still: a core, or frozen; threads have their registers */
     osp_process *process;     /* NULL: it is a core */
     osp_core *core;           /* NULL: it is a process */
 } osp_image;

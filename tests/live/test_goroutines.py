@@ -227,11 +227,11 @@ def profile(osprey, target, work):
 
 
 def one(osprey, target, work):
-    """A single goroutine: all frames with addresses; one that does not exist is an error."""
+    """A single goroutine: 301 frames of main.down, which it began with, too; one that does not exist is an error."""
     wrong = []
     _, found = groups(osprey, target.pid, "-with", "userloc=main.bottom")
     sheet = run(osprey, target.pid, "-g", str(found[0]["goroutines"][0]["id"]))
-    if sheet.count("main.down") != 301 or "created  by main.start" not in sheet or "chan receive" not in sheet:
+    if sheet.count("main.down") != 302 or "created  by main.start" not in sheet or "chan receive" not in sheet:
         wrong.append(sheet[:600])
     refused = subprocess.run([osprey, "goroutines", str(target.pid), "-g", "999999999"], capture_output=True, text=True)
     if refused.returncode != 1 or "no goroutine 999999999" not in refused.stderr:
@@ -240,7 +240,7 @@ def one(osprey, target, work):
 
 
 def running(osprey, target, work):
-    """Those that run have a thread of the process, and no stack that could be wrong."""
+    """Those that run have a thread of the process, and no stack that could be wrong; a whole one while all stands still."""
     wrong = []
     _, found = groups(osprey, target.pid, "-with", "startloc=main.spin")
     if sum(g["count"] for g in found) != 2:
@@ -252,6 +252,11 @@ def running(osprey, target, work):
         wrong += [f"goroutine {m['id']} on thread {m.get('tid')}" for m in g["goroutines"] if str(m.get("tid")) not in threads]
         if g["stack"]:
             wrong.append("a stack of one that runs")
+    _, found = groups(osprey, target.pid, "-with", "startloc=main.spin", "--freeze")
+    for g in found:
+        names = [f["function"] for f in g["stack"]]
+        if g.get("stack_cut") or "main.spin" not in names or names[-1] != "runtime.goexit":
+            wrong.append(f"with --freeze: {g['state']} {names}")
     return wrong
 
 
