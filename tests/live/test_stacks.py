@@ -87,7 +87,9 @@ PLUGIN = whole_below("plugin.burn", ("runtime.goexit", "main.main", "plugin.Work
                      ("runtime.goexit", "Work.func1", ".down", ".down"))
 RUST = whole_below("work::burn", ("main", "work::main", "work::down", "work::down"),
                    ("main", "work::main", "work::More as work::Visit>::visit"), ("start_thread", "work::down"))
-JAVASCRIPT = whole_below("mid ", ("main", "Builtins_JSEntry", "turn ", "walk ", "mid "))
+# V8 may have put turn into its caller.
+JAVASCRIPT = whole_below("mid ", ("main", "Builtins_JSEntry", "turn ", "walk ", "mid "),
+                         ("main", "Builtins_JSEntry", "processImmediate ", "walk ", "mid "))
 C = below("main", "own_stack", "start_thread", "own_thread")
 # V8's functions call builtins that build the frame for them.
 PROLOGUES = 0.99
