@@ -92,19 +92,6 @@ osp_space *osp_inspect_own_space(osp_inspect *in) { return &in->space; }
 const osp_space *osp_inspect_space(const osp_inspect *in) { return &in->space; }
 const osp_unwind_go *osp_inspect_offsets(const osp_inspect *in) { return &in->offsets; }
 
-void osp_inspect_read(const osp_inspect *in, const osp_piece *piece, size_t n, bool *ok)
-{
-    osp_err ignored; /* what fails was of something that has gone on */
-    for (size_t at = 0; at < n;) {
-        size_t got = osp_mem_read_many(&in->image->mem, piece + at, n - at, &ignored);
-        for (size_t i = 0; i < got; i++)
-            ok[at + i] = true;
-        at += got;
-        if (at < n)
-            ok[at++] = false;
-    }
-}
-
 /* ---- names ------------------------------------------------------------------------------------------------------ */
 
 osp_object *osp_inspect_object(const osp_inspect *in, uint64_t addr, uint64_t *file_addr)

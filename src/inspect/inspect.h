@@ -25,8 +25,6 @@ osp_go *osp_inspect_go(const osp_inspect *in);
 const osp_space *osp_inspect_space(const osp_inspect *in);
 /* What the unwinder has to know of the runtime. */
 const osp_unwind_go *osp_inspect_offsets(const osp_inspect *in);
-/* Read what can be read of these pieces; ok[i] says which. */
-void osp_inspect_read(const osp_inspect *in, const osp_piece *piece, size_t n, bool *ok);
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
 

@@ -340,7 +340,7 @@ static void look_through(search *s, uint32_t goroutine)
     if (!osp_wait_stack(j->reader, g->addr, &sp, &hi))
         return;
     size_t n = hi - sp < STACK_MOST ? (size_t)(hi - sp) / 8 : STACK_MOST / 8;
-    osp_inspect_read(j->in, &(osp_piece){sp, s->word, 8 * n}, 1, &ok);
+    osp_mem_read_each(&osp_inspect_image(j->in)->mem, &(osp_piece){sp, s->word, 8 * n}, 1, &ok);
     for (size_t i = 0; ok && i < n; i++) {
         uint32_t at = s->word[i] ? osp_index_find(&s->by_addr, s->word[i]) : UINT32_MAX;
         if (at == UINT32_MAX || waits_on(j, goroutine, at))
