@@ -29,20 +29,6 @@ enum {
 };
 static const uint64_t MOST_BYTES = 1ull << 47;
 
-static uint64_t value(const uint8_t *b, int32_t at, size_t size)
-{
-    uint64_t v = 0;
-    if (at >= 0)
-        memcpy(&v, b + at, size);
-    return v;
-}
-
-static bool read_at(const osp_go *go, uint64_t addr, int32_t at, void *to, size_t n)
-{
-    osp_err ignored; /* the caller says what is missing */
-    return addr && at >= 0 && go->mem.read(go->mem.ctx, addr + (uint64_t)at, to, n, &ignored);
-}
-
 static int32_t largest(const int32_t *field, size_t n)
 {
     int32_t top = -1;
@@ -84,13 +70,14 @@ static bool is_heap_in_use(const osp_go *go, const uint8_t *control)
     for (int i = 0; i < DELTAS; i++) {
         int64_t v;
         const int32_t stride = (at->mem_gen - at->mem_stats) / DELTAS;
-        if (!read_at(go, go->global[OSP_GO_MEMSTATS], at->mem_stats + i * stride + at->delta_in_heap, &v, 8))
+        if (!osp_go_read_at(go, go->global[OSP_GO_MEMSTATS], at->mem_stats + i * stride + at->delta_in_heap, &v, 8))
             return false;
         sum = (int64_t)((uint64_t)sum + (uint64_t)v);
     }
-    const uint64_t inuse = value(control, at->gc_heap_inuse, 8);
+    const uint64_t inuse = osp_go_value(control, at->gc_heap_inuse, 8);
     return sum > 0 && inuse % 8192 == 0 && inuse / 4 * 3 <= (uint64_t)sum && (uint64_t)sum / 4 * 3 <= inuse &&
-           value(control, at->gc_mapped_ready, 8) >= inuse && (int64_t)value(control, at->gc_limit, 8) >= 0;
+           osp_go_value(control, at->gc_mapped_ready, 8) >= inuse &&
+           (int64_t)osp_go_value(control, at->gc_limit, 8) >= 0;
 }
 
 /* GOGC, and the smallest heap that follows from it; sizes that a heap can have. GOGC=0 is not told from zeroes. */
@@ -101,13 +88,13 @@ static bool is_control(const osp_go *go, uint64_t addr)
     int32_t field[32];
     const int32_t top = largest(field, control_fields(at, field));
     if (at->gc_percent < 0 || at->gc_heap_minimum < 0 || at->gc_live < 0 || top < 0 || top + 8 > CONTROL_MAX ||
-        addr % 8 != 0 || !read_at(go, addr, 0, b, (size_t)top + 8))
+        addr % 8 != 0 || !osp_go_read_at(go, addr, 0, b, (size_t)top + 8))
         return false;
-    const int32_t percent = (int32_t)value(b, at->gc_percent, 4);
-    const uint64_t minimum = value(b, at->gc_heap_minimum, 8), live = value(b, at->gc_live, 8);
+    const int32_t percent = (int32_t)osp_go_value(b, at->gc_percent, 4);
+    const uint64_t minimum = osp_go_value(b, at->gc_heap_minimum, 8), live = osp_go_value(b, at->gc_live, 8);
     const uint64_t want = percent >= 0 ? (uint64_t)HEAP_MINIMUM * (uint64_t)percent / 100 : HEAP_MINIMUM;
     return percent >= -1 && percent != 0 && minimum == want && live >= 4096 && live < MOST_BYTES &&
-           value(b, at->gc_marked, 8) < MOST_BYTES && (at->gc_heap_inuse < 0 || is_heap_in_use(go, b));
+           osp_go_value(b, at->gc_marked, 8) < MOST_BYTES && (at->gc_heap_inuse < 0 || is_heap_in_use(go, b));
 }
 
 /* A cycle is done, and it ended when memstats says so. */
@@ -116,13 +103,15 @@ static bool is_work(const osp_go *go, uint64_t addr)
     const osp_go_places *at = &go->at;
     uint64_t stats = go->global[OSP_GO_MEMSTATS], last, when[4];
     uint32_t cycles, numgc, procs;
-    return addr % 8 == 0 && read_at(go, stats, at->mem_numgc, &numgc, 4) && numgc > 0 &&
-           read_at(go, addr, at->work_cycles, &cycles, 4) && (cycles == numgc || cycles == numgc + 1) &&
-           read_at(go, stats, at->mem_last_gc_mono, &last, 8) && read_at(go, addr, at->work_end, &when[3], 8) &&
-           when[3] == last && read_at(go, addr, at->work_sweep_term, &when[0], 8) &&
-           read_at(go, addr, at->work_mark, &when[1], 8) && read_at(go, addr, at->work_mark_term, &when[2], 8) &&
+    return addr % 8 == 0 && osp_go_read_at(go, stats, at->mem_numgc, &numgc, 4) && numgc > 0 &&
+           osp_go_read_at(go, addr, at->work_cycles, &cycles, 4) && (cycles == numgc || cycles == numgc + 1) &&
+           osp_go_read_at(go, stats, at->mem_last_gc_mono, &last, 8) &&
+           osp_go_read_at(go, addr, at->work_end, &when[3], 8) && when[3] == last &&
+           osp_go_read_at(go, addr, at->work_sweep_term, &when[0], 8) &&
+           osp_go_read_at(go, addr, at->work_mark, &when[1], 8) &&
+           osp_go_read_at(go, addr, at->work_mark_term, &when[2], 8) &&
            (cycles != numgc || (when[0] > 0 && when[0] <= when[1] && when[1] <= when[2] && when[2] <= when[3])) &&
-           read_at(go, addr, at->work_maxprocs, &procs, 4) && procs > 0 && procs < 1 << 16;
+           osp_go_read_at(go, addr, at->work_maxprocs, &procs, 4) && procs > 0 && procs < 1 << 16;
 }
 
 /* The allocators of mspans and mcaches: pieces of one size each. */
@@ -130,10 +119,11 @@ static bool is_heap(const osp_go *go, uint64_t addr)
 {
     uint64_t span, spans, cache, caches;
     const osp_go_places *at = &go->at;
-    return addr % 8 == 0 && read_at(go, addr, at->heap_span_size, &span, 8) && span > 64 && span < SPAN_SIZES &&
-           span % 8 == 0 && read_at(go, addr, at->heap_cache_size, &cache, 8) && cache > 512 && cache < CACHE_SIZES &&
-           cache % 8 == 0 && read_at(go, addr, at->heap_span_inuse, &spans, 8) && spans > 0 && spans % span == 0 &&
-           read_at(go, addr, at->heap_cache_inuse, &caches, 8) && caches > 0 && caches % cache == 0;
+    return addr % 8 == 0 && osp_go_read_at(go, addr, at->heap_span_size, &span, 8) && span > 64 &&
+           span < SPAN_SIZES && span % 8 == 0 && osp_go_read_at(go, addr, at->heap_cache_size, &cache, 8) &&
+           cache > 512 && cache < CACHE_SIZES && cache % 8 == 0 &&
+           osp_go_read_at(go, addr, at->heap_span_inuse, &spans, 8) && spans > 0 && spans % span == 0 &&
+           osp_go_read_at(go, addr, at->heap_cache_inuse, &caches, 8) && caches > 0 && caches % cache == 0;
 }
 
 /* What gcPaceScavenger writes: goals in bytes, whole pages, or ~0 for none. The known structures that it reads are no
@@ -153,7 +143,8 @@ static bool is_scavenge(const osp_go *go, uint64_t addr)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!known[i].addr || (addr >= known[i].addr && addr < known[i].addr + (uint64_t)known[i].size))
             return false;
-    if (addr % 8 != 0 || !read_at(go, addr, 0, goal, sizeof goal) || (goal[0] != UINT64_MAX && goal[1] != UINT64_MAX))
+    if (addr % 8 != 0 || !osp_go_read_at(go, addr, 0, goal, sizeof goal) ||
+        (goal[0] != UINT64_MAX && goal[1] != UINT64_MAX))
         return false;
     const uint64_t bytes = goal[0] & goal[1];
     return bytes == UINT64_MAX || (bytes > 0 && bytes < MOST_BYTES && bytes % PAGE == 0);
@@ -215,7 +206,7 @@ void osp_go_find_collector(osp_go *go)
     const bool missing =
         !go->gc.control || !go->gc.work || !go->gc.heap || (!go->gc.scavenge && go->at.scav_limit_goal >= 0);
     (void)osp_go_global(go, S("runtime.memstats"), &ignored);
-    if (!missing || !read_at(go, go->global[OSP_GO_MEMSTATS], go->at.mem_numgc, &numgc, 4) ||
+    if (!missing || !osp_go_read_at(go, go->global[OSP_GO_MEMSTATS], go->at.mem_numgc, &numgc, 4) ||
         (go->gc.searches && (go->gc.sought_at == numgc || go->gc.searches == SEARCHES)))
         return;
     if (go->gc.searches++ == 0) {
@@ -257,9 +248,10 @@ static uint64_t min(uint64_t a, uint64_t b) { return a < b ? a : b; }
 /* gcControllerState.heapGoalInternal and trigger, since Go 1.19. */
 static void set_goals(const osp_go_places *at, const uint8_t *b, osp_go_gc *s)
 {
-    const uint64_t sweep = value(b, at->gc_sweep_trigger, 8), triggered = value(b, at->gc_triggered, 8);
-    const uint64_t limited = limit_goal(s, value(b, at->gc_total_alloc, 8), value(b, at->gc_total_free, 8));
-    uint64_t goal = value(b, at->gc_percent_goal, 8), least = 0;
+    const uint64_t sweep = osp_go_value(b, at->gc_sweep_trigger, 8), triggered = osp_go_value(b, at->gc_triggered, 8);
+    const uint64_t limited =
+        limit_goal(s, osp_go_value(b, at->gc_total_alloc, 8), osp_go_value(b, at->gc_total_free, 8));
+    uint64_t goal = osp_go_value(b, at->gc_percent_goal, 8), least = 0;
     s->goal_by_limit = limited < goal;
     if (s->goal_by_limit) {
         goal = limited;
@@ -273,7 +265,7 @@ static void set_goals(const osp_go_places *at, const uint8_t *b, osp_go_gc *s)
     s->trigger_bytes = goal;
     if (s->marked_bytes >= goal)
         return;
-    const uint64_t part = (goal - s->marked_bytes) / 64, runway = value(b, at->gc_runway, 8);
+    const uint64_t part = (goal - s->marked_bytes) / 64, runway = osp_go_value(b, at->gc_runway, 8);
     least = max(max(least, s->marked_bytes), part * 45 + s->marked_bytes);
     uint64_t most = part * 61 + s->marked_bytes;
     if (goal > HEAP_MINIMUM)
@@ -286,49 +278,49 @@ static void set_goals(const osp_go_places *at, const uint8_t *b, osp_go_gc *s)
 
 static void decode_control(const osp_go_places *at, const uint8_t *b, osp_go_gc *s)
 {
-    s->gc_percent = (int32_t)value(b, at->gc_percent, 4);
+    s->gc_percent = (int32_t)osp_go_value(b, at->gc_percent, 4);
     s->has_percent = at->gc_percent >= 0;
-    s->limit_bytes = at->gc_limit >= 0 ? (int64_t)value(b, at->gc_limit, 8) : INT64_MAX;
-    s->live_bytes = value(b, at->gc_live, 8);
-    s->marked_bytes = value(b, at->gc_marked, 8);
-    s->cycle.assist_ns = value(b, at->gc_assist, 8);
-    s->cycle.worker_ns = value(b, at->gc_dedicated, 8) + value(b, at->gc_fractional, 8);
-    s->cycle.idle_ns = value(b, at->gc_idle, 8);
-    s->cycle.goal_bytes = value(b, at->gc_last_goal, 8);
-    s->cycle.globals_bytes = value(b, at->gc_globals_scan, 8);
-    s->cycle.stacks_bytes = value(b,
-                                  s->version < 11900   ? at->gc_stack_scan
-                                  : s->version < 12000 ? at->gc_max_stack_scan
-                                                       : at->gc_last_stack_scan,
-                                  8);
-    s->heap_free_bytes = value(b, at->gc_heap_free, 8);
-    s->heap_inuse_bytes = value(b, at->gc_heap_inuse, 8);
-    s->heap_released_bytes = value(b, at->gc_heap_released, 8);
-    s->mapped_ready_bytes = value(b, at->gc_mapped_ready, 8);
+    s->limit_bytes = at->gc_limit >= 0 ? (int64_t)osp_go_value(b, at->gc_limit, 8) : INT64_MAX;
+    s->live_bytes = osp_go_value(b, at->gc_live, 8);
+    s->marked_bytes = osp_go_value(b, at->gc_marked, 8);
+    s->cycle.assist_ns = osp_go_value(b, at->gc_assist, 8);
+    s->cycle.worker_ns = osp_go_value(b, at->gc_dedicated, 8) + osp_go_value(b, at->gc_fractional, 8);
+    s->cycle.idle_ns = osp_go_value(b, at->gc_idle, 8);
+    s->cycle.goal_bytes = osp_go_value(b, at->gc_last_goal, 8);
+    s->cycle.globals_bytes = osp_go_value(b, at->gc_globals_scan, 8);
+    s->cycle.stacks_bytes = osp_go_value(b,
+                                         s->version < 11900   ? at->gc_stack_scan
+                                         : s->version < 12000 ? at->gc_max_stack_scan
+                                                              : at->gc_last_stack_scan,
+                                         8);
+    s->heap_free_bytes = osp_go_value(b, at->gc_heap_free, 8);
+    s->heap_inuse_bytes = osp_go_value(b, at->gc_heap_inuse, 8);
+    s->heap_released_bytes = osp_go_value(b, at->gc_heap_released, 8);
+    s->mapped_ready_bytes = osp_go_value(b, at->gc_mapped_ready, 8);
     if (s->version >= 11900) {
         set_goals(at, b, s);
     } else {
-        s->goal_bytes = value(b, at->gc_goal, 8);
-        s->trigger_bytes = value(b, at->gc_trigger, 8);
+        s->goal_bytes = osp_go_value(b, at->gc_goal, 8);
+        s->trigger_bytes = osp_go_value(b, at->gc_trigger, 8);
     }
 }
 
 static void decode_work(const osp_go_places *at, const uint8_t *b, osp_go_gc *s)
 {
     osp_gc_cycle *c = &s->cycle;
-    s->started = (uint32_t)value(b, at->work_cycles, 4);
-    c->sweep_term_ns = value(b, at->work_sweep_term, 8);
-    c->mark_ns = value(b, at->work_mark, 8);
-    c->mark_term_ns = value(b, at->work_mark_term, 8);
-    c->end_ns = value(b, at->work_end, 8);
-    c->heap0_bytes = value(b, at->work_heap0, 8);
-    c->heap1_bytes = value(b, at->work_heap1, 8);
-    c->heap2_bytes = value(b, at->work_heap2, 8);
-    c->stopped_procs = (int32_t)value(b, at->work_stwprocs, 4);
-    c->procs = (int32_t)value(b, at->work_maxprocs, 4);
-    c->forced = value(b, at->work_user_forced, 1) != 0;
+    s->started = (uint32_t)osp_go_value(b, at->work_cycles, 4);
+    c->sweep_term_ns = osp_go_value(b, at->work_sweep_term, 8);
+    c->mark_ns = osp_go_value(b, at->work_mark, 8);
+    c->mark_term_ns = osp_go_value(b, at->work_mark_term, 8);
+    c->end_ns = osp_go_value(b, at->work_end, 8);
+    c->heap0_bytes = osp_go_value(b, at->work_heap0, 8);
+    c->heap1_bytes = osp_go_value(b, at->work_heap1, 8);
+    c->heap2_bytes = osp_go_value(b, at->work_heap2, 8);
+    c->stopped_procs = (int32_t)osp_go_value(b, at->work_stwprocs, 4);
+    c->procs = (int32_t)osp_go_value(b, at->work_maxprocs, 4);
+    c->forced = osp_go_value(b, at->work_user_forced, 1) != 0;
     if (at->work_goal >= 0)
-        c->goal_bytes = value(b, at->work_goal, 8);
+        c->goal_bytes = osp_go_value(b, at->work_goal, 8);
     s->has_cpu = at->work_cpu >= 0;
     if (s->has_cpu)
         memcpy(s->cpu_ns, b + at->work_cpu, sizeof s->cpu_ns);
@@ -336,27 +328,27 @@ static void decode_work(const osp_go_places *at, const uint8_t *b, osp_go_gc *s)
 
 static void decode_stats(const osp_go_places *at, const uint8_t *b, osp_go_gc *s)
 {
-    uint64_t fraction = value(b, at->mem_gc_cpu, 8);
-    s->done = (uint32_t)value(b, at->mem_numgc, 4);
-    s->forced = (uint32_t)value(b, at->mem_num_forced, 4);
+    uint64_t fraction = osp_go_value(b, at->mem_gc_cpu, 8);
+    s->done = (uint32_t)osp_go_value(b, at->mem_numgc, 4);
+    s->forced = (uint32_t)osp_go_value(b, at->mem_num_forced, 4);
     memcpy(&s->cycle.cpu_fraction, &fraction, sizeof fraction);
-    s->last_end_ns = value(b, at->mem_last_gc_mono, 8);
-    s->last_end_unix_ns = value(b, at->mem_last_gc, 8);
-    s->pause_total_ns = value(b, at->mem_pause_total, 8);
+    s->last_end_ns = osp_go_value(b, at->mem_last_gc_mono, 8);
+    s->last_end_unix_ns = osp_go_value(b, at->mem_last_gc, 8);
+    s->pause_total_ns = osp_go_value(b, at->mem_pause_total, 8);
     if (at->mem_pause_ns >= 0)
         memcpy(s->pause_ns, b + at->mem_pause_ns, sizeof s->pause_ns);
     if (at->mem_pause_end >= 0)
         memcpy(s->pause_end_unix_ns, b + at->mem_pause_end, sizeof s->pause_end_unix_ns);
     if (at->mem_heap_inuse >= 0) { /* to 1.18 */
-        s->heap_inuse_bytes = value(b, at->mem_heap_inuse, 8);
-        s->heap_released_bytes = value(b, at->mem_heap_released, 8);
-        s->heap_free_bytes = value(b, at->mem_heap_sys, 8) - s->heap_inuse_bytes - s->heap_released_bytes;
+        s->heap_inuse_bytes = osp_go_value(b, at->mem_heap_inuse, 8);
+        s->heap_released_bytes = osp_go_value(b, at->mem_heap_released, 8);
+        s->heap_free_bytes = osp_go_value(b, at->mem_heap_sys, 8) - s->heap_inuse_bytes - s->heap_released_bytes;
     }
     if (at->mem_heap_live >= 0) { /* to 1.16 */
-        s->live_bytes = value(b, at->mem_heap_live, 8);
-        s->marked_bytes = value(b, at->mem_heap_marked, 8);
-        s->goal_bytes = value(b, at->mem_next_gc, 8);
-        s->trigger_bytes = value(b, at->mem_gc_trigger, 8);
+        s->live_bytes = osp_go_value(b, at->mem_heap_live, 8);
+        s->marked_bytes = osp_go_value(b, at->mem_heap_marked, 8);
+        s->goal_bytes = osp_go_value(b, at->mem_next_gc, 8);
+        s->trigger_bytes = osp_go_value(b, at->mem_gc_trigger, 8);
     }
 }
 
@@ -366,11 +358,11 @@ static void read_scavenger(const osp_go *go, osp_go_gc *s)
     uint8_t on;
     s->scavenge_goal_bytes = s->scavenge_limit_bytes = UINT64_MAX;
     if (at->scav_percent_goal >= 0)
-        s->has_scavenger = read_at(go, go->gc.scavenge, at->scav_percent_goal, &s->scavenge_goal_bytes, 8) &&
-                           read_at(go, go->gc.scavenge, at->scav_limit_goal, &s->scavenge_limit_bytes, 8);
+        s->has_scavenger = osp_go_read_at(go, go->gc.scavenge, at->scav_percent_goal, &s->scavenge_goal_bytes, 8) &&
+                           osp_go_read_at(go, go->gc.scavenge, at->scav_limit_goal, &s->scavenge_limit_bytes, 8);
     else
-        s->has_scavenger = read_at(go, go->gc.heap, at->heap_scavenge_goal, &s->scavenge_goal_bytes, 8);
-    s->limiter = go->gc.limiter && read_at(go, go->gc.limiter, at->limiter_enabled, &on, 1) ? on != 0 : -1;
+        s->has_scavenger = osp_go_read_at(go, go->gc.heap, at->heap_scavenge_goal, &s->scavenge_goal_bytes, 8);
+    s->limiter = go->gc.limiter && osp_go_read_at(go, go->gc.limiter, at->limiter_enabled, &on, 1) ? on != 0 : -1;
 }
 
 /* The tail of mstats, from its first field of ours on. */
@@ -432,7 +424,7 @@ static bool read_once(const osp_go *go, blocks *b, osp_go_gc *s, osp_err *err)
     if (s->has_work)
         decode_work(at, b->work, s);
     else
-        s->started = (uint32_t)value(b->stats, at->mem_numgc, 4);
+        s->started = (uint32_t)osp_go_value(b->stats, at->mem_numgc, 4);
     decode_stats(at, b->stats, s);
     s->whole = is_whole(s);
     return (again[0] == s->done && (!s->has_work || again[1] == s->started) && s->started - s->done <= 1 &&
@@ -443,7 +435,7 @@ static bool read_once(const osp_go *go, blocks *b, osp_go_gc *s, osp_err *err)
 
 bool osp_go_gc_count(osp_go *go, uint32_t *done)
 {
-    return read_at(go, go->global[OSP_GO_MEMSTATS], go->at.mem_numgc, done, sizeof *done);
+    return osp_go_read_at(go, go->global[OSP_GO_MEMSTATS], go->at.mem_numgc, done, sizeof *done);
 }
 
 bool osp_go_gc_read(osp_go *go, osp_go_gc *out, osp_err *err)

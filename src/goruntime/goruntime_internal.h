@@ -132,6 +132,22 @@ static inline bool osp_go_alive(const osp_go *go) { return go->image.alive(go->i
 
 bool osp_go_word(const osp_go *go, uint64_t addr, uint64_t *out); /* 8 bytes of live memory */
 
+/* A field of a structure that was read, of so many bytes; 0 if the layout has none (at < 0). */
+static inline uint64_t osp_go_value(const uint8_t *structure, int32_t at, size_t bytes)
+{
+    uint64_t v = 0;
+    if (at >= 0)
+        memcpy(&v, structure + at, bytes);
+    return v;
+}
+
+/* Read the field itself; false if there is no structure, no such field, or it cannot be read. */
+static inline bool osp_go_read_at(const osp_go *go, uint64_t structure, int32_t at, void *to, size_t bytes)
+{
+    osp_err ignored; /* the caller says what is missing */
+    return structure && at >= 0 && go->mem.read(go->mem.ctx, structure + (uint64_t)at, to, bytes, &ignored);
+}
+
 /* Words in the object's writable data that a function of the runtime may refer to, in the order of its code: guesses that
  * need a look at live memory. */
 enum { OSP_GO_OPERANDS_MAX = 2048 };

@@ -32,20 +32,6 @@ static const uint16_t class_size[CLASSES] = {
     12288, 13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768,
 };
 
-static uint64_t value(const uint8_t *b, int32_t at, size_t size)
-{
-    uint64_t v = 0;
-    if (at >= 0)
-        memcpy(&v, b + at, size);
-    return v;
-}
-
-static bool read_at(const osp_go *go, uint64_t addr, int32_t at, void *to, size_t n)
-{
-    osp_err ignored; /* the caller says what is missing */
-    return addr && at >= 0 && go->mem.read(go->mem.ctx, addr + (uint64_t)at, to, n, &ignored);
-}
-
 /* What the caches of all Ps hold back. */
 typedef struct {
     int64_t objects[CLASSES];
@@ -56,10 +42,10 @@ typedef struct {
 static int64_t of_span(const osp_go *go, const uint8_t *span)
 {
     const osp_go_places *at = &go->at;
-    const int64_t allocated = (int64_t)value(span, at->span_alloc_count, 2);
+    const int64_t allocated = (int64_t)osp_go_value(span, at->span_alloc_count, 2);
     if (at->span_count_before >= 0)
-        return allocated - (int64_t)value(span, at->span_count_before, 2);
-    return allocated - (int64_t)value(span, at->span_nelems, 2);
+        return allocated - (int64_t)osp_go_value(span, at->span_count_before, 2);
+    return allocated - (int64_t)osp_go_value(span, at->span_nelems, 2);
 }
 
 static bool read_cache(const osp_go *go, uint64_t cache, held *h, osp_err *err)
@@ -72,8 +58,9 @@ static bool read_cache(const osp_go *go, uint64_t cache, held *h, osp_err *err)
     uint8_t bytes[SPANS][SPAN_MAX];
     uint8_t class[SPANS];
     size_t n = 0;
-    if (last + 2 > SPAN_MAX || at->span_nelems + 2 > SPAN_MAX || !read_at(go, cache, at->cache_tiny, &tiny, 8) ||
-        !read_at(go, cache, at->cache_alloc, span, sizeof span))
+    if (last + 2 > SPAN_MAX || at->span_nelems + 2 > SPAN_MAX ||
+        !osp_go_read_at(go, cache, at->cache_tiny, &tiny, 8) ||
+        !osp_go_read_at(go, cache, at->cache_alloc, span, sizeof span))
         return osp_fail(err, OSP_EFORMAT, "the cache of a P cannot be read");
     h->tiny += tiny;
     for (size_t i = 0; i < SPANS; i++)
@@ -93,11 +80,11 @@ static bool read_caches(const osp_go *go, held *h, osp_err *err)
 {
     uint64_t ps[2];
     *h = (held){0};
-    if (!read_at(go, go->global[OSP_GO_ALLP], 0, ps, sizeof ps) || ps[1] > PS_MAX)
+    if (!osp_go_read_at(go, go->global[OSP_GO_ALLP], 0, ps, sizeof ps) || ps[1] > PS_MAX)
         return osp_fail(err, OSP_EABSENT, "the list of Ps cannot be read");
     for (uint64_t i = 0; i < ps[1]; i++) {
         uint64_t p, cache;
-        if (!osp_go_word(go, ps[0] + 8 * i, &p) || !read_at(go, p, go->at.p_mcache, &cache, 8))
+        if (!osp_go_word(go, ps[0] + 8 * i, &p) || !osp_go_read_at(go, p, go->at.p_mcache, &cache, 8))
             return osp_fail(err, OSP_EABSENT, "a P cannot be read");
         if (cache && !read_cache(go, cache, h, err))
             return false;
@@ -112,12 +99,12 @@ static bool read_deltas(const osp_go *go, uint8_t sum[DELTA_MAX], osp_err *err)
     const int32_t size = (at->mem_gen - at->mem_stats) / DELTAS;
     uint8_t b[DELTA_MAX * DELTAS];
     if (at->mem_stats < 0 || size <= 0 || size > DELTA_MAX ||
-        !read_at(go, go->global[OSP_GO_MEMSTATS], at->mem_stats, b, (size_t)size * DELTAS))
+        !osp_go_read_at(go, go->global[OSP_GO_MEMSTATS], at->mem_stats, b, (size_t)size * DELTAS))
         return osp_fail(err, OSP_EABSENT, "the memory figures of the Go runtime cannot be read");
     for (int32_t i = 0; i + 8 <= size; i += 8) {
         uint64_t v = 0;
         for (int32_t k = 0; k < DELTAS; k++)
-            v += value(b, k * size + i, 8);
+            v += osp_go_value(b, k * size + i, 8);
         memcpy(sum + i, &v, 8);
     }
     return true;
@@ -126,13 +113,13 @@ static bool read_deltas(const osp_go *go, uint8_t sum[DELTA_MAX], osp_err *err)
 static void count_objects(const osp_go_places *at, const uint8_t *d, const held *h, uint64_t tinyallocs,
                           osp_go_memstats *s)
 {
-    const uint64_t tiny = value(d, at->delta_tiny, 8) + h->tiny + tinyallocs;
-    uint64_t allocated = value(d, at->delta_large_alloc, 8), freed = value(d, at->delta_large_free, 8);
-    s->mallocs = value(d, at->delta_large_allocs, 8) + tiny;
-    s->frees = value(d, at->delta_large_frees, 8) + tiny;
+    const uint64_t tiny = osp_go_value(d, at->delta_tiny, 8) + h->tiny + tinyallocs;
+    uint64_t allocated = osp_go_value(d, at->delta_large_alloc, 8), freed = osp_go_value(d, at->delta_large_free, 8);
+    s->mallocs = osp_go_value(d, at->delta_large_allocs, 8) + tiny;
+    s->frees = osp_go_value(d, at->delta_large_frees, 8) + tiny;
     for (int32_t i = 0; i < CLASSES; i++) {
-        const uint64_t a = value(d, at->delta_small_allocs + 8 * i, 8) + (uint64_t)h->objects[i];
-        const uint64_t f = value(d, at->delta_small_frees + 8 * i, 8);
+        const uint64_t a = osp_go_value(d, at->delta_small_allocs + 8 * i, 8) + (uint64_t)h->objects[i];
+        const uint64_t f = osp_go_value(d, at->delta_small_frees + 8 * i, 8);
         s->mallocs += a;
         s->frees += f;
         allocated += a * class_size[i];
@@ -145,18 +132,18 @@ static void count_objects(const osp_go_places *at, const uint8_t *d, const held 
 static void sum_up(const osp_go_places *at, const uint8_t *d, const uint8_t *m, const osp_go_gc *gc,
                    osp_go_memstats *s)
 {
-    const uint64_t work = value(d, at->delta_work_bufs, 8) + value(d, at->delta_ptr_bits, 8);
+    const uint64_t work = osp_go_value(d, at->delta_work_bufs, 8) + osp_go_value(d, at->delta_ptr_bits, 8);
     s->heap_inuse = gc->heap_inuse_bytes;
     s->heap_released = gc->heap_released_bytes;
     s->heap_idle = gc->heap_free_bytes + gc->heap_released_bytes;
     s->heap_sys = s->heap_inuse + s->heap_idle;
-    s->stack_inuse = value(d, at->delta_in_stacks, 8);
-    s->stack_sys = s->stack_inuse + value(m, at->mem_stacks_sys, 8);
-    s->mspan_sys = value(m, at->mem_mspan_sys, 8);
-    s->mcache_sys = value(m, at->mem_mcache_sys, 8);
-    s->buckhash_sys = value(m, at->mem_buckhash_sys, 8);
-    s->gc_sys = value(m, at->mem_misc_sys, 8) + work;
-    s->other_sys = value(m, at->mem_other_sys, 8);
+    s->stack_inuse = osp_go_value(d, at->delta_in_stacks, 8);
+    s->stack_sys = s->stack_inuse + osp_go_value(m, at->mem_stacks_sys, 8);
+    s->mspan_sys = osp_go_value(m, at->mem_mspan_sys, 8);
+    s->mcache_sys = osp_go_value(m, at->mem_mcache_sys, 8);
+    s->buckhash_sys = osp_go_value(m, at->mem_buckhash_sys, 8);
+    s->gc_sys = osp_go_value(m, at->mem_misc_sys, 8) + work;
+    s->other_sys = osp_go_value(m, at->mem_other_sys, 8);
     s->sys = s->heap_sys + s->stack_sys + s->mspan_sys + s->mcache_sys + s->buckhash_sys + s->gc_sys + s->other_sys;
 }
 
@@ -173,12 +160,13 @@ static bool read_once(osp_go *go, osp_go_memstats *s, osp_err *err)
     if (!osp_go_gc_read(go, &s->gc, err) || !read_caches(go, &h, err) || !read_deltas(go, d, err))
         return false;
     for (size_t i = 0; i < sizeof field / sizeof *field; i++)
-        if (field[i] + 8 > STATS_MAX || !read_at(go, go->global[OSP_GO_MEMSTATS], field[i], m + field[i], 8))
+        if (field[i] + 8 > STATS_MAX || !osp_go_read_at(go, go->global[OSP_GO_MEMSTATS], field[i], m + field[i], 8))
             return osp_fail(err, OSP_EABSENT, "the memory figures of the Go runtime cannot be read");
-    if (at->mem_tinyallocs >= 0 && !read_at(go, go->global[OSP_GO_MEMSTATS], at->mem_tinyallocs, &tinyallocs, 8))
+    if (at->mem_tinyallocs >= 0 &&
+        !osp_go_read_at(go, go->global[OSP_GO_MEMSTATS], at->mem_tinyallocs, &tinyallocs, 8))
         return osp_fail(err, OSP_EABSENT, "the memory figures of the Go runtime cannot be read");
-    if (!read_at(go, go->gc.heap, at->heap_span_inuse, &s->mspan_inuse, 8) ||
-        !read_at(go, go->gc.heap, at->heap_cache_inuse, &s->mcache_inuse, 8))
+    if (!osp_go_read_at(go, go->gc.heap, at->heap_span_inuse, &s->mspan_inuse, 8) ||
+        !osp_go_read_at(go, go->gc.heap, at->heap_cache_inuse, &s->mcache_inuse, 8))
         return osp_fail(err, OSP_EABSENT, "the heap's own structures were not found in %.*s", STRF(go->image.name));
     if (!s->gc.has_control)
         return osp_fail(err, OSP_EABSENT, "the pacer of the collector was not found in %.*s", STRF(go->image.name));

@@ -24,14 +24,6 @@ enum {
     START_LATE_MS = 60000,
 };
 
-static uint64_t value(const uint8_t *b, int32_t at, size_t size)
-{
-    uint64_t v = 0;
-    if (at >= 0)
-        memcpy(&v, b + at, size);
-    return v;
-}
-
 /* Bytes of a structure, from its start, that hold all these fields. 0 if that is not believed. */
 static size_t bytes_for(const int32_t *field, size_t n)
 {
@@ -153,16 +145,16 @@ static bool read_totals(const osp_go *go, osp_go_sched *out, uint64_t ps[2], osp
         return osp_fail(err, OSP_EABSENT, "the layout of the scheduler of %.*s is not known", STRF(go->version));
     if (osp_mem_read_many(&go->mem, piece, 2, err) < 2)
         return false;
-    out->idle_ps = (int32_t)value(b, at->sched_npidle, 4);
-    out->spinning = (int32_t)value(b, at->sched_nmspinning, 4);
-    out->needspinning = (int32_t)value(b, at->sched_needspinning, 4);
-    out->idle_threads = (int32_t)value(b, at->sched_nmidle, 4);
-    out->idle_locked = (int32_t)value(b, at->sched_nmidlelocked, 4);
-    out->threads = (int32_t)(value(b, at->sched_mnext, 8) - value(b, at->sched_nmfreed, 8));
-    out->runq = (int32_t)value(b, at->sched_runqsize, 4);
-    out->gcwaiting = value(b, at->sched_gcwaiting, 1) != 0;
-    out->stopwait = (int32_t)value(b, at->sched_stopwait, 4);
-    out->sysmonwait = value(b, at->sched_sysmonwait, 1) != 0;
+    out->idle_ps = (int32_t)osp_go_value(b, at->sched_npidle, 4);
+    out->spinning = (int32_t)osp_go_value(b, at->sched_nmspinning, 4);
+    out->needspinning = (int32_t)osp_go_value(b, at->sched_needspinning, 4);
+    out->idle_threads = (int32_t)osp_go_value(b, at->sched_nmidle, 4);
+    out->idle_locked = (int32_t)osp_go_value(b, at->sched_nmidlelocked, 4);
+    out->threads = (int32_t)(osp_go_value(b, at->sched_mnext, 8) - osp_go_value(b, at->sched_nmfreed, 8));
+    out->runq = (int32_t)osp_go_value(b, at->sched_runqsize, 4);
+    out->gcwaiting = osp_go_value(b, at->sched_gcwaiting, 1) != 0;
+    out->stopwait = (int32_t)osp_go_value(b, at->sched_stopwait, 4);
+    out->sysmonwait = osp_go_value(b, at->sched_sysmonwait, 1) != 0;
     if (ps[1] > PS_MAX)
         return osp_fail(err, OSP_EFORMAT, "%llu Ps are not believed", (unsigned long long)ps[1]);
     return true;
@@ -209,13 +201,13 @@ static bool read_ps(const osp_go *go, uint64_t array, uint32_t n, osp_arena *a, 
         const uint8_t *p = b + i * head;
         osp_sched_p row = {
             .addr = addr[i],
-            .id = (int32_t)value(p, pub->p_id, 4),
-            .status = (uint32_t)value(p, pub->p_status, 4),
-            .schedtick = (uint32_t)value(p, pub->p_schedtick, 4),
-            .syscalltick = (uint32_t)value(p, pub->p_syscalltick, 4),
-            .m_addr = value(p, pub->p_m, 8),
+            .id = (int32_t)osp_go_value(p, pub->p_id, 4),
+            .status = (uint32_t)osp_go_value(p, pub->p_status, 4),
+            .schedtick = (uint32_t)osp_go_value(p, pub->p_schedtick, 4),
+            .syscalltick = (uint32_t)osp_go_value(p, pub->p_syscalltick, 4),
+            .m_addr = osp_go_value(p, pub->p_m, 8),
             .m = -1,
-            .runq = (uint32_t)value(p, pub->p_runqtail, 4) - (uint32_t)value(p, pub->p_runqhead, 4),
+            .runq = (uint32_t)osp_go_value(p, pub->p_runqtail, 4) - (uint32_t)osp_go_value(p, pub->p_runqhead, 4),
             .free_gs = (int32_t)far[i].free_gs,
             .timers = far[i].timers,
         };
@@ -280,22 +272,22 @@ static int64_t p_number(const osp_go *go, uint64_t addr)
 static bool decode_m(const osp_go *go, uint64_t addr, const uint8_t *b, osp_sched_m *out)
 {
     const osp_go_places *at = &go->at;
-    const uint64_t text = value(b, at->m_preemptoff, 8), len = value(b, at->m_preemptoff + 8, 8);
+    const uint64_t text = osp_go_value(b, at->m_preemptoff, 8), len = osp_go_value(b, at->m_preemptoff + 8, 8);
     uint64_t back;
-    const uint64_t g0 = value(b, at->pub.m_g0, 8);
+    const uint64_t g0 = osp_go_value(b, at->pub.m_g0, 8);
     osp_err ignored; /* "" says it */
     *out = (osp_sched_m){
         .addr = addr,
-        .id = (int64_t)value(b, at->pub.m_id, 8),
-        .p = (int32_t)p_number(go, value(b, at->pub.m_p, 8)),
-        .curg = number_at(go, value(b, at->pub.m_curg, 8), at->pub.g_goid),
-        .lockedg = number_at(go, value(b, at->pub.m_lockedg, 8), at->pub.g_goid),
-        .mallocing = (int32_t)value(b, at->m_mallocing, 4),
-        .throwing = (int32_t)value(b, at->m_throwing, 4),
-        .locks = (int32_t)value(b, at->m_locks, 4),
-        .dying = (int32_t)value(b, at->m_dying, 4),
-        .spinning = value(b, at->pub.m_spinning, 1) != 0,
-        .blocked = value(b, at->pub.m_blocked, 1) != 0,
+        .id = (int64_t)osp_go_value(b, at->pub.m_id, 8),
+        .p = (int32_t)p_number(go, osp_go_value(b, at->pub.m_p, 8)),
+        .curg = number_at(go, osp_go_value(b, at->pub.m_curg, 8), at->pub.g_goid),
+        .lockedg = number_at(go, osp_go_value(b, at->pub.m_lockedg, 8), at->pub.g_goid),
+        .mallocing = (int32_t)osp_go_value(b, at->m_mallocing, 4),
+        .throwing = (int32_t)osp_go_value(b, at->m_throwing, 4),
+        .locks = (int32_t)osp_go_value(b, at->m_locks, 4),
+        .dying = (int32_t)osp_go_value(b, at->m_dying, 4),
+        .spinning = osp_go_value(b, at->pub.m_spinning, 1) != 0,
+        .blocked = osp_go_value(b, at->pub.m_blocked, 1) != 0,
     };
     if (text && len && len < sizeof out->preemptoff &&
         !go->mem.read(go->mem.ctx, text, out->preemptoff, len, &ignored))
@@ -330,7 +322,7 @@ static bool read_ms(const osp_go *go, osp_arena *a, osp_go_sched *out, osp_err *
             break;
         }
         out->nm++;
-        addr = value(b, at->pub.m_alllink, 8);
+        addr = osp_go_value(b, at->pub.m_alllink, 8);
     }
     out->m = osp_new(a, osp_sched_m, out->nm);
     if (out->m && out->nm)
@@ -362,16 +354,16 @@ static void read_some_gs(const osp_go *go, const uint64_t *addr, uint32_t n, siz
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *g = b + i * bytes;
         osp_sched_g row = {
-            .goid = value(g, at->g_goid, 8),
-            .status = (uint32_t)value(g, at->g_status, 4),
-            .waitreason = (uint8_t)value(g, at->g_waitreason, 1),
+            .goid = osp_go_value(g, at->g_goid, 8),
+            .status = (uint32_t)osp_go_value(g, at->g_status, 4),
+            .waitreason = (uint8_t)osp_go_value(g, at->g_waitreason, 1),
         };
         if (piece[i].addr == 0 || (row.status & ~(uint32_t)OSP_G_SCAN) > OSP_G_DEADEXTRA) {
             out->torn++;
             continue;
         }
-        row.m = m_number(go, out, value(g, at->g_m, 8));
-        row.lockedm = m_number(go, out, value(g, at->g_lockedm, 8));
+        row.m = m_number(go, out, osp_go_value(g, at->g_m, 8));
+        row.lockedm = m_number(go, out, osp_go_value(g, at->g_lockedm, 8));
         out->g[out->ng++] = row;
     }
 }

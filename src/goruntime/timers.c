@@ -38,14 +38,6 @@ typedef struct {
     bool ok[BATCH];
 } reading;
 
-static uint64_t value(const uint8_t *b, int32_t at, size_t size)
-{
-    uint64_t v = 0;
-    if (at >= 0)
-        memcpy(&v, b + at, size);
-    return v;
-}
-
 /* How many bytes of a timer hold all its fields; 0: they are not known. */
 static size_t bytes_of(const osp_go_places *at)
 {
@@ -89,23 +81,23 @@ static bool is_code(const osp_go *go, uint64_t pc)
 static bool decode(const reading *r, const uint8_t *b, osp_go_timer *t)
 {
     const osp_go_places *at = &r->go->at;
-    uint64_t owner = value(b, at->timer_owner, 8), f = value(b, at->timer_f, 8);
-    t->when_ns = (int64_t)value(b, at->timer_when, 8);
-    t->period_ns = (int64_t)value(b, at->timer_period, 8);
-    t->arg = value(b, at->timer_arg + 8, 8); /* of an interface value, the data */
+    uint64_t owner = osp_go_value(b, at->timer_owner, 8), f = osp_go_value(b, at->timer_f, 8);
+    t->when_ns = (int64_t)osp_go_value(b, at->timer_when, 8);
+    t->period_ns = (int64_t)osp_go_value(b, at->timer_period, 8);
+    t->arg = osp_go_value(b, at->timer_arg + 8, 8); /* of an interface value, the data */
     t->p = r->p;
     if (r->since_23) {
-        uint8_t state = (uint8_t)value(b, at->timer_state, 1);
+        uint8_t state = (uint8_t)osp_go_value(b, at->timer_state, 1);
         t->zombie = state & ZOMBIE;
-        t->channel = value(b, at->timer_is_chan, 1) != 0;
-        t->blocked = (uint32_t)value(b, at->timer_blocked, 4);
+        t->channel = osp_go_value(b, at->timer_is_chan, 1) != 0;
+        t->blocked = (uint32_t)osp_go_value(b, at->timer_blocked, 4);
         if (!(state & HEAPED) || owner != r->p_addr + (uint64_t)at->p_timers - 8)
             return false;
     } else {
-        uint32_t status = (uint32_t)value(b, at->timer_state, 4);
+        uint32_t status = (uint32_t)osp_go_value(b, at->timer_state, 4);
         t->zombie = status == DELETED || status == REMOVING || status == REMOVED;
         if (status == MODIFIED_EARLIER || status == MODIFIED_LATER)
-            t->when_ns = (int64_t)value(b, at->timer_nextwhen, 8);
+            t->when_ns = (int64_t)osp_go_value(b, at->timer_nextwhen, 8);
         if (status == 0 || status > MOVING || owner != r->p_addr)
             return false;
     }
