@@ -2,6 +2,7 @@
 /* osprey goroutines: all goroutines of a running process, or of a core, by their stacks. */
 #include "base/file.h"
 #include "cli/goroutines_screen.h"
+#include "cli/image_operand.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -301,56 +302,25 @@ static bool show(const osp_cli *cli, const request *r, osp_image *image, osp_obj
 
 /* ---- the command ------------------------------------------------------------------------------------------------ */
 
-/* A process by its number, or a core by its name. */
-typedef struct {
-    osp_process *process;
-    osp_core *core;
-    osp_image image;
-} target;
-
-static bool open_target(const osp_cli *cli, osp_arena *a, target *t, int *status, osp_err *err)
-{
-    int pid;
-    if (cli->noperand == 1 && !osp_cli_given(cli, "pid") && osp_core_is(cli->operand[0])) {
-        t->core = osp_core_open(cli->operand[0], NULL, err);
-        if (t->core)
-            t->image = osp_core_image(t->core);
-        *status = t->core ? OSP_EXIT_DONE : osp_cli_fail(err);
-        return t->core != NULL;
-    }
-    if (!osp_cli_pid(cli, &pid, status))
-        return false;
-    t->process = osp_process_open(pid, err);
-    bool ok = t->process && osp_process_image(t->process, a, &t->image, err);
-    *status = ok ? OSP_EXIT_DONE : osp_cli_fail(err);
-    return ok;
-}
-
 static int cmd_goroutines(const osp_cli *cli)
 {
     request r = {0};
-    target t = {0};
-    int status = OSP_EXIT_USAGE;
+    osp_image_operand of;
+    int status;
     osp_arena a;
     osp_err err;
     if (!read_request(cli, &r))
-        return status;
+        return OSP_EXIT_USAGE;
     osp_arena_init(&a, ARENA_LIMIT);
     osp_buf out = osp_buf_of(TEXT_LIMIT);
-    osp_objects *objects = osp_objects_new(NULL);
-    if (!objects) {
-        osp_fail_memory(&err, "reading goroutines");
-        status = osp_cli_fail(&err);
-    } else if (open_target(cli, &a, &t, &status, &err)) {
-        if (!show(cli, &r, &t.image, objects, &a, &out, &err))
+    if (osp_image_operand_open(cli, &of, &status)) {
+        if (!show(cli, &r, &of.image, of.objects, &a, &out, &err))
             status = osp_cli_fail(&err);
         else
             status = osp_cli_print(osp_buf_str(&out)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
     }
     osp_buf_drop(&out);
-    osp_objects_drop(objects);
-    osp_process_close(t.process);
-    osp_core_close(t.core);
+    osp_image_operand_drop(&of);
     osp_arena_drop(&a);
     return status;
 }
