@@ -91,6 +91,8 @@ typedef enum {
 /* text in that colour if cli->colour, else as it is; control characters in it, line ends too, become '?', so that a name
  * cannot speak to the terminal. Widths count the text only. */
 void osp_paint(const osp_cli *cli, osp_buf *out, osp_colour c, const char *fmt, ...) OSP_PRINTF(4, 5);
+/* The same of a text, cut with "…" past so many columns; 0 = not at all. */
+void osp_paint_cut(const osp_cli *cli, osp_buf *out, osp_colour c, osp_str text, size_t room);
 
 /* Make text[0, n) harmless to a terminal, in place: control characters (with keep_lines: but for line ends and tabs) and
  * bytes that are not UTF-8 become '?'. Returns how many bytes are left. */

@@ -258,13 +258,7 @@ static void put_field(const osp_cli *cli, osp_buf *out, osp_colour colour, osp_s
 {
     size_t n = osp_str_columns(text);
     if (n > width) {
-        size_t keep = 0;
-        for (size_t i = 0; i + 1 < width && keep < text.n; i++) {
-            size_t c = osp_str_utf8(osp_str_skip(text, keep));
-            keep += c ? c : 1;
-        }
-        osp_paint(cli, out, colour, "%.*s", STRF(osp_str_head(text, keep)));
-        osp_buf_add(out, S("…"));
+        osp_paint_cut(cli, out, colour, text, width);
         return;
     }
     if (!left)

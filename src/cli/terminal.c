@@ -153,6 +153,21 @@ void osp_paint(const osp_cli *cli, osp_buf *out, osp_colour c, const char *fmt, 
         osp_buf_add(out, S("\033[0m"));
 }
 
+void osp_paint_cut(const osp_cli *cli, osp_buf *out, osp_colour c, osp_str text, size_t room)
+{
+    if (room == 0 || osp_str_columns(text) <= room) {
+        osp_paint(cli, out, c, "%.*s", STRF(text));
+        return;
+    }
+    size_t keep = 0;
+    for (size_t i = 0; i + 1 < room && keep < text.n; i++) {
+        size_t n = osp_str_utf8(osp_str_skip(text, keep));
+        keep += n ? n : 1;
+    }
+    osp_paint(cli, out, c, "%.*s", STRF(osp_str_head(text, keep)));
+    osp_buf_add(out, S("…"));
+}
+
 /* ---- signals ----------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t stop;

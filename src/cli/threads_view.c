@@ -294,22 +294,6 @@ static void end_line(osp_buf *out)
     osp_buf_byte(out, '\n');
 }
 
-/* Text, cut with "…" past so many columns; 0 = not at all. */
-static void put_cut(const osp_cli *cli, osp_buf *out, osp_colour colour, osp_str text, size_t room)
-{
-    if (room == 0 || osp_str_columns(text) <= room) {
-        osp_paint(cli, out, colour, "%.*s", STRF(text));
-        return;
-    }
-    size_t keep = 0;
-    for (size_t i = 0; i + 1 < room && keep < text.n; i++) {
-        size_t c = osp_str_utf8(osp_str_skip(text, keep));
-        keep += c ? c : 1;
-    }
-    osp_paint(cli, out, colour, "%.*s", STRF(osp_str_head(text, keep)));
-    osp_buf_add(out, S("…"));
-}
-
 static void put_title(const osp_cli *cli, const osp_threads *t, osp_str whose, osp_buf *out)
 {
     uint64_t cpu = 0;
@@ -367,8 +351,8 @@ static void put_stack(const osp_cli *cli, const osp_thread_row *r, size_t room, 
         if (f->file.n && f->line)
             osp_buf_fmt(&line, "  %.*s:%d", STRF(osp_str_base(f->file)), f->line);
         osp_buf_fill(out, ' ', 10);
-        put_cut(cli, out, f->runtime || f->system ? OSP_DIM : OSP_PLAIN, osp_buf_str(&line),
-                room > 10 ? room - 10 : 0);
+        osp_paint_cut(cli, out, f->runtime || f->system ? OSP_DIM : OSP_PLAIN, osp_buf_str(&line),
+                      room > 10 ? room - 10 : 0);
         osp_buf_byte(out, '\n');
         osp_buf_drop(&line);
     }
@@ -404,7 +388,7 @@ void osp_threads_table(const osp_cli *cli, const osp_threads *t, osp_str whose, 
         osp_buf doing = osp_buf_of(8192);
         put_doing(r, &doing);
         osp_buf_fill(out, ' ', GAP);
-        put_cut(cli, out, OSP_PLAIN, osp_buf_str(&doing), room > l.whole + GAP ? room - l.whole - GAP : 0);
+        osp_paint_cut(cli, out, OSP_PLAIN, osp_buf_str(&doing), room > l.whole + GAP ? room - l.whole - GAP : 0);
         osp_buf_drop(&doing);
         end_line(out);
         if (stacks)
@@ -438,7 +422,7 @@ void osp_threads_roles(const osp_cli *cli, const osp_threads *t, osp_str whose, 
         if (n) {
             osp_paint(cli, out, OSP_BOLD, "  %-10.*s", STRF(osp_role_text((osp_role)role)));
             osp_buf_fmt(out, "  %7u  %7.1f  %7.1f  ", n, share(t, cpu), share(t, wait));
-            put_cut(cli, out, OSP_PLAIN, osp_buf_str(&tids), room > 40 ? room - 40 : 0);
+            osp_paint_cut(cli, out, OSP_PLAIN, osp_buf_str(&tids), room > 40 ? room - 40 : 0);
             osp_buf_byte(out, '\n');
         }
         osp_buf_drop(&tids);

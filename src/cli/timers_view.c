@@ -55,22 +55,6 @@ static void put_calls(const osp_timer_group *g, osp_buf *out)
         osp_buf_fmt(out, ", fd %d%s%s%s", g->fd, g->fd_text[0] ? " (" : "", g->fd_text, g->fd_text[0] ? ")" : "");
 }
 
-/* As many columns as there is room for; 0 = all. */
-static void put_cut(const osp_cli *cli, osp_buf *out, osp_str text, size_t room)
-{
-    if (room == 0 || osp_str_columns(text) <= room) {
-        osp_paint(cli, out, OSP_PLAIN, "%.*s", STRF(text));
-        return;
-    }
-    size_t keep = 0;
-    for (size_t i = 0; i + 1 < room && keep < text.n; i++) {
-        size_t c = osp_str_utf8(osp_str_skip(text, keep));
-        keep += c ? c : 1;
-    }
-    osp_paint(cli, out, OSP_PLAIN, "%.*s", STRF(osp_str_head(text, keep)));
-    osp_buf_add(out, S("…"));
-}
-
 static void put_group(const osp_cli *cli, const osp_timers *t, const osp_timer_group *g, size_t room, osp_buf *out)
 {
     char count[CELL], period[CELL], first[CELL], last[CELL], due[2 * CELL + 8];
@@ -90,7 +74,7 @@ static void put_group(const osp_cli *cli, const osp_timers *t, const osp_timer_g
     put_calls(g, &calls);
     if (g->zombies)
         osp_buf_fmt(&calls, " (%u stopped)", g->zombies);
-    put_cut(cli, out, osp_buf_str(&calls), room > BEFORE_CALLS ? room - BEFORE_CALLS : 0);
+    osp_paint_cut(cli, out, OSP_PLAIN, osp_buf_str(&calls), room > BEFORE_CALLS ? room - BEFORE_CALLS : 0);
     osp_buf_byte(out, '\n');
     osp_buf_drop(&calls);
 }
