@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* osprey why: one page that says why a process burns CPU. */
-#include "base/clock.h"
+/* osprey why: one page that says what is wrong with a process, and what to do. */
+#include "base/file.h"
 #include "cli/cli_internal.h"
 #include "cli/why_screen.h"
 
 #include <stdio.h>
+#include <time.h>
 
-enum { ARENA_LIMIT = 1 << 30, FIRST_LOOK = 1, WORTH_A_FIRST_LOOK = 3 /* seconds */ };
+enum { ARENA_LIMIT = 1 << 30, SAVE_LIMIT = 256 << 20 };
 
 static const osp_option options[] = {
     {"duration", 'd', "SECONDS", "how long to observe (5)"},
     {"frequency", 'F', "HZ", "samples per second of CPU time, 0 = as the load needs (0)"},
     {"json", 0, NULL, "print one JSON object"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
-    {"no-probes", 0, NULL, "never place a probe in the process (nothing here does yet)"},
+    {"no-probes", 0, NULL, "never place a probe in the process"},
+    {"save", 0, "FILE",
+     "keep the facts in a file, for  osprey why FILE  here or elsewhere; nothing of the process's memory is in it"},
+    {"rules", 0, NULL, "list what can be found"},
     {0},
 };
 
 typedef struct {
     const osp_cli *cli;
     double seconds;
-    osp_str first; /* what the first look found; "" if nothing yet */
+    osp_arena *text;
+    osp_str first; /* what the first look found, in the arena; "" if nothing yet */
 } showing;
 
 static void show_progress(void *ctx, const osp_sample_stats *so_far, double elapsed_s)
@@ -33,56 +38,25 @@ static void show_progress(void *ctx, const osp_sample_stats *so_far, double elap
                      elapsed_s, s->seconds, (unsigned long long)so_far->taken);
 }
 
-/* A person who waits gets a first answer after a second; the page that follows stands on the whole observation. The
- * summary found is put into the arena. */
-static osp_str first_look(const osp_sample_opts *opts, osp_arena *keep_text)
+/* A person who waits gets a first answer after a second; the page that follows stands on the whole observation. */
+static void show_first(void *ctx, const osp_facts *f, const osp_findings *found)
 {
-    osp_arena arena;
-    osp_observed keep;
-    osp_facts facts;
-    osp_findings found;
-    osp_err ignored; /* the whole look that follows says what is wrong */
-    osp_sample_opts brief = *opts;
-    osp_str first = S("");
-    brief.seconds = FIRST_LOOK;
-    osp_arena_init(&arena, ARENA_LIMIT);
-    if (osp_observe(&brief, &arena, &keep, &facts, &ignored)) {
-        osp_diagnose(&facts, &found);
-        if (found.n && found.row[0].confidence >= OSP_FOUND)
-            first = osp_arena_str(keep_text, found.row[0].summary);
-        osp_observed_drop(&keep);
-    }
-    osp_arena_drop(&arena);
-    return first;
+    (void)f;
+    showing *s = ctx;
+    if (found->n && found->row[0].confidence >= OSP_FOUND)
+        s->first = osp_arena_str(s->text, found->row[0].summary);
 }
 
-static double uptime_of(const osp_facts *f)
+/* Print what was found. Returns the exit status. */
+static int answer(const osp_cli *cli, const osp_facts *f, const osp_findings *found)
 {
-    uint64_t now = osp_clock_ns(CLOCK_BOOTTIME);
-    return f->process.start_ns && now > f->process.start_ns ? (double)(now - f->process.start_ns) / 1e9 : 0;
-}
-
-static int answer(const osp_cli *cli, const osp_sample_opts *opts, bool json)
-{
-    osp_arena arena;
-    osp_observed keep;
-    osp_facts facts;
-    osp_findings found;
     osp_err err;
-    osp_arena_init(&arena, ARENA_LIMIT);
-    bool ok = osp_observe(opts, &arena, &keep, &facts, &err);
-    osp_progress_done(cli);
-    if (!ok) {
-        osp_arena_drop(&arena);
-        return osp_cli_fail(&err);
-    }
-    osp_diagnose(&facts, &found);
     osp_buf out = osp_buf_of(16 << 20);
-    if (json)
-        osp_findings_json(&facts, &found, &out);
+    if (osp_cli_given(cli, "json"))
+        osp_findings_json(f, found, &out);
     else
-        osp_why_screen(cli, &facts, &found, uptime_of(&facts), &out);
-    int status = found.n && found.row[0].confidence >= OSP_FOUND ? OSP_EXIT_FOUND : OSP_EXIT_DONE;
+        osp_why_screen(cli, f, found, &out);
+    int status = found->n && found->row[0].confidence >= OSP_FOUND ? OSP_EXIT_FOUND : OSP_EXIT_DONE;
     if (out.failed) {
         osp_fail_memory(&err, "writing the answer");
         status = osp_cli_fail(&err);
@@ -90,9 +64,81 @@ static int answer(const osp_cli *cli, const osp_sample_opts *opts, bool json)
         status = OSP_EXIT_FAILED;
     }
     osp_buf_drop(&out);
-    osp_observed_drop(&keep);
+    return status;
+}
+
+/* Write the facts to a file; whole, or not at all. */
+static bool save(const osp_facts *f, const char *path, osp_err *err)
+{
+    osp_buf out = osp_buf_of(SAVE_LIMIT);
+    bool ok = osp_facts_save(f, &out, err) && osp_file_write(path, osp_buf_str(&out), err);
+    osp_buf_drop(&out);
+    return ok;
+}
+
+static int live(const osp_cli *cli, const osp_sample_opts *opts, showing *s)
+{
+    osp_arena arena;
+    osp_observed keep;
+    osp_facts facts;
+    osp_findings found;
+    osp_err err;
+    osp_arena_init(&arena, ARENA_LIMIT);
+    osp_why_opts why = {.sample = opts, .no_probes = osp_cli_given(cli, "no-probes"), .first = show_first, .ctx = s};
+    bool ok = osp_why_live(&why, &arena, &keep, &facts, &found, &err);
+    osp_progress_done(cli);
+    int status = ok ? answer(cli, &facts, &found) : osp_cli_fail(&err);
+    const char *to = osp_cli_value(cli, "save");
+    if (ok && to && !save(&facts, to, &err))
+        status = osp_cli_fail(&err);
+    if (ok)
+        osp_observed_drop(&keep);
     osp_arena_drop(&arena);
     return status;
+}
+
+/* Facts that were saved: the rules of today over what was seen then. */
+static int replay(const osp_cli *cli, const char *path)
+{
+    osp_arena arena;
+    osp_facts facts;
+    osp_findings found;
+    osp_err err;
+    int status;
+    osp_arena_init(&arena, ARENA_LIMIT);
+    osp_file file;
+    if (!osp_file_open_input(path, SAVE_LIMIT, &file, &err)) {
+        osp_arena_drop(&arena);
+        return osp_cli_fail(&err);
+    }
+    if (osp_facts_load(file.bytes, &arena, &facts, &err)) {
+        osp_diagnose(&facts, &found);
+        status = answer(cli, &facts, &found);
+    } else {
+        osp_fail_in(&err, "%s", path);
+        status = osp_cli_fail(&err);
+    }
+    osp_file_close(&file);
+    osp_arena_drop(&arena);
+    return status;
+}
+
+/* The file of facts that is named; NULL: a process is meant. */
+static const char *facts_operand(const osp_cli *cli)
+{
+    uint64_t number;
+    bool named = cli->noperand == 1 && !cli->rest && !osp_cli_given(cli, "pid");
+    return named && !osp_str_u64(osp_str_from(cli->operand[0]), 10, &number) ? cli->operand[0] : NULL;
+}
+
+static int print_rules(void)
+{
+    osp_buf out = osp_buf_of(1 << 20);
+    for (const osp_rule *const *r = osp_rules; *r; r++)
+        osp_buf_fmt(&out, "%-26s %s\n", (*r)->name, (*r)->asks);
+    bool ok = osp_cli_print(osp_buf_str(&out));
+    osp_buf_drop(&out);
+    return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
 }
 
 /* Start the command and give it a moment: what is asked is how it runs, and its libraries and the Go runtime must stand
@@ -117,6 +163,10 @@ static int cmd_why(const osp_cli *cli)
     if (!osp_cli_number(cli, "duration", 0.1, 86400, 5, &s.seconds) ||
         !osp_cli_number(cli, "frequency", 0, 10000, 0, &hz))
         return OSP_EXIT_USAGE;
+    if (osp_cli_given(cli, "rules"))
+        return print_rules();
+    if (facts_operand(cli))
+        return replay(cli, facts_operand(cli));
     if (!osp_cli_target(cli, &opts.pid, &status))
         return status;
     bool starts = opts.pid == 0;
@@ -128,6 +178,7 @@ static int cmd_why(const osp_cli *cli)
     osp_err err;
     osp_arena text;
     osp_arena_init(&text, 1 << 20);
+    s.text = &text;
     opts.objects = osp_objects_new(NULL);
     if (!opts.objects) {
         osp_fail_memory(&err, "starting");
@@ -137,9 +188,7 @@ static int cmd_why(const osp_cli *cli)
         status = osp_cli_fail(&err);
     } else {
         opts.pid = starts ? launch.pid : opts.pid;
-        if (cli->progress && s.seconds >= WORTH_A_FIRST_LOOK)
-            s.first = first_look(&opts, &text);
-        status = answer(cli, &opts, osp_cli_given(cli, "json"));
+        status = live(cli, &opts, &s);
     }
     /* A program that we started goes on after the answer; we wait for it, as a shell would. */
     osp_launch_end(&launch, true);
@@ -150,9 +199,10 @@ static int cmd_why(const osp_cli *cli)
 
 const osp_command osp_command_why = {
     .name = "why",
-    .args = "PID | -- COMMAND",
+    .args = "PID | FACTS | -- COMMAND",
     .summary = "say in one page why a process burns CPU",
-    .examples = (const char *const[]){"why 4711", "why 4711 -d 30 --json", "why -- ./server -listen :8080", NULL},
+    .examples = (const char *const[]){"why 4711", "why 4711 -d 30 --json", "why 4711 --save facts.osp",
+                                      "why facts.osp", "why -- ./server -listen :8080", NULL},
     .options = options,
     .run = cmd_why,
 };

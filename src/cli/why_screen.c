@@ -91,7 +91,7 @@ static osp_str duration_text(osp_arena *a, double s)
 
 /* ---- head -------------------------------------------------------------------------------------------------------- */
 
-static void head(screen *s, const osp_facts *f, double uptime_s)
+static void head(screen *s, const osp_facts *f)
 {
     osp_arena *a = f->arena;
     osp_str go = f->go_version.n ? f->go_version : f->is_go ? S("Go") : S("no Go in it");
@@ -102,8 +102,8 @@ static void head(screen *s, const osp_facts *f, double uptime_s)
                              f->goroutines == 1 ? "" : "s");
     osp_str right = osp_arena_fmt(a, "observed %.1f s", (double)f->window_ns / 1e9);
     size_t used = osp_str_columns(f->process.name) + osp_str_columns(left) + 1;
-    osp_str up = osp_arena_fmt(a, "up %.*s   %.*s", STRF(duration_text(a, uptime_s)), STRF(right));
-    if (uptime_s > 0 && used + 2 + up.n <= s->columns)
+    osp_str up = osp_arena_fmt(a, "up %.*s   %.*s", STRF(duration_text(a, f->uptime_s)), STRF(right));
+    if (f->uptime_s > 0 && used + 2 + up.n <= s->columns)
         right = up;
     osp_paint(s->cli, s->out, OSP_BOLD, "%.*s", STRF(f->process.name));
     osp_paint(s->cli, s->out, OSP_PLAIN, "%.*s)", STRF(left));
@@ -442,13 +442,13 @@ static void nothing(screen *s, const osp_facts *f)
     osp_buf_byte(s->out, '\n');
 }
 
-void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *found, double uptime_s, osp_buf *out)
+void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *found, osp_buf *out)
 {
     screen s = {cli, out, (size_t)(cli->columns < 60 ? 60 : cli->columns > WIDEST ? WIDEST : cli->columns)};
     uint32_t n = 0;
     while (n < found->n && found->row[n].confidence >= OSP_FOUND)
         n++;
-    head(&s, f, uptime_s);
+    head(&s, f);
     bars(&s, f);
     threads(&s, f);
     osp_buf_byte(out, '\n');

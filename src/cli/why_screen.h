@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "diagnose/diagnose.h"
 
-/* What `osprey why` prints for people. uptime_s: of the process; 0 if unknown. */
-void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *found, double uptime_s, osp_buf *out);
+/* What `osprey why` prints for people. */
+void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *found, osp_buf *out);
 
 #endif

@@ -101,7 +101,7 @@ bool osp_is_cgo_native_stack(const osp_stack_fact *s);
 
 /* ---- findings ------------------------------------------------------------------------------------------------ */
 
-/* A new finding; NULL without memory. At most eight a run are kept. */
+/* A new finding; NULL without memory.. */
 osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind,
                       double confidence, double share);
 void osp_finding_evidence(osp_finding *x, osp_str what, double value, const char *unit, const char *source);
@@ -129,6 +129,18 @@ typedef struct {
     uint64_t addr; /* 0: none */
     osp_mapping_id mapping;
 } osp_leaf;
+/* All stacks of a profile with names, one after the other, leaf first. */
+typedef struct {
+    uint32_t first, n; /* into call */
+    osp_leaf leaf;
+} osp_flat_stack;
+typedef struct {
+    osp_call *call;
+    osp_flat_stack *stack; /* by number in the profile */
+} osp_flat_stacks;
+bool osp_flatten(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_arena *a,
+                 osp_flat_stacks *out, osp_err *err) OSP_CHECKED;
+
 bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_facts *f, osp_leaf **leaf,
                 osp_err *err) OSP_CHECKED;
 

@@ -105,22 +105,15 @@ static bool is_root(const osp_call *c)
     return c->kind == OSP_CALL_KERNEL;
 }
 
-bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_facts *f, osp_leaf **leaf,
-                osp_err *err)
+bool osp_flatten(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_arena *a,
+                 osp_flat_stacks *out, osp_err *err)
 {
-    osp_arena *a = f->arena;
     osp_call *call;
     span *at;
-    const int64_t *samples = osp_profile_column(p, S("samples")), *cpu = osp_profile_column(p, S("cpu"));
     osp_location_id *room = osp_new(a, osp_location_id, p->stacks.deepest + OSP_PACKED_SLACK);
-    span *of_stack = osp_new(a, span, p->stacks.n + 1);
-    osp_leaf *leaf_of = osp_new(a, osp_leaf, p->stacks.n + 1);
-    osp_stack_fact *row = osp_new(a, osp_stack_fact, p->samples.n + 1);
-    *leaf = osp_new(a, osp_leaf, p->samples.n + 1);
-    if (!room || !of_stack || !leaf_of || !row || !*leaf || !frames(p, object, nobject, a, &call, &at))
+    out->stack = osp_new(a, osp_flat_stack, p->stacks.n + 1);
+    if (!room || !out->stack || !frames(p, object, nobject, a, &call, &at))
         return osp_fail_memory(err, "reading the samples");
-    if (!samples || !cpu)
-        return osp_fail(err, OSP_EBUG, "the sampler's profile has no samples/count and cpu/nanoseconds");
     size_t total = 0;
     for (uint32_t i = 0; i < p->stacks.n; i++) {
         const osp_stack stack = osp_stack_read(p, (osp_stack_id){i}, room);
@@ -132,29 +125,48 @@ bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobjec
         return osp_fail_memory(err, "reading the samples");
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->stacks.n; i++) {
-        of_stack[i].first = n;
+        osp_flat_stack *s = &out->stack[i];
         const osp_stack stack = osp_stack_read(p, (osp_stack_id){i}, room);
+        s->first = n;
         for (uint32_t k = 0; k < stack.n; k++) {
             uint32_t loc = stack.loc[k].i;
-            if (!leaf_of[i].addr && call[at[loc].first].kind != OSP_CALL_KERNEL)
-                leaf_of[i] = (osp_leaf){p->locations.addr[loc], p->locations.mapping[loc]};
+            if (!s->leaf.addr && call[at[loc].first].kind != OSP_CALL_KERNEL)
+                s->leaf = (osp_leaf){p->locations.addr[loc], p->locations.mapping[loc]};
             for (uint32_t c = 0; c < at[loc].n; c++)
                 flat[n++] = call[at[loc].first + c];
         }
-        of_stack[i].n = n - of_stack[i].first;
+        s->n = n - s->first;
     }
+    out->call = flat;
+    return true;
+}
+
+bool osp_digest(const osp_profile *p, osp_object *const *object, uint32_t nobject, osp_facts *f, osp_leaf **leaf,
+                osp_err *err)
+{
+    osp_arena *a = f->arena;
+    osp_flat_stacks flat;
+    const int64_t *samples = osp_profile_column(p, S("samples")), *cpu = osp_profile_column(p, S("cpu"));
+    osp_stack_fact *row = osp_new(a, osp_stack_fact, p->samples.n + 1);
+    *leaf = osp_new(a, osp_leaf, p->samples.n + 1);
+    if (!row || !*leaf)
+        return osp_fail_memory(err, "reading the samples");
+    if (!samples || !cpu)
+        return osp_fail(err, OSP_EBUG, "the sampler's profile has no samples/count and cpu/nanoseconds");
+    if (!osp_flatten(p, object, nobject, a, &flat, err))
+        return false;
     double cpu_total = 0, weighed = 0, unnamed = 0;
     for (uint32_t i = 0; i < p->samples.n; i++) {
-        const span *s = &of_stack[p->samples.stack[i].i];
+        const osp_flat_stack *s = &flat.stack[p->samples.stack[i].i];
         osp_stack_fact *r = &row[i];
-        *r = (osp_stack_fact){.call = flat + s->first,
+        *r = (osp_stack_fact){.call = flat.call + s->first,
                               .ncall = s->n,
                               .tid = (int)osp_label_number(p, p->samples.labels[i], S("tid")),
                               .goid = (uint64_t)osp_label_number(p, p->samples.labels[i], S("goroutine")),
                               .samples = (uint64_t)samples[i],
                               .share = (double)cpu[i]};
         r->complete = r->ncall && is_root(&r->call[r->ncall - 1]);
-        (*leaf)[i] = leaf_of[p->samples.stack[i].i];
+        (*leaf)[i] = s->leaf;
         cpu_total += r->share;
         f->samples += r->samples;
         const osp_thread_fact *t = osp_thread_of(f, r->tid);

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { MAX_FINDINGS = 8, MAX_EVIDENCE = 6 };
+enum { MAX_FINDINGS = 32, MAX_EVIDENCE = 6 };
 
 osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind,
                       double confidence, double share)
@@ -82,7 +82,8 @@ const osp_rule *osp_rule_of(const osp_finding *x)
     return NULL;
 }
 
-/* Found ones first. Among those: what explains far more of the CPU, else the cause before its consequences. */
+/* Found ones first, those that another one explains behind the rest. Among those: what explains far more, else the cause
+ * before its consequences. */
 static bool before(const osp_finding *a, const osp_finding *b)
 {
     bool fa = a->confidence >= OSP_FOUND, fb = b->confidence >= OSP_FOUND;
@@ -90,16 +91,40 @@ static bool before(const osp_finding *a, const osp_finding *b)
         return fa;
     if (!fa)
         return a->confidence > b->confidence;
+    if (!a->because != !b->because)
+        return !a->because;
     if (a->share > 2 * b->share || b->share > 2 * a->share)
         return a->share > b->share;
     return a->order != b->order ? a->order < b->order : a->confidence > b->confidence;
+}
+
+static bool names(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = words; at && (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return true;
+    return false;
+}
+
+/* The found one that its rule says would explain this one. */
+static const char *explained_by(const osp_findings *all, const osp_finding *x)
+{
+    const osp_rule *rule = osp_rule_of(x);
+    for (uint32_t i = 0; i < all->n; i++)
+        if (&all->row[i] != x && all->row[i].confidence >= OSP_FOUND && names(rule->after, all->row[i].verdict))
+            return all->row[i].verdict;
+    return NULL;
 }
 
 void osp_diagnose(const osp_facts *f, osp_findings *out)
 {
     *out = (osp_findings){.arena = f->arena};
     for (const osp_rule *const *r = osp_rules; *r; r++)
-        (*r)->check(f, out);
+        if (f->is_go || !(*r)->only_go)
+            (*r)->check(f, out);
+    for (uint32_t i = 0; i < out->n; i++)
+        out->row[i].because = explained_by(out, &out->row[i]);
     for (uint32_t i = 1; i < out->n; i++)
         for (uint32_t k = i; k > 0 && before(&out->row[k], &out->row[k - 1]); k--) {
             osp_finding t = out->row[k];
@@ -114,6 +139,8 @@ static void finding_json(osp_json *j, const osp_finding *x)
     osp_json_str(j, "verdict", osp_str_from(x->verdict));
     if (x->kind)
         osp_json_str(j, "kind", osp_str_from(x->kind));
+    if (x->because)
+        osp_json_str(j, "because", osp_str_from(x->because));
     osp_json_num(j, "confidence", (double)(int)(x->confidence * 100 + 0.5) / 100);
     osp_json_str(j, "summary", x->summary);
     osp_json_array(j, "evidence");

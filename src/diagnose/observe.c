@@ -3,13 +3,14 @@
  *
  * The sampler needs a moment to get ready (it reads the process's files), so what is read before is read again when
  * the sampler first reports progress: rates are then of the sampled window. */
-#include "diagnose/diagnose_internal.h"
+#include "diagnose/section.h"
 
 #include "base/clock.h"
-#include "symbol/symbol.h"
 
 #include <math.h>
 #include <unistd.h>
+
+enum { MAX_SECTIONS = 32 };
 
 /* A reading of everything that is compared before against after. */
 typedef struct {
@@ -20,11 +21,9 @@ typedef struct {
 } reading;
 
 typedef struct {
-    osp_process *process;
-    osp_go *go;
-    osp_arena *arena;
-    const osp_sample_opts *caller;
-    osp_yields *yields; /* or NULL */
+    osp_watch watch;
+    void *state[MAX_SECTIONS]; /* of the sections, by number */
+    osp_yields *yields;        /* or NULL */
     reading before;
     bool started;
     /* The latest reading, for a process that ends while we look; taken in turn in two arenas. */
@@ -39,10 +38,10 @@ enum { FEW_THREADS = 256, SPARE_LIMIT = 16 << 20 };
 static bool take(watch *w, osp_arena *arena, reading *out, osp_err *err)
 {
     reading r = {.ns = osp_monotonic_ns()};
-    if (!osp_process_threads(w->process, arena, &r.thread, &r.nthread, err))
+    if (!osp_process_threads(w->watch.process, arena, &r.thread, &r.nthread, err))
         return false;
     osp_err ignored; /* without a snapshot the rules say "unknown" */
-    if (w->go && !osp_go_snapshot_read(w->go, arena, &r.go, &ignored))
+    if (w->watch.go && !osp_go_snapshot_read(w->watch.go, arena, &r.go, &ignored))
         r.go = (osp_go_snapshot){0};
     *out = r;
     return true;
@@ -54,7 +53,7 @@ static void on_progress(void *ctx, const osp_sample_stats *so_far, double elapse
     reading now;
     osp_err ignored; /* the earlier reading stands */
     if (!w->started) {
-        if (take(w, w->arena, &now, &ignored))
+        if (take(w, w->watch.arena, &now, &ignored))
             w->before = now;
     } else if (w->before.nthread <= FEW_THREADS) {
         osp_arena *arena = &w->spare[w->turn];
@@ -67,8 +66,8 @@ static void on_progress(void *ctx, const osp_sample_stats *so_far, double elapse
     w->started = true;
     if (w->yields)
         osp_yields_look(w->yields);
-    if (w->caller->progress)
-        w->caller->progress(w->caller->progress_ctx, so_far, elapsed_s);
+    if (w->watch.opts->progress)
+        w->watch.opts->progress(w->watch.opts->progress_ctx, so_far, elapsed_s);
 }
 
 static const osp_thread *thread_in(const reading *r, int tid)
@@ -217,21 +216,31 @@ static void fill_agreement(osp_facts *f, double in_kernel, uint32_t ended)
         f->disagree = S("the reason is not known: trust /proc for amounts, the samples for shares");
 }
 
-static bool fill(watch *w, const reading *after, osp_recording *rec, const osp_map *map, uint32_t nmap,
-                 osp_profile **symbolised, osp_facts *f, osp_err *err)
+static bool fill_samples(watch *w, const reading *after, osp_facts *f, osp_err *err)
 {
+    osp_recording *rec = &w->watch.keep->recording[0];
     f->sampling = rec->stats;
     f->window_ns = rec->stats.duration_ns;
     if (!fill_threads(f, &w->before, after, rec, err))
         return false;
-    fill_rates(f, &w->before.go, &after->go);
-    osp_symbol_sources from = {.object = rec->object, .nobject = rec->nobject, .jit = rec->jit, .this_kernel = true};
-    osp_symbol_stats ignored;
-    *symbolised = osp_symbolise(rec->profile, &from, &ignored, err);
+    osp_profile *symbolised = osp_keep_named(w->watch.keep, rec, err);
     osp_leaf *leaf;
-    if (!*symbolised || !osp_digest(*symbolised, rec->object, rec->nobject, f, &leaf, err))
+    if (!symbolised || !osp_digest(symbolised, rec->object, rec->nobject, f, &leaf, err))
         return false;
-    osp_digest_loops(*symbolised, rec->object, rec->nobject, f, leaf, map, nmap);
+    osp_digest_loops(symbolised, rec->object, rec->nobject, f, leaf, w->watch.image.map, w->watch.image.nmap);
+    return true;
+}
+
+static bool fill(watch *w, const reading *after, osp_facts *f, osp_err *err)
+{
+    osp_recording none = {0};
+    fill_rates(f, &w->before.go, &after->go);
+    if (f->unsampled.n) {
+        f->window_ns = after->ns - w->before.ns;
+        return fill_threads(f, &w->before, after, &none, err);
+    }
+    if (!fill_samples(w, after, f, err))
+        return false;
     uint32_t ended = 0;
     for (uint32_t i = 0; i < f->nthread; i++)
         ended += thread_in(after, f->thread[i].tid) == NULL;
@@ -240,71 +249,181 @@ static bool fill(watch *w, const reading *after, osp_recording *rec, const osp_m
     return true;
 }
 
-void osp_observed_drop(osp_observed *o)
-{
-    osp_profile_drop(o->symbolised);
-    osp_recording_drop(&o->recording);
-    *o = (osp_observed){0};
-}
+/* ---- the observation ---------------------------------------------------------------------------------------------- */
 
-bool osp_observe(const osp_sample_opts *opts, osp_arena *a, osp_observed *keep, osp_facts *f, osp_err *err)
+static const double TICK_S = 0.1, LEAST_S = 0.3;
+
+double osp_watch_elapsed(const osp_watch *w) { return (double)(osp_monotonic_ns() - w->begin_ns) / 1e9; }
+
+static bool open_all(watch *w, osp_arena *a, osp_facts *f, osp_err *err)
 {
-    *f = (osp_facts){.arena = a, .pid = opts->pid, .goroutines = -1, .cgo_calls_per_s = -1, .sched_ticks_per_s = -1};
-    *keep = (osp_observed){0};
-    watch w = {.arena = a, .caller = opts};
-    osp_arena_init(&w.spare[0], SPARE_LIMIT);
-    osp_arena_init(&w.spare[1], SPARE_LIMIT);
-    osp_image image;
-    bool ok = false;
-    w.process = osp_process_open(opts->pid, err);
-    if (!w.process || !osp_process_info_read(w.process, a, &f->process, err) ||
-        !osp_process_image(w.process, a, &image, err))
-        goto out;
-    if (f->process.state == 'T' || f->process.state == 't') {
-        osp_fail(err, OSP_EABSENT, "pid %d is stopped (%s) and uses no CPU; let it go on with  kill -CONT %d",
-                 opts->pid, f->process.state == 't' ? "by a debugger" : "by a signal", opts->pid);
-        goto out;
-    }
+    osp_watch *x = &w->watch;
+    x->process = osp_process_open(x->opts->pid, err);
+    if (!x->process || !osp_process_info_read(x->process, a, &f->process, err) ||
+        !osp_process_image(x->process, a, &x->image, err))
+        return false;
+    f->stopped = f->process.state == 'T' || f->process.state == 't';
+    uint64_t now = osp_clock_ns(CLOCK_BOOTTIME);
+    f->uptime_s = f->process.start_ns && now > f->process.start_ns ? (double)(now - f->process.start_ns) / 1e9 : 0;
     f->host_cpus = osp_host_cpus();
     osp_host_clocksource(f->clocksource);
-    osp_err no_go;
-    w.go = osp_go_open(&image, opts->objects, &no_go);
-    f->is_go = w.go || no_go.code != OSP_EABSENT;
     /* comm holds 15 bytes: the program's own file name says the rest. */
     osp_str exe = osp_str_base(f->process.exe);
     if (f->process.name.n == 15 && osp_str_starts(exe, f->process.name))
         f->process.name = exe;
-    if (w.go)
-        f->go_version = osp_arena_str(a, osp_go_version(w.go));
-    if (w.go)
-        w.yields = osp_yields_new(w.go, w.process);
-    else if (f->is_go)
-        f->go_unreadable = osp_arena_str(a, osp_str_from(no_go.msg));
-    if (!take(&w, a, &w.before, err))
-        goto out;
-    osp_sample_opts sample = *opts;
-    sample.process = w.process;
-    sample.go = w.go;
+    osp_err no_go;
+    x->inspect = osp_inspect_open(&x->image, x->opts->objects, &no_go);
+    f->is_go = x->inspect || no_go.code != OSP_EABSENT;
+    if (!x->inspect) {
+        if (f->is_go)
+            f->go_unreadable = osp_arena_str(a, osp_str_from(no_go.msg));
+        return true;
+    }
+    x->go = osp_inspect_go(x->inspect);
+    f->go_version = osp_arena_str(a, osp_go_version(x->go));
+    w->yields = osp_yields_new(x->go, x->process);
+    return true;
+}
+
+static void close_all(watch *w)
+{
+    osp_arena_drop(&w->spare[0]);
+    osp_arena_drop(&w->spare[1]);
+    osp_yields_drop(w->yields);
+    osp_inspect_close(w->watch.inspect);
+    osp_process_close(w->watch.process);
+}
+
+static void tick(watch *w)
+{
+    for (size_t i = 0; i < MAX_SECTIONS && osp_sections[i]; i++)
+        if (w->state[i] && osp_sections[i]->tick)
+            osp_sections[i]->tick(&w->watch, w->state[i]);
+}
+
+/* Take samples for so long; of a process that stands still, or that cannot be sampled, look at it without. */
+static void watch_for(watch *w, double seconds, osp_facts *f)
+{
+    osp_sample_opts sample = *w->watch.opts;
+    sample.process = w->watch.process;
+    sample.go = w->watch.go;
     sample.progress = on_progress;
-    sample.progress_ctx = &w;
-    if (!osp_record(&sample, &keep->recording, err))
-        goto out;
+    sample.progress_ctx = w;
+    osp_err err;
+    osp_sampler *s = f->stopped ? NULL : osp_sampler_start(&sample, &err);
+    if (!s)
+        f->unsampled = f->stopped ? S("it is stopped") : osp_arena_str(w->watch.arena, osp_str_from(err.msg));
+    uint64_t end = osp_monotonic_ns() + (uint64_t)(seconds * 1e9);
+    while (osp_monotonic_ns() < end && !(sample.stop && *sample.stop)) {
+        if (s && !osp_sampler_run(s, TICK_S))
+            break;
+        if (!s && !osp_process_alive(w->watch.process))
+            break;
+        if (!s)
+            nanosleep(&(struct timespec){.tv_nsec = (long)(TICK_S * 1e9)}, NULL);
+        tick(w);
+    }
+    if (!s)
+        return;
+    osp_sampler_pause(s);
+    if (!osp_sampler_take(s, &w->watch.keep->recording[0], &err))
+        f->unsampled = osp_arena_str(w->watch.arena, osp_str_from(err.msg));
+    osp_sampler_stop(s);
+}
+
+static double windows_s(uint32_t ask)
+{
+    double sum = 0;
+    for (const osp_section *const *s = osp_sections; *s; s++)
+        sum += (*s)->window && ((*s)->ask & ask) ? (*s)->seconds : 0;
+    return sum;
+}
+
+bool osp_observe(const osp_sample_opts *opts, uint32_t ask, osp_arena *a, osp_observed *keep, osp_facts *f,
+                 osp_err *err)
+{
+    *f = (osp_facts){.arena = a, .pid = opts->pid, .goroutines = -1, .cgo_calls_per_s = -1, .sched_ticks_per_s = -1};
+    *keep = (osp_observed){0};
+    watch w = {.watch = {.opts = opts, .arena = a, .keep = keep}};
+    osp_arena_init(&w.spare[0], SPARE_LIMIT);
+    osp_arena_init(&w.spare[1], SPARE_LIMIT);
+    bool ok = open_all(&w, a, f, err) && take(&w, a, &w.before, err);
+    if (!ok) {
+        close_all(&w);
+        return false;
+    }
+    w.watch.begin_ns = osp_monotonic_ns();
+    for (size_t i = 0; i < MAX_SECTIONS && osp_sections[i]; i++)
+        w.state[i] = osp_sections[i]->begin ? osp_sections[i]->begin(&w.watch) : NULL;
+    double asked_s = windows_s(ask), scale = asked_s > opts->seconds / 2 ? opts->seconds / 2 / asked_s : 1;
+    double samples_s = opts->seconds - asked_s * scale;
+    watch_for(&w, samples_s > LEAST_S ? samples_s : LEAST_S, f);
     reading after;
     osp_err ended; /* it ended while we looked: what was sampled still counts */
-    if (!take(&w, a, &after, &ended) || !after.nthread || !osp_process_alive(w.process))
+    if (!take(&w, a, &after, &ended) || !after.nthread || !osp_process_alive(w.watch.process))
         after = w.latest.ns ? w.latest : (reading){.ns = osp_monotonic_ns()};
     if (w.yields) {
         osp_yields_look(w.yields);
         osp_yields_facts(w.yields, f);
     }
-    ok = fill(&w, &after, &keep->recording, image.map, image.nmap, &keep->symbolised, f, err);
-out:
+    ok = fill(&w, &after, f, err);
+    for (size_t i = 0; i < MAX_SECTIONS && osp_sections[i]; i++) {
+        if (osp_sections[i]->end && w.state[i])
+            osp_sections[i]->end(&w.watch, w.state[i], f);
+    }
+    for (size_t i = 0; i < MAX_SECTIONS && osp_sections[i]; i++) {
+        const osp_section *s = osp_sections[i];
+        if (ok && s->window && (s->ask & ask) && !f->stopped && osp_process_alive(w.watch.process)) {
+            s->window(&w.watch, s->seconds * scale, f);
+            f->asked |= s->ask;
+        }
+    }
     if (!ok)
         osp_observed_drop(keep);
-    osp_arena_drop(&w.spare[0]);
-    osp_arena_drop(&w.spare[1]);
-    osp_yields_drop(w.yields);
-    osp_go_close(w.go);
-    osp_process_close(w.process);
+    close_all(&w);
     return ok;
+}
+
+/* ---- a diagnosis -------------------------------------------------------------------------------------------------- */
+
+uint32_t osp_asked_for(const osp_facts *f)
+{
+    uint32_t ask = 0;
+    for (const osp_rule *const *r = osp_rules; *r; r++)
+        if ((*r)->wants && (f->is_go || !(*r)->only_go))
+            ask |= (*r)->wants(f);
+    return ask;
+}
+
+enum { FIRST_S = 1, WORTH_A_FIRST_LOOK_S = 3 };
+
+bool osp_why_live(const osp_why_opts *opts, osp_arena *a, osp_observed *keep, osp_facts *f, osp_findings *found,
+                  osp_err *err)
+{
+    osp_sample_opts sample = *opts->sample;
+    uint32_t ask = 0;
+    if (sample.seconds >= WORTH_A_FIRST_LOOK_S) {
+        osp_sample_opts brief = sample;
+        brief.seconds = FIRST_S;
+        osp_arena arena;
+        osp_arena_init(&arena, a->limit);
+        bool ok = osp_observe(&brief, 0, &arena, keep, f, err);
+        if (ok) {
+            ask = osp_asked_for(f);
+            osp_diagnose(f, found);
+            if (opts->first)
+                opts->first(opts->ctx, f, found);
+        }
+        osp_observed_drop(keep);
+        osp_arena_drop(&arena);
+        if (!ok)
+            return false;
+        sample.seconds -= FIRST_S;
+    }
+    if (opts->no_probes)
+        ask &= ~(uint32_t)(OSP_ASK_MALLOC | OSP_ASK_GO_ALLOCS);
+    if (!osp_observe(&sample, ask, a, keep, f, err))
+        return false;
+    osp_diagnose(f, found);
+    return true;
 }

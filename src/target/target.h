@@ -94,6 +94,21 @@ typedef struct {
 /* Every thread with its times, by tid. Threads that end meanwhile are left out. */
 bool osp_process_threads(osp_process *p, osp_arena *a, osp_thread **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* What a process has used of its machine since it began, and uses now. */
+typedef struct {
+    uint64_t minor_faults, major_faults;
+    uint64_t user_ns, system_ns; /* of all its threads, ended ones included; in ticks */
+    uint64_t children_ns;        /* CPU time of children that have ended and were waited for; in ticks */
+    uint64_t io_wait_ns;         /* its main thread waited for block devices; 0 where the kernel does not count it */
+    uint64_t rss_bytes, anon_bytes, file_bytes, shmem_bytes, swap_bytes, mapped_bytes;
+    uint32_t threads;
+    uint32_t fds;  /* open descriptors; UINT32_MAX = we may not know */
+    uint32_t cpus; /* that its main thread may run on; 0 = not known */
+} osp_usage;
+bool osp_process_usage(osp_process *p, osp_usage *out, osp_err *err) OSP_CHECKED;
+/* So many descriptors it may have open (RLIMIT_NOFILE); 0 = not known. */
+uint64_t osp_process_fd_limit(osp_process *p);
+
 /* A tick of theirs; so exact they are. */
 uint64_t osp_tick_ns(void);
 

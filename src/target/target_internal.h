@@ -57,6 +57,9 @@ bool osp_cgroup_text_holds(osp_str text, uint32_t hierarchy, osp_str at);
 /* Is a cgroup's folder what a person calls by this name: a service, a container's id? */
 bool osp_cgroup_is_called(osp_str folder, osp_str name);
 
+/* How many CPUs a list as "0-3,8" names; 0 if it is none. */
+uint32_t osp_cpu_list_count(osp_str list);
+
 /* The text of /proc/PID/task/TID/syscall. */
 bool osp_blocking_parse(osp_str text, osp_blocking *out);
 /* An address of /proc/PID/net/tcp or tcp6 as people write it: "127.0.0.1:80", "[::1]:80". */

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* diagnose/facts.h: what is known of a process, all that a rule may look at. Plain numbers and texts: they are collected
+ * once, from a live process, from files or from an archive that somebody sent, and hold nothing of the process's memory.
+ *
+ * Facts are in sections. Each is filled, saved and loaded by one file in sections/. A rate that is not known is negative,
+ * a section that could not be collected has known = false; rules then say nothing that would stand on it.
+ *
+ * A share is a fraction 0 .. 1 of the CPU time sampled in the process unless it says otherwise. */
+#ifndef OSP_FACTS_H
+#define OSP_FACTS_H
+
+#include "goruntime/goruntime.h"
+#include "inspect/inspect.h"
+#include "model/model.h"
+#include "object/object.h"
+#include "sample/sample.h"
+#include "target/target.h"
+
+/* Instruments that cost the target or us more than a look: they run only where a rule asks for them after a first brief
+ * observation, each in a window of its own. */
+typedef enum {
+    OSP_ASK_CALLS = 1 << 0,    /* system calls: by name, errno, descriptor and stack */
+    OSP_ASK_OFF_CPU = 1 << 1,  /* where threads wait, and for what */
+    OSP_ASK_FAULTS = 1 << 2,   /* page faults by stack */
+    OSP_ASK_WAKES = 1 << 3,    /* who wakes whom */
+    OSP_ASK_BIRTHS = 1 << 4,   /* processes that are started */
+    OSP_ASK_MALLOC = 1 << 5,   /* probes on malloc and free of the C library */
+    OSP_ASK_GO_ALLOCS = 1 << 6 /* probes on the Go runtime's allocation */
+} osp_ask;
+
+/* Where CPU time goes, by the leaf of each sample and by what called it. */
+typedef enum {
+    OSP_IN_GO_USER,      /* Go code outside the runtime, standard library included */
+    OSP_IN_GO_SCHEDULER, /* runtime: finding, parking, waking */
+    OSP_IN_GO_GC,        /* runtime: marking, sweeping, assists */
+    OSP_IN_GO_ALLOC,     /* runtime: allocation */
+    OSP_IN_GO_OTHER,     /* runtime: all else (maps, channels, memmove, cgo crossing …) */
+    OSP_IN_CGO_C,        /* native code under a cgo call */
+    OSP_IN_C,            /* other native code */
+    OSP_IN_VDSO,
+    OSP_IN_KERNEL,
+    OSP_IN_UNKNOWN, /* anonymous code (JIT), or no code known at the address */
+    OSP_IN_DOMAINS,
+} osp_domain;
+
+const char *osp_domain_text(osp_domain d); /* "C under cgo", "Go user" … */
+
+/* What a function activation is, for deciding who is to blame: a user function, or something below it. */
+typedef enum {
+    OSP_CALL_UNKNOWN, /* no code known at the address: anonymous mapping, unreadable file */
+    OSP_CALL_GO,      /* Go: the program's own and third-party packages */
+    OSP_CALL_STD,     /* Go: standard library */
+    OSP_CALL_RUNTIME, /* Go: package runtime and what belongs to it */
+    OSP_CALL_CGO,     /* glue that cgo made, on either side */
+    OSP_CALL_C,       /* native code that is not a system library */
+    OSP_CALL_LIB,     /* libc, libm, libpthread, ld.so, libstdc++ … */
+    OSP_CALL_VDSO,
+    OSP_CALL_KERNEL,
+} osp_call_kind;
+
+typedef struct {
+    osp_str func, file, module; /* module: the file's base name; "[vdso]", "[kernel]" */
+    int32_t line;               /* 0 if unknown */
+    osp_call_kind kind;
+    bool named; /* func is a name, not "libx.so+0x1139" */
+} osp_call;
+
+/* What kind of code this is. A pure function of the names. */
+osp_call_kind osp_call_kind_of(bool is_go, osp_str func, osp_str file, osp_str module);
+
+/* Samples of one stack on one thread and goroutine. */
+typedef struct {
+    const osp_call *call; /* leaf first, inlined ones included */
+    uint32_t ncall;
+    int tid;
+    uint64_t goid; /* 0: on no goroutine */
+    uint64_t samples;
+    double share;
+    osp_domain in;
+    bool complete; /* reaches the thread's or goroutine's entry, as far as names tell */
+} osp_stack_fact;
+
+/* Samples of something else than CPU time, by stack: a system call, a page fault, a wait. */
+typedef struct {
+    const osp_call *call; /* leaf first, inlined ones included */
+    uint32_t ncall;
+    int tid;
+    uint64_t goid; /* 0: on no goroutine */
+    double count;  /* a second */
+    double amount; /* of what the section says, a second */
+    osp_str name;  /* what the section says: of which system call … ; "" = nothing */
+    osp_str label; /* and: why it waited, the errno … ; "" = none */
+    osp_domain in;
+} osp_place_fact;
+
+/* The domain of a stack, by its leaf and what called it. on_m: the thread belongs to the Go runtime. */
+osp_domain osp_domain_of(const osp_call *call, uint32_t ncall, bool on_m);
+
+/* A thread seen both by /proc and by the samples. */
+typedef struct {
+    int tid;
+    char name[16];
+    double demand;          /* cores: (running + waiting for a CPU after being preempted) / window, /proc schedstat */
+    double running;         /* cores */
+    double sampled;         /* cores, by the samples */
+    double voluntary_per_s; /* context switches */
+    double involuntary_per_s;
+    uint64_t samples;
+    bool has_m;             /* an M of the Go runtime owns it */
+    bool m_is_known;        /* has_m was read from the runtime, not guessed from the stacks */
+    double cgo_calls_per_s; /* of its M; -1 if unknown */
+    bool same_call;         /* it sat in one and the same cgo call for the whole window */
+    uint64_t goid;          /* the goroutine that does so */
+} osp_thread_fact;
+
+/* The innermost loop around the hottest address of a function that is the leaf of many samples, by disassembly. */
+typedef struct {
+    osp_str func, file, module;
+    int32_t line;
+    osp_call_kind kind;
+    double share;          /* of the process's samples: those in the loop */
+    double of_its_threads; /* share of the loop in the threads that are mostly in this function */
+    double demand;         /* cores, of those threads */
+    double entropy_bits;   /* of the addresses of the samples that end in the function */
+    uint32_t addresses;    /* how many distinct ones */
+    uint32_t threads;
+    osp_loop loop;
+    osp_str load_symbol;         /* name of the variable at the one address it reads; "" if unknown */
+    osp_str load_mapping;        /* what is mapped there: a file's name, "[heap]" … */
+    uint64_t load_addr;          /* run address; 0 if it is not fixed */
+    const osp_stack_fact *stack; /* the heaviest stack that ends in the loop */
+} osp_loop_fact;
+
+/* The process at one moment; about four a second are kept, fewer of a long observation. */
+typedef struct {
+    double at_s; /* from the begin of the observation */
+    osp_usage usage;
+    int64_t goroutines; /* -1 = not known */
+    /* Of Go, bytes; 0 = not known. marked: what the last collection found alive; live: that and what came since. */
+    uint64_t heap_live, heap_marked, heap_inuse, heap_idle, heap_released;
+    uint32_t collections; /* of the Go heap, since its start */
+} osp_moment;
+
+enum { OSP_MOMENTS = 512 };
+
+/* What /proc says over the observation. */
+typedef struct {
+    bool known;
+    double seconds; /* from the first moment to the last */
+    osp_moment *moment;
+    uint32_t n;
+    uint64_t fd_limit; /* 0 = not known */
+    double user_cores, system_cores, children_cores;
+    double minor_faults_per_s, major_faults_per_s;
+} osp_process_fact;
+
+/* All system calls of one name, or one operation of futex, in the window. */
+typedef struct {
+    osp_str name; /* "read", "futex wait" */
+    uint32_t nr;
+    double per_s, errors_per_s, nothing_per_s, bytes_per_s; /* nothing: gave 0 */
+    double time_per_s;                                      /* seconds in it, a second, of all threads */
+    uint64_t p50_ns, p99_ns, max_ns;
+} osp_called_fact;
+
+typedef struct {
+    bool known;
+    double seconds, per_s;
+    osp_called_fact *row; /* the most frequent first */
+    uint32_t n;
+    osp_place_fact *place; /* amount: nanoseconds in the call; name: as in row; label: the errno, "" = none */
+    uint32_t nplace;
+} osp_call_facts;
+
+typedef struct osp_facts {
+    osp_arena *arena;
+    osp_process_info process; /* its command line is not saved: it may hold secrets */
+    int pid;
+    double uptime_s; /* 0 = not known */
+    bool stopped;    /* by a signal or a debugger, so it was not sampled */
+    uint64_t window_ns;
+    double cores_used; /* by /proc */
+    uint32_t host_cpus;
+    char clocksource[OSP_CLOCKSOURCE_MAX];
+    bool is_go;
+    osp_str go_version;    /* "" if unknown */
+    osp_str go_unreadable; /* why the runtime could not be read; "" if it was */
+    int64_t goroutines;    /* -1 if unknown */
+    osp_str unsampled;     /* why there are no samples; "" if there are */
+    osp_sample_stats sampling;
+    uint64_t samples; /* in the stacks below */
+    const osp_stack_fact *stack;
+    uint32_t nstack;
+    double in[OSP_IN_DOMAINS];   /* shares */
+    const osp_stack_fact *yield; /* goroutines seen waiting in runtime.Gosched: stack, goid, samples = times seen */
+    uint32_t nyield;
+    const osp_thread_fact *thread;
+    uint32_t nthread;
+    const osp_loop_fact *loop; /* of the hottest functions */
+    uint32_t nloop;
+    double cgo_calls_per_s;   /* from m.ncgocall; -1 if unknown */
+    double sched_ticks_per_s; /* goroutine switches, from p.schedtick; -1 if unknown */
+    double unsymbolised;      /* share of frames without a name */
+    double sampled_cores;     /* by the samples, to be held against cores_used */
+    osp_str disagree;         /* why samples and /proc differ; "" if they agree */
+
+    uint32_t asked; /* osp_ask: which windows were tried */
+    osp_process_fact proc;
+    osp_call_facts calls;
+} osp_facts;
+
+/* How fast a number of the moments grows, a second, by least squares; its standard error in *error. 0 (and error
+ * INFINITY) of fewer than three moments. */
+typedef double osp_moment_value(const osp_moment *m);
+double osp_slope(const osp_process_fact *p, osp_moment_value *value, double *error);
+
+#endif
