@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix: `osprey why` on programs with known faults and on their healthy twins.
+
+Each program is made with random names and sizes (programs/, matrix.toml), runs beside a process that wants a CPU too, and
+is judged by its row: the verdict that comes first, the culprit, the exit status, the evidence, and that the program goes
+on unharmed. Prints TAP; a failed case is had again by its seed. With --prove osprey is not asked: what /proc, the program,
+perf and strace say of the fault is compared with the row's truth.
+
+Needs Go, a C compiler and the rights to sample. What a machine does not allow is skipped, with the reason."""
+import argparse
+import collections
+import fnmatch
+import hashlib
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "live"))
+
+import build
+import rows as matrix_rows
+import score
+import truth
+from tap import Tap
+from target import Neighbour, Target, lacks
+
+SURE = 0.6
+FIELDS = {"verdict", "confidence", "summary", "evidence", "culprit", "stack", "next"}
+
+
+def options():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("osprey", help="the program to judge; with --prove or --build it is not run")
+    p.add_argument("folder", type=pathlib.Path, help="where the programs are built")
+    p.add_argument("--only", metavar="GLOB", action="append", help="rows, or verdicts, of these names")
+    p.add_argument("--subset", metavar="K/N", help="every N-th row from the K-th; `day/N` takes another each day")
+    p.add_argument("--seed", help="names and sizes (default: new ones each time)")
+    p.add_argument("--repeat", type=int, default=1, metavar="N", help="each row N times, with other names and sizes")
+    p.add_argument("--go", default="mixed", help="release for rows that name none: a release, `local`, or `mixed` (default)")
+    p.add_argument("--quiet-host", action="store_true", help="no neighbour process")
+    p.add_argument("--hard", action="store_true", help="neighbour, PID namespace, stripped programs")
+    p.add_argument("--ready", action="store_true", help="only rows whose verdict this osprey knows")
+    p.add_argument("--table", action="store_true", help="the result as Markdown, below the cases")
+    p.add_argument("--prove", action="store_true", help="ask others than osprey whether the fault is there")
+    p.add_argument("--build", action="store_true", help="only build")
+    p.add_argument("--list", action="store_true", help="only list the rows")
+    p.add_argument("--keep", metavar="DIR", type=pathlib.Path, help="keep each answer of osprey there")
+    p.add_argument("-d", "--seconds", type=float, help="observe so long instead of what the rows ask for")
+    return p.parse_args()
+
+
+def chosen(rows, o):
+    if o.only:
+        rows = [r for r in rows
+                if any(fnmatch.fnmatch(r.name, g) or fnmatch.fnmatch(r.verdict or "-", g) for g in o.only)]
+    if o.ready:
+        known = verdicts_known(o.osprey)
+        rows = [r for r in rows if (r.verdict in known if known is not None and r.sick else r.ready)]
+    if o.subset:
+        k, n = o.subset.split("/")
+        k, n = (time.time() // 86400 if k == "day" else int(k)), int(n)
+        order = sorted(rows, key=lambda r: hashlib.sha256(r.name.encode()).digest())  # no family falls into one subset
+        rows = [r for i, r in enumerate(order) if i % n == k % n]
+    return rows
+
+
+def verdicts_known(osprey):
+    """The ids of its rules, or None if it does not tell."""
+    run = subprocess.run([osprey, "why", "--rules"], capture_output=True, text=True, check=False)
+    if run.returncode:
+        return None
+    return set(re.findall(r"^\s*([a-z][a-z0-9-]+)", run.stdout, re.MULTILINE))
+
+
+# ---- judging -------------------------------------------------------------------------------------------------------
+
+
+def malformed(answer):
+    """What is wrong with the form of an answer, or ""."""
+    for f in answer["findings"]:
+        if not FIELDS <= set(f):
+            return f"a finding lacks {sorted(FIELDS - set(f))}"
+        if not 2 <= len(f["evidence"]) <= 6:
+            return f"{f['verdict']} has {len(f['evidence'])} lines of evidence"
+        for e in f["evidence"]:
+            numbers = isinstance(e.get("value"), (int, float)) or re.search(r"\d", str(e.get("value", "")))
+            if not (e.get("what") and e.get("unit") and e.get("source") and numbers):
+                return f"{f['verdict']} has evidence without a number, unit or source: {e}"
+    return ""
+
+
+def is_meant(finding, row):
+    if finding["verdict"] in row.instead:
+        return True
+    return finding["verdict"] == row.verdict and (not row.kind or finding.get("kind") == row.kind)
+
+
+def culprit_right(finding, program):
+    """None if the row names none."""
+    if not program.row.culprit:
+        return None
+    func = finding["culprit"]["func"] or ""
+    names = [program.say(name) for name in program.row.culprit.split("|")]
+    if func in names:
+        return True
+    # A stripped native object has no names: what can be said is where in it.
+    stripped = program.stripped and re.fullmatch(r"[\w.-]+\+0x[0-9a-f]+", func)
+    return bool(stripped) and any("." not in name for name in names)
+
+
+def judge(program, run):
+    """Fill what the run was worth into it."""
+    row = program.row
+    if run.status not in (0, 3) or run.answer is None:
+        run.wrong = f"exit status {run.status}: {run.error}"
+        return
+    found = run.answer["findings"]
+    sure = [f for f in found if f["confidence"] >= SURE]
+    run.said = [(f["verdict"], f.get("kind"), f["confidence"], f["culprit"]["func"]) for f in found]
+    if row.sick:
+        run.place = next((i + 1 for i, f in enumerate(found) if is_meant(f, row)), 0)
+        run.culprit = culprit_right(found[run.place - 1], program) if run.place else None
+        run.sure_right = sum(is_meant(f, row) or f["verdict"] in row.also for f in sure)
+    run.sure = len(sure)
+    wanted = 3 if row.sick else 0
+    problems = [malformed(run.answer)]
+    if row.sick and run.place != 1:
+        problems.append("it is not found" if not run.place else f"it comes as number {run.place}")
+    elif row.sick and run.culprit is False:
+        problems.append(f"the culprit should be {program.say(row.culprit)}")
+    if not row.sick and sure:
+        problems.append("a false alarm")
+    if run.status != wanted:
+        problems.append(f"exit status {run.status} instead of {wanted}")
+    problems.append(run.harm)
+    run.wrong = "; ".join(p for p in problems if p)
+
+
+class Run:
+    """One row, once."""
+
+    def __init__(self, program):
+        self.program = program
+        self.wrong = self.error = self.harm = ""
+        self.status = self.answer = self.culprit = None
+        self.place = self.sure = self.sure_right = 0
+        self.seconds = self.cpu = self.observed = 0.0
+        self.pace = None
+        self.said = []
+
+    def short(self):
+        return ", ".join(f"{v}{f' ({k})' if k else ''} {c:.2f} {f}" for v, k, c, f in self.said) or "nothing"
+
+
+def ask(osprey, target, run, seconds):
+    """osprey's answer, and what the program felt of it."""
+    row = run.program.row
+    before = time.monotonic()
+    time.sleep(max(row.warm, 1.5))
+    begun, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        told = subprocess.run([osprey, "why", str(target.pid), "--json", "-d", f"{seconds:g}"], capture_output=True, text=True,
+                              timeout=seconds + 60, check=False)
+        run.status, run.error = told.returncode, told.stderr.strip()[-500:]
+        if told.returncode in (0, 3):
+            run.answer = json.loads(told.stdout)
+    except (subprocess.TimeoutExpired, ValueError) as e:
+        run.error = str(e)[:500]
+    ended = time.monotonic()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run.seconds, run.observed = ended - begun, seconds
+    run.cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    time.sleep(0.6)
+    if not target.alive():
+        run.harm = "the program is gone"
+        return
+    (pace0, silence0), (pace1, silence1) = target.pace(before, begun), target.pace(begun, time.monotonic())
+    run.pace = pace1 / pace0 if pace0 else None
+    if silence1 > 3 * silence0 + 2:
+        run.harm = f"it said nothing for {silence1:.1f} s while observed, {silence0:.1f} s before"
+
+
+# ---- the run -------------------------------------------------------------------------------------------------------
+
+
+def release_for(o, seed, row, turn):
+    if o.go != "mixed":
+        return o.go
+    able = []
+    for release in build.RELEASES:
+        try:
+            build.go_version(release)
+            able.append(release)
+        except build.Unbuilt:
+            pass
+    rng = random.Random(f"{seed}/{row.name}/release")
+    return rng.choice(able) if able and (turn + rng.randrange(2)) % 2 else "local"
+
+
+def programs_of(rows, o, seed):
+    """[(label, program or why there is none)]"""
+    out = []
+    for row in rows:
+        why = lacks(row)
+        for turn in range(o.repeat):
+            label = row.name if o.repeat == 1 else f"{row.name} #{turn + 1}"
+            out.append((label, None if why else build.Program(row, f"{seed}+{turn}" if turn else seed,
+                                                              release_for(o, seed, row, turn), o.hard), why))
+    return out
+
+
+def one(o, program):
+    run = Run(program)
+    seconds = o.seconds or program.row.seconds
+    try:
+        with Neighbour(not o.quiet_host), Target(program, namespace=o.hard) as target:
+            ask(o.osprey, target, run, seconds)
+    except OSError as e:
+        run.wrong = str(e)
+        return run
+    judge(program, run)
+    return run
+
+
+def proven(program):
+    try:
+        with Target(program, full=True) as target:
+            time.sleep(max(program.row.warm, 1.5))
+            wrong, seen = truth.prove(target, 3)
+            if not target.alive():
+                wrong.append("the program is gone")
+    except OSError as e:
+        return [str(e)], ""
+    return wrong, seen
+
+
+def main():
+    o = options()
+    seed = o.seed or f"{int(time.time()):x}"
+    rows = chosen(matrix_rows.read(), o)
+    if o.list:
+        for row in rows:
+            print(f"{row.name:34} {row.build:4} {row.go or '':10} {row.verdict or '-':26} {row.kind:18} {row.culprit}")
+        return
+    if not rows:
+        print("1..0 # SKIP no row is chosen")
+        return
+    plan = programs_of(rows, o, seed)
+    print(f"# seed {seed}", flush=True)
+    unbuilt = build.build_all([p for _, p, _ in plan if p], o.folder)
+    tap, runs = Tap(), []
+    for label, program, why in plan:
+        what = f" ({program.release}, {program.params()})" if program else ""
+        if not program or (program in unbuilt and "cannot be had" in unbuilt[program]):
+            tap.skip(label, why or unbuilt[program])
+        elif program in unbuilt:
+            tap.case(label + " is built", False, unbuilt[program])
+        elif o.build:
+            tap.case(f"{label} is built: {program.path}", True)
+        elif o.prove:
+            wrong, seen = proven(program)
+            tap.case(f"{label} is so{what}: {seen}", not wrong, *wrong)
+        else:
+            run = one(o, program)
+            runs.append(run)
+            tap.case(f"{label} is {'found' if program.row.sick else 'healthy'}{what}", not run.wrong, run.wrong,
+                     f"said {run.short()}", f"again: --seed {program.seed} --only '{program.row.name}' --go {program.release}")
+            if o.keep and run.answer:
+                o.keep.mkdir(parents=True, exist_ok=True)
+                (o.keep / f"{label.replace('/', '_').replace(' ', '')}.json").write_text(json.dumps(run.answer, indent=1),
+                                                                                       encoding="utf-8")
+    failed = tap.end()
+    if o.table:
+        print(score.table(runs))
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program of the matrix while it runs, and its neighbours."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+
+class Cgroup:
+    """A control group of one controller, of version 1 or 2; what is in it is killed at the end."""
+
+    def __init__(self, controller, **limits):
+        self.path = None
+        for root in (f"/sys/fs/cgroup/{controller}", "/sys/fs/cgroup"):
+            if os.path.exists(f"{root}/cgroup.procs") or os.path.exists(f"{root}/tasks"):
+                self.path = pathlib.Path(root, f"osprey-why-{os.getpid()}")
+                break
+        if not self.path:
+            raise OSError(f"there is no {controller} control group here")
+        self.path.mkdir()
+        self.v2 = (self.path / "cgroup.controllers").exists()
+        try:
+            for name, value in limits.items():
+                self.limit(name, value)
+        except OSError:
+            self.drop()
+            raise
+
+    def limit(self, name, value):
+        """`cpu`: cores. `memory`: bytes."""
+        if name == "cpu" and self.v2:
+            (self.path / "cpu.max").write_text(f"{int(value * 100000)} 100000")
+        elif name == "cpu":
+            (self.path / "cpu.cfs_period_us").write_text("100000")
+            (self.path / "cpu.cfs_quota_us").write_text(str(int(value * 100000)))
+        elif self.v2:
+            (self.path / "memory.max").write_text(str(int(value)))
+        else:
+            (self.path / "memory.limit_in_bytes").write_text(str(int(value)))
+
+    def enter(self):
+        (self.path / "cgroup.procs").write_text(str(os.getpid()))
+
+    def drop(self):
+        for _ in range(50):
+            try:
+                for pid in (self.path / "cgroup.procs").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+                self.path.rmdir()
+                return
+            except FileNotFoundError:
+                return
+            except OSError:
+                time.sleep(0.1)
+
+
+# Why a row cannot run here: {need: a test that raises OSError}.
+def is_root():
+    if os.geteuid() != 0:
+        raise OSError("needs root")
+
+
+NEEDS = {
+    "root": is_root,
+    "cgroup-cpu": lambda: Cgroup("cpu", cpu=0.5).drop(),
+    "cgroup-memory": lambda: Cgroup("memory", memory=64 << 20).drop(),
+    "two-cpus": lambda: enough_cpus(2),
+}
+
+
+def enough_cpus(n):
+    if len(os.sched_getaffinity(0)) < n:
+        raise OSError(f"needs {n} CPUs")
+
+
+def lacks(row):
+    """What this machine does not have for the row, or ""."""
+    for need in row.needs:
+        try:
+            NEEDS[need.split("=")[0]]()
+        except OSError as e:
+            return f"{need}: {e}"
+    return ""
+
+
+class Target:
+    """A program while the block runs. What it says of itself is read all the time."""
+
+    def __init__(self, program, full=False, namespace=False):
+        self.program, self.namespace = program, namespace
+        self.said = []  # (time, {key: number}) of each line
+        self.group = None
+        self.env = dict(os.environ, **{k: program.say(v) for k, v in program.row.env.items()})
+        self.env["STATUS"] = "full" if full else ""
+        self.folder = None
+        self.process = self.pid = None
+        self.begun = threading.Event()
+
+    def __enter__(self):
+        for need in self.program.row.needs:
+            name, _, value = need.partition("=")
+            if name.startswith("cgroup-") and value:
+                kind = name.split("-")[1]
+                self.group = Cgroup(kind, **{kind: float(value)})
+        self.folder = tempfile.TemporaryDirectory(prefix="t")
+        prefix = ["unshare", "--pid", "--fork", "--kill-child"] if self.namespace else []
+        self.process = subprocess.Popen(
+            prefix + [str(self.program.path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True, env=self.env, cwd=self.folder.name, start_new_session=True,
+            preexec_fn=self.group.enter if self.group else None)
+        threading.Thread(target=self.listen, daemon=True).start()
+        if not self.begun.wait(60) or self.process.poll() is not None:
+            self.__exit__()
+            raise OSError("the program did not begin")
+        self.pid = self.process.pid
+        if self.namespace:  # its child, as we number it
+            children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+            self.pid = int(children.split()[0])
+        return self
+
+    def listen(self):
+        for line in self.process.stdout:
+            if line.startswith("ready"):
+                self.begun.set()
+            else:
+                said = {k: float(v) for k, v in re.findall(r"(\w+)=(-?[\d.]+(?:e-?\d+)?)", line)}
+                self.said.append((time.monotonic(), said))
+        self.begun.set()
+
+    def alive(self):
+        return self.process.poll() is None and os.path.exists(f"/proc/{self.pid}")
+
+    def pace(self, since, until):
+        """(units of work a second, longest silence in seconds) of what it said in a time."""
+        lines = [(t, s) for t, s in self.said if since <= t <= until and "units" in s]
+        times = [since] + [t for t, _ in lines] + [until]
+        silence = max(b - a for a, b in zip(times, times[1:]))
+        if len(lines) < 2:
+            return 0.0, silence
+        (t0, s0), (t1, s1) = lines[0], lines[-1]
+        return (s1["units"] - s0["units"]) / max(t1 - t0, 1e-9), silence
+
+    def __exit__(self, *_):
+        for pid in {self.process.pid, self.pid} - {None}:
+            try:
+                os.killpg(pid, signal.SIGKILL) if pid == self.process.pid else os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        if self.group:
+            self.group.drop()
+        self.folder.cleanup()
+
+
+class Neighbour:
+    """A process of equal priority that wants a CPU all the time."""
+
+    def __init__(self, wanted=True):
+        self.wanted, self.process = wanted, None
+
+    def __enter__(self):
+        if self.wanted:
+            self.process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        return self
+
+    def __exit__(self, *_):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
