@@ -4,6 +4,7 @@
 
 #include "diagnose/section.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char magic[] = "osprey facts\n";
@@ -72,6 +73,7 @@ void osp_arc_f64(osp_archive *x, double *v)
     }
     bits = osp_cur_left(x->in) ? osp_cur_u64(x->in) : 0;
     memcpy(v, &bits, sizeof bits);
+    *v = isfinite(*v) ? *v : 0; /* none is written */
 }
 
 void osp_arc_str(osp_archive *x, osp_str *v)
