@@ -202,6 +202,43 @@ static void threads(screen *s, const osp_facts *f)
     osp_buf_byte(s->out, '\n');
 }
 
+/* ---- growth ------------------------------------------------------------------------------------------------------ */
+
+static double rss(const osp_moment *m) { return (double)m->usage.rss_bytes / 1e6; }
+static double goroutines(const osp_moment *m) { return (double)m->goroutines; }
+static double threads_of(const osp_moment *m) { return m->usage.threads; }
+static double fds(const osp_moment *m) { return m->usage.fds; }
+
+/* "RSS 48 MB +3.1 MB/s": what there is, and how fast it grows or shrinks where that is more than chance. */
+static osp_str amount(const osp_facts *f, osp_str text, const char *name, const char *unit, osp_moment_value *value,
+                      double least)
+{
+    double error, slope = osp_slope(&f->proc, value, &error), last = value(&f->proc.moment[f->proc.n - 1]);
+    osp_str grows = S("");
+    if (fabs(slope) > 4 * error && fabs(slope) * f->proc.seconds >= least)
+        grows = osp_arena_fmt(f->arena, fabs(slope) < 10 ? " %+.1f%s/s" : " %+.0f%s/s", slope, unit);
+    return osp_arena_fmt(f->arena, "%.*s%s%s %.0f%s%.*s", STRF(text), text.n ? " · " : "", name, last, unit,
+                         STRF(grows));
+}
+
+static void holdings(screen *s, const osp_facts *f)
+{
+    const osp_process_fact *p = &f->proc;
+    if (!p->known)
+        return;
+    const osp_moment *last = &p->moment[p->n - 1];
+    osp_str text = amount(f, S(""), "RSS", " MB", rss, 4);
+    if (last->goroutines >= 0)
+        text = amount(f, text, "goroutines", "", goroutines, 8);
+    text = amount(f, text, "threads", "", threads_of, 4);
+    if (last->usage.fds != UINT32_MAX)
+        text = amount(f, text, "descriptors", "", fds, 4);
+    osp_buf_add(s->out, S("  "));
+    osp_paint(s->cli, s->out, OSP_DIM, "holds    ");
+    flow(s, OSP_DIM, 11, 11, text);
+    osp_buf_byte(s->out, '\n');
+}
+
 /* ---- a finding --------------------------------------------------------------------------------------------------- */
 
 /* A number with its unit, as a person writes it. */
@@ -319,36 +356,73 @@ static void title(screen *s, const osp_facts *f, const osp_finding *x)
     osp_buf_byte(s->out, '\n');
 }
 
-static void more(screen *s, const osp_facts *f)
+/* A file name from the process's name; what would need quoting becomes a dash. */
+static void file_name(const osp_facts *f, char name[16])
 {
-    /* A file name from the process's name; what would need quoting becomes a dash. */
-    char name[16];
-    osp_str_z(f->process.name, name, sizeof name);
+    osp_str_z(f->process.name, name, 16);
     for (char *c = name; *c; c++)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (osp_is_digit(*c)) || *c == '.' || *c == '_'))
             *c = '-';
+}
+
+/* The commands that show more: the finding's own, else a profile. */
+static void more(screen *s, const osp_facts *f, const osp_finding *x)
+{
+    char name[16];
+    file_name(f, name);
+    osp_str lines = x->more.n ? x->more
+                              : osp_arena_fmt(f->arena,
+                                              "osprey record %d -d 30 -o %s.pb.gz\n"
+                                              "osprey pprof -top %s.pb.gz",
+                                              f->pid, name, name);
     label(s, "more");
-    osp_buf_fmt(s->out, "osprey record %d -d 30 -o %s.pb.gz\n", f->pid, name);
-    osp_buf_fill(s->out, ' ', LABEL);
-    osp_buf_fmt(s->out, "osprey pprof -top %s.pb.gz\n", name);
+    for (bool first = true; lines.n; first = false) {
+        osp_str line = osp_str_cut(&lines, '\n');
+        osp_buf_fill(s->out, ' ', first ? 0 : LABEL);
+        osp_paint(s->cli, s->out, OSP_PLAIN, "%.*s", STRF(line));
+        osp_buf_byte(s->out, '\n');
+    }
+}
+
+/* One that another finding explains: a line or two. */
+static void consequence(screen *s, const osp_finding *x)
+{
+    osp_buf_add(s->out, S("  "));
+    osp_paint(s->cli, s->out, OSP_DIM, "so also");
+    osp_buf_fill(s->out, ' ', LABEL - 9);
+    size_t at = flow(s, OSP_PLAIN, LABEL, LABEL, x->summary);
+    osp_str name = osp_str_from(x->verdict);
+    if (at + 2 + name.n <= s->columns) {
+        osp_buf_fill(s->out, ' ', s->columns - at - name.n);
+        osp_paint(s->cli, s->out, OSP_DIM, "%.*s", STRF(name));
+    }
+    osp_buf_byte(s->out, '\n');
 }
 
 /* ---- foot -------------------------------------------------------------------------------------------------------- */
 
+static bool topic_found(const osp_findings *found, const char *topic)
+{
+    for (uint32_t i = 0; i < found->n; i++) {
+        const osp_rule *r = osp_rule_of(&found->row[i]);
+        if (r && !strcmp(r->topic, topic))
+            return true;
+    }
+    return false;
+}
+
+/* What rules asked and did not find, each topic once. What is about Go says nothing of a program without it. */
 static osp_str ruled_out(const osp_facts *f, const osp_findings *found)
 {
     osp_arena *a = f->arena;
     osp_str text = S("");
     for (const osp_rule *const *r = osp_rules; *r; r++) {
-        bool fired = false;
-        for (uint32_t i = 0; i < found->n; i++)
-            fired = fired || found->row[i].verdict == (*r)->name;
-        /* What is about Go says nothing of a program without it. */
-        if (!fired && (f->is_go || !(*r)->only_go))
+        bool said = topic_found(found, (*r)->topic) || ((*r)->only_go && !f->is_go);
+        for (const osp_rule *const *q = osp_rules; q < r && !said; q++)
+            said = !strcmp((*q)->topic, (*r)->topic) && (f->is_go || !(*q)->only_go);
+        if (!said)
             text = osp_arena_fmt(a, "%.*s%s%s", STRF(text), text.n ? " · " : "", (*r)->topic);
     }
-    if (f->is_go && f->in[OSP_IN_GO_GC] < 0.25)
-        text = osp_arena_fmt(a, "%.*s%sGC %.1f %%", STRF(text), text.n ? " · " : "", 100 * f->in[OSP_IN_GO_GC]);
     return text;
 }
 
@@ -371,7 +445,10 @@ static void completeness(screen *s, const osp_facts *f)
         text = osp_arena_fmt(a, "%.*s, %.*f %% of frames named", STRF(text), named == 100 ? 0 : 1, named);
     }
     text = osp_arena_fmt(a, "%.*s, %llu lost, paused 0 ms", STRF(text), (unsigned long long)t->lost);
-    foot(s, "complete", text);
+    if (f->unsampled.n)
+        foot(s, "unsampled", f->unsampled);
+    else
+        foot(s, "complete", text);
     if (f->disagree.n)
         foot(s, "differs",
              osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used, f->sampled_cores,
@@ -451,11 +528,16 @@ void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *
     head(&s, f);
     bars(&s, f);
     threads(&s, f);
+    holdings(&s, f);
     osp_buf_byte(out, '\n');
     if (!n)
         nothing(&s, f);
     for (uint32_t i = 0; i < n; i++) {
         const osp_finding *x = &found->row[i];
+        if (x->because) {
+            consequence(&s, x);
+            continue;
+        }
         if (i)
             osp_buf_byte(out, '\n');
         title(&s, f, x);
@@ -466,7 +548,7 @@ void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *
             labelled(&s, "pprof", OSP_PLAIN, x->note);
         labelled(&s, "do", OSP_PLAIN, x->next);
         if (i == 0)
-            more(&s, f);
+            more(&s, f, x);
     }
     for (uint32_t i = n; i < found->n; i++)
         foot(&s, "perhaps",

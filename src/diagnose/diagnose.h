@@ -25,6 +25,7 @@ typedef struct osp_finding {
     int order;    /* of its rule */
     const char *because;   /* the verdict of another finding, which explains this one; NULL = none */
     osp_str summary, next; /* one sentence; what to do */
+    osp_str more;          /* commands that show more, a line each; "" = a profile does */
     osp_str note;          /* what go tool pprof would show here; "" if it would show the same */
     struct {
         osp_str func, file, module;

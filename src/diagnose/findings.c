@@ -164,6 +164,8 @@ static void finding_json(osp_json *j, const osp_finding *x)
         osp_json_str(j, NULL, x->stack[i].func);
     osp_json_end(j);
     osp_json_str(j, "next", x->next);
+    if (x->more.n)
+        osp_json_str(j, "more", x->more);
     osp_json_end(j);
 }
 

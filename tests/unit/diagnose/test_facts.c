@@ -14,10 +14,11 @@ static made_up *sick(void)
     osp_thread_fact *t = made_up_thread(m, 11, 1.0, true);
     t->same_call = true;
     t->goid = 18;
-    made_up_stack(m, 11, 18, 480,
-                  "r:runtime.goexit@asm_amd64.s g:main.(*Session).Transcode@session.go "
-                  "k:main._Cfunc_decode@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.asmcgocall@asm_amd64.s "
-                  "k:_cgo_1_Cfunc_decode c:decode@block.c c:decode_block@block.c");
+    made_up_stack(
+        m, 11, 18, 480,
+        "r:runtime.goexit@asm_amd64.s g:main.(*Session).Transcode@session.go "
+        "k:main._Cfunc_decode@_cgo_gotypes.go r:runtime.cgocall@cgocall.go r:runtime.asmcgocall@asm_amd64.s "
+        "k:_cgo_1_Cfunc_decode c:decode@block.c c:decode_block@block.c");
     m->facts.process.cmdline = S("gateway -password secret");
     static osp_moment moment[3] = {{.at_s = 0, .usage.rss_bytes = 1 << 20, .goroutines = -1},
                                    {.at_s = 1, .usage.rss_bytes = 3 << 20, .goroutines = 7},
@@ -104,7 +105,10 @@ static void a_section_of_a_later_release_is_skipped(void **state)
     osp_buf file = saved(&sick()->facts), with = osp_buf_of(1 << 20);
     size_t head = sizeof "osprey facts\n" - 1;
     osp_buf_add(&with, osp_str_head(osp_buf_str(&file), head));
-    osp_buf_add(&with, S("\x06" "sonars" "\x03" "abc"));
+    osp_buf_add(&with, S("\x06"
+                         "sonars"
+                         "\x03"
+                         "abc"));
     osp_buf_add(&with, osp_str_skip(osp_buf_str(&file), head));
     assert_true(osp_facts_load(osp_str_bytes(osp_buf_str(&with)), &a, &f, &err));
     osp_buf again = saved(&f);
