@@ -2,6 +2,7 @@
 /* osprey why: one page that says what is wrong with a process, and what to do. */
 #include "base/file.h"
 #include "cli/cli_internal.h"
+#include "cli/why_many.h"
 #include "cli/why_screen.h"
 
 #include <stdio.h>
@@ -12,6 +13,8 @@ enum { ARENA_LIMIT = 1 << 30, SAVE_LIMIT = 256 << 20 };
 static const osp_option options[] = {
     {"duration", 'd', "SECONDS", "how long to observe (5)"},
     {"frequency", 'F', "HZ", "samples per second of CPU time, 0 = as the load needs (0)"},
+    {"cgroup", 0, "CGROUP", "every process in a cgroup: a path, or the name of a service"},
+    {"container", 0, "ID", "every process in a container, by its id or its first 8 digits or more"},
     {"json", 0, NULL, "print one JSON object"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
     {"no-probes", 0, NULL, "never place a probe in the process"},
@@ -127,8 +130,14 @@ static int replay(const osp_cli *cli, const char *path)
 static const char *facts_operand(const osp_cli *cli)
 {
     uint64_t number;
-    bool named = cli->noperand == 1 && !cli->rest && !osp_cli_given(cli, "pid");
+    bool named = cli->noperand == 1 && !cli->nrest && !osp_cli_given(cli, "pid");
     return named && !osp_str_u64(osp_str_from(cli->operand[0]), 10, &number) ? cli->operand[0] : NULL;
+}
+
+static bool several(const osp_cli *cli)
+{
+    return osp_cli_given(cli, "cgroup") || osp_cli_given(cli, "container") ||
+           (cli->noperand > 1 && !cli->nrest && !osp_cli_given(cli, "pid"));
 }
 
 static int print_rules(void)
@@ -167,13 +176,20 @@ static int cmd_why(const osp_cli *cli)
         return print_rules();
     if (facts_operand(cli))
         return replay(cli, facts_operand(cli));
-    if (!osp_cli_target(cli, &opts.pid, &status))
-        return status;
-    bool starts = opts.pid == 0;
     opts.seconds = s.seconds;
     opts.hz = (uint32_t)hz;
     opts.no_bpf = osp_cli_given(cli, "no-bpf");
     opts.stop = osp_stop_flag();
+    if (several(cli) && osp_cli_given(cli, "save"))
+        return osp_cli_usage(cli, "--save keeps the facts of one process");
+    if (several(cli)) {
+        int pid[OSP_WHY_MOST];
+        uint32_t left_out, n = osp_why_pids(cli, pid, &left_out, &status);
+        return n ? osp_why_many(cli, &opts, pid, n, left_out) : status;
+    }
+    if (!osp_cli_target(cli, &opts.pid, &status))
+        return status;
+    bool starts = opts.pid == 0;
     osp_launch launch = {.go = -1, .status = -1};
     osp_err err;
     osp_arena text;
@@ -199,10 +215,11 @@ static int cmd_why(const osp_cli *cli)
 
 const osp_command osp_command_why = {
     .name = "why",
-    .args = "PID | FACTS | -- COMMAND",
+    .args = "PID... | FACTS | -- COMMAND",
     .summary = "say in one page why a process burns CPU",
-    .examples = (const char *const[]){"why 4711", "why 4711 -d 30 --json", "why 4711 --save facts.osp",
-                                      "why facts.osp", "why -- ./server -listen :8080", NULL},
+    .examples =
+        (const char *const[]){"why 4711", "why 4711 -d 30 --json", "why 4711 --save facts.osp", "why facts.osp",
+                              "why --cgroup gateway.service", "why -- ./server -listen :8080", NULL},
     .options = options,
     .run = cmd_why,
 };

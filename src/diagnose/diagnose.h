@@ -68,6 +68,15 @@ const osp_rule *osp_rule_of(const osp_finding *f);
 /* Write the one JSON object of `osprey why --json`. */
 void osp_findings_json(const osp_facts *f, const osp_findings *found, osp_buf *out);
 
+/* One of several processes. */
+typedef struct {
+    osp_facts facts; /* of one that could not be looked at: the pid */
+    osp_findings found;
+    osp_str error; /* why it could not be looked at; "" = it was */
+} osp_why_target;
+/* The object for several: the same in targets[]. */
+void osp_targets_json(const osp_why_target *target, uint32_t n, osp_buf *out);
+
 /* ---- from a live process ------------------------------------------------------------------------------------------- */
 
 enum { OSP_RECORDINGS = 12 };

@@ -169,22 +169,53 @@ static void finding_json(osp_json *j, const osp_finding *x)
     osp_json_end(j);
 }
 
+static void target_json(osp_json *j, const osp_facts *f, const osp_findings *found)
+{
+    osp_json_object(j, "process");
+    osp_json_int(j, "pid", f->pid);
+    osp_json_str(j, "name", f->process.name);
+    osp_json_str(j, "exe", f->process.exe);
+    if (f->is_go)
+        osp_json_str(j, "go_version", f->go_version);
+    if (f->stopped)
+        osp_json_bool(j, "stopped", true);
+    osp_json_end(j);
+    osp_json_uint(j, "window_ns", f->window_ns);
+    if (f->unsampled.n)
+        osp_json_str(j, "unsampled", f->unsampled);
+    osp_json_array(j, "findings");
+    for (uint32_t i = 0; i < found->n; i++)
+        finding_json(j, &found->row[i]);
+    osp_json_end(j);
+}
+
 void osp_findings_json(const osp_facts *f, const osp_findings *found, osp_buf *out)
 {
     osp_json j = osp_json_on(out);
     osp_json_object(&j, NULL);
     osp_json_str(&j, "schema", S("osprey.why/1"));
-    osp_json_object(&j, "process");
-    osp_json_int(&j, "pid", f->pid);
-    osp_json_str(&j, "name", f->process.name);
-    osp_json_str(&j, "exe", f->process.exe);
-    if (f->is_go)
-        osp_json_str(&j, "go_version", f->go_version);
+    target_json(&j, f, found);
     osp_json_end(&j);
-    osp_json_uint(&j, "window_ns", f->window_ns);
-    osp_json_array(&j, "findings");
-    for (uint32_t i = 0; i < found->n; i++)
-        finding_json(&j, &found->row[i]);
+}
+
+void osp_targets_json(const osp_why_target *target, uint32_t n, osp_buf *out)
+{
+    osp_json j = osp_json_on(out);
+    osp_json_object(&j, NULL);
+    osp_json_str(&j, "schema", S("osprey.why/1"));
+    osp_json_array(&j, "targets");
+    for (uint32_t i = 0; i < n; i++) {
+        osp_json_object(&j, NULL);
+        if (target[i].error.n) {
+            osp_json_object(&j, "process");
+            osp_json_int(&j, "pid", target[i].facts.pid);
+            osp_json_end(&j);
+            osp_json_str(&j, "error", target[i].error);
+        } else {
+            target_json(&j, &target[i].facts, &target[i].found);
+        }
+        osp_json_end(&j);
+    }
     osp_json_end(&j);
     osp_json_end(&j);
 }
