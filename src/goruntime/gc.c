@@ -80,7 +80,12 @@ static bool is_heap_in_use(const osp_go *go, const uint8_t *control)
            (int64_t)osp_go_value(control, at->gc_limit, 8) >= 0;
 }
 
-/* GOGC, and the smallest heap that follows from it; sizes that a heap can have. GOGC=0 is not told from zeroes. */
+/* The smallest heap of that GOGC as setGCPercent computes it, in 64 bits without a sign: of GOGC=off, -1, it is the wrapped
+ * product. */
+static uint64_t minimum_of(int32_t percent) { return (uint64_t)HEAP_MINIMUM * (uint64_t)(int64_t)percent / 100; }
+
+/* GOGC, and the smallest heap that follows from it; sizes that a heap can have. With GOGC=0 both are 0, as much else is: then
+ * only what memstats says of the same heap tells. */
 static bool is_control(const osp_go *go, uint64_t addr)
 {
     const osp_go_places *at = &go->at;
@@ -92,8 +97,9 @@ static bool is_control(const osp_go *go, uint64_t addr)
         return false;
     const int32_t percent = (int32_t)osp_go_value(b, at->gc_percent, 4);
     const uint64_t minimum = osp_go_value(b, at->gc_heap_minimum, 8), live = osp_go_value(b, at->gc_live, 8);
-    const uint64_t want = percent >= 0 ? (uint64_t)HEAP_MINIMUM * (uint64_t)percent / 100 : HEAP_MINIMUM;
-    return percent >= -1 && percent != 0 && minimum == want && live >= 4096 && live < MOST_BYTES &&
+    const bool fits = minimum == minimum_of(percent) || (percent < 0 && minimum == HEAP_MINIMUM);
+    const bool told = percent != 0 || (at->gc_heap_inuse >= 0 && osp_go_value(b, at->gc_limit, 8) != 0);
+    return percent >= -1 && fits && told && live >= 4096 && live < MOST_BYTES &&
            osp_go_value(b, at->gc_marked, 8) < MOST_BYTES && (at->gc_heap_inuse < 0 || is_heap_in_use(go, b));
 }
 
