@@ -401,11 +401,38 @@ void osp_go_gc_text(const osp_go_gc *s, osp_buf *out);
 typedef struct {
     uint64_t heap_alloc, total_alloc, sys, mallocs, frees, heap_sys, heap_idle, heap_inuse, heap_released,
         stack_inuse, stack_sys, mspan_inuse, mspan_sys, mcache_inuse, mcache_sys, buckhash_sys, gc_sys, other_sys;
-    bool moving; /* it was never read the same twice: its figures are of several moments */
+    uint64_t gc_in_heap; /* of gc_sys: what the collector has in pages of the heap, which are in no figure of that */
+    bool moving;         /* it was never read the same twice: its figures are of several moments */
     osp_go_gc gc;
 } osp_go_memstats;
 /* EABSENT: a part of it was not found. */
 bool osp_go_memstats_read(osp_go *go, osp_go_memstats *out, osp_err *err) OSP_CHECKED;
+
+/* The address space of the heap: pieces of so many bytes, by address. What is in them is the heap's, and stacks; the
+ * runtime's other memory lies elsewhere. */
+typedef struct {
+    uint64_t bytes;
+    const uint64_t *start;
+    uint32_t n;
+} osp_go_arenas;
+/* EABSENT: not found. */
+bool osp_go_arenas_read(osp_go *go, osp_arena *a, osp_go_arenas *out, osp_err *err) OSP_CHECKED;
+
+/* The pages of one of them, a bit each: in use, by spans of the heap or of stacks; given back to the system (which says
+ * something of those that are not in use). They are read while the program runs, so some are of other moments. */
+enum { OSP_GO_PAGE_BYTES = 8192, OSP_GO_ARENA_PAGES = 8192 };
+typedef struct {
+    uint64_t used[OSP_GO_ARENA_PAGES / 64], released[OSP_GO_ARENA_PAGES / 64];
+} osp_go_pages;
+bool osp_go_pages_read(osp_go *go, uint64_t arena, osp_go_pages *out);
+
+/* Memory that the runtime has outside the heap, as far as it is known where. */
+typedef struct {
+    uint64_t start, bytes;
+    bool counted; /* its bytes are in the figures of MemStats; else a part of them, or none */
+} osp_go_piece;
+/* How many pieces; 0: none is known. They are in the arena. */
+size_t osp_go_metadata_read(osp_go *go, const osp_go_arenas *arenas, osp_arena *a, osp_go_piece **out);
 
 /* The lines "# Alloc = …" at the end of a heap profile's text (pprof's heap?debug=1). */
 void osp_go_memstats_text(const osp_go_memstats *s, osp_buf *out);

@@ -36,9 +36,9 @@ typedef struct {
         mem_heap_marked, mem_next_gc, mem_gc_trigger, mem_tinyallocs, mem_stacks_sys, mem_buckhash_sys, mem_misc_sys,
         mem_other_sys, mem_pause_ns, mem_num_forced, delta_released, delta_work_bufs, delta_ptr_bits, delta_tiny,
         delta_large_alloc, delta_large_allocs, delta_small_allocs, delta_large_free, delta_large_frees,
-        delta_small_frees, heap_span_inuse, heap_span_size, heap_cache_inuse, heap_cache_size, heap_scavenge_goal,
-        cache_alloc, cache_tiny, span_nelems, span_alloc_count, span_count_before, scav_percent_goal, scav_limit_goal,
-        scav_assist, scav_background, limiter_enabled;
+        delta_small_frees, heap_arenas, heap_index, heap_spans, heap_chunks, heap_span_inuse, heap_span_size,
+        heap_cache_inuse, heap_cache_size, heap_scavenge_goal, cache_alloc, cache_tiny, span_nelems, span_alloc_count,
+        span_count_before, scav_percent_goal, scav_limit_goal, scav_assist, scav_background, limiter_enabled;
 
     int32_t timer_f, timer_arg, timer_nextwhen, timer_state, timer_is_chan, timer_blocked, timer_owner,
         p_timers_deleted;

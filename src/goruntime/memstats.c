@@ -142,6 +142,7 @@ static void sum_up(const osp_go_places *at, const uint8_t *d, const uint8_t *m, 
     s->mspan_sys = osp_go_value(m, at->mem_mspan_sys, 8);
     s->mcache_sys = osp_go_value(m, at->mem_mcache_sys, 8);
     s->buckhash_sys = osp_go_value(m, at->mem_buckhash_sys, 8);
+    s->gc_in_heap = work;
     s->gc_sys = osp_go_value(m, at->mem_misc_sys, 8) + work;
     s->other_sys = osp_go_value(m, at->mem_other_sys, 8);
     s->sys = s->heap_sys + s->stack_sys + s->mspan_sys + s->mcache_sys + s->buckhash_sys + s->gc_sys + s->other_sys;

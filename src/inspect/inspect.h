@@ -461,4 +461,89 @@ typedef struct {
 /* All in the arena. */
 bool osp_inspect_timers(osp_inspect *in, osp_arena *a, osp_timers *out, osp_err *err) OSP_CHECKED;
 
+/* ---- where resident memory goes ---------------------------------------------------------------------------------- */
+
+/* What memory is of. Each resident byte is in one of them. */
+typedef enum {
+    OSP_LEDGER_GO_HEAP,     /* pages of the Go heap that are in use: objects that live, and garbage not yet swept */
+    OSP_LEDGER_GO_IDLE,     /* pages of it that are free and were not given back */
+    OSP_LEDGER_GO_RETURNED, /* that were given back, and are resident: by MADV_FREE, or by large pages */
+    OSP_LEDGER_GO_STACKS,   /* of goroutines */
+    OSP_LEDGER_GO_RUNTIME,  /* the runtime's own structures */
+    OSP_LEDGER_C_HEAP,      /* malloc of C: what brk gave */
+    OSP_LEDGER_C_ARENAS,    /* the further arenas of glibc's malloc */
+    OSP_LEDGER_C_LARGE,     /* large blocks of glibc's malloc, each of its own mmap */
+    OSP_LEDGER_C_OTHER,     /* of another C library, or allocator, that names its memory */
+    OSP_LEDGER_STACKS,      /* of threads */
+    OSP_LEDGER_DATA,  /* variables of program and libraries: .data, .bss; their pages of files that were written to */
+    OSP_LEDGER_FILES, /* pages of files: the kernel can drop them and read them again */
+    OSP_LEDGER_SHARED, /* shared memory: of tmpfs, memfd, SysV, MAP_SHARED */
+    OSP_LEDGER_OTHER, /* anonymous memory that nothing known claims: mmap of the program's own, other allocators, JIT */
+    OSP_LEDGER_KINDS,
+} osp_ledger_kind;
+osp_str osp_ledger_kind_text(osp_ledger_kind k);     /* "Go heap in use" */
+const char *osp_ledger_kind_word(osp_ledger_kind k); /* "go_heap", as JSON has it */
+
+typedef struct {
+    uint64_t resident, swapped; /* bytes */
+    uint64_t huge;              /* of resident: in mappings with large pages, so much of those */
+    const char *how;            /* it is known; NULL: there is none of it */
+} osp_ledger_row;
+
+/* A mapping, and what most of it is. */
+typedef struct {
+    osp_smap s;
+    osp_ledger_kind kind;
+} osp_ledger_map;
+
+/* glibc's malloc, as far as its further arenas go. */
+typedef struct {
+    uint32_t arenas; /* of threads; the first one, of brk, is not counted */
+    uint32_t heaps;  /* pieces of 64 MiB of address space that they have */
+    uint64_t bytes;  /* that they have taken from the system */
+    uint32_t large;  /* blocks of their own */
+    uint64_t large_bytes;
+} osp_ledger_malloc;
+
+/* The resident memory of a process at one moment, nearly. Two of them are compared row by row; see osp_ledger_growth_of. */
+typedef struct {
+    uint64_t taken_ns, took_ns; /* CLOCK_MONOTONIC; how long reading took */
+    uint64_t resident;          /* the sum of the rows */
+    osp_ledger_row row[OSP_LEDGER_KINDS];
+    osp_process_memory process; /* the kernel's sums; of resident it keeps a rough count */
+    uint64_t lazy_free;         /* of resident: the kernel takes it when it needs some */
+    uint64_t huge;              /* of resident: anonymous memory in large pages */
+    uint64_t hugetlb;           /* not in resident */
+    uint64_t file_share;        /* of files: each page divided by how many processes map it */
+    const osp_ledger_map *map;  /* by address */
+    uint32_t nmap;
+    uint32_t threads; /* 0 = not known */
+    osp_ledger_malloc malloc;
+    bool is_go;
+    bool has_go; /* go is known */
+    osp_err why; /* why not, where is_go is set */
+    osp_go_memstats go;
+    /* The Go heap by its pages; the same by the runtime's figures alone if has_pages is not set, and then untouched is what
+     * cannot be resident, no more. */
+    bool has_pages;
+    uint64_t go_mapped; /* address space of the heap that is mapped for use */
+    uint64_t
+        go_resident; /* of it: the rows of the Go heap and of goroutines' stacks together, with what the collector
+                              has there */
+    uint64_t go_untouched;          /* in use for the runtime, and not resident: never written to, or swapped */
+    uint64_t go_huge, go_lazy_free; /* of go_resident */
+} osp_ledger;
+
+/* Read it, of a live process; go: its runtime, NULL if it has none. All is in the arena. */
+bool osp_ledger_read(const osp_image *image, osp_go *go, osp_arena *a, osp_ledger *out, osp_err *err) OSP_CHECKED;
+
+/* A mapping that became larger, or smaller; one that moved its begin is the same one. */
+typedef struct {
+    const osp_ledger_map *now, *was; /* NULL: it is gone; it was not there */
+    int64_t bytes;                   /* resident, more than before */
+} osp_ledger_growth;
+/* Those that grew most first, at most `most`. False without memory. */
+bool osp_ledger_growth_of(const osp_ledger *was, const osp_ledger *now, osp_arena *a, size_t most,
+                          osp_ledger_growth **out, size_t *n);
+
 #endif

@@ -42,7 +42,7 @@ static osp_str unescaped(osp_str path, osp_arena *a)
     return (osp_str){out, n};
 }
 
-static bool parse_line(osp_str line, osp_arena *a, osp_map *m)
+bool osp_map_parse(osp_str line, osp_arena *a, osp_map *m)
 {
     uint64_t major_no, minor_no;
     if (!osp_str_u64(osp_str_cut(&line, '-'), 16, &m->start) || !osp_str_u64(osp_str_cut(&line, ' '), 16, &m->end) ||
@@ -79,7 +79,7 @@ bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_
     uint32_t count = 0;
     while (text.n) {
         osp_str line = osp_str_cut(&text, '\n');
-        if (!parse_line(line, a, &m[count]))
+        if (!osp_map_parse(line, a, &m[count]))
             return osp_fail(err, OSP_EFORMAT, "memory map, line %u: not a mapping: %.*s", count + 1,
                             (int)(line.n < 80 ? line.n : 80), line.p);
         if (count && m[count].start < m[count - 1].end)

@@ -69,6 +69,38 @@ typedef struct {
 /* All mappings, by address. */
 bool osp_process_maps(osp_process *p, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* How much of a mapping is where, in bytes. */
+typedef struct {
+    osp_map map;
+    uint64_t resident;  /* in memory; what follows is of it */
+    uint64_t share;     /* each page divided by how many processes map it */
+    uint64_t anonymous; /* not of a file: memory of the process alone, and its own copies of pages of a file */
+    uint64_t lazy_free; /* given back by MADV_FREE: the kernel takes it when it needs some */
+    uint64_t huge;      /* anonymous, in pages of 2 MiB */
+    uint64_t swapped;   /* not resident */
+    uint64_t hugetlb;   /* of hugetlbfs, which counts as resident nowhere */
+    bool no_huge;       /* not in large pages: so mmap marks stacks of threads since Linux 6.7 */
+} osp_smap;
+
+/* All mappings, by address, by /proc/PID/smaps. The kernel counts the pages of each as it writes this, a mapping at a time:
+ * some milliseconds for each GB that is resident. */
+bool osp_process_smaps(osp_process *p, osp_arena *a, osp_smap **out, uint32_t *n, osp_err *err) OSP_CHECKED;
+
+/* Which pages of this range of memory are resident, by /proc/PID/pagemap: a bit each, from the lowest of resident[0] on. Both
+ * ends are whole pages of osp_page_bytes(). */
+bool osp_process_pages(osp_process *p, uint64_t start, uint64_t end, uint64_t *resident, osp_err *err) OSP_CHECKED;
+uint64_t osp_page_bytes(void);
+
+/* Memory of a process as its status file sums it up, in bytes. */
+typedef struct {
+    uint64_t resident, most_resident;  /* now, and ever */
+    uint64_t anonymous, files, shared; /* of what is resident; before Linux 4.5 all 0 */
+    uint64_t swapped, page_tables, locked;
+    uint64_t
+        stack_limit; /* RLIMIT_STACK, which is how large stacks of new threads are by default; UINT64_MAX = none */
+} osp_process_memory;
+bool osp_process_memory_read(osp_process *p, osp_process_memory *out, osp_err *err) OSP_CHECKED;
+
 /* Open the file behind a mapping: through /proc/PID/map_files (works for deleted files and other mount namespaces),
  * else /proc/PID/root + path, else path; the inode is checked. -1 and *err on failure. */
 int osp_process_map_fd(osp_process *p, const osp_map *m, osp_err *err);

@@ -70,6 +70,11 @@ void osp_fd_words(osp_str link, char *out, size_t size);
 /* The text of /proc/PID/maps. Views in the result point into text. */
 bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 
+/* A line of it. Views in the result point into line, or into the arena. */
+bool osp_map_parse(osp_str line, osp_arena *a, osp_map *out);
+/* The text of /proc/PID/smaps, in the same way. */
+bool osp_smaps_parse(osp_str text, osp_arena *a, osp_smap **out, uint32_t *n, osp_err *err) OSP_CHECKED;
+
 /* ---- a core file (core.c reads it, core_memory.c answers from it) ------------------------------------------------ */
 
 /* A piece of memory. */

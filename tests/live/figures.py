@@ -10,11 +10,11 @@ TARGETS = pathlib.Path(__file__).resolve().parent.parent / "targets"
 KINDS = {"plain": [], "stripped": ["-ldflags=-s -w"], "pie-stripped": ["-buildmode=pie", "-ldflags=-s -w"]}
 
 
-def build(folder, release, kind):
+def build(folder, release, kind, name="figures"):
     """The program by a release ("local": the go command itself); None if it cannot be had."""
-    program = pathlib.Path(folder) / f"figures-{release}-{kind}"
+    program = pathlib.Path(folder) / f"{name}-{release}-{kind}"
     old = release.startswith(("go1.16", "go1.17"))
-    run = subprocess.run(["go", "build", *KINDS[kind], "-o", str(program), "./figures"], cwd=TARGETS,
+    run = subprocess.run(["go", "build", *KINDS[kind], "-o", str(program), f"./{name}"], cwd=TARGETS,
                          env=dict(os.environ, GOTOOLCHAIN=release, CGO_ENABLED="0", GODEBUG="goindex=0",
                                   GOFLAGS="-mod=mod" if old else "-buildvcs=false"), capture_output=True, check=False)
     return program if run.returncode == 0 else None

@@ -59,6 +59,7 @@ goprog waits-cgo waits
 goprog cgo-park cgo-park
 goprog threads threads
 goprog loaded-cgo loaded
+goprog memory-cgo memory
 goprog libgowork.so c-shared '' -buildmode=c-shared
 goprog work-plugin.so plugin '' -buildmode=plugin
 goprog plugin-host plugin/host
@@ -89,6 +90,8 @@ goprog loaded-stripped loaded '' -ldflags='-s -w'
 goprog loaded-pie-stripped loaded '' -buildmode=pie -ldflags='-s -w'
 goprog threads-go threads
 goprog timers timers
+goprog memory memory
+goprog memory-pie-stripped memory '' -buildmode=pie -ldflags='-s -w'
 goprog timers-pie-stripped timers '' -buildmode=pie -ldflags='-s -w'
 goprog threads-go-stripped threads '' -ldflags='-s -w'
 goprog threads-pie-stripped threads '' -buildmode=pie -ldflags='-s -w'
@@ -102,6 +105,7 @@ cprog c-compute-O0 c/c_compute.c -O0
 cprog births c/births.c
 cprog c-idle c/c_idle.c
 cprog c-waits c/waits.c
+cprog c-memory memory/take.c -DALONE
 cprog signal-handler c/signal_handler.c -fomit-frame-pointer
 cprog library-host c/library_host.c -fomit-frame-pointer -ldl
 cprog hard c/hard.c -fomit-frame-pointer

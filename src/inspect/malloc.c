@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory of glibc's malloc, known by what it writes at the begin of its mappings (malloc/arena.c, malloc/malloc.c; glibc 2.3
+ * to 2.42, 64-bit):
+ *
+ *     heap of a further arena    begins at a multiple of 64 MiB: heap_info
+ *                                0 ar_ptr (its arena: in its first heap, right behind heap_info), 8 prev heap or 0,
+ *                                16 size in use, 24 size that can be written to; all whole pages
+ *     large block                begins at a page: 0 prev_size (0, or padding), 8 size | 2 (IS_MMAPPED), whole pages */
+#include "inspect/inspect_internal.h"
+
+static const uint64_t HEAP_MOST = 64 << 20;
+enum { PAGE = 4096, INFO_MOST = 256, BLOCKS_MOST = 1 << 20 };
+
+static bool read_words(const osp_mem *mem, uint64_t addr, uint64_t *word, size_t n)
+{
+    osp_err ignored; /* it is not what we look for */
+    return mem->read(mem->ctx, addr, word, n * sizeof *word, &ignored);
+}
+
+/* How much of the memory at `at`, of which `most` bytes can be written to, is a heap of a further arena; 0: none. *first: it
+ * is the arena's first one. */
+static uint64_t heap_at(const osp_mem *mem, uint64_t at, uint64_t most, bool *first)
+{
+    uint64_t w[4]; /* ar_ptr, prev, size, mprotect_size */
+    if (!read_words(mem, at, w, 4) || w[0] % 16 != 0 || w[0] % HEAP_MOST < 32 || w[0] % HEAP_MOST > INFO_MOST ||
+        w[1] % HEAP_MOST != 0 || w[2] == 0 || w[2] % PAGE != 0 || w[3] % PAGE != 0 || w[2] > w[3] ||
+        w[3] > HEAP_MOST || w[3] > most)
+        return 0;
+    *first = w[0] - at < HEAP_MOST;
+    return *first == (w[1] == 0) ? w[3] : 0;
+}
+
+size_t osp_malloc_heaps(const osp_mem *mem, uint64_t start, uint64_t end, osp_each_claim *each, void *ctx,
+                        osp_ledger_malloc *m)
+{
+    size_t n = 0;
+    const uint64_t rest = start % HEAP_MOST;
+    for (uint64_t at = rest ? start + (HEAP_MOST - rest) : start; at >= start && at < end; at += HEAP_MOST) {
+        bool first;
+        const uint64_t bytes = heap_at(mem, at, end - at, &first);
+        if (bytes == 0)
+            continue;
+        m->arenas += first;
+        m->heaps++;
+        m->bytes += bytes;
+        n++;
+        each(ctx, at, at + bytes, OSP_LEDGER_C_ARENAS);
+    }
+    return n;
+}
+
+void osp_malloc_blocks(const osp_mem *mem, uint64_t start, uint64_t end, osp_each_claim *each, void *ctx,
+                       osp_ledger_malloc *m)
+{
+    enum { FLAGS = 7, MMAPPED = 2 };
+    uint64_t at = start, w[2];
+    while (end - at >= PAGE && m->large < BLOCKS_MOST && read_words(mem, at, w, 2)) {
+        const uint64_t size = w[1] & ~(uint64_t)FLAGS;
+        if ((w[1] & FLAGS) != MMAPPED || w[0] >= PAGE || size == 0 || size % PAGE != 0 || size > end - at)
+            break;
+        m->large++;
+        m->large_bytes += size;
+        at += size;
+    }
+    if (at > start)
+        each(ctx, start, at, OSP_LEDGER_C_LARGE);
+}
