@@ -41,6 +41,13 @@ def go_version(release):
     return re.search(r"go1\.\d+(\.\d+)?", run.stdout).group()
 
 
+def is_here(release):
+    try:
+        return bool(go_version(release))
+    except Unbuilt:
+        return False
+
+
 def minor(version):
     return int(version.split(".")[1])
 

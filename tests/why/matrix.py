@@ -193,13 +193,7 @@ def ask(osprey, target, run, seconds):
 def release_for(o, seed, row, turn):
     if o.go != "mixed":
         return o.go
-    able = []
-    for release in build.RELEASES:
-        try:
-            build.go_version(release)
-            able.append(release)
-        except build.Unbuilt:
-            pass
+    able = [r for r in build.RELEASES if build.minor(r) >= row.since and build.is_here(r)]
     rng = random.Random(f"{seed}/{row.name}/release")
     return rng.choice(able) if able and (turn + rng.randrange(2)) % 2 else "local"
 

@@ -16,6 +16,7 @@ class Row:
     flags: str = ""
     cflags: str = ""
     go: str = ""
+    since: int = 18
     language: str = ""
     verdict: str = ""
     kind: str = ""

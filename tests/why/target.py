@@ -32,10 +32,12 @@ class Cgroup:
             raise
 
     def limit(self, name, value):
-        """`cpu`: cores. `memory`: bytes."""
+        """`cpu`: cores; its weight is high, so that the limit is what it meets and not its neighbours. `memory`: bytes."""
         if name == "cpu" and self.v2:
+            (self.path / "cpu.weight").write_text("5000")
             (self.path / "cpu.max").write_text(f"{int(value * 100000)} 100000")
         elif name == "cpu":
+            (self.path / "cpu.shares").write_text("50000")
             (self.path / "cpu.cfs_period_us").write_text("100000")
             (self.path / "cpu.cfs_quota_us").write_text(str(int(value * 100000)))
         elif self.v2:
@@ -70,6 +72,7 @@ NEEDS = {
     "cgroup-cpu": lambda: Cgroup("cpu", cpu=0.5).drop(),
     "cgroup-memory": lambda: Cgroup("memory", memory=64 << 20).drop(),
     "two-cpus": lambda: enough_cpus(2),
+    "affinity": lambda: None,
 }
 
 
@@ -94,7 +97,7 @@ class Target:
     def __init__(self, program, full=False, namespace=False):
         self.program, self.namespace = program, namespace
         self.said = []  # (time, {key: number}) of each line
-        self.group = None
+        self.group = self.cpus = None
         self.env = dict(os.environ, **{k: program.say(v) for k, v in program.row.env.items()})
         self.env["STATUS"] = "full" if full else ""
         self.folder = None
@@ -107,12 +110,14 @@ class Target:
             if name.startswith("cgroup-") and value:
                 kind = name.split("-")[1]
                 self.group = Cgroup(kind, **{kind: float(value)})
-        self.folder = tempfile.TemporaryDirectory(prefix="t")
+            if name == "affinity":
+                self.cpus = sorted(os.sched_getaffinity(0))[:int(value)]
+        self.folder = tempfile.TemporaryDirectory(prefix="run", dir=self.program.path.parent.parent)  # on a disk
         prefix = ["unshare", "--pid", "--fork", "--kill-child"] if self.namespace else []
         self.process = subprocess.Popen(
             prefix + [str(self.program.path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, env=self.env, cwd=self.folder.name, start_new_session=True,
-            preexec_fn=self.group.enter if self.group else None)
+            preexec_fn=self.settle)
         threading.Thread(target=self.listen, daemon=True).start()
         if not self.begun.wait(60) or self.process.poll() is not None:
             self.__exit__()
@@ -122,6 +127,12 @@ class Target:
             children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
             self.pid = int(children.split()[0])
         return self
+
+    def settle(self):
+        if self.group:
+            self.group.enter()
+        if self.cpus:
+            os.sched_setaffinity(0, self.cpus)
 
     def listen(self):
         for line in self.process.stdout:
