@@ -54,8 +54,8 @@ static void put_largest(const osp_ledger *l, osp_ledger_kind kind, osp_buf *out)
         const bool file = kind == OSP_LEDGER_FILES && s->map.inode && l->map[i].kind != OSP_LEDGER_SHARED;
         if (!file && (l->map[i].kind != kind || !s->map.inode))
             continue;
-        const uint64_t bytes = file ? s->resident - (s->anonymous < s->resident ? s->anonymous : s->resident)
-                                    : s->resident;
+        const uint64_t bytes =
+            file ? s->resident - (s->anonymous < s->resident ? s->anonymous : s->resident) : s->resident;
         if (n && osp_str_eq(f[n - 1].path, s->map.path))
             f[n - 1].bytes += bytes;
         else
@@ -159,10 +159,10 @@ static void put_bar(osp_buf *out, double part, size_t columns)
 
 static osp_colour colour_of(osp_ledger_kind k)
 {
-    return k <= OSP_LEDGER_GO_RUNTIME  ? OSP_CYAN
-           : k <= OSP_LEDGER_C_OTHER   ? OSP_MAGENTA
-           : k == OSP_LEDGER_OTHER     ? OSP_YELLOW
-                                       : OSP_BLUE;
+    return k <= OSP_LEDGER_GO_RUNTIME ? OSP_CYAN
+           : k <= OSP_LEDGER_C_OTHER  ? OSP_MAGENTA
+           : k == OSP_LEDGER_OTHER    ? OSP_YELLOW
+                                      : OSP_BLUE;
 }
 
 static void put_row(const osp_cli *cli, const osp_ledger *l, const osp_ledger *was, osp_ledger_kind k, osp_buf *out)
@@ -216,8 +216,7 @@ static void put_beside(const osp_cli *cli, const osp_ledger *l, osp_buf *out)
     if (l->huge)
         osp_buf_fmt(&line, "in large pages %.*s", STRF(osp_bytes_text(l->huge, text, TEXT)));
     if (l->lazy_free)
-        osp_buf_fmt(&line, "%slazily freed %.*s", line.n ? ", " : "",
-                    STRF(osp_bytes_text(l->lazy_free, text, TEXT)));
+        osp_buf_fmt(&line, "%slazily freed %.*s", line.n ? ", " : "", STRF(osp_bytes_text(l->lazy_free, text, TEXT)));
     if (l->row[OSP_LEDGER_FILES].resident)
         osp_buf_fmt(&line, "%sof files its share among processes %.*s", line.n ? ", " : "",
                     STRF(osp_bytes_text(l->file_share, text, TEXT)));
@@ -298,7 +297,8 @@ static int larger_map(const void *a, const void *b)
 {
     const osp_ledger_map *const *x = a, *const *y = b;
     const uint64_t p = (*x)->s.resident, q = (*y)->s.resident;
-    return p != q ? (p < q) - (p > q) : ((*x)->s.map.start > (*y)->s.map.start) - ((*x)->s.map.start < (*y)->s.map.start);
+    return p != q ? (p < q) - (p > q)
+                  : ((*x)->s.map.start > (*y)->s.map.start) - ((*x)->s.map.start < (*y)->s.map.start);
 }
 
 bool osp_mem_maps(const osp_cli *cli, const osp_ledger *l, uint32_t lines, osp_buf *out)
@@ -311,7 +311,8 @@ bool osp_mem_maps(const osp_cli *cli, const osp_ledger *l, uint32_t lines, osp_b
         by_size[i] = &l->map[i];
     qsort(by_size, l->nmap, sizeof(*by_size), larger_map);
     osp_buf_byte(out, '\n');
-    osp_paint(cli, out, OSP_DIM, "  %16s  %8s  %8s  %-*s %s", "BEGINS AT", "MAPPED", "RESIDENT", NAME, "MOSTLY", "NAME");
+    osp_paint(cli, out, OSP_DIM, "  %16s  %8s  %8s  %-*s %s", "BEGINS AT", "MAPPED", "RESIDENT", NAME, "MOSTLY",
+              "NAME");
     osp_buf_byte(out, '\n');
     uint32_t n = 0;
     for (; n < l->nmap && (lines == 0 || n < lines) && (lines == 0 || by_size[n]->s.resident); n++) {

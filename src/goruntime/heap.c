@@ -72,7 +72,7 @@ bool osp_go_arenas_read(osp_go *go, osp_arena *a, osp_go_arenas *out, osp_err *e
 bool osp_go_pages_read(osp_go *go, uint64_t arena, osp_go_pages *out)
 {
     uint64_t level, chunk[CHUNKS][CHUNK_WORDS];
-    osp_err ignored; /* false says it */
+    osp_err ignored;                                              /* false says it */
     const uint64_t number = (arena - base_of(go)) >> CHUNK_SHIFT; /* of its first chunk */
     if (go->at.heap_chunks < 0 || number >> (2 * LEVEL_BITS) ||
         !osp_go_read_at(go, go->gc.heap, go->at.heap_chunks + 8 * (int32_t)(number >> LEVEL_BITS), &level, 8) ||

@@ -24,16 +24,16 @@ enum { GUARD_MOST = 1 << 20, WORD_BITS = 64 };
 osp_str osp_ledger_kind_text(osp_ledger_kind k)
 {
     static const char *const text[OSP_LEDGER_KINDS] = {
-        "Go heap in use",   "Go heap, idle",   "Go heap, returned", "goroutine stacks", "Go runtime",
-        "C malloc, brk",    "C malloc arenas", "C malloc, large",   "C, other",         "thread stacks",
-        "program's data",   "files",           "shared memory",     "not known"};
+        "Go heap in use", "Go heap, idle",   "Go heap, returned", "goroutine stacks", "Go runtime",
+        "C malloc, brk",  "C malloc arenas", "C malloc, large",   "C, other",         "thread stacks",
+        "program's data", "files",           "shared memory",     "not known"};
     return osp_str_from(text[k]);
 }
 
 const char *osp_ledger_kind_word(osp_ledger_kind k)
 {
     static const char *const word[OSP_LEDGER_KINDS] = {
-        "go_heap", "go_idle",  "go_returned",   "go_stacks", "go_runtime", "c_heap", "c_arenas",
+        "go_heap", "go_idle", "go_returned",   "go_stacks", "go_runtime", "c_heap", "c_arenas",
         "c_large", "c_other", "thread_stacks", "data",      "files",      "shared", "other"};
     return word[k];
 }
@@ -65,7 +65,8 @@ static bool starts_with_one_of(osp_str s, const char *const *head)
 
 static bool is_shared(const osp_map *m)
 {
-    static const char *const head[] = {"/dev/shm/", "/run/shm/", "/memfd:", "/SYSV", "/dev/zero", "[anon_shmem:", NULL};
+    static const char *const head[] = {"/dev/shm/", "/run/shm/",    "/memfd:", "/SYSV",
+                                       "/dev/zero", "[anon_shmem:", NULL};
     return starts_with_one_of(m->path, head);
 }
 
@@ -135,7 +136,8 @@ static bool has_guard(const filling *f, uint32_t i)
     if (i == 0)
         return false;
     const osp_map *g = &f->in->map[i - 1].map, *m = &f->in->map[i].map;
-    return g->end == m->start && !g->read && !g->write && !g->exec && g->inode == 0 && g->end - g->start <= GUARD_MOST;
+    return g->end == m->start && !g->read && !g->write && !g->exec && g->inode == 0 &&
+           g->end - g->start <= GUARD_MOST;
 }
 
 static bool has_stack_pointer(const osp_ledger_input *in, const osp_map *m)
@@ -194,7 +196,8 @@ static void claim_pieces(filling *f, const osp_map *m)
     const osp_ledger_input *in = f->in;
     for (size_t i = first_piece_after(in, m->start); i < in->npiece && in->piece[i].start < m->end; i++) {
         const uint64_t page = osp_page_bytes(), end = in->piece[i].start + in->piece[i].bytes;
-        const uint64_t from = in->piece[i].start < m->start ? m->start : in->piece[i].start - in->piece[i].start % page;
+        const uint64_t from =
+            in->piece[i].start < m->start ? m->start : in->piece[i].start - in->piece[i].start % page;
         const uint64_t to = end < m->end ? end + (page - end % page) % page : m->end;
         const uint64_t after = f->n && f->claim[f->n - 1].end > from ? f->claim[f->n - 1].end : from;
         if (after < to)
@@ -268,8 +271,8 @@ static osp_ledger_kind share_out(filling *f, const osp_smap *s)
         const bool all = f->n == 1 && c->start == s->map.start && c->end == s->map.end;
         uint64_t bytes = all ? left : resident_in(f, c->start, c->end);
         if (bytes == UINT64_MAX) /* by how large it is */
-            bytes = (uint64_t)((double)s->resident * (double)(c->end - c->start) /
-                               (double)(s->map.end - s->map.start));
+            bytes =
+                (uint64_t)((double)s->resident * (double)(c->end - c->start) / (double)(s->map.end - s->map.start));
         bytes = bytes < left ? bytes : left;
         left -= bytes;
         add_to(f, c->kind, bytes, 0, 0);
@@ -587,7 +590,7 @@ bool osp_ledger_growth_of(const osp_ledger *was, const osp_ledger *now, osp_aren
             j++;
             continue;
         }
-        g[count] = (osp_ledger_growth){new, NULL, (int64_t)new->s.resident};
+        g[count] = (osp_ledger_growth){new, NULL, (int64_t) new->s.resident};
         for (; j < was->nmap && was->map[j].s.map.start < new->s.map.end; j++) {
             old = &was->map[j];
             if (old->s.map.end <= new->s.map.start)

@@ -26,14 +26,10 @@ static bool take_figure(osp_str line, osp_smap *s)
     static const struct {
         const char *name;
         size_t at;
-    } known[] = {{"Rss", offsetof(osp_smap, resident)},
-                 {"Pss", offsetof(osp_smap, share)},
-                 {"Anonymous", offsetof(osp_smap, anonymous)},
-                 {"LazyFree", offsetof(osp_smap, lazy_free)},
-                 {"AnonHugePages", offsetof(osp_smap, huge)},
-                 {"Swap", offsetof(osp_smap, swapped)},
-                 {"Shared_Hugetlb", offsetof(osp_smap, hugetlb)},
-                 {"Private_Hugetlb", offsetof(osp_smap, hugetlb)}};
+    } known[] = {{"Rss", offsetof(osp_smap, resident)},           {"Pss", offsetof(osp_smap, share)},
+                 {"Anonymous", offsetof(osp_smap, anonymous)},    {"LazyFree", offsetof(osp_smap, lazy_free)},
+                 {"AnonHugePages", offsetof(osp_smap, huge)},     {"Swap", offsetof(osp_smap, swapped)},
+                 {"Shared_Hugetlb", offsetof(osp_smap, hugetlb)}, {"Private_Hugetlb", offsetof(osp_smap, hugetlb)}};
     uint64_t kib, *to = NULL;
     osp_str name = osp_str_cut(&line, ':');
     if (osp_str_eq(name, S("VmFlags")))
@@ -69,8 +65,7 @@ bool osp_smaps_parse(osp_str text, osp_arena *a, osp_smap **out, uint32_t *n, os
         osp_str line = osp_str_cut(&text, '\n');
         bool ok = true;
         if (!is_figure(line)) {
-            ok = osp_map_parse(line, a, &s[count].map) &&
-                 (count == 0 || s[count].map.start >= s[count - 1].map.end);
+            ok = osp_map_parse(line, a, &s[count].map) && (count == 0 || s[count].map.start >= s[count - 1].map.end);
             count++;
         } else {
             ok = count > 0 && take_figure(line, &s[count - 1]);

@@ -173,8 +173,8 @@ static void what_is_no_smaps_is_refused(void **state)
     osp_arena_init(&a, MB);
     assert_false(osp_smaps_parse(S("Rss: 4 kB\n"), &a, &map, &n, &err));
     assert_false(osp_smaps_parse(S("400000-500000 r-xp 00000000 fe:00 7 /x\nRss: x kB\n"), &a, &map, &n, &err));
-    assert_false(osp_smaps_parse(S("500000-600000 r-xp 00000000 fe:00 7 /x\n400000-500000 r-xp 00000000 fe:00 7 /x\n"),
-                                 &a, &map, &n, &err));
+    assert_false(osp_smaps_parse(
+        S("500000-600000 r-xp 00000000 fe:00 7 /x\n400000-500000 r-xp 00000000 fe:00 7 /x\n"), &a, &map, &n, &err));
     osp_arena_drop(&a);
 }
 
