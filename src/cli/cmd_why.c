@@ -2,6 +2,7 @@
 /* osprey why: one page that says what is wrong with a process, and what to do. */
 #include "base/file.h"
 #include "cli/cli_internal.h"
+#include "cli/why_html.h"
 #include "cli/why_many.h"
 #include "cli/why_screen.h"
 
@@ -16,6 +17,7 @@ static const osp_option options[] = {
     {"cgroup", 0, "CGROUP", "every process in a cgroup: a path, or the name of a service"},
     {"container", 0, "ID", "every process in a container, by its id or its first 8 digits or more"},
     {"json", 0, NULL, "print one JSON object"},
+    {"html", 0, "FILE", "write a page, too: it needs nothing else, and holds a flame graph and plots"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
     {"no-probes", 0, NULL, "never place a probe in the process"},
     {"save", 0, "FILE",
@@ -50,6 +52,15 @@ static void show_first(void *ctx, const osp_facts *f, const osp_findings *found)
         s->first = osp_arena_str(s->text, found->row[0].summary);
 }
 
+/* The page; whole, or not at all. */
+static bool write_page(const char *path, const osp_facts *f, const osp_findings *found, osp_err *err)
+{
+    osp_buf out = osp_buf_of(SAVE_LIMIT);
+    bool ok = osp_why_html(f, found, &out, err) && osp_file_write(path, osp_buf_str(&out), err);
+    osp_buf_drop(&out);
+    return ok;
+}
+
 /* Print what was found. Returns the exit status. */
 static int answer(const osp_cli *cli, const osp_facts *f, const osp_findings *found)
 {
@@ -67,7 +78,8 @@ static int answer(const osp_cli *cli, const osp_facts *f, const osp_findings *fo
         status = OSP_EXIT_FAILED;
     }
     osp_buf_drop(&out);
-    return status;
+    const char *page = osp_cli_value(cli, "html");
+    return !page || write_page(page, f, found, &err) ? status : osp_cli_fail(&err);
 }
 
 /* Write the facts to a file; whole, or not at all. */
@@ -180,8 +192,8 @@ static int cmd_why(const osp_cli *cli)
     opts.hz = (uint32_t)hz;
     opts.no_bpf = osp_cli_given(cli, "no-bpf");
     opts.stop = osp_stop_flag();
-    if (several(cli) && osp_cli_given(cli, "save"))
-        return osp_cli_usage(cli, "--save keeps the facts of one process");
+    if (several(cli) && (osp_cli_given(cli, "save") || osp_cli_given(cli, "html")))
+        return osp_cli_usage(cli, "--save and --html are for one process");
     if (several(cli)) {
         int pid[OSP_WHY_MOST];
         uint32_t left_out, n = osp_why_pids(cli, pid, &left_out, &status);

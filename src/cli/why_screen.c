@@ -4,6 +4,8 @@
  * which makes it harmless. */
 #include "cli/why_screen.h"
 
+#include "cli/why_words.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -241,33 +243,16 @@ static void holdings(screen *s, const osp_facts *f)
 
 /* ---- a finding --------------------------------------------------------------------------------------------------- */
 
-/* A number with its unit, as a person writes it. */
-static osp_str value_text(osp_arena *a, const osp_evidence *e)
-{
-    double v = e->value;
-    if (osp_str_eq(e->unit, S("routine")) || osp_str_eq(e->unit, S("source")))
-        return S("–");
-    if (osp_str_eq(e->unit, S("goroutine id")))
-        return osp_arena_fmt(a, "goroutine %.0f", v);
-    if (osp_str_eq(e->unit, S("s")) || osp_str_eq(e->unit, S("bits")))
-        return osp_arena_fmt(a, "%.1f %.*s", v, STRF(e->unit));
-    if (v >= 999500)
-        return osp_arena_fmt(a, "%.1f M %.*s", v / 1e6, STRF(e->unit));
-    if (v >= 9999.5)
-        return osp_arena_fmt(a, "%.0f k %.*s", v / 1e3, STRF(e->unit));
-    return osp_arena_fmt(a, v > 0 && v < 9.95 && v != floor(v) ? "%.1f %.*s" : "%.0f %.*s", v, STRF(e->unit));
-}
-
 static void evidence(screen *s, const osp_facts *f, const osp_finding *x)
 {
     size_t widest = 0;
     for (uint32_t i = 0; i < x->nevidence; i++) {
-        size_t n = osp_str_columns(value_text(f->arena, &x->evidence[i]));
+        size_t n = osp_str_columns(osp_evidence_value(f->arena, &x->evidence[i]));
         widest = n > widest && n <= 18 ? n : widest;
     }
     for (uint32_t i = 0; i < x->nevidence; i++) {
         const osp_evidence *e = &x->evidence[i];
-        osp_str value = value_text(f->arena, e);
+        osp_str value = osp_evidence_value(f->arena, e);
         if (i)
             osp_buf_fill(s->out, ' ', LABEL);
         else
@@ -401,60 +386,19 @@ static void consequence(screen *s, const osp_finding *x)
 
 /* ---- foot -------------------------------------------------------------------------------------------------------- */
 
-static bool topic_found(const osp_findings *found, const char *topic)
-{
-    for (uint32_t i = 0; i < found->n; i++) {
-        const osp_rule *r = osp_rule_of(&found->row[i]);
-        if (r && !strcmp(r->topic, topic))
-            return true;
-    }
-    return false;
-}
-
-/* What rules asked and did not find, each topic once. What is about Go says nothing of a program without it. */
-static osp_str ruled_out(const osp_facts *f, const osp_findings *found)
-{
-    osp_arena *a = f->arena;
-    osp_str text = S("");
-    for (const osp_rule *const *r = osp_rules; *r; r++) {
-        bool said = topic_found(found, (*r)->topic) || ((*r)->only_go && !f->is_go);
-        for (const osp_rule *const *q = osp_rules; q < r && !said; q++)
-            said = !strcmp((*q)->topic, (*r)->topic) && (f->is_go || !(*q)->only_go);
-        if (!said)
-            text = osp_arena_fmt(a, "%.*s%s%s", STRF(text), text.n ? " · " : "", (*r)->topic);
-    }
-    return text;
-}
-
 static void completeness(screen *s, const osp_facts *f)
 {
     osp_arena *a = f->arena;
-    const osp_sample_stats *t = &f->sampling;
-    double named = floor(1000 * (1 - f->unsymbolised)) / 10; /* never rounds up to "all" */
-    osp_str text = t->taken ? osp_arena_fmt(a, "%llu samples (10 ± %.1f %%)", (unsigned long long)t->taken,
-                                            osp_sample_error_pct(t))
-                            : S("0 samples");
-    if (t->taken && t->ended[OSP_END_ROOT] == t->taken && named == 100) {
-        text = osp_arena_fmt(a, "%.*s, all whole and named", STRF(text));
-    } else if (t->taken) {
-        text = osp_arena_fmt(a, "%.*s, %llu whole", STRF(text), (unsigned long long)t->ended[OSP_END_ROOT]);
-        for (int i = 1; i < OSP_END_REASONS; i++)
-            if (t->ended[i])
-                text = osp_arena_fmt(a, "%.*s, %llu cut: %s", STRF(text), (unsigned long long)t->ended[i],
-                                     osp_unwind_end_text((osp_unwind_end)i));
-        text = osp_arena_fmt(a, "%.*s, %.*f %% of frames named", STRF(text), named == 100 ? 0 : 1, named);
-    }
-    text = osp_arena_fmt(a, "%.*s, %llu lost, paused 0 ms", STRF(text), (unsigned long long)t->lost);
     if (f->unsampled.n)
         foot(s, "unsampled", f->unsampled);
     else
-        foot(s, "complete", text);
+        foot(s, "complete", osp_completeness(f));
     if (f->disagree.n)
         foot(s, "differs",
              osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used, f->sampled_cores,
                            STRF(f->disagree)));
-    if (t->gave_up[0])
-        foot(s, "given up", osp_str_from(t->gave_up));
+    if (f->sampling.gave_up[0])
+        foot(s, "given up", osp_str_from(f->sampling.gave_up));
     if (f->go_unreadable.n)
         foot(s, "unread", osp_arena_fmt(a, "the Go runtime: %.*s", STRF(f->go_unreadable)));
 }
@@ -555,6 +499,6 @@ void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *
              osp_arena_fmt(f->arena, "%s (confidence %.2f): %.*s", found->row[i].verdict, found->row[i].confidence,
                            STRF(found->row[i].summary)));
     osp_buf_byte(out, '\n');
-    foot(&s, "ruled out", ruled_out(f, found));
+    foot(&s, "ruled out", osp_ruled_out(f, found));
     completeness(&s, f);
 }

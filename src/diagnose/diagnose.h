@@ -109,6 +109,9 @@ typedef struct {
 bool osp_why_live(const osp_why_opts *opts, osp_arena *a, osp_observed *keep, osp_facts *facts, osp_findings *found,
                   osp_err *err) OSP_CHECKED;
 
+/* Its CPU samples as a profile, with names and without addresses. NULL and *err without memory. */
+osp_profile *osp_facts_profile(const osp_facts *f, osp_err *err);
+
 /* ---- facts in a file ----------------------------------------------------------------------------------------------- */
 
 /* Nothing of the process's memory and nothing of its command line is in it. */
