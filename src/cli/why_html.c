@@ -137,8 +137,10 @@ static void finding(osp_buf *out, const osp_facts *f, const osp_finding *x)
 
 static void nothing(osp_buf *out, const osp_facts *f)
 {
-    osp_buf_fmt(out, "<section>\n<h1><span class=\"ok\">✓</span> Nothing wrong found in %.1f s</h1>\n<p>%.2f of %u cores.</p>\n",
-                (double)f->window_ns / 1e9, f->cores_used, f->host_cpus);
+    osp_buf_fmt(
+        out,
+        "<section>\n<h1><span class=\"ok\">✓</span> Nothing wrong found in %.1f s</h1>\n<p>%.2f of %u cores.</p>\n",
+        (double)f->window_ns / 1e9, f->cores_used, f->host_cpus);
     osp_buf_add(out, S("</section>\n"));
 }
 
@@ -147,10 +149,11 @@ static void nothing(osp_buf *out, const osp_facts *f)
 static const char *domain_class(osp_domain d)
 {
     static const char *const name[OSP_IN_DOMAINS] = {
-        [OSP_IN_GO_USER] = "user",     [OSP_IN_GO_SCHEDULER] = "runtime", [OSP_IN_GO_GC] = "runtime",
-        [OSP_IN_GO_ALLOC] = "runtime", [OSP_IN_GO_OTHER] = "runtime",     [OSP_IN_CGO_C] = "native",
-        [OSP_IN_C] = "native",         [OSP_IN_VDSO] = "vdso",            [OSP_IN_KERNEL] = "kernel",
-        [OSP_IN_UNKNOWN] = "unknown",
+        [OSP_IN_GO_USER] = "user",     [OSP_IN_GO_SCHEDULER] = "runtime",
+        [OSP_IN_GO_GC] = "runtime",    [OSP_IN_GO_ALLOC] = "runtime",
+        [OSP_IN_GO_OTHER] = "runtime", [OSP_IN_CGO_C] = "native",
+        [OSP_IN_C] = "native",         [OSP_IN_VDSO] = "vdso",
+        [OSP_IN_KERNEL] = "kernel",    [OSP_IN_UNKNOWN] = "unknown",
     };
     return name[d];
 }
@@ -158,8 +161,8 @@ static const char *domain_class(osp_domain d)
 static void where_cpu_goes(osp_buf *out, const osp_facts *f)
 {
     heading(out, "Where the CPU goes");
-    osp_buf_fmt(out, "<div><span class=\"big\">%.2f</span> <span class=\"sub\">of %u cores</span></div>\n", f->cores_used,
-                f->host_cpus);
+    osp_buf_fmt(out, "<div><span class=\"big\">%.2f</span> <span class=\"sub\">of %u cores</span></div>\n",
+                f->cores_used, f->host_cpus);
     osp_buf_add(out, S("<div class=\"bar\">"));
     for (int d = 0; d < OSP_IN_DOMAINS; d++)
         if (f->in[d] >= 0.005)
@@ -202,7 +205,8 @@ static double threads(const osp_moment *m) { return m->usage.threads; }
 static double fds(const osp_moment *m) { return m->usage.fds == UINT32_MAX ? 0 : m->usage.fds; }
 
 /* A line over time from zero up, in a box of 1000 x 100. */
-static void plot(osp_buf *out, const osp_process_fact *p, const char *title, const char *unit, osp_moment_value *value)
+static void plot(osp_buf *out, const osp_process_fact *p, const char *title, const char *unit,
+                 osp_moment_value *value)
 {
     double most = 0, first = value(&p->moment[0]), last = value(&p->moment[p->n - 1]);
     for (uint32_t i = 0; i < p->n; i++)
@@ -213,11 +217,12 @@ static void plot(osp_buf *out, const osp_process_fact *p, const char *title, con
     for (uint32_t i = 0; i < p->n; i++)
         osp_buf_fmt(&path, "%s%.1f %.1f", i ? "L" : "M", 1000 * (p->moment[i].at_s - p->moment[0].at_s) / p->seconds,
                     100 - 92 * value(&p->moment[i]) / most);
-    osp_buf_fmt(out,
-                "<div><h2>%s</h2><svg viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">"
-                "<path class=\"a\" d=\"%.*sL1000 100L0 100Z\"/><path class=\"l\" d=\"%.*s\"/></svg>"
-                "<div class=\"sub\">%.0f → %.0f %s in %.1f s</div></div>\n",
-                title, title, STRF(osp_buf_str(&path)), STRF(osp_buf_str(&path)), first, last, unit, p->seconds);
+    osp_buf_fmt(
+        out,
+        "<div><h2>%s</h2><svg viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">"
+        "<path class=\"a\" d=\"%.*sL1000 100L0 100Z\"/><path class=\"l\" d=\"%.*s\"/></svg>"
+        "<div class=\"sub\">%.0f → %.0f %s in %.1f s</div></div>\n",
+        title, title, STRF(osp_buf_str(&path)), STRF(osp_buf_str(&path)), first, last, unit, p->seconds);
     osp_buf_drop(&path);
 }
 
