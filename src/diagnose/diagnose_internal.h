@@ -99,6 +99,35 @@ bool osp_is_crossing_stack(const osp_stack_fact *s, uint32_t *caller);
 /* True if native code runs there on behalf of a Go call. */
 bool osp_is_cgo_native_stack(const osp_stack_fact *s);
 
+/* ---- memory ------------------------------------------------------------------------------------------------ */
+
+/* The part of the runtime that a stack is in, whatever the kernel does for it: OSP_IN_GO_GC, OSP_IN_GO_ALLOC … */
+osp_domain osp_memory_domain(const osp_stack_fact *s);
+
+/* Who asks for memory there: the innermost function of the program, else of the standard library; UINT32_MAX: neither. */
+uint32_t osp_memory_caller(const osp_stack_fact *s);
+
+/* The CPU that memory takes in Go: shares of the process, and in cores that are wanted. */
+typedef struct {
+    double gc, alloc;
+    double gc_low; /* lower bound */
+    double gc_cores, alloc_cores;
+    uint64_t samples;
+    bool has_blamed;
+    osp_blamed blamed; /* who allocates most, by the CPU that this takes */
+} osp_memory_cpu;
+bool osp_memory_weigh(const osp_facts *f, osp_memory_cpu *out);
+
+/* The CPU that collecting would not take if the heap could double between two collections, as it may by default: cycles are
+ * as many as the room is small. A share of the process; 0 if the room is not known. */
+double osp_memory_wasted(const osp_facts *f, const osp_memory_cpu *cpu);
+
+osp_str osp_memory_text(osp_arena *a, double bytes); /* "1.5 MB" */
+
+/* Evidence that findings on the collector share. */
+void osp_memory_gc_evidence(const osp_facts *f, osp_finding *x, const osp_memory_cpu *cpu);
+void osp_memory_allocator_evidence(const osp_facts *f, osp_finding *x, const osp_memory_cpu *cpu);
+
 /* ---- findings ------------------------------------------------------------------------------------------------ */
 
 /* A new finding; NULL without memory.. */

@@ -172,6 +172,43 @@ typedef struct {
     uint32_t nplace;
 } osp_call_facts;
 
+/* ---- memory ---------------------------------------------------------------------------------------------------------- */
+
+/* A collection of the Go heap that has ended. */
+typedef struct {
+    uint32_t number;
+    double at_s;          /* when it ended, as in osp_moment; negative: before the observation */
+    uint64_t live_bytes;  /* what it found alive */
+    double mark_s, cpu_s; /* how long it marked, and the CPU time that took; 0 = not known */
+} osp_collection;
+
+enum { OSP_COLLECTIONS = 64 };
+
+/* The collector of Go, by the runtime's own figures. */
+typedef struct {
+    bool known;
+    double seconds, cycles_per_s, forced_per_s; /* forced: by the program's own call of runtime.GC and its like */
+    double pause_s_per_s;
+    /* CPU time by purpose, in cores, over the cycles that ended (since Go 1.20); worker: with pauses; idle: by workers that
+     * run only where a P has nothing else to do. */
+    bool has_cpu;
+    double assist_cores, worker_cores, idle_cores;
+    bool has_percent;
+    int32_t percent;     /* GOGC; negative = off */
+    int64_t limit_bytes; /* GOMEMLIMIT; INT64_MAX = none */
+    int32_t procs;       /* GOMAXPROCS; 0 = not known */
+    /* Of several looks, the middle one. */
+    double
+        room; /* by how much the heap may grow until the next collection ends, as a part of what is live; -1 = not known */
+    double by_limit; /* share of looks in which the limit, not GOGC, said how much */
+    double limiter;  /* share of looks in which the collector was held back, to take no more than half of all CPU */
+    /* At the last look, bytes. */
+    uint64_t live, marked, goal, inuse, free, released, ready, stacks;
+    double bytes_per_s, objects_per_s; /* that are allocated; -1 = not known */
+    osp_collection *cycle; /* those that were seen to end, and the one before, if it can be known; oldest first */
+    uint32_t ncycle;
+} osp_gc_fact;
+
 typedef struct osp_facts {
     osp_arena *arena;
     osp_process_info process; /* its command line is not saved: it may hold secrets */
@@ -207,6 +244,9 @@ typedef struct osp_facts {
     uint32_t asked; /* osp_ask: which windows were tried */
     osp_process_fact proc;
     osp_call_facts calls;
+    /* memory */
+    osp_gc_fact gc;
+    /* end of memory */
 } osp_facts;
 
 /* How fast a number of the moments grows, a second, by least squares; its standard error in *error. 0 (and error

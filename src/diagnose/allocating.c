@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the rules on memory share. */
+#include "diagnose/diagnose_internal.h"
+
+osp_domain osp_memory_domain(const osp_stack_fact *s)
+{
+    uint32_t i = 0;
+    while (i < s->ncall && (s->call[i].kind == OSP_CALL_KERNEL || s->call[i].kind == OSP_CALL_VDSO))
+        i++;
+    return osp_domain_of(s->call + i, s->ncall - i, false);
+}
+
+uint32_t osp_memory_caller(const osp_stack_fact *s)
+{
+    const uint32_t of_program = osp_call_of_kind(s, OSP_CALL_GO);
+    return of_program != UINT32_MAX ? of_program : osp_call_of_kind(s, OSP_CALL_STD);
+}
+
+bool osp_memory_weigh(const osp_facts *f, osp_memory_cpu *out)
+{
+    enum { MIN_SAMPLES = 20 };
+    *out = (osp_memory_cpu){0};
+    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
+    bool *all = osp_new(f->arena, bool, f->nstack + 1);
+    if (!mark || !all || f->samples < MIN_SAMPLES)
+        return false;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        const osp_domain in = osp_memory_domain(s);
+        mark[i].call = osp_memory_caller(s);
+        if (in == OSP_IN_GO_GC) {
+            out->gc += s->share;
+            out->gc_cores += osp_demand_of(f, s);
+        } else if (in == OSP_IN_GO_ALLOC) {
+            out->alloc += s->share;
+            out->alloc_cores += osp_demand_of(f, s);
+        } else {
+            continue;
+        }
+        out->samples += s->samples;
+        all[i] = mark[i].sign = mark[i].call != UINT32_MAX;
+    }
+    out->gc_low = out->gc - 2 * osp_share_error(out->gc, f->samples);
+    out->has_blamed = osp_blame(f, mark, all, &out->blamed);
+    return true;
+}
+
+double osp_memory_wasted(const osp_facts *f, const osp_memory_cpu *cpu)
+{
+    const osp_gc_fact *g = &f->gc;
+    if (!g->known || g->room < 0)
+        return 0;
+    return cpu->gc_low * (1 - (g->room < 1 ? g->room : 1));
+}
+
+osp_str osp_memory_text(osp_arena *a, double bytes)
+{
+    static const char *const unit[] = {"B", "KB", "MB", "GB", "TB"};
+    size_t i = 0;
+    for (; bytes >= 1000 && i + 1 < sizeof unit / sizeof *unit; i++)
+        bytes /= 1024;
+    return osp_arena_fmt(a, i && bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, unit[i]);
+}
+
+void osp_memory_gc_evidence(const osp_facts *f, osp_finding *x, const osp_memory_cpu *cpu)
+{
+    const osp_gc_fact *g = &f->gc;
+    osp_arena *a = f->arena;
+    osp_finding_evidence(
+        x,
+        g->has_cpu
+            ? osp_arena_fmt(a, "± %.0f of its CPU collects garbage (by the runtime: %.2f cores, %.2f of them idle)",
+                            200 * osp_share_error(cpu->gc, f->samples),
+                            g->assist_cores + g->worker_cores + g->idle_cores, g->idle_cores)
+            : osp_arena_fmt(a, "± %.0f of its CPU collects garbage", 200 * osp_share_error(cpu->gc, f->samples)),
+        100 * cpu->gc, "%", "samples");
+    osp_finding_evidence(x, S("collections"), g->cycles_per_s, "cycles/s", "runtime");
+}
+
+void osp_memory_allocator_evidence(const osp_facts *f, osp_finding *x, const osp_memory_cpu *cpu)
+{
+    const osp_gc_fact *g = &f->gc;
+    osp_arena *a = f->arena;
+    if (!cpu->has_blamed)
+        return;
+    osp_finding_blame(f, x, &cpu->blamed);
+    osp_str most = osp_arena_fmt(a, "allocated, most by %.*s", STRF(osp_call_text(a, cpu->blamed.call)));
+    if (g->bytes_per_s >= 0)
+        osp_finding_evidence(x, most, g->bytes_per_s / 1048576, "MB/s", "runtime");
+    else
+        osp_finding_evidence(x, most, 100 * cpu->alloc, "% of CPU", "samples");
+}
