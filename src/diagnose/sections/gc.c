@@ -77,8 +77,7 @@ static void look(const osp_watch *w, collector *c, const osp_go_gc *g)
     c->looks++;
     c->by_limit += g->goal_by_limit;
     c->limited += g->limiter == 1;
-    /* While a cycle runs, the figures are of two. */
-    if (g->has_control && g->marked_bytes && g->started == g->done && c->nroom < LOOKS)
+    if (g->has_control && g->marked_bytes && c->nroom < LOOKS)
         c->room[c->nroom++] =
             g->goal_bytes > g->marked_bytes ? (double)(g->goal_bytes - g->marked_bytes) / (double)g->marked_bytes : 0;
     see_cycle(w, c, g);
