@@ -69,6 +69,25 @@ static void foot(screen *s, const char *name, osp_str text)
     osp_buf_byte(s->out, '\n');
 }
 
+/* Of words between dots, those that fit beside a name at the foot, and how many more there are. */
+static osp_str one_line(const screen *s, osp_arena *a, osp_str words)
+{
+    enum { MORE = 14 };
+    const osp_str dot = S(" · ");
+    const size_t room = s->columns > FOOT + MORE ? s->columns - FOOT - MORE : 0;
+    size_t kept = 0, more = 0;
+    for (size_t at = 0; at < words.n;) {
+        size_t end = at + osp_str_find(osp_str_skip(words, at), dot);
+        end = end < words.n ? end : words.n;
+        if (!more && osp_str_columns(osp_str_head(words, end)) <= room)
+            kept = end;
+        else
+            more++;
+        at = end + dot.n;
+    }
+    return more ? osp_arena_fmt(a, "%.*s · and %zu more", STRF(osp_str_head(words, kept)), more) : words;
+}
+
 /* A Go name without the directories of its import path: "…/api.(*Server).handle". */
 static osp_str short_name(osp_arena *a, osp_str func)
 {
@@ -499,6 +518,7 @@ void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *
              osp_arena_fmt(f->arena, "%s (confidence %.2f): %.*s", found->row[i].verdict, found->row[i].confidence,
                            STRF(found->row[i].summary)));
     osp_buf_byte(out, '\n');
-    foot(&s, "ruled out", osp_ruled_out(f, found));
+    osp_str ruled_out = osp_ruled_out(f, found);
+    foot(&s, "ruled out", n ? one_line(&s, f->arena, ruled_out) : ruled_out);
     completeness(&s, f);
 }
