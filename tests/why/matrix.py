@@ -29,7 +29,7 @@ import rows as matrix_rows
 import score
 import truth
 from tap import Tap
-from target import Neighbour, Target, lacks
+from target import Neighbour, Target, Watch, lacks
 
 SURE = 0.6
 FIELDS = {"verdict", "confidence", "summary", "evidence", "culprit", "stack", "next"}
@@ -165,9 +165,11 @@ def ask(osprey, target, run, seconds):
     before = time.monotonic()
     time.sleep(max(row.warm, 1.5))
     begun, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    watch = Watch(target.pid)
     try:
-        told = subprocess.run([osprey, "why", str(target.pid), "--json", "-d", f"{seconds:g}"], capture_output=True, text=True,
-                              timeout=seconds + 60, check=False)
+        with watch:
+            told = subprocess.run([osprey, "why", str(target.pid), "--json", "-d", f"{seconds:g}"], capture_output=True,
+                                  text=True, timeout=seconds + 60, check=False)
         run.status, run.error = told.returncode, told.stderr.strip()[-500:]
         if told.returncode in (0, 3):
             run.answer = json.loads(told.stdout)
@@ -183,7 +185,9 @@ def ask(osprey, target, run, seconds):
         return
     (pace0, silence0), (pace1, silence1) = target.pace(before, begun), target.pace(begun, time.monotonic())
     run.pace = pace1 / pace0 if pace0 else None
-    if silence1 > 3 * silence0 + 2:
+    if watch.stopped > 0.05:
+        run.harm = f"it was stopped for {1000 * watch.stopped:.0f} ms"
+    elif silence1 > 3 * silence0 + 2 + 2 * watch.gap:
         run.harm = f"it said nothing for {silence1:.1f} s while observed, {silence0:.1f} s before"
 
 

@@ -73,12 +73,18 @@ NEEDS = {
     "cgroup-memory": lambda: Cgroup("memory", memory=64 << 20).drop(),
     "two-cpus": lambda: enough_cpus(2),
     "affinity": lambda: None,
+    "huge-pages": lambda: has_huge_pages(),
 }
 
 
 def enough_cpus(n):
     if len(os.sched_getaffinity(0)) < n:
         raise OSError(f"needs {n} CPUs")
+
+
+def has_huge_pages():
+    if "[never]" in pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii"):
+        raise OSError("transparent huge pages are off")
 
 
 def lacks(row):
@@ -166,6 +172,38 @@ class Target:
         if self.group:
             self.group.drop()
         self.folder.cleanup()
+
+
+class Watch:
+    """Was the target stopped while the block ran? Looked at every five milliseconds."""
+
+    def __init__(self, pid):
+        self.pid, self.end = pid, threading.Event()
+        self.stopped = self.gap = 0.0  # the longest time seen stopped; the longest between two looks
+        self.thread = threading.Thread(target=self.look, daemon=True)
+
+    def look(self):
+        last, since = time.monotonic(), None
+        while not self.end.wait(0.005):
+            now = time.monotonic()
+            self.gap, last = max(self.gap, now - last), now
+            try:
+                state = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace")
+            except OSError:
+                return
+            if state.rpartition(")")[2].split()[0] in "tT":
+                since = since or now
+                self.stopped = max(self.stopped, now - since)
+            else:
+                since = None
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end.set()
+        self.thread.join()
 
 
 class Neighbour:

@@ -27,7 +27,7 @@ import (
 
 func main() {
 	self, _ := os.Executable()
-	path := filepath.Join(filepath.Dir(self), "lib" + "p_lib" + ".so")
+	path := filepath.Join(filepath.Dir(self), "lib"+"p_lib"+".so")
 	if C.xc_load(C.CString(path), P_threads, P_named) == 0 {
 		os.Exit(1)
 	}
