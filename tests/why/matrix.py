@@ -20,6 +20,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "live"))
@@ -29,7 +30,7 @@ import rows as matrix_rows
 import score
 import truth
 from tap import Tap
-from target import Neighbour, Target, Watch, lacks
+from target import Neighbour, Target, Watch, lacks, last_words
 
 SURE = 0.6
 FIELDS = {"verdict", "confidence", "summary", "evidence", "culprit", "stack", "next"}
@@ -62,7 +63,7 @@ def chosen(rows, o):
                 if any(fnmatch.fnmatch(r.name, g) or fnmatch.fnmatch(r.verdict or "-", g) for g in o.only)]
     if o.ready:
         known = verdicts_known(o.osprey)
-        rows = [r for r in rows if (r.verdict in known if known is not None and r.sick else r.ready)]
+        rows = [r for r in rows if not r.sick or r.verdict in known]
     if o.subset:
         k, n = o.subset.split("/")
         k, n = (time.time() // 86400 if k == "day" else int(k)), int(n)
@@ -72,10 +73,7 @@ def chosen(rows, o):
 
 
 def verdicts_known(osprey):
-    """The ids of its rules, or None if it does not tell."""
-    run = subprocess.run([osprey, "why", "--rules"], capture_output=True, text=True, check=False)
-    if run.returncode:
-        return None
+    run = subprocess.run([osprey, "why", "--rules"], capture_output=True, text=True, check=True)
     return set(re.findall(r"^\s*([a-z][a-z0-9-]+)", run.stdout, re.MULTILINE))
 
 
@@ -164,21 +162,10 @@ def ask(osprey, target, run, seconds):
     row = run.program.row
     before = time.monotonic()
     time.sleep(max(row.warm, 1.5))
-    begun, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    watch = Watch(target.pid)
-    try:
-        with watch:
-            told = subprocess.run([osprey, "why", str(target.pid), "--json", "-d", f"{seconds:g}"], capture_output=True,
-                                  text=True, timeout=seconds + 60, check=False)
-        run.status, run.error = told.returncode, told.stderr.strip()[-500:]
-        if told.returncode in (0, 3):
-            run.answer = json.loads(told.stdout)
-    except (subprocess.TimeoutExpired, ValueError) as e:
-        run.error = str(e)[:500]
-    ended = time.monotonic()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run.seconds, run.observed = ended - begun, seconds
-    run.cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    begun = time.monotonic()
+    with Watch(target.pid) as watch:
+        told(osprey, run, ["why", str(target.pid), "-d", f"{seconds:g}"], seconds + 60)
+    run.observed = seconds
     time.sleep(0.6)
     if not target.alive():
         run.harm = "the program is gone"
@@ -214,8 +201,30 @@ def programs_of(rows, o, seed):
     return out
 
 
+def told(osprey, run, words, timeout):
+    """osprey's answer to a question, with its time and CPU."""
+    begun, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        said = subprocess.run([osprey, *words, "--json"], capture_output=True, text=True, timeout=timeout, check=False)
+        run.status, run.error = said.returncode, said.stderr.strip()[-500:]
+        if said.returncode in (0, 3):
+            run.answer = json.loads(said.stdout)
+    except (subprocess.TimeoutExpired, ValueError) as e:
+        run.error = str(e)[:500]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run.seconds = time.monotonic() - begun
+    run.cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+
+
 def one(o, program):
     run = Run(program)
+    if program.row.dies:
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as text:
+            text.write(last_words(program))
+            text.flush()
+            told(o.osprey, run, ["crash", text.name], 60)
+        judge(program, run)
+        return run
     seconds = o.seconds or program.row.seconds
     try:
         with Neighbour(not o.quiet_host), Target(program, namespace=o.hard) as target:
@@ -228,6 +237,10 @@ def one(o, program):
 
 
 def proven(program):
+    if program.row.dies:
+        text = last_words(program)
+        found = re.search(program.row.dies, text)
+        return [] if found else [f"it printed {text[-500:] or 'nothing'}"], found.group() if found else ""
     try:
         with Target(program, full=True) as target:
             time.sleep(max(program.row.warm, 1.5))

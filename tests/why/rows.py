@@ -31,8 +31,7 @@ class Row:
     env: dict = dataclasses.field(default_factory=dict)
     truth: list = dataclasses.field(default_factory=list)
     rows: list = dataclasses.field(default_factory=list)
-    ready: bool = False
-    notes: str = ""
+    dies: str = ""
 
     @property
     def sick(self):

@@ -74,7 +74,14 @@ NEEDS = {
     "two-cpus": lambda: enough_cpus(2),
     "affinity": lambda: None,
     "huge-pages": lambda: has_huge_pages(),
+    "silent-resolver": lambda: subprocess.run(SILENT_RESOLVER + ["true"], check=True, capture_output=True, cwd="/tmp"),
 }
+
+
+# A network and an /etc/resolv.conf of the program's own, which is then the name server itself and does not answer.
+SILENT_RESOLVER = ["unshare", "--mount", "--net", "sh", "-c",
+                   "ip link set lo up && f=$(mktemp) && printf 'nameserver 127.0.0.1\noptions timeout:30\n' >$f && "
+                   "mount --bind $f /etc/resolv.conf && rm $f && exec \"$@\"", "sh"]
 
 
 def enough_cpus(n):
@@ -92,7 +99,7 @@ def lacks(row):
     for need in row.needs:
         try:
             NEEDS[need.split("=")[0]]()
-        except OSError as e:
+        except (OSError, subprocess.CalledProcessError) as e:
             return f"{need}: {e}"
     return ""
 
@@ -111,17 +118,20 @@ class Target:
         self.begun = threading.Event()
 
     def __enter__(self):
+        before = []
         for need in self.program.row.needs:
             name, _, value = need.partition("=")
             if name.startswith("cgroup-") and value:
                 kind = name.split("-")[1]
                 self.group = Cgroup(kind, **{kind: float(value)})
+            if name == "silent-resolver":
+                before = SILENT_RESOLVER
             if name == "affinity":
                 self.cpus = sorted(os.sched_getaffinity(0))[:int(value)]
         self.folder = tempfile.TemporaryDirectory(prefix="run", dir=self.program.path.parent.parent)  # on a disk
         prefix = ["unshare", "--pid", "--fork", "--kill-child"] if self.namespace else []
         self.process = subprocess.Popen(
-            prefix + [str(self.program.path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            before + prefix + [str(self.program.path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, env=self.env, cwd=self.folder.name, start_new_session=True,
             preexec_fn=self.settle)
         threading.Thread(target=self.listen, daemon=True).start()
@@ -172,6 +182,15 @@ class Target:
         if self.group:
             self.group.drop()
         self.folder.cleanup()
+
+
+def last_words(program):
+    """What a program that dies prints then."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = dict(os.environ, **program.row.env)
+        run = subprocess.run(["timeout", "30", str(program.path)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                             env=env, cwd=folder, check=False, errors="replace")
+    return run.stderr
 
 
 class Watch:
