@@ -90,7 +90,8 @@ static void gc_tail(osp_str s, osp_gc_line *g)
         osp_str part = osp_str_cut(&s, ',');
         part = osp_str_trim(part);
         uint64_t n;
-        if (take_whole(&part, &n) && n <= INT32_MAX && (osp_str_eq(part, S(" P")) || osp_str_starts(part, S(" P ")))) {
+        if (take_whole(&part, &n) && n <= INT32_MAX &&
+            (osp_str_eq(part, S(" P")) || osp_str_starts(part, S(" P ")))) {
             g->procs = (int32_t)n;
             g->forced = osp_str_has(part, S("(forced)"));
         }

@@ -12,12 +12,13 @@
 /* A collection. Times in seconds, sizes in bytes (the runtime prints whole MB). */
 typedef struct {
     uint32_t number;
-    double at_s;                   /* since the program began */
-    double share;                  /* of all CPU since then that went to the collector: 0 … 1, printed in whole percent */
+    double at_s;  /* since the program began */
+    double share; /* of all CPU since then that went to the collector: 0 … 1, printed in whole percent */
     double sweep_s, mark_s, term_s; /* by the clock: world stopped, marking beside the program, world stopped */
     double assist_cpu_s, background_cpu_s, idle_cpu_s, stopped_cpu_s;
-    uint64_t before_bytes, after_bytes, live_bytes, goal_bytes; /* heap: at its begin, at its end, found alive; goal */
-    int32_t procs;                                              /* 0 = not printed */
+    uint64_t before_bytes, after_bytes, live_bytes,
+        goal_bytes; /* heap: at its begin, at its end, found alive; goal */
+    int32_t procs;  /* 0 = not printed */
     bool forced;
 } osp_gc_line;
 bool osp_gc_line_parse(osp_str line, osp_gc_line *out); /* false: it is none */

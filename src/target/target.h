@@ -340,6 +340,23 @@ bool osp_cgroup_find(osp_str name, osp_cgroup *out, osp_err *err) OSP_CHECKED;
 /* Is a process in it, or in one below? */
 bool osp_cgroup_holds(const osp_cgroup *g, int pid);
 
+/* What the cgroups of a process allow it, its tightest limits, and what is used of those. Counts are since each folder was made. */
+typedef struct {
+    bool known;
+    double quota_cores; /* 0 = none */
+    uint64_t period_us;
+    uint64_t periods, throttled_periods, throttled_ns; /* of the folder with that quota */
+    char cpu_path[256];                                /* that folder; "" = none */
+    uint64_t memory_limit, memory_bytes;               /* 0 = none; bytes used where that limit is */
+    uint64_t reclaimable_bytes;                        /* of those: page cache that has not been used lately */
+    char memory_path[256];
+    uint64_t memory_high;                        /* 0 = none; version 2 alone has it */
+    uint64_t high_events, max_events, oom_kills; /* of the process's own folder */
+    uint64_t pids_limit, pids;                   /* 0 = none */
+    bool frozen;
+} osp_cgroup_usage;
+bool osp_process_cgroup_usage(int pid, osp_cgroup_usage *out, osp_err *err) OSP_CHECKED;
+
 /* ---- the kernel's side ------------------------------------------------------------------------------------- */
 
 /* Kernel symbols from /proc/kallsyms, sorted by address. EPERM-like absence (all zero addresses) is EABSENT. */

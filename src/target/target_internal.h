@@ -57,6 +57,9 @@ bool osp_cgroup_text_holds(osp_str text, uint32_t hierarchy, osp_str at);
 /* Is a cgroup's folder what a person calls by this name: a service, a container's id? */
 bool osp_cgroup_is_called(osp_str folder, osp_str name);
 
+/* By the texts of /proc/self/mountinfo and /proc/PID/cgroup; root stands before every path, for tests. */
+void osp_cgroup_usage_of(const char *root, osp_str mountinfo, osp_str cgroups, osp_cgroup_usage *out);
+
 /* How many CPUs a list as "0-3,8" names; 0 if it is none. */
 uint32_t osp_cpu_list_count(osp_str list);
 
