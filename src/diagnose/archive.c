@@ -133,7 +133,7 @@ void *osp_arc_room(osp_archive *x, const void *row, uint32_t *n, size_t size, si
     return room;
 }
 
-static void one_call(osp_archive *x, osp_call *c)
+void osp_arc_call(osp_archive *x, osp_call *c)
 {
     uint32_t kind = c->kind;
     osp_arc(x, &c->func);
@@ -145,7 +145,7 @@ static void one_call(osp_archive *x, osp_call *c)
     c->kind = kind <= OSP_CALL_KERNEL ? (osp_call_kind)kind : OSP_CALL_UNKNOWN;
 }
 
-void osp_arc_calls(osp_archive *x, const osp_call **call, uint32_t *n) { OSP_ARC_ROWS(x, call, n, one_call); }
+void osp_arc_calls(osp_archive *x, const osp_call **call, uint32_t *n) { OSP_ARC_ROWS(x, call, n, osp_arc_call); }
 
 void osp_arc_place(osp_archive *x, osp_place_fact *p)
 {

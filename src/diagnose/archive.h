@@ -66,7 +66,8 @@ void *osp_arc_room(osp_archive *x, const void *row, uint32_t *n, size_t size, si
             each(x, (void *)(osp_rows_ + osp_i));                                        \
     } while (0)
 
-/* A stack of calls, and places, which many sections have. */
+/* A call, a stack of calls, and places, which many sections have. */
+void osp_arc_call(osp_archive *x, osp_call *c);
 void osp_arc_calls(osp_archive *x, const osp_call **call, uint32_t *n);
 void osp_arc_place(osp_archive *x, osp_place_fact *p);
 

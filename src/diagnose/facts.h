@@ -208,6 +208,117 @@ typedef struct {
     osp_collection *cycle; /* those that were seen to end, and the one before, if it can be known; oldest first */
     uint32_t ncycle;
 } osp_gc_fact;
+/* ---- goroutines, the scheduler, timers, wake-ups of threads ----------------------------------------------------------- */
+
+/* Something that goroutines wait on. */
+typedef struct {
+    osp_wait_kind kind;
+    osp_wait_way way;         /* of those of the group at hand */
+    uint64_t addr;            /* of the channel; of the lock, where that is known; else of what the runtime waits on */
+    uint32_t n, in, out, all; /* of the group; of all: to receive or read, to send or write, in any way */
+    osp_str name;             /* of the global variable that it is; "" = none, or not known */
+    bool has_chan, closed, timed;
+    uint64_t len, cap;
+    osp_lock_kind lock;
+    bool has_lock, locked, starving;
+    int64_t waiting, left;  /* of a lock: those that wait, by its own count; readers that are in it */
+    osp_str file;           /* of a descriptor: its peer, or its name */
+    bool sought;            /* the stacks of all others were looked through for it */
+    uint32_t candidates;    /* that have it on their stacks, or are in functions that use it, and do not wait on it */
+    const uint64_t *holder; /* goids of the first of them */
+    uint32_t nholder;
+} osp_waited_fact;
+
+/* A goroutine by itself: one that may hold what others wait on. */
+typedef struct {
+    uint64_t goid;
+    uint32_t group; /* its number in osp_goroutine_facts.group; UINT32_MAX = in none that was kept */
+    bool still;     /* it did not run for the whole time */
+    uint64_t on[2]; /* what it waits on, as in osp_waited_fact.addr; 0 = nothing, or not known */
+} osp_goroutine_fact;
+
+/* Goroutines that do the same: one stack, one creator. */
+typedef struct {
+    uint32_t n;
+    uint32_t born;     /* of them, in the time of observation */
+    uint32_t still;    /* of those that are older: did not run in all that time */
+    uint32_t locked;   /* to their threads */
+    uint32_t gone_alike; /* of those that ended meanwhile: waited for the same reason when it began */
+    uint8_t status;    /* OSP_G_… */
+    osp_str state;     /* "chan receive", "running" … */
+    const osp_call *call; /* leaf first; of those that run only what they began with */
+    uint32_t ncall;
+    osp_call creator, start; /* func "" = not known */
+    double least_s, median_s, most_s; /* they have waited, as far as the runtime keeps it; -1 = not known */
+    uint64_t goid[4]; /* of the first of them, 0 = no more */
+    double last_s; /* of sleeps: the last of them ends in so long; -1 = none sleeps */
+    uint32_t objects; /* that they wait on, in all */
+    const osp_waited_fact *object; /* those on which most wait */
+    uint32_t nobject;
+} osp_group_fact;
+
+typedef struct {
+    bool known;
+    double seconds;      /* from the first look to the list */
+    uint32_t n;          /* not the runtime's own */
+    uint32_t born, gone; /* since the first look; gone: were there then, and are no more */
+    double births_per_s; /* by the runtime's own counter, those that ended at once included; -1 = not known */
+    const osp_group_fact *group; /* the largest first */
+    uint32_t ngroup;
+    const osp_goroutine_fact *holder; /* those that are named as candidates */
+    uint32_t nholder;
+} osp_goroutine_facts;
+
+/* The scheduler, by looks. Means over the looks unless something else is said. */
+typedef struct {
+    bool known;
+    uint32_t looks;
+    int32_t gomaxprocs, threads, idle_threads, locked_idle; /* at the end */
+    double busy, in_call, idle; /* Ps */
+    double queued, spinning;    /* goroutines that could run and do not; threads that look for work */
+    uint32_t most_queued;
+    double starved, stopped;  /* shares of the looks: something was queued and a P idle; the world was stopped */
+    double threads_per_s, threads_error; /* growth, and its standard error */
+    double timers, timers_per_s, timers_error; /* in the lists of the Ps: at the end; growth */
+} osp_sched_fact;
+
+/* Timers that are alike. */
+typedef struct {
+    osp_timer_kind kind;
+    osp_call call;        /* what it calls, or where the goroutine sleeps */
+    double period_s;      /* 0 = once */
+    double horizon_s;     /* the last of them is due in so long */
+    uint32_t n, zombies;
+    int64_t grown;        /* n less what it was at the begin */
+    double expiries_per_s; /* by the period, or by how far ahead they are due; -1 = not known */
+} osp_timer_fact;
+
+typedef struct {
+    bool known, lazy; /* lazy: timers with channels that nobody waits for are in no list (Go 1.23 and later) */
+    double seconds;
+    uint32_t n, zombies;
+    double expiries_per_s; /* of those of which it is known */
+    const osp_timer_fact *group; /* the largest first */
+    uint32_t ngroup;
+} osp_timer_facts;
+
+/* Wake-ups of threads from one place in another, in a window. */
+typedef struct {
+    osp_cause cause;
+    int waker_tid, woken_tid; /* waker: 0 = none */
+    double per_s;
+    const osp_call *waker, *woken; /* stacks, leaf first */
+    uint32_t nwaker, nwoken;
+} osp_wake_fact;
+
+typedef struct {
+    bool known;
+    double per_s;
+    const osp_wake_fact *row; /* the most frequent first */
+    uint32_t n;
+} osp_wake_facts;
+
+/* ---- all of them ---------------------------------------------------------------------------------------------------- */
 
 typedef struct osp_facts {
     osp_arena *arena;
@@ -247,6 +358,10 @@ typedef struct osp_facts {
     /* memory */
     osp_gc_fact gc;
     /* end of memory */
+    osp_goroutine_facts goroutine;
+    osp_sched_fact sched;
+    osp_timer_facts timers;
+    osp_wake_facts wakes;
 } osp_facts;
 
 /* How fast a number of the moments grows, a second, by least squares; its standard error in *error. 0 (and error

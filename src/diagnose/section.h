@@ -51,6 +51,9 @@ bool osp_window_record(osp_watch *w, const char *events, double seconds, osp_rec
 bool osp_window_places(osp_watch *w, const osp_recording *rec, const osp_profile *symbolised, const char *count,
                        const char *amount, osp_place_fact **row, uint32_t *n);
 
+/* A call of the Go program, as it stands on a goroutine's stack; its texts are copied into f->arena. */
+osp_call osp_call_of(const osp_facts *f, osp_str func, osp_str file, int32_t line);
+
 /* The profile of a recording with names; NULL without memory. */
 osp_profile *osp_keep_named(osp_observed *keep, const osp_recording *rec, osp_err *err);
 
