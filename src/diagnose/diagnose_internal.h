@@ -127,6 +127,62 @@ osp_str osp_memory_text(osp_arena *a, double bytes); /* "1.5 MB" */
 /* Evidence that findings on the collector share. */
 void osp_memory_gc_evidence(const osp_facts *f, osp_finding *x, const osp_memory_cpu *cpu);
 void osp_memory_allocator_evidence(const osp_facts *f, osp_finding *x, const osp_memory_cpu *cpu);
+/* ---- what Go's goroutines do --------------------------------------------------------------------------------- */
+
+/* Where a goroutine stands, waits, or stood when it was put off its thread; by its stack, which says the same in all
+ * releases. */
+typedef enum {
+    OSP_AT_WORK, /* anything else */
+    OSP_AT_SEND,
+    OSP_AT_RECEIVE,
+    OSP_AT_SELECT,
+    OSP_AT_MUTEX, /* in Lock or Unlock */
+    OSP_AT_READ_LOCK,
+    OSP_AT_WRITE_LOCK,
+    OSP_AT_SLEEP,
+    OSP_AT_IO, /* in the poller */
+    OSP_AT_PLACES,
+} osp_at;
+osp_at osp_at_of(const osp_call *call, uint32_t n);
+
+static inline bool osp_at_lock(osp_at at)
+{
+    return at == OSP_AT_MUTEX || at == OSP_AT_READ_LOCK || at == OSP_AT_WRITE_LOCK;
+}
+
+static inline bool osp_at_channel(osp_at at)
+{
+    return at == OSP_AT_SEND || at == OSP_AT_RECEIVE || at == OSP_AT_SELECT;
+}
+
+/* Where the CPU time of a Go process goes, what the kernel and the vDSO do for the runtime being the runtime's; shares.
+ * Overlapping: a stack may be in several. */
+typedef struct {
+    double demand, voluntary_per_s; /* of all threads: cores; context switches */
+    double user;                    /* the program's own work: neither the runtime nor waiting and waking */
+    double scheduling;              /* finding, parking and waking goroutines and threads */
+    double timers, births;          /* keeping timers and sleeping; making and ending goroutines */
+    double handoff;                 /* between threads, because a goroutine is locked to one */
+    double at[OSP_AT_PLACES];
+} osp_go_work;
+osp_go_work osp_go_work_of(const osp_facts *f);
+
+/* The innermost call of the program's own, else of a library that is more than a way to wait; UINT32_MAX if none is
+ * known. */
+uint32_t osp_place_in(const osp_call *call, uint32_t n);
+
+/* What of a group moved in the time of observation. */
+static inline uint32_t osp_moving(const osp_group_fact *g) { return g->n - g->still; }
+
+/* The group of a goroutine that is named as a candidate; NULL = not known. */
+const osp_goroutine_fact *osp_holder_of(const osp_facts *f, uint64_t goid);
+const osp_group_fact *osp_group_of(const osp_facts *f, const osp_goroutine_fact *h);
+
+/* Blame the function in which a group stands; its chain begins with who made it. */
+void osp_finding_blame_group(const osp_facts *f, osp_finding *x, const osp_group_fact *g);
+
+/* "main.serve (serve.go:12)" of where a group stands; "an unknown place". */
+osp_str osp_group_text(osp_arena *a, const osp_group_fact *g);
 
 /* ---- findings ------------------------------------------------------------------------------------------------ */
 
