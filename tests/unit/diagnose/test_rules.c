@@ -472,7 +472,8 @@ static void a_scheduler_that_is_busy_without_yields_is_another_illness(void **st
     m->facts.sched_ticks_per_s = 6e5;
     made_up_stack(m, 11, 0, 300, M0 "r:runtime.schedule@proc.go r:runtime.findRunnable@proc.go");
     made_up_stack(m, 11, 4, 90, GO "g:main.ping@p.go r:runtime.chansend1@chan.go r:runtime.gopark@proc.go");
-    nothing_is_found(m);
+    osp_findings f = made_up_diagnose(m);
+    assert_string_equal(first_of(&f), "sched-wake-storm");
 }
 
 /* Four goroutines of some microseconds of work each turn: the work stands in the function that yields. */
