@@ -213,8 +213,8 @@ typedef struct {
 /* Something that goroutines wait on. */
 typedef struct {
     osp_wait_kind kind;
-    osp_wait_way way;         /* of those of the group at hand */
-    uint64_t addr;            /* of the channel; of the lock, where that is known; else of what the runtime waits on */
+    osp_wait_way way; /* of those of the group at hand */
+    uint64_t addr;    /* of the channel; of the lock, where that is known; else of what the runtime waits on */
     uint32_t n, in, out, all; /* of the group; of all: to receive or read, to send or write, in any way */
     osp_str name;             /* of the global variable that it is; "" = none, or not known */
     bool has_chan, closed, timed;
@@ -240,29 +240,29 @@ typedef struct {
 /* Goroutines that do the same: one stack, one creator. */
 typedef struct {
     uint32_t n;
-    uint32_t born;     /* of them, in the time of observation */
-    uint32_t still;    /* of those that are older: did not run in all that time */
-    uint32_t locked;   /* to their threads */
-    uint32_t gone_alike; /* of those that ended meanwhile: waited for the same reason when it began */
-    uint8_t status;    /* OSP_G_… */
-    osp_str state;     /* "chan receive", "running" … */
+    uint32_t born;        /* of them, in the time of observation */
+    uint32_t still;       /* of those that are older: did not run in all that time */
+    uint32_t locked;      /* to their threads */
+    uint32_t gone_alike;  /* of those that ended meanwhile: waited for the same reason when it began */
+    uint8_t status;       /* OSP_G_… */
+    osp_str state;        /* "chan receive", "running" … */
     const osp_call *call; /* leaf first; of those that run only what they began with */
     uint32_t ncall;
-    osp_call creator, start; /* func "" = not known */
+    osp_call creator, start;          /* func "" = not known */
     double least_s, median_s, most_s; /* they have waited, as far as the runtime keeps it; -1 = not known */
-    uint64_t goid[4]; /* of the first of them, 0 = no more */
-    double last_s; /* of sleeps: the last of them ends in so long; -1 = none sleeps */
-    uint32_t objects; /* that they wait on, in all */
-    const osp_waited_fact *object; /* those on which most wait */
+    uint64_t goid[4];                 /* of the first of them, 0 = no more */
+    double last_s;                    /* of sleeps: the last of them ends in so long; -1 = none sleeps */
+    uint32_t objects;                 /* that they wait on, in all */
+    const osp_waited_fact *object;    /* those on which most wait */
     uint32_t nobject;
 } osp_group_fact;
 
 typedef struct {
     bool known;
-    double seconds;      /* from the first look to the list */
-    uint32_t n;          /* not the runtime's own */
-    uint32_t born, gone; /* since the first look; gone: were there then, and are no more */
-    double births_per_s; /* by the runtime's own counter, those that ended at once included; -1 = not known */
+    double seconds;              /* from the first look to the list */
+    uint32_t n;                  /* not the runtime's own */
+    uint32_t born, gone;         /* since the first look; gone: were there then, and are no more */
+    double births_per_s;         /* by the runtime's own counter, those that ended at once included; -1 = not known */
     const osp_group_fact *group; /* the largest first */
     uint32_t ngroup;
     const osp_goroutine_fact *holder; /* those that are named as candidates */
@@ -274,22 +274,22 @@ typedef struct {
     bool known;
     uint32_t looks;
     int32_t gomaxprocs, threads, idle_threads, locked_idle; /* at the end */
-    double busy, in_call, idle; /* Ps */
-    double queued, spinning;    /* goroutines that could run and do not; threads that look for work */
+    double busy, in_call, idle;                             /* Ps */
+    double queued, spinning; /* goroutines that could run and do not; threads that look for work */
     uint32_t most_queued;
-    double starved, stopped;  /* shares of the looks: something was queued and a P idle; the world was stopped */
-    double threads_per_s, threads_error; /* growth, and its standard error */
+    double starved, stopped; /* shares of the looks: something was queued and a P idle; the world was stopped */
+    double threads_per_s, threads_error;       /* growth, and its standard error */
     double timers, timers_per_s, timers_error; /* in the lists of the Ps: at the end; growth */
 } osp_sched_fact;
 
 /* Timers that are alike. */
 typedef struct {
     osp_timer_kind kind;
-    osp_call call;        /* what it calls, or where the goroutine sleeps */
-    double period_s;      /* 0 = once */
-    double horizon_s;     /* the last of them is due in so long */
+    osp_call call;    /* what it calls, or where the goroutine sleeps */
+    double period_s;  /* 0 = once */
+    double horizon_s; /* the last of them is due in so long */
     uint32_t n, zombies;
-    int64_t grown;        /* n less what it was at the begin */
+    int64_t grown;         /* n less what it was at the begin */
     double expiries_per_s; /* by the period, or by how far ahead they are due; -1 = not known */
 } osp_timer_fact;
 
@@ -297,7 +297,7 @@ typedef struct {
     bool known, lazy; /* lazy: timers with channels that nobody waits for are in no list (Go 1.23 and later) */
     double seconds;
     uint32_t n, zombies;
-    double expiries_per_s; /* of those of which it is known */
+    double expiries_per_s;       /* of those of which it is known */
     const osp_timer_fact *group; /* the largest first */
     uint32_t ngroup;
 } osp_timer_facts;

@@ -49,6 +49,7 @@ void osp_finding_blame(const osp_facts *f, osp_finding *x, const osp_blamed *b)
     while (leaf < b->stack->ncall && b->stack->call[leaf].kind == OSP_CALL_KERNEL)
         leaf++;
     osp_call *chain = osp_new(f->arena, osp_call, b->stack->ncall + 1);
+    x->nstack = 0; /* who is blamed later is meant */
     if (!chain)
         return;
     for (uint32_t i = b->stack->ncall; i-- > leaf;)

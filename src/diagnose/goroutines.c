@@ -139,7 +139,7 @@ const osp_group_fact *osp_group_of(const osp_facts *f, const osp_goroutine_fact 
 void osp_finding_blame_group(const osp_facts *f, osp_finding *x, const osp_group_fact *g)
 {
     uint32_t at = osp_place_in(g->call, g->ncall);
-    const osp_call *blamed = at != UINT32_MAX     ? &g->call[at]
+    const osp_call *blamed = at != UINT32_MAX    ? &g->call[at]
                              : g->start.func.n   ? &g->start
                              : g->creator.func.n ? &g->creator
                              : g->ncall          ? &g->call[0]
@@ -157,7 +157,7 @@ void osp_finding_blame_group(const osp_facts *f, osp_finding *x, const osp_group
 osp_str osp_group_text(osp_arena *a, const osp_group_fact *g)
 {
     uint32_t at = osp_place_in(g->call, g->ncall);
-    return at != UINT32_MAX    ? osp_call_text(a, &g->call[at])
+    return at != UINT32_MAX  ? osp_call_text(a, &g->call[at])
            : g->start.func.n ? osp_call_text(a, &g->start)
                              : S("an unknown place");
 }

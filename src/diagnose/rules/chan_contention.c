@@ -51,24 +51,33 @@ static void check(const osp_facts *f, osp_findings *out)
         return;
     osp_arena *a = f->arena;
     double passing = 1 - w.user - f->in[OSP_IN_GO_GC];
-    double confidence = 0.65 + 0.15 * osp_ramp(in_channel, 0.1, 0.3) + 0.15 * osp_ramp(senders < receivers ? senders : receivers, least_each, 24);
+    double confidence = 0.65 + 0.15 * osp_ramp(in_channel, 0.1, 0.3) +
+                        0.15 * osp_ramp(senders < receivers ? senders : receivers, least_each, 24);
     osp_finding *x = osp_find(f, out, &osp_rule_chan_contention, NULL, confidence, passing);
     if (!x)
         return;
     osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "%u senders and %u receivers share a channel in %.*s: %.0f %% of this process's CPU is passing, %.0f %% is work.",
+    x->summary = osp_arena_fmt(a,
+                               "%u senders and %u receivers share a channel in %.*s: %.0f %% of this process's CPU "
+                               "is passing, %.0f %% is work.",
                                senders, receivers, STRF(osp_call_text(a, who.call)), 100 * passing, 100 * w.user);
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of all samples in channel operations", 200 * osp_share_error(in_channel, f->samples)),
+    osp_finding_evidence(x,
+                         osp_arena_fmt(a, "± %.0f of all samples in channel operations",
+                                       200 * osp_share_error(in_channel, f->samples)),
                          100 * in_channel, "%", "samples");
     osp_finding_evidence(x, S("of all samples in parking and waking for them"), 100 * w.scheduling, "%", "samples");
     if (f->sched_ticks_per_s >= 0)
-        osp_finding_evidence(x, S("of goroutines; each is an operation that had to wait"), f->sched_ticks_per_s, "switches/s", "p.schedtick");
-    osp_finding_evidence(x, osp_arena_fmt(a, "stood at a send at one moment, %u at a receive", receivers), senders, "goroutines", "runtime");
+        osp_finding_evidence(x, S("of goroutines; each is an operation that had to wait"), f->sched_ticks_per_s,
+                             "switches/s", "p.schedtick");
+    osp_finding_evidence(x, osp_arena_fmt(a, "stood at a send at one moment, %u at a receive", receivers), senders,
+                         "goroutines", "runtime");
     if (chan)
         osp_finding_evidence(x,
-                             osp_arena_fmt(a, "wait on channel 0x%llx, %llu of %llu in it", (unsigned long long)chan->addr,
-                                           (unsigned long long)chan->len, (unsigned long long)chan->cap),
+                             osp_arena_fmt(a, "wait on channel 0x%llx, %llu of %llu in it",
+                                           (unsigned long long)chan->addr, (unsigned long long)chan->len,
+                                           (unsigned long long)chan->cap),
                              chan->all, "goroutines", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of %d that may run at once", f->sched.gomaxprocs), w.demand, "cores wanted", "schedstat");
+    osp_finding_evidence(x, osp_arena_fmt(a, "of %d that may run at once", f->sched.gomaxprocs), w.demand,
+                         "cores wanted", "schedstat");
     x->next = S("send batches, give the channel room, or one channel to each worker");
 }

@@ -49,18 +49,25 @@ static void check(const osp_facts *f, osp_findings *out)
         return;
     osp_arena *a = f->arena;
     double share = w.births + w.scheduling;
-    osp_finding *x = osp_find(f, out, &osp_rule_goroutine_churn, NULL,
-                              0.66 + 0.15 * osp_ramp(births, births_floor, 5 * births_floor) + 0.15 * osp_ramp(share, 0.35, 0.6), share > 1 ? 1 : share);
+    osp_finding *x =
+        osp_find(f, out, &osp_rule_goroutine_churn, NULL,
+                 0.66 + 0.15 * osp_ramp(births, births_floor, 5 * births_floor) + 0.15 * osp_ramp(share, 0.35, 0.6),
+                 share > 1 ? 1 : share);
     if (!x)
         return;
     osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "%.*s goroutines a second are made by %.*s, each for %.1f µs of work; making, running and ending them is %.0f %% of this process's CPU.",
-                               STRF(osp_rate_text(a, births)), STRF(osp_call_text(a, who.call)), own_us, 100 * (1 - w.user));
+    x->summary =
+        osp_arena_fmt(a,
+                      "%.*s goroutines a second are made by %.*s, each for %.1f µs of work; making, running and "
+                      "ending them is %.0f %% of this process's CPU.",
+                      STRF(osp_rate_text(a, births)), STRF(osp_call_text(a, who.call)), own_us, 100 * (1 - w.user));
     osp_finding_evidence(x, S("made"), births, "goroutines/s", "sched.goidgen");
     /* Little's law: those that live are the births times their life. */
-    osp_finding_evidence(x, osp_arena_fmt(a, "mean life; %u are there at a time", f->goroutine.n), 1e6 * f->goroutine.n / births, "µs", "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "mean life; %u are there at a time", f->goroutine.n),
+                         1e6 * f->goroutine.n / births, "µs", "runtime");
     osp_finding_evidence(x, S("of all samples in making and ending goroutines"), 100 * w.births, "%", "samples");
     osp_finding_evidence(x, S("of all samples in letting them run"), 100 * w.scheduling, "%", "samples");
     osp_finding_evidence(x, S("of all samples in the program's own work"), 100 * w.user, "%", "samples");
-    x->next = osp_arena_fmt(a, "give batches of the work in %.*s to a few goroutines that stay", STRF(who.call->func));
+    x->next =
+        osp_arena_fmt(a, "give batches of the work in %.*s to a few goroutines that stay", STRF(who.call->func));
 }

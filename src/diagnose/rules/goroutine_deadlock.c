@@ -167,8 +167,8 @@ static bool check_circle(const osp_facts *f, const locks *l, osp_findings *out)
     osp_finding_evidence(x, S("wait for these locks, those of the circle included"), behind, "goroutines", "runtime");
     say_since(f, x);
     osp_finding_evidence(x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
-    x->next = osp_arena_fmt(a, "take these locks in one fixed order everywhere; all stacks: osprey goroutines %d",
-                            f->pid);
+    x->next =
+        osp_arena_fmt(a, "take these locks in one fixed order everywhere; all stacks: osprey goroutines %d", f->pid);
     return true;
 }
 
@@ -214,13 +214,14 @@ static bool check_read_again(const osp_facts *f, const locks *l, osp_findings *o
             STRF(osp_group_text(a, deepest)), STRF(lock_text(a, r->lock)));
         osp_finding_evidence(x, S("are in the lock, and only goroutines that wait for it refer to it"),
                              (double)r->lock->left, "readers", "runtime");
-        osp_finding_evidence(x, osp_arena_fmt(a, "wait for it, in %.*s", STRF(osp_group_text(a, w->group))), w->lock->n,
-                             w->lock->n == 1 ? "writer" : "writers", "runtime");
+        osp_finding_evidence(x, osp_arena_fmt(a, "wait for it, in %.*s", STRF(osp_group_text(a, w->group))),
+                             w->lock->n, w->lock->n == 1 ? "writer" : "writers", "runtime");
         osp_finding_evidence(x, S("wait for it in all"), n, "goroutines", "runtime");
         osp_finding_evidence(x, S("is the one with the longest way to it"), (double)deepest->goid[0], "goroutine id",
                              "runtime");
         say_since(f, x);
-        x->next = S("do not take a read lock inside one: split the inner function into one that expects the lock held");
+        x->next =
+            S("do not take a read lock inside one: split the inner function into one that expects the lock held");
         return true;
     }
     return false;
@@ -252,9 +253,10 @@ static void check_left(const osp_facts *f, const locks *l, osp_findings *out)
     if (!x)
         return;
     osp_finding_blame_group(f, x, most->group);
-    x->summary = osp_arena_fmt(a, "%.*s in %.*s for %.*s, which is locked, and no goroutine is left that refers to it.",
-                               STRF(n == 1 ? S("1 goroutine waits") : osp_arena_fmt(a, "%u goroutines wait", n)),
-                               STRF(osp_group_text(a, most->group)), STRF(lock_text(a, most->lock)));
+    x->summary =
+        osp_arena_fmt(a, "%.*s in %.*s for %.*s, which is locked, and no goroutine is left that refers to it.",
+                      STRF(n == 1 ? S("1 goroutine waits") : osp_arena_fmt(a, "%u goroutines wait", n)),
+                      STRF(osp_group_text(a, most->group)), STRF(lock_text(a, most->lock)));
     osp_finding_evidence(x, S("wait for it"), n, "goroutines", "runtime");
     osp_finding_evidence(x, S("of them did not move while we looked"), still, "goroutines", "runtime");
     osp_finding_evidence(x, S("others have it on their stacks or stand in a function that uses it"), 0, "goroutines",

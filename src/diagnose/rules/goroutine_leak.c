@@ -32,11 +32,14 @@ static bool is_http(const osp_group_fact *g, const char *loop)
 
 static bool waits(const osp_group_fact *g) { return g->status == OSP_G_WAITING || g->status == OSP_G_LEAKED; }
 
-/* Born, still there, and nothing of its like ended: the group grows. */
+/* Born, still there, and nothing of its like ended: the group grows. Of those that go on now and then, as one that also waits for a
+ * ticker, there must be many older ones of which none has ended. */
 static bool grows(const osp_group_fact *g)
 {
     uint32_t old = g->n - g->born;
-    return waits(g) && g->born >= least_born && g->gone_alike < 0.2 * g->born && g->still >= still_share * old;
+    bool still = g->still >= still_share * old && g->gone_alike < 0.2 * g->born;
+    bool none_ended = g->gone_alike < 0.02 * g->born && old > 0.5 * g->born && old >= 4 * least_born;
+    return waits(g) && g->born >= least_born && (still || none_ended);
 }
 
 /* The request whose response was not closed, by the samples: who calls the client of net/http. */
@@ -90,8 +93,8 @@ static const char *kind_of(const osp_group_fact *g)
 static double confidence_of(const osp_facts *f, const osp_group_fact *g, const char *kind)
 {
     double rate = g->born / f->goroutine.seconds;
-    double base = !strcmp(kind, "IO wait") || !strcmp(kind, "sleep") ? 0.4
-                  : !strcmp(kind, "HTTP connections")                ? 0.55
+    double base = !strcmp(kind, "IO wait") || !strcmp(kind, "sleep")                 ? 0.4
+                  : !strcmp(kind, "HTTP connections")                                ? 0.55
                   : !strcmp(kind, "select/context") || !strcmp(kind, "chan receive") ? 0.72
                                                                                      : 0.8;
     if (base < 0.6)
@@ -119,8 +122,8 @@ static const osp_group_fact *worst(const osp_facts *f)
         if (!grows(g))
             continue;
         /* A client's loops say more than the server's goroutines at the other end, and those of the program more than both. */
-        double weight = g->born * (confidence_of(f, g, kind_of(g)) >= OSP_FOUND ? 4.0 : 1.0) *
-                        (is_http(g, "readLoop") ? 1.5 : 1);
+        double weight =
+            g->born * (confidence_of(f, g, kind_of(g)) >= OSP_FOUND ? 4.0 : 1.0) * (is_http(g, "readLoop") ? 1.5 : 1);
         if (weight > most) {
             most = weight;
             best = g;
@@ -136,15 +139,15 @@ static void say_object(const osp_facts *f, osp_finding *x, const osp_group_fact 
         return;
     const osp_waited_fact *o = &g->object[0];
     if (g->objects > 1)
-        osp_finding_evidence(x, S("that they wait on, each of its own; none has a goroutine at its other end"), g->objects,
-                             "channels", "runtime");
+        osp_finding_evidence(x, S("that they wait on, each of its own; none has a goroutine at its other end"),
+                             g->objects, "channels", "runtime");
     else
-        osp_finding_evidence(x,
-                             osp_arena_fmt(a, "%.*s, %llu of %llu in it; %u send, %u receive",
-                                           STRF(o->name.n ? o->name
-                                                          : osp_arena_fmt(a, "0x%llx", (unsigned long long)o->addr)),
-                                           (unsigned long long)o->len, (unsigned long long)o->cap, o->out, o->in),
-                             1, "channel", "runtime");
+        osp_finding_evidence(
+            x,
+            osp_arena_fmt(a, "%.*s, %llu of %llu in it; %u send, %u receive",
+                          STRF(o->name.n ? o->name : osp_arena_fmt(a, "0x%llx", (unsigned long long)o->addr)),
+                          (unsigned long long)o->len, (unsigned long long)o->cap, o->out, o->in),
+            1, "channel", "runtime");
 }
 
 static void say_timers(const osp_facts *f, osp_finding *x, const osp_group_fact *g)
@@ -183,27 +186,27 @@ static void check(const osp_facts *f, osp_findings *out)
                              request ? ", which are asked for in " : "", STRF(request ? where : S("")), rate, g->n)
              : osp_arena_fmt(a, "%.0f goroutines a second stop in %.*s for ever (%.*s): %u now.", rate, STRF(where),
                              STRF(g->state), g->n);
-    osp_finding_evidence(x, osp_arena_fmt(a, "born and not ended, of %u; %u like them ended", g->n, g->gone_alike), rate,
-                         "goroutines/s", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of the %u older ones never moved", g->n - g->born), g->still, "goroutines",
-                         "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "born and not ended, of %u; %u like them ended", g->n, g->gone_alike),
+                         rate, "goroutines/s", "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "of the %u older ones never moved", g->n - g->born), g->still,
+                         "goroutines", "runtime");
     if (g->most_s > 0)
         osp_finding_evidence(x, S("the oldest has waited, as far as the runtime knows"), g->most_s, "s", "runtime");
     if (g->creator.func.n)
         osp_finding_evidence(x, osp_arena_fmt(a, "their creator: %.*s", STRF(osp_call_text(a, &g->creator))), 1,
                              "source", "runtime");
     if (http && f->proc.known && f->proc.n > 1 && f->proc.moment[0].usage.fds != UINT32_MAX)
-        osp_finding_evidence(x,
-                             osp_arena_fmt(a, "open descriptors more, now %u", f->proc.moment[f->proc.n - 1].usage.fds),
-                             (double)f->proc.moment[f->proc.n - 1].usage.fds - f->proc.moment[0].usage.fds,
-                             "descriptors", "/proc");
+        osp_finding_evidence(
+            x, osp_arena_fmt(a, "open descriptors more, now %u", f->proc.moment[f->proc.n - 1].usage.fds),
+            (double)f->proc.moment[f->proc.n - 1].usage.fds - f->proc.moment[0].usage.fds, "descriptors", "/proc");
     say_object(f, x, g);
     say_timers(f, x, g);
     x->next = http ? S("close each response's body, on every way out; share one client and transport")
               : !strcmp(kind, "chan send")
                   ? S("give the channel a reader on every path, a buffer, or select on the context")
-              : !strcmp(kind, "select/context") ? S("call the context's cancel function (defer cancel()), or close the channel")
-                                                : S("let them end: close what they wait on, or give them a context");
+              : !strcmp(kind, "select/context")
+                  ? S("call the context's cancel function (defer cancel()), or close the channel")
+                  : S("let them end: close what they wait on, or give them a context");
     if (confidence < OSP_FOUND)
         x->next = osp_arena_fmt(a, "whether they end is seen by looking longer: osprey why %d -d 60", f->pid);
 }

@@ -20,8 +20,13 @@ static const uint32_t least_waiting = 3;
 /* A logger of the standard library, or of one that is known. */
 static bool is_logger(const osp_call *c)
 {
-    static const char *const head[] = {"log.",          "log/slog.",         "go.uber.org/zap",  "github.com/sirupsen/logrus",
-                                       "github.com/rs/zerolog", "github.com/golang/glog", "k8s.io/klog"};
+    static const char *const head[] = {"log.",
+                                       "log/slog.",
+                                       "go.uber.org/zap",
+                                       "github.com/sirupsen/logrus",
+                                       "github.com/rs/zerolog",
+                                       "github.com/golang/glog",
+                                       "k8s.io/klog"};
     for (size_t i = 0; i < sizeof head / sizeof *head; i++)
         if (osp_str_starts(c->func, osp_str_from(head[i])))
             return true;
@@ -84,19 +89,24 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "%u goroutines queue for one logger, most from %.*s: logging is %.0f %% of this process's CPU.",
-                               waiting, STRF(osp_call_text(a, who.call)), 100 * share);
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of all samples in the logger", 200 * osp_share_error(share, f->samples)),
-                         100 * share, "%", "samples");
+    x->summary = osp_arena_fmt(
+        a, "%u goroutines queue for one logger, most from %.*s: logging is %.0f %% of this process's CPU.", waiting,
+        STRF(osp_call_text(a, who.call)), 100 * share);
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of all samples in the logger", 200 * osp_share_error(share, f->samples)),
+        100 * share, "%", "samples");
     osp_finding_evidence(x, S("of all samples in its writes"), 100 * writing, "%", "samples");
     osp_finding_evidence(x, S("stood at its lock at one moment"), waiting, "goroutines", "runtime");
     if (lock)
-        osp_finding_evidence(x, osp_arena_fmt(a, "wait for the lock 0x%llx", (unsigned long long)lock->addr), lock->all,
-                             "goroutines", "runtime");
+        osp_finding_evidence(x, osp_arena_fmt(a, "wait for the lock 0x%llx", (unsigned long long)lock->addr),
+                             lock->all, "goroutines", "runtime");
     for (uint32_t i = 0; i < f->calls.n && f->calls.known; i++)
         if (osp_str_eq(f->calls.row[i].name, S("write"))) {
-            osp_finding_evidence(x, osp_arena_fmt(a, "of %.0f bytes", f->calls.row[i].per_s > 0 ? f->calls.row[i].bytes_per_s / f->calls.row[i].per_s : 0),
-                                 f->calls.row[i].per_s, "writes/s", "syscalls");
+            osp_finding_evidence(
+                x,
+                osp_arena_fmt(a, "of %.0f bytes",
+                              f->calls.row[i].per_s > 0 ? f->calls.row[i].bytes_per_s / f->calls.row[i].per_s : 0),
+                f->calls.row[i].per_s, "writes/s", "syscalls");
             break;
         }
     x->next = osp_arena_fmt(a, "log less in %.*s (level, sampling), or write through a buffer", STRF(who.call->func));

@@ -64,20 +64,24 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "%u goroutines want one mutex in %.*s: %.0f %% of this process's CPU goes into getting it.",
-                               waiting, STRF(osp_call_text(a, who.call)), 100 * share);
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of all samples in Lock and Unlock", 200 * osp_share_error(share, f->samples)),
-                         100 * share, "%", "samples");
+    x->summary =
+        osp_arena_fmt(a, "%u goroutines want one mutex in %.*s: %.0f %% of this process's CPU goes into getting it.",
+                      waiting, STRF(osp_call_text(a, who.call)), 100 * share);
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of all samples in Lock and Unlock", 200 * osp_share_error(share, f->samples)),
+        100 * share, "%", "samples");
     osp_finding_evidence(x, S("of all samples where the lock was not free at once"), 100 * slow, "%", "samples");
     osp_finding_evidence(x, S("stood in Lock or Unlock at one moment"), waiting, "goroutines", "runtime");
     if (lock)
-        osp_finding_evidence(x,
-                             osp_arena_fmt(a, "wait for the mutex %.*s%s",
-                                           STRF(lock->name.n ? lock->name
-                                                             : osp_arena_fmt(a, "0x%llx", (unsigned long long)lock->addr)),
-                                           lock->starving ? ", which is starving" : ""),
-                             lock->all, "goroutines", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of %d that may run at once", f->sched.gomaxprocs), w.demand, "cores wanted",
-                         "schedstat");
-    x->next = osp_arena_fmt(a, "do less under the lock of %.*s, or split it (by key, by worker)", STRF(who.call->func));
+        osp_finding_evidence(
+            x,
+            osp_arena_fmt(
+                a, "wait for the mutex %.*s%s",
+                STRF(lock->name.n ? lock->name : osp_arena_fmt(a, "0x%llx", (unsigned long long)lock->addr)),
+                lock->starving ? ", which is starving" : ""),
+            lock->all, "goroutines", "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "of %d that may run at once", f->sched.gomaxprocs), w.demand,
+                         "cores wanted", "schedstat");
+    x->next =
+        osp_arena_fmt(a, "do less under the lock of %.*s, or split it (by key, by worker)", STRF(who.call->func));
 }

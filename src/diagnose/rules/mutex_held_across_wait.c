@@ -130,10 +130,10 @@ static void check(const osp_facts *f, osp_findings *out)
     find_holder(f, &best);
     double waiting = best.lock->all, demand = osp_go_work_of(f).demand;
     /* Without a holder only a process that does next to nothing shows that those who wait, wait for something slow. */
-    double confidence = best.holder      ? 0.72 + 0.2 * osp_ramp(waiting, least_waiting, 20)
+    double confidence = best.holder                          ? 0.72 + 0.2 * osp_ramp(waiting, least_waiting, 20)
                         : best.group->still == best.group->n ? 0.4 /* perhaps nobody has it any more */
-                        : demand < 0.2 ? 0.5 + 0.2 * osp_ramp(waiting, least_waiting, 20)
-                                       : 0;
+                        : demand < 0.2                       ? 0.5 + 0.2 * osp_ramp(waiting, least_waiting, 20)
+                                                             : 0;
     /* A lock over which much is computed is another trouble. */
     if (best.holder && demand > 0.9 * (f->sched.gomaxprocs > 0 ? f->sched.gomaxprocs : 1))
         confidence = 0.45;
@@ -144,16 +144,16 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_finding_blame_group(f, x, best.group);
-    osp_str lock = best.lock->name.n ? best.lock->name
-                                     : osp_arena_fmt(a, "0x%llx", (unsigned long long)best.lock->addr);
+    osp_str lock =
+        best.lock->name.n ? best.lock->name : osp_arena_fmt(a, "0x%llx", (unsigned long long)best.lock->addr);
     osp_str does = best.holder ? osp_arena_fmt(a, "; who has it is in %.*s (%.*s)",
                                                STRF(osp_group_text(a, best.holder)), STRF(best.holder->state))
                                : S("; nobody computes meanwhile");
     x->summary = osp_arena_fmt(a, "%u goroutines wait in %.*s for the lock %.*s%.*s.", best.lock->all,
                                STRF(osp_group_text(a, best.group)), STRF(lock), STRF(does));
     osp_finding_evidence(x, osp_arena_fmt(a, "wait for the lock %.*s", STRF(lock)), waiting, "goroutines", "runtime");
-    osp_finding_evidence(x, S("of them in this place did not get it while we looked"), best.group->still, "goroutines",
-                         "runtime");
+    osp_finding_evidence(x, S("of them in this place did not get it while we looked"), best.group->still,
+                         "goroutines", "runtime");
     if (best.group->median_s > 0)
         osp_finding_evidence(x, S("half of them have waited at least, as far as the runtime knows"),
                              best.group->median_s, "s", "runtime");
@@ -164,5 +164,6 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_finding_evidence(x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
     x->next = S("do not hold the lock over what waits: copy what is needed, unlock, then wait");
     if (best.holder && best.holder->status == OSP_G_SYSCALL)
-        x->next = osp_arena_fmt(a, "see what the call waits for (a full pipe, a slow disk): osprey threads %d", f->pid);
+        x->next =
+            osp_arena_fmt(a, "see what the call waits for (a full pipe, a slow disk): osprey threads %d", f->pid);
 }

@@ -34,7 +34,8 @@ static void check(const osp_facts *f, osp_findings *out)
     bool affinity = allowed && allowed < f->host_cpus && allowed <= (uint32_t)s->gomaxprocs;
     osp_arena *a = f->arena;
     double confidence = 0.7 + 0.15 * osp_ramp(per_p, queue_floor, 8) + 0.1 * osp_ramp(share, 0.4, 0.8);
-    osp_finding *x = osp_find(f, out, &osp_rule_parallelism_capped, affinity ? "affinity" : "GOMAXPROCS", confidence, 1);
+    osp_finding *x =
+        osp_find(f, out, &osp_rule_parallelism_capped, affinity ? "affinity" : "GOMAXPROCS", confidence, 1);
     if (!x)
         return;
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
@@ -47,16 +48,22 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_blamed who;
     if (mark && all && osp_blame(f, mark, all, &who))
         osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "%.0f goroutines could run and wait for a CPU: %s lets this process use %d of %u.", s->queued,
-                               affinity ? "its affinity" : "GOMAXPROCS", affinity ? (int)allowed : s->gomaxprocs, f->host_cpus);
-    osp_finding_evidence(x, osp_arena_fmt(a, "of this host's %u", f->host_cpus), s->gomaxprocs, "GOMAXPROCS", "runtime");
+    x->summary = osp_arena_fmt(a, "%.0f goroutines could run and wait for a CPU: %s lets this process use %d of %u.",
+                               s->queued, affinity ? "its affinity" : "GOMAXPROCS",
+                               affinity ? (int)allowed : s->gomaxprocs, f->host_cpus);
+    osp_finding_evidence(x, osp_arena_fmt(a, "of this host's %u", f->host_cpus), s->gomaxprocs, "GOMAXPROCS",
+                         "runtime");
     if (allowed)
         osp_finding_evidence(x, S("that it may run on (affinity)"), allowed, "CPUs", "/proc status");
-    osp_finding_evidence(x, osp_arena_fmt(a, "could run and waited, on average; at most %u", s->most_queued), s->queued, "goroutines", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of %d running a goroutine, on average", s->gomaxprocs), s->busy, "Ps", "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "could run and waited, on average; at most %u", s->most_queued),
+                         s->queued, "goroutines", "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "of %d running a goroutine, on average", s->gomaxprocs), s->busy, "Ps",
+                         "runtime");
     /* Little's law over the queue: who waits, by how many are let run a second. */
     if (f->sched_ticks_per_s > 1)
-        osp_finding_evidence(x, S("from runnable to running, on average"), 1e3 * s->queued / f->sched_ticks_per_s, "ms", "runtime");
+        osp_finding_evidence(x, S("from runnable to running, on average"), 1e3 * s->queued / f->sched_ticks_per_s,
+                             "ms", "runtime");
     osp_finding_evidence(x, S("wanted"), w.demand, "cores", "schedstat");
-    x->next = affinity ? S("let it run on more CPUs (taskset, cpuset)") : S("raise GOMAXPROCS, or leave it to the runtime");
+    x->next =
+        affinity ? S("let it run on more CPUs (taskset, cpuset)") : S("raise GOMAXPROCS, or leave it to the runtime");
 }

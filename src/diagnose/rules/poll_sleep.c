@@ -98,8 +98,9 @@ static void check(const osp_facts *f, osp_findings *out)
         return;
     double many = osp_ramp(t->expiries_per_s, many_expiries, 4 * many_expiries);
     double confidence = t->expiries_per_s >= many_expiries ? 0.68 + 0.27 * many
-                        : b.polls > 2 * b.works           ? 0.45 + 0.13 * osp_ramp(t->expiries_per_s, expiries_floor, many_expiries)
-                                                          : 0.4;
+                        : b.polls > 2 * b.works
+                            ? 0.45 + 0.13 * osp_ramp(t->expiries_per_s, expiries_floor, many_expiries)
+                            : 0.4;
     osp_arena *a = f->arena;
     osp_finding *x = osp_find(f, out, &osp_rule_poll_sleep, NULL, confidence, 0.8);
     if (!x)
@@ -109,14 +110,21 @@ static void check(const osp_facts *f, osp_findings *out)
     else
         osp_finding_blame(f, x, &(osp_blamed){.call = &b.stack->call[b.call], .stack = b.stack});
     double sleep_ms = 1e3 * t->n / t->expiries_per_s;
-    x->summary = osp_arena_fmt(a, "%u goroutine%s wake some %.0f times a second in %.*s, find nothing to do, and sleep again.", t->n,
-                               t->n == 1 ? "" : "s", t->expiries_per_s, STRF(osp_call_text(a, &t->call)));
-    osp_finding_evidence(x, S("by the number of sleepers and how long they sleep"), t->expiries_per_s, "wake-ups/s", "runtime");
+    x->summary =
+        osp_arena_fmt(a, "%u goroutine%s wake some %.0f times a second in %.*s, find nothing to do, and sleep again.",
+                      t->n, t->n == 1 ? "" : "s", t->expiries_per_s, STRF(osp_call_text(a, &t->call)));
+    osp_finding_evidence(x, S("by the number of sleepers and how long they sleep"), t->expiries_per_s, "wake-ups/s",
+                         "runtime");
     osp_finding_evidence(x, S("about, each sleep"), sleep_ms, "ms", "runtime");
     osp_finding_evidence(x, S("by choice, of its threads"), w.voluntary_per_s, "switches/s", "/proc status");
     osp_finding_evidence(x, S("of all samples in the program's own work"), 100 * w.user, "%", "samples");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of all samples ask without blocking, %.1f %% do anything else between the sleeps", 100 * b.works), 100 * b.polls, "%", "samples");
+    osp_finding_evidence(
+        x,
+        osp_arena_fmt(a, "of all samples ask without blocking, %.1f %% do anything else between the sleeps",
+                      100 * b.works),
+        100 * b.polls, "%", "samples");
     if (f->wakes.known)
         osp_finding_evidence(x, S("of threads"), f->wakes.per_s, "wake-ups/s", "wakeups");
-    x->next = osp_arena_fmt(a, "let %.*s block on its channel or a sync.Cond; where it must poll, sleep longer", STRF(t->call.func));
+    x->next = osp_arena_fmt(a, "let %.*s block on its channel or a sync.Cond; where it must poll, sleep longer",
+                            STRF(t->call.func));
 }

@@ -51,35 +51,42 @@ static void check(const osp_facts *f, osp_findings *out)
     }
     /* One goroutine that takes a free lock very often is not in anybody's way: several must do so at a time. */
     osp_marked by_thread;
-    if (!osp_marks_weigh(f, mark, &(osp_mark_limits){.task_fraction = 0.15, .task_sign = 0.15, .process_fraction = 2, .by_thread = true},
-                         &by_thread) ||
+    if (!osp_marks_weigh(
+            f, mark,
+            &(osp_mark_limits){.task_fraction = 0.15, .task_sign = 0.15, .process_fraction = 2, .by_thread = true},
+            &by_thread) ||
         by_thread.tasks < 2)
         return;
     osp_blamed who;
     if (!osp_blame(f, mark, by_thread.chosen, &who))
         return;
     uint32_t waiting = readers + writers;
-    double confidence = waiting >= 3 ? 0.65 + 0.3 * osp_ramp(share, 0.2, 0.5) : 0.4 + 0.35 * osp_ramp(share, 0.25, 0.6);
+    double confidence =
+        waiting >= 3 ? 0.65 + 0.3 * osp_ramp(share, 0.2, 0.5) : 0.4 + 0.35 * osp_ramp(share, 0.25, 0.6);
     osp_arena *a = f->arena;
-    osp_finding *x = osp_find(f, out, &osp_rule_rwmutex_contention, writers ? "writers" : "readers alone", confidence, share);
+    osp_finding *x =
+        osp_find(f, out, &osp_rule_rwmutex_contention, writers ? "writers" : "readers alone", confidence, share);
     if (!x)
         return;
     osp_finding_blame(f, x, &who);
     x->summary = osp_arena_fmt(a, "%.0f %% of this process's CPU goes into taking and leaving one RWMutex in %.*s.",
                                100 * share, STRF(osp_call_text(a, who.call)));
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of all samples in its methods", 200 * osp_share_error(share, f->samples)),
-                         100 * share, "%", "samples");
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of all samples in its methods", 200 * osp_share_error(share, f->samples)),
+        100 * share, "%", "samples");
     osp_finding_evidence(x, S("of all samples in its own atomic operations"), 100 * atomics, "%", "samples");
     osp_finding_evidence(x, S("stood in RLock or RUnlock at one moment"), readers, "goroutines", "runtime");
     osp_finding_evidence(x, S("stood in Lock or Unlock"), writers, "goroutines", "runtime");
     if (lock)
-        osp_finding_evidence(x,
-                             osp_arena_fmt(a, "wait for the RWMutex %.*s",
-                                           STRF(lock->name.n ? lock->name
-                                                             : osp_arena_fmt(a, "0x%llx", (unsigned long long)lock->addr))),
-                             lock->all, "goroutines", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of %d that may run at once", f->sched.gomaxprocs), w.demand, "cores wanted",
-                         "schedstat");
-    x->next = osp_arena_fmt(a, "let readers of %.*s load a copy (atomic.Pointer, copy on write), use sync.Map, or split the lock",
-                            STRF(who.call->func));
+        osp_finding_evidence(
+            x,
+            osp_arena_fmt(
+                a, "wait for the RWMutex %.*s",
+                STRF(lock->name.n ? lock->name : osp_arena_fmt(a, "0x%llx", (unsigned long long)lock->addr))),
+            lock->all, "goroutines", "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "of %d that may run at once", f->sched.gomaxprocs), w.demand,
+                         "cores wanted", "schedstat");
+    x->next = osp_arena_fmt(
+        a, "let readers of %.*s load a copy (atomic.Pointer, copy on write), use sync.Map, or split the lock",
+        STRF(who.call->func));
 }

@@ -13,7 +13,8 @@ const osp_rule osp_rule_sched_wake_storm = {
     .only_go = true,
     .title = "goroutines wake for next to no work",
     .order = 30,
-    .after = "busy-spin goroutine-churn locked-thread-handoff chan-contention mutex-contention poll-sleep timer-storm log-contention mutex-held-across-wait",
+    .after = "busy-spin goroutine-churn locked-thread-handoff chan-contention mutex-contention poll-sleep "
+             "timer-storm log-contention mutex-held-across-wait",
     .wants = wants,
     .check = check,
 };
@@ -88,8 +89,9 @@ static void check(const osp_facts *f, osp_findings *out)
     double confidence = 0.5 + 0.25 * osp_ramp(rate, switches_floor, 20 * switches_floor) +
                         0.2 * osp_ramp(user_ceiling - w.user, 0, 0.15);
     osp_arena *a = f->arena;
-    osp_finding *x = osp_find(f, out, &osp_rule_sched_wake_storm, threads ? "threads sleep and wake" : "no thread sleeps",
-                              confidence, passing > 1 ? 1 : passing);
+    osp_finding *x =
+        osp_find(f, out, &osp_rule_sched_wake_storm, threads ? "threads sleep and wake" : "no thread sleeps",
+                 confidence, passing > 1 ? 1 : passing);
     if (!x)
         return;
     if (blamed)
@@ -97,21 +99,31 @@ static void check(const osp_facts *f, osp_findings *out)
     else
         osp_finding_blame_group(f, x, g);
     osp_str where = blamed ? osp_call_text(a, who.call) : osp_group_text(a, g);
-    x->summary = osp_arena_fmt(a, "%.*s switches a second between goroutines that do next to nothing, most in %.*s: only %.0f %% of this process's CPU is its own work.",
+    x->summary = osp_arena_fmt(a,
+                               "%.*s switches a second between goroutines that do next to nothing, most in %.*s: "
+                               "only %.0f %% of this process's CPU is its own work.",
                                STRF(osp_rate_text(a, rate)), STRF(where), 100 * w.user);
     if (ticks >= 0)
         osp_finding_evidence(x, S("of goroutines"), ticks, "switches/s", "p.schedtick");
     osp_finding_evidence(x, S("by choice, of its threads"), w.voluntary_per_s, "switches/s", "/proc status");
-    osp_finding_evidence(x, S("of all samples in finding, parking and waking, with what the kernel does for it"), 100 * w.scheduling, "%", "samples");
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of all samples in the program's own work", 200 * osp_share_error(w.user, f->samples)),
+    osp_finding_evidence(x, S("of all samples in finding, parking and waking, with what the kernel does for it"),
+                         100 * w.scheduling, "%", "samples");
+    osp_finding_evidence(x,
+                         osp_arena_fmt(a, "± %.0f of all samples in the program's own work",
+                                       200 * osp_share_error(w.user, f->samples)),
                          100 * w.user, "%", "samples");
     if (f->wakes.known && f->wakes.n) {
         const osp_wake_fact *k = &f->wakes.row[0];
         uint32_t by = osp_place_in(k->waker, k->nwaker);
-        osp_finding_evidence(x, osp_arena_fmt(a, "of threads, most by %.*s", STRF(by != UINT32_MAX ? osp_call_text(a, &k->waker[by]) : osp_str_from(osp_cause_text(k->cause)))),
+        osp_finding_evidence(x,
+                             osp_arena_fmt(a, "of threads, most by %.*s",
+                                           STRF(by != UINT32_MAX ? osp_call_text(a, &k->waker[by])
+                                                                 : osp_str_from(osp_cause_text(k->cause)))),
                              f->wakes.per_s, "wake-ups/s", "wakeups");
     } else if (g) {
-        osp_finding_evidence(x, osp_arena_fmt(a, "at one moment in %.*s: %.*s", STRF(osp_group_text(a, g)), STRF(g->state)), osp_moving(g), "goroutines", "runtime");
+        osp_finding_evidence(
+            x, osp_arena_fmt(a, "at one moment in %.*s: %.*s", STRF(osp_group_text(a, g)), STRF(g->state)),
+            osp_moving(g), "goroutines", "runtime");
     }
     x->next = S("pass batches instead of single items, use fewer goroutines, or call directly");
 }

@@ -55,7 +55,8 @@ static uint32_t waiters(const osp_facts *f, uint64_t owner, const osp_group_fact
     for (uint32_t i = 0; f->goroutine.known && i < f->goroutine.ngroup; i++) {
         const osp_group_fact *g = &f->goroutine.group[i];
         osp_at at = osp_at_of(g->call, g->ncall);
-        if (g->goid[0] == owner || (!osp_at_channel(at) && !osp_at_lock(at)) || osp_place_in(g->call, g->ncall) == UINT32_MAX)
+        if (g->goid[0] == owner || (!osp_at_channel(at) && !osp_at_lock(at)) ||
+            osp_place_in(g->call, g->ncall) == UINT32_MAX)
             continue;
         /* A timer's channel is nobody's work. */
         bool timed = g->nobject && g->object[0].timed;
@@ -90,7 +91,8 @@ static void check(const osp_facts *f, osp_findings *out)
     double share;
     const osp_stack_fact *stack = NULL;
     osp_go_work w = osp_go_work_of(f);
-    if (!f->sched.known || f->sched.gomaxprocs < 2 || f->samples < 40 || w.demand < demand_low || w.demand > demand_high)
+    if (!f->sched.known || f->sched.gomaxprocs < 2 || f->samples < 40 || w.demand < demand_low ||
+        w.demand > demand_high)
         return;
     uint64_t goid = busiest(f, &share, &stack);
     const osp_group_fact *g = NULL;
@@ -105,12 +107,24 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "Goroutine %llu does %.0f %% of this process's work in %.*s; %u others wait for it in %.*s.",
-                               (unsigned long long)goid, 100 * share, STRF(osp_call_text(a, who.call)), n, STRF(osp_group_text(a, g)));
-    osp_finding_evidence(x, osp_arena_fmt(a, "of %d that may run at once", f->sched.gomaxprocs), w.demand, "cores wanted", "schedstat");
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of all samples on goroutine %llu", 200 * osp_share_error(share, f->samples), (unsigned long long)goid), 100 * share, "%", "samples");
-    osp_finding_evidence(x, osp_arena_fmt(a, "go on and off in %.*s (%.*s)", STRF(osp_group_text(a, g)), STRF(g->state)), n, "goroutines", "runtime");
+    x->summary = osp_arena_fmt(
+        a, "Goroutine %llu does %.0f %% of this process's work in %.*s; %u others wait for it in %.*s.",
+        (unsigned long long)goid, 100 * share, STRF(osp_call_text(a, who.call)), n, STRF(osp_group_text(a, g)));
+    osp_finding_evidence(x, osp_arena_fmt(a, "of %d that may run at once", f->sched.gomaxprocs), w.demand,
+                         "cores wanted", "schedstat");
+    osp_finding_evidence(x,
+                         osp_arena_fmt(a, "± %.0f of all samples on goroutine %llu",
+                                       200 * osp_share_error(share, f->samples), (unsigned long long)goid),
+                         100 * share, "%", "samples");
+    osp_finding_evidence(x,
+                         osp_arena_fmt(a, "go on and off in %.*s (%.*s)", STRF(osp_group_text(a, g)), STRF(g->state)),
+                         n, "goroutines", "runtime");
     if (on && on->has_chan)
-        osp_finding_evidence(x, osp_arena_fmt(a, "wait on channel 0x%llx, %llu of %llu in it", (unsigned long long)on->addr, (unsigned long long)on->len, (unsigned long long)on->cap), on->all, "goroutines", "runtime");
-    x->next = osp_arena_fmt(a, "let several goroutines do what %.*s does, each for a part of the keys", STRF(who.call->func));
+        osp_finding_evidence(x,
+                             osp_arena_fmt(a, "wait on channel 0x%llx, %llu of %llu in it",
+                                           (unsigned long long)on->addr, (unsigned long long)on->len,
+                                           (unsigned long long)on->cap),
+                             on->all, "goroutines", "runtime");
+    x->next = osp_arena_fmt(a, "let several goroutines do what %.*s does, each for a part of the keys",
+                            STRF(who.call->func));
 }

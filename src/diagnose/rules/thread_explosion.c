@@ -43,10 +43,11 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_finding_blame_group(f, x, g);
-    x->summary = osp_arena_fmt(a,
-                               "%.0f threads a second come and stay: each belongs to a goroutine that %.*s locked to its "
-                               "thread and that waits (%.*s).",
-                               s->threads_per_s, STRF(osp_group_text(a, g)), STRF(g->state));
+    x->summary =
+        osp_arena_fmt(a,
+                      "%.0f threads a second come and stay: each belongs to a goroutine that %.*s locked to its "
+                      "thread and that waits (%.*s).",
+                      s->threads_per_s, STRF(osp_group_text(a, g)), STRF(g->state));
     osp_finding_evidence(x, osp_arena_fmt(a, "growth, now %d", s->threads), s->threads_per_s, "threads/s", "runtime");
     osp_finding_evidence(x, osp_arena_fmt(a, "locked to their threads, of %u", locked), g->locked, "goroutines",
                          "runtime");
@@ -55,5 +56,6 @@ static void check(const osp_facts *f, osp_findings *out)
         osp_finding_evidence(x, osp_arena_fmt(a, "their creator: %.*s", STRF(osp_call_text(a, &g->creator))), 1,
                              "source", "runtime");
     osp_finding_evidence(x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
-    x->next = S("drop runtime.LockOSThread where it is not needed, or let the goroutine end (its thread ends with it)");
+    x->next =
+        S("drop runtime.LockOSThread where it is not needed, or let the goroutine end (its thread ends with it)");
 }

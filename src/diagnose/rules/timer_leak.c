@@ -21,9 +21,8 @@ static const int64_t least_grown = 20;
 
 static bool makes_timers(const osp_call *c)
 {
-    static const char *const name[] = {"time.After",     "time.NewTimer", "time.NewTicker",
-                                       "time.AfterFunc", "time.Tick",     "context.WithDeadline",
-                                       "time.newTimer",  "time.startTimer"};
+    static const char *const name[] = {"time.After", "time.NewTimer",        "time.NewTicker", "time.AfterFunc",
+                                       "time.Tick",  "context.WithDeadline", "time.newTimer",  "time.startTimer"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++)
         if (osp_str_starts(c->func, osp_str_from(name[i])))
             return true;
@@ -65,9 +64,34 @@ static const osp_group_fact *waiters(const osp_facts *f, const osp_timer_fact *t
     return NULL;
 }
 
+/* So many that they were only counted. */
+static void check_count(const osp_facts *f, osp_findings *out)
+{
+    const osp_sched_fact *s = &f->sched;
+    osp_blamed who;
+    if (!s->known || s->timers < 10000 || s->timers_per_s < 50 || s->timers_per_s < 5 * s->timers_error ||
+        s->timers_per_s * f->goroutine.seconds < 0.01 * s->timers || !maker(f, &who))
+        return;
+    osp_arena *a = f->arena;
+    osp_finding *x = osp_find(f, out, &osp_rule_timer_leak, NULL, 0.85, 0.9);
+    if (!x)
+        return;
+    osp_finding_blame(f, x, &who);
+    x->summary = osp_arena_fmt(a, "%.0f more timers a second are made by %.*s than end: %.0f now.", s->timers_per_s,
+                               STRF(osp_call_text(a, who.call)), s->timers);
+    osp_finding_evidence(x, osp_arena_fmt(a, "growth, ± %.0f", 2 * s->timers_error), s->timers_per_s, "timers/s",
+                         "runtime");
+    osp_finding_evidence(x, S("in the lists of the runtime"), s->timers, "timers", "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "release: %.*s", STRF(f->go_version)), 1, "source", "build info");
+    x->next = S("stop timers that are not needed, use one again (NewTimer and Reset); Go 1.23 collects those nobody "
+                "refers to");
+}
+
 static void check(const osp_facts *f, osp_findings *out)
 {
     const osp_timer_fact *worst = NULL;
+    if (!f->timers.known)
+        check_count(f, out);
     for (uint32_t i = 0; f->timers.known && i < f->timers.ngroup; i++) {
         const osp_timer_fact *t = &f->timers.group[i];
         bool stays = t->kind == OSP_TIMER_TICKER || t->kind == OSP_TIMER_CHANNEL || t->kind == OSP_TIMER_FUNC;
@@ -113,9 +137,11 @@ static void check(const osp_facts *f, osp_findings *out)
     if (periodic)
         osp_finding_evidence(x, S("by all of them"), worst->expiries_per_s, "expiries/s", "runtime");
     osp_finding_evidence(x, osp_arena_fmt(a, "release: %.*s", STRF(f->go_version)), 1, "source", "build info");
-    x->next = periodic ? S("stop each ticker (defer t.Stop()), or use one outside of the loop")
-                       : S("use one timer again (NewTimer and Reset), stop it when it is not needed; Go 1.23 collects "
-                           "those nobody refers to");
+    x->next = periodic
+                  ? S("stop each ticker (defer t.Stop()), or use one outside of the loop")
+                  : S("use one timer again (NewTimer and Reset), stop it when it is not needed; Go 1.23 collects "
+                      "those nobody refers to");
     if (confidence < OSP_FOUND)
-        x->next = osp_arena_fmt(a, "whether they go off or stay is seen by looking longer: osprey why %d -d 60", f->pid);
+        x->next =
+            osp_arena_fmt(a, "whether they go off or stay is seen by looking longer: osprey why %d -d 60", f->pid);
 }

@@ -69,15 +69,23 @@ static void check(const osp_facts *f, osp_findings *out)
         osp_stack_fact s = {.call = &t->call, .ncall = 1};
         osp_finding_blame(f, x, &(osp_blamed){.call = &t->call, .stack = &s});
     }
-    x->summary = osp_arena_fmt(a, "%u tickers of %.3g s go off %.0f times a second%s%.*s.", t->n, t->period_s, t->expiries_per_s,
-                               g ? ", each for a goroutine in " : "", STRF(g ? osp_group_text(a, g) : S("")));
-    osp_finding_evidence(x, osp_arena_fmt(a, "of a period of %.3g s, of %u in all", t->period_s, f->timers.n), t->n, "timers", "runtime");
+    x->summary = osp_arena_fmt(a, "%u tickers of %.3g s go off %.0f times a second%s%.*s.", t->n, t->period_s,
+                               t->expiries_per_s, g ? ", each for a goroutine in " : "",
+                               STRF(g ? osp_group_text(a, g) : S("")));
+    osp_finding_evidence(x, osp_arena_fmt(a, "of a period of %.3g s, of %u in all", t->period_s, f->timers.n), t->n,
+                         "timers", "runtime");
     osp_finding_evidence(x, S("by their number and period"), t->expiries_per_s, "expiries/s", "runtime");
     osp_finding_evidence(x, S("by choice, of its threads"), w.voluntary_per_s, "switches/s", "/proc status");
     if (f->wakes.known)
-        osp_finding_evidence(x, osp_arena_fmt(a, "of threads: %.2f for each that goes off", f->wakes.per_s / t->expiries_per_s), f->wakes.per_s, "wake-ups/s", "wakeups");
+        osp_finding_evidence(
+            x, osp_arena_fmt(a, "of threads: %.2f for each that goes off", f->wakes.per_s / t->expiries_per_s),
+            f->wakes.per_s, "wake-ups/s", "wakeups");
     if (g)
-        osp_finding_evidence(x, osp_arena_fmt(a, "wait for them; their creator: %.*s", STRF(g->creator.func.n ? osp_call_text(a, &g->creator) : S("unknown"))), g->n, "goroutines", "runtime");
+        osp_finding_evidence(x,
+                             osp_arena_fmt(a, "wait for them; their creator: %.*s",
+                                           STRF(g->creator.func.n ? osp_call_text(a, &g->creator) : S("unknown"))),
+                             g->n, "goroutines", "runtime");
     osp_finding_evidence(x, S("of all samples in the program's own work"), 100 * w.user, "%", "samples");
-    x->next = S("let one ticker serve all (a wheel, a loop over what is due); Go 1.14 and later need no thread for each");
+    x->next =
+        S("let one ticker serve all (a wheel, a loop over what is due); Go 1.14 and later need no thread for each");
 }

@@ -12,12 +12,12 @@ static void transfer(osp_archive *x, osp_facts *f);
 const osp_section osp_section_goroutines = {.name = "goroutines", .begin = begin, .end = end, .transfer = transfer};
 
 enum {
-    GROUPS = 64,     /* that are kept */
-    OBJECTS = 4,     /* of a group */
-    HOLDERS = 128,   /* that are kept */
-    FRAMES = 64,     /* of a stack */
-    FEW = 20000,     /* goroutines whose stacks are looked through for what others wait on */
-    MOST = 400000,   /* that are listed: a second of CPU */
+    GROUPS = 64,   /* that are kept */
+    OBJECTS = 4,   /* of a group */
+    HOLDERS = 128, /* that are kept */
+    FRAMES = 64,   /* of a stack */
+    FEW = 20000,   /* goroutines whose stacks are looked through for what others wait on */
+    MOST = 400000, /* that are listed: a second of CPU */
     ARENA_LIMIT = 512 << 20,
 };
 
@@ -125,6 +125,22 @@ static bool is_still(const listing *l, const osp_goroutine *g)
            was->seq == is->seq && is->status == OSP_G_WAITING;
 }
 
+/* Of one that runs: what it was seen to do most, else what it began with. */
+static void copy_sampled(const osp_facts *f, uint64_t goid, osp_group_fact *out)
+{
+    const osp_stack_fact *most = NULL;
+    for (uint32_t i = 0; i < f->nstack; i++)
+        if (f->stack[i].goid == goid && (!most || f->stack[i].samples > most->samples))
+            most = &f->stack[i];
+    if (most) {
+        out->call = most->call;
+        out->ncall = most->ncall;
+    } else if (out->start.func.n) {
+        out->call = &out->start;
+        out->ncall = 1;
+    }
+}
+
 static void copy_stack(const listing *l, const osp_goroutine *g, osp_group_fact *out)
 {
     osp_inspect *in = l->w->inspect;
@@ -140,8 +156,8 @@ static void copy_stack(const listing *l, const osp_goroutine *g, osp_group_fact 
             if (!spot[k].wrapper && spot[k].func.n)
                 call[out->ncall++] = call_of_spot(l->f, &spot[k]);
     }
-    if (!s->n && out->start.func.n)
-        call[out->ncall++] = out->start;
+    if (!s->n)
+        copy_sampled(l->f, g->goid, out);
 }
 
 static void keep_holder(listing *l, uint64_t goid)

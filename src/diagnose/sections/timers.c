@@ -17,7 +17,8 @@ const osp_section osp_section_timers = {.name = "timers", .begin = begin, .end =
 enum {
     GROUPS = 32,
     ARENA_LIMIT = 256 << 20,
-    FEW = 5000, /* that may be looked at a few times more: a look is some milliseconds */
+    MOST = 30000, /* that are looked at: each is two reads. Of more the scheduler's counts say enough */
+    FEW = 5000,   /* that may be looked at a few times more: a look is some milliseconds */
     MORE_LOOKS = 4,
 };
 
@@ -27,10 +28,24 @@ typedef struct {
     double at_s;
 } first;
 
+static bool too_many(osp_watch *w)
+{
+    osp_err ignored; /* then looking at them will fail, too */
+    osp_arena few;
+    osp_go_sched now;
+    uint64_t n = 0;
+    osp_arena_init(&few, 16 << 20);
+    if (osp_go_sched_read(w->go, false, &few, &now, &ignored))
+        for (uint32_t i = 0; i < now.np; i++)
+            n += now.p[i].timers;
+    osp_arena_drop(&few);
+    return n > MOST;
+}
+
 static void *begin(osp_watch *w)
 {
     osp_err ignored; /* then nothing is known of them */
-    first *b = w->inspect ? calloc(1, sizeof *b) : NULL;
+    first *b = w->inspect && !too_many(w) ? calloc(1, sizeof *b) : NULL;
     if (!b)
         return NULL;
     osp_arena_init(&b->arena, ARENA_LIMIT);
@@ -120,7 +135,7 @@ static void end(osp_watch *w, void *state, osp_facts *f)
     osp_timers now;
     double at_s = osp_watch_elapsed(w);
     osp_arena_init(&a, ARENA_LIMIT);
-    if (osp_inspect_timers(w->inspect, &a, &now, &ignored))
+    if (!too_many(w) && osp_inspect_timers(w->inspect, &a, &now, &ignored))
         fill(w, b, &now, at_s, f);
     osp_arena_drop(&a);
     osp_arena_drop(&b->arena);

@@ -10,12 +10,13 @@
 #include <cmocka.h>
 
 #define ROOT "r:runtime.goexit@asm_amd64.s "
-#define SCHEDULER "r:runtime.mcall@asm_amd64.s r:runtime.park_m@proc.go r:runtime.schedule@proc.go r:runtime.findRunnable@proc.go"
+#define SCHEDULER \
+    "r:runtime.mcall@asm_amd64.s r:runtime.park_m@proc.go r:runtime.schedule@proc.go r:runtime.findRunnable@proc.go"
 #define RECEIVE " r:runtime.chanrecv1@chan.go r:runtime.chanrecv@chan.go r:runtime.gopark@proc.go"
 #define SEND " r:runtime.chansend1@chan.go r:runtime.chansend@chan.go r:runtime.gopark@proc.go"
 #define SELECT " r:runtime.selectgo@select.go r:runtime.gopark@proc.go"
 #define SLEEP " s:time.Sleep@time.go r:runtime.gopark@proc.go"
-#define LOCK \
+#define LOCK                                                                                                   \
     " s:sync.(*Mutex).Lock@mutex.go s:internal/sync.(*Mutex).lockSlow@mutex.go r:runtime.semacquire1@sema.go " \
     "r:runtime.gopark@proc.go"
 #define READ_LOCK " s:sync.(*RWMutex).RLock@rwmutex.go r:runtime.semacquire1@sema.go r:runtime.gopark@proc.go"
@@ -122,7 +123,8 @@ static made_up *two_that_wait_for_each_other(bool still)
     osp_group_fact *a = group(m, 1, still, OSP_G_WAITING, ROOT "g:main.move@bank.go" LOCK);
     osp_group_fact *b = group(m, 1, still, OSP_G_WAITING, ROOT "g:main.move@bank.go" LOCK);
     osp_group_fact *behind = group(m, 10, 10, OSP_G_WAITING, ROOT "g:main.audit@bank.go" LOCK);
-    osp_waited_fact *first = on_lock(m, a, 0xa0, 11, OSP_LOCK_MUTEX), *second = on_lock(m, b, 0xb0, 1, OSP_LOCK_MUTEX);
+    osp_waited_fact *first = on_lock(m, a, 0xa0, 11, OSP_LOCK_MUTEX),
+                    *second = on_lock(m, b, 0xb0, 1, OSP_LOCK_MUTEX);
     on_lock(m, behind, 0xa0, 11, OSP_LOCK_MUTEX);
     held_by(m, first, 200, 1, 0xb0, still);
     held_by(m, second, 100, 0, 0xa0, still);
@@ -210,7 +212,9 @@ static void a_convoy_is_found_and_a_light_mutex_is_not(void **state)
         made_up_thread(m, 11, busy ? 0.8 : 0.02, true);
         made_up_thread(m, 12, busy ? 0.8 : 0.02, true);
         group(m, 30, 0, OSP_G_RUNNABLE, ROOT "g:main.put@a.go" LOCK);
-        made_up_stack(m, 11, 7, 200, ROOT "g:main.put@a.go s:sync.(*Mutex).Lock@mutex.go s:internal/sync.(*Mutex).lockSlow@mutex.go");
+        made_up_stack(m, 11, 7, 200,
+                      ROOT
+                      "g:main.put@a.go s:sync.(*Mutex).Lock@mutex.go s:internal/sync.(*Mutex).lockSlow@mutex.go");
         made_up_stack(m, 12, 8, 100, ROOT "g:main.put@a.go r:runtime.mapassign_fast64@map.go");
         osp_findings f = made_up_diagnose(m);
         if (busy)
@@ -227,8 +231,11 @@ static void loggers_that_queue_are_found_and_a_fast_logger_is_not(void **state)
         made_up *m = go_program();
         made_up_thread(m, 11, 0.9, true);
         if (queue)
-            group(m, queue, 0, OSP_G_RUNNABLE, ROOT "g:main.process@a.go s:log.(*Logger).Printf@log.go s:log.(*Logger).output@log.go" LOCK);
-        made_up_stack(m, 11, 7, 200, ROOT "g:main.process@a.go s:log.(*Logger).Printf@log.go s:log.(*Logger).output@log.go s:os.(*File).Write@file.go s:syscall.write@zsyscall.go n:__x64_sys_write");
+            group(m, queue, 0, OSP_G_RUNNABLE,
+                  ROOT "g:main.process@a.go s:log.(*Logger).Printf@log.go s:log.(*Logger).output@log.go" LOCK);
+        made_up_stack(m, 11, 7, 200,
+                      ROOT "g:main.process@a.go s:log.(*Logger).Printf@log.go s:log.(*Logger).output@log.go "
+                           "s:os.(*File).Write@file.go s:syscall.write@zsyscall.go n:__x64_sys_write");
         made_up_stack(m, 11, 8, 100, ROOT "g:main.process@a.go s:log.(*Logger).Printf@log.go s:fmt.Appendf@print.go");
         osp_findings f = made_up_diagnose(m);
         if (queue)
@@ -246,7 +253,9 @@ static void readers_on_several_threads_contend_and_one_alone_does_not(void **sta
         made_up *m = go_program();
         for (int i = 0; i < threads; i++) {
             made_up_thread(m, 11 + i, 1, true);
-            made_up_stack(m, 11 + i, 7 + (uint64_t)i, 150, ROOT "g:main.find@a.go s:sync.(*RWMutex).RLock@rwmutex.go s:sync/atomic.(*Int32).Add@type.go");
+            made_up_stack(m, 11 + i, 7 + (uint64_t)i, 150,
+                          ROOT
+                          "g:main.find@a.go s:sync.(*RWMutex).RLock@rwmutex.go s:sync/atomic.(*Int32).Add@type.go");
             made_up_stack(m, 11 + i, 7 + (uint64_t)i, 60, ROOT "g:main.find@a.go r:runtime.mapaccess1_fast64@map.go");
         }
         group(m, 8, 0, OSP_G_RUNNABLE, ROOT "g:main.find@a.go" READ_LOCK);
@@ -268,7 +277,9 @@ static void many_on_one_channel_contend_and_a_few_do_not(void **state)
         made_up_thread(m, 11, 0.9, true);
         group(m, n, 0, OSP_G_RUNNABLE, ROOT "g:main.publish@a.go" SEND);
         group(m, n, 0, OSP_G_WAITING, ROOT "g:main.subscribe@a.go" RECEIVE);
-        made_up_stack(m, 11, 7, 120, ROOT "g:main.publish@a.go r:runtime.chansend1@chan.go r:runtime.chansend@chan.go r:runtime.lock2@lock_futex.go");
+        made_up_stack(m, 11, 7, 120,
+                      ROOT "g:main.publish@a.go r:runtime.chansend1@chan.go r:runtime.chansend@chan.go "
+                           "r:runtime.lock2@lock_futex.go");
         made_up_stack(m, 11, 0, 120, SCHEDULER);
         osp_findings f = made_up_diagnose(m);
         if (n == 30)
@@ -313,7 +324,10 @@ static void connections_that_come_are_none(void **state)
 {
     (void)state;
     made_up *m = go_program();
-    group(m, 900, 500, OSP_G_WAITING, ROOT "g:main.read@a.go s:net.(*conn).Read@net.go s:internal/poll.runtime_pollWait@fd.go r:runtime.netpollblock@netpoll.go r:runtime.gopark@proc.go")->born = 400;
+    group(m, 900, 500, OSP_G_WAITING,
+          ROOT "g:main.read@a.go s:net.(*conn).Read@net.go s:internal/poll.runtime_pollWait@fd.go "
+               "r:runtime.netpollblock@netpoll.go r:runtime.gopark@proc.go")
+        ->born = 400;
     group(m, 900, 500, OSP_G_WAITING, ROOT "g:main.write@a.go" SELECT)->born = 400;
     nothing_is_found(m);
 }
@@ -397,7 +411,9 @@ static void short_sleeps_without_work_are_a_poll_and_with_work_are_not(void **st
         m->facts.timers.ngroup = 1;
         group(m, 16, 0, OSP_G_WAITING, ROOT "g:main.drain@a.go" SLEEP);
         made_up_stack(m, 11, 0, 80, SCHEDULER);
-        made_up_stack(m, 11, 7, works ? 90 : 3, works ? ROOT "g:main.drain@a.go g:main.handle@a.go" : ROOT "g:main.drain@a.go r:runtime.selectnbrecv@chan.go");
+        made_up_stack(m, 11, 7, works ? 90 : 3,
+                      works ? ROOT "g:main.drain@a.go g:main.handle@a.go"
+                            : ROOT "g:main.drain@a.go r:runtime.selectnbrecv@chan.go");
         osp_findings f = made_up_diagnose(m);
         if (!works)
             is_first(&f, "poll-sleep", NULL, "main.drain");
@@ -436,8 +452,12 @@ static void locked_goroutines_that_hand_over_are_found(void **state)
         for (int i = 0; i < 2; i++)
             made_up_thread(m, 11 + i, 0.7, true)->voluntary_per_s = 30000;
         group(m, 1, 0, OSP_G_WAITING, ROOT "g:main.relay@a.go" RECEIVE)->locked = locked;
-        made_up_stack(m, 11, 0, 100, "r:runtime.mcall@asm_amd64.s r:runtime.schedule@proc.go r:runtime.stoplockedm@proc.go r:runtime.futex@sys_linux_amd64.s n:do_futex");
-        made_up_stack(m, 12, 0, 100, "r:runtime.mcall@asm_amd64.s r:runtime.schedule@proc.go r:runtime.startlockedm@proc.go r:runtime.futex@sys_linux_amd64.s n:do_futex");
+        made_up_stack(m, 11, 0, 100,
+                      "r:runtime.mcall@asm_amd64.s r:runtime.schedule@proc.go r:runtime.stoplockedm@proc.go "
+                      "r:runtime.futex@sys_linux_amd64.s n:do_futex");
+        made_up_stack(m, 12, 0, 100,
+                      "r:runtime.mcall@asm_amd64.s r:runtime.schedule@proc.go r:runtime.startlockedm@proc.go "
+                      "r:runtime.futex@sys_linux_amd64.s n:do_futex");
         osp_findings f = made_up_diagnose(m);
         if (locked)
             is_first(&f, "locked-thread-handoff", NULL, "main.relay");
@@ -455,7 +475,10 @@ static void goroutines_for_an_addition_are_churn_and_for_requests_are_not(void *
         m->facts.sched_ticks_per_s = 300000;
         m->facts.goroutine.births_per_s = requests ? 3000 : 300000;
         made_up_thread(m, 11, 0.9, true);
-        made_up_stack(m, 11, 1, 90, ROOT "g:main.reduce@a.go r:runtime.newproc@proc.go r:runtime.systemstack@asm.s r:runtime.newproc1@proc.go");
+        made_up_stack(
+            m, 11, 1, 90,
+            ROOT
+            "g:main.reduce@a.go r:runtime.newproc@proc.go r:runtime.systemstack@asm.s r:runtime.newproc1@proc.go");
         made_up_stack(m, 11, 0, 90, "r:runtime.mcall@asm.s r:runtime.goexit0@proc.go r:runtime.schedule@proc.go");
         made_up_stack(m, 11, 9, 20, ROOT "g:main.add@a.go");
         osp_findings f = made_up_diagnose(m);
