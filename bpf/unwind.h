@@ -381,8 +381,11 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
     case OSP_RULE_GO_CGOCALLBACK: {
         __s64 record = fp_off ? fp_off : -16; /* x86-64 before Go 1.21 tells of no rbp */
         pc_off = record + 8;
-        if (!osp_on_goroutine(u)) { /* still on g0: an ordinary frame */
+        if (!osp_on_goroutine(u)) { /* on g0 still, or again: an ordinary frame */
             cfa = base + cfa_off;
+            /* It is where g0.sched.sp leads already, or still: the next callback is the one around it. */
+            if (base == u->callback_sp)
+                osp_unwind_read(env, base + go->callback_saved, &u->callback_sp);
             break;
         }
         switched = true;

@@ -28,6 +28,12 @@ typedef struct {
     uint8_t kind, root;
 } special;
 
+/* Go 1.16 and 1.17 do not mark assembly. */
+static bool may_be_assembly(const osp_pcln *p, const osp_func *f)
+{
+    return (f->flag & OSP_FUNC_ASM) || p->layout == 116;
+}
+
 /* Functions whose frames are not what their SP deltas say, or end a stack. */
 static special special_of(const osp_pcln *p, const osp_func *f, uint16_t machine)
 {
@@ -74,7 +80,7 @@ static special special_of(const osp_pcln *p, const osp_func *f, uint16_t machine
         osp_str in = osp_str_skip(name, 8);
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
             if (osp_str_eq(in, osp_str_from(known[i].name)) && (!known[i].machine || known[i].machine == machine) &&
-                (known[i].compiled || (f->flag & OSP_FUNC_ASM) || p->layout == 116))
+                (known[i].compiled || may_be_assembly(p, f)))
                 return (special){known[i].kind, known[i].root};
     }
     if ((f->flag & OSP_FUNC_TOPFRAME) || osp_str_starts(name, S("_rt0_amd64")) ||
@@ -184,9 +190,10 @@ static bool calls_nothing(const osp_elf *e, const osp_func *f)
 }
 
 /* Where x29 was saved and where it was set, once the delta grew at pc; false if not as the compiler does it. */
-static bool record_at(const osp_elf *e, const osp_func *f, uint64_t pc, int32_t delta, uint64_t *saved, uint64_t *set)
+static bool record_at(const osp_pcln *p, const osp_elf *e, const osp_func *f, uint64_t pc, int32_t delta,
+                      uint64_t *saved, uint64_t *set)
 {
-    if (!(f->flag & OSP_FUNC_ASM) && f->id == 0) { /* the code is not worth a page fault */
+    if (!may_be_assembly(p, f) && f->id == 0) { /* the code is not worth a page fault */
         *saved = delta > (int32_t)LARGE_FRAME ? pc : pc + 4;
         *set = *saved + 4;
         return true;
@@ -243,7 +250,7 @@ static bool rows_of_aarch64(const osp_pcln *p, const osp_elf *e, const osp_func 
     while (osp_pcvalue_next(&v) && v.pc < f->end) {
         if (frame == 0 && v.value > 0) {
             frame = v.value;
-            if (!record_at(e, f, v.pc, frame, &saved, &set)) {
+            if (!record_at(p, e, f, v.pc, frame, &saved, &set)) {
                 osp_span code = osp_elf_from(e, f->entry);
                 if (code.n > f->end - f->entry)
                     code.n = (size_t)(f->end - f->entry);

@@ -365,6 +365,19 @@ static void name_of(const emulator *e, uint64_t addr, char *out, size_t n)
         snprintf(out, n, "0x%llx", (unsigned long long)addr);
 }
 
+/* Does a function run, or one that it has called, which makes a signal's frame return elsewhere? */
+static bool is_between(const truth *t, uint64_t pc)
+{
+    enum { CALLED = 4 };
+    const calls *c = t->now;
+    for (unsigned i = 0; i <= CALLED; i++) {
+        uint64_t at = i == 0 ? pc : i <= c->n ? c->row[c->n - i].addr : 0;
+        if (IN(t->between[0], at) || IN(t->between[1], at))
+            return true;
+    }
+    return false;
+}
+
 static void judge(truth *t, const registers *r)
 {
     static uint64_t pc[WALK];
@@ -376,9 +389,8 @@ static void judge(truth *t, const registers *r)
     uint32_t fp_steps = 0;
     size_t n = 0;
     memcpy(regs.reg, r->x, sizeof regs.reg);
-    for (int i = 0; i < 2; i++)
-        if (IN(t->between[i], regs.pc))
-            return;
+    if (is_between(t, regs.pc))
+        return;
     int end = osp_unwind_walk(&env, &t->go, &regs, t->g0, pc, WALK, &n, &curg, &m, &fp_steps);
     unsigned same = 0, more = 0; /* more: the frame of a call that a handler has injected already */
     while (same < c->n && same + more + 1 < n) {

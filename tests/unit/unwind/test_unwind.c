@@ -429,6 +429,41 @@ static void nested_cgo_is_one_stack(void **state)
         assert_int_equal(pc[i], want[i]);
 }
 
+/* C calls Go, from within an outer callback: cgocallback, still on g0, has put its sp into g0.sched.sp already. */
+static void a_callback_that_is_entered_is_walked_once(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    add_go(&w);
+    code(&w, 0x1000, osp_rule_make(OSP_RULE_SP, 16, 0)); /* C functions */
+    code(&w, 0x2000, osp_rule_make(OSP_RULE_GO_ASMCGOCALL, 16, -16));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_SP, 32, -16)); /* Go functions */
+    code(&w, 0x4000, osp_rule_make(OSP_RULE_GO_CGOCALLBACK, 40, -16));
+    code(&w, 0x5000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_GOEXIT, 0));
+    const uint64_t inner = STACK + 0x100, outer = STACK + 0x200;
+    for (uint64_t sp = inner; sp <= outer; sp += outer - inner) { /* cgocallback, C, asmcgocall */
+        poke(&w, sp, sp == inner ? outer : 0);
+        poke(&w, sp + 32, 0x1020);
+        poke(&w, sp + 48, 0x2010);
+        poke(&w, sp + 56, sp == inner ? 0xe00 : 0xc00); /* depth: GOSTACK + 0x200, GOSTACK + 0x400 */
+        poke(&w, sp + 64, 0x8100);
+    }
+    poke(&w, GOSTACK + 0x208, 0x3010);
+    poke(&w, GOSTACK + 0x228, 0x4010);
+    poke(&w, GOSTACK + 0x408, 0x5004);
+    uint64_t pc[WORDS];
+    size_t n;
+    const uint64_t want[] = {0x4010, 0x101f, 0x200f, 0x300f, 0x400f, 0x101f, 0x200f, 0x5003};
+    for (int entered = 0; entered < 2; entered++) {
+        poke(&w, 0x8000 + 24, entered ? inner : outer); /* g0.sched.sp */
+        assert_int_equal(walk(&w, &GO, (osp_unwind_regs){.pc = 0x4010, .sp = inner}, 0x8000, pc, &n),
+                         OSP_UNWIND_ROOT);
+        assert_int_equal(n, sizeof want / sizeof *want);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(pc[i], want[i]);
+    }
+}
+
 static void an_assembly_function_that_moved_sp_is_left_by_rbp(void **state)
 {
     (void)state;
@@ -603,6 +638,7 @@ int main(void)
         cmocka_unit_test(a_signal_frame_gives_all_registers_back),
         cmocka_unit_test(systemstack_leads_to_the_goroutine),
         cmocka_unit_test(nested_cgo_is_one_stack),
+        cmocka_unit_test(a_callback_that_is_entered_is_walked_once),
         cmocka_unit_test(an_assembly_function_that_moved_sp_is_left_by_rbp),
         cmocka_unit_test(a_wild_jump_keeps_its_address),
         cmocka_unit_test(a_call_through_null_has_a_caller),
