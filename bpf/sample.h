@@ -16,7 +16,7 @@ enum {
     OSP_MAX_MAPPINGS = 65536,  /* of all processes */
     OSP_MAX_PROCESSES = 8192,
     OSP_STACK_COPY = 12288, /* bytes of stack sent up where code is not known yet */
-    OSP_COPIES = 160,       /* of them, that a process may send until user space has answered with tables */
+    OSP_COPIES = 640,       /* of them, that a process may send until user space has answered with tables */
     OSP_RING =
         1 << 21, /* bytes; copies may fill half of it. It counts twice in osprey's memory: it is mapped twice */
 };

@@ -39,7 +39,7 @@ struct range {
 
 struct osp_bpf_side {
     struct sample_bpf *skel;
-    struct ring_buffer *ring;
+    osp_bpf_ring *ring;
     struct bpf_link *on_fork, *on_exec;
     int stats_fd;
     struct table *table;
@@ -53,7 +53,6 @@ struct osp_bpf_side {
     uint32_t generation; /* of the mappings handed over last */
     osp_stack_words *stacks;
     const osp_bpf_sink *sink; /* while draining */
-    size_t drained;           /* bytes by this drain */
     osp_buf aside;            /* records to be unwound here, one after the other */
     osp_buf waiting;          /* headers of samples whose stack may be among them */
     osp_buf visited;          /* what the iterator over all tasks wrote last */
@@ -74,7 +73,6 @@ enum {
     MOST_THREADS = 32768,        /* that the scheduler's events are followed for */
     MOST_TALLIES = 128,          /* of each CPU: calls, by how they end */
     RING_OF_SCHEDULER = 4 << 20, /* bytes */
-    DRAIN_MOST = 8 << 20,        /* of a ring that fills as fast as it is emptied: there are other things to do */
     SHARED_ROWS = 1 << 17,       /* 1 MiB: the C library and a dozen more */
 };
 
@@ -110,17 +108,15 @@ static void take_stack(osp_bpf_side *b, osp_raw_sample *head, const uint64_t *wo
     give(b, head);
 }
 
-static int on_record(void *ctx, void *data, size_t size)
+static void on_record(void *ctx, const void *data, size_t size)
 {
     osp_bpf_side *b = ctx;
     osp_raw_sample head;
-    b->drained += size;
-    int go_on = b->drained < DRAIN_MOST ? 0 : -1;
     if (size < sizeof head)
-        return go_on;
+        return;
     memcpy(&head, data, sizeof head);
     if (head.nwords > (size - sizeof head) / 8)
-        return go_on;
+        return;
     const uint64_t *word = (const uint64_t *)(const void *)((const char *)data + sizeof head);
     if (head.unwind)
         b->sink->aside(b->sink->ctx, &head);
@@ -130,7 +126,6 @@ static int on_record(void *ctx, void *data, size_t size)
     } else {
         take_stack(b, &head, word, false);
     }
-    return go_on;
 }
 
 /* What this kernel or user lacks, looked for only once loading has failed. */
@@ -356,7 +351,7 @@ osp_bpf_side *osp_bpf_side_open(const osp_event_list *events, bool wakers, osp_e
     }
     if (!make_shared(b, 1, err)) /* now, for it takes its time */
         goto fail;
-    b->ring = ring_buffer__new(bpf_map__fd(b->skel->maps.ring), on_record, b, NULL);
+    b->ring = osp_bpf_ring_open(bpf_map__fd(b->skel->maps.ring));
     if (!b->ring) {
         fail_bpf(errno, "the BPF ring buffer could not be mapped", err);
         goto fail;
@@ -375,7 +370,7 @@ void osp_bpf_side_close(osp_bpf_side *b)
     bpf_link__destroy(b->on_fork);
     bpf_link__destroy(b->on_exec);
     osp_bpf_side_unwatch(b);
-    ring_buffer__free(b->ring);
+    osp_bpf_ring_close(b->ring);
     sample_bpf__destroy(b->skel);
     osp_close_fd(&b->stats_fd);
     osp_close_fd(&b->shared_fd);
@@ -412,7 +407,7 @@ void osp_bpf_side_ran(osp_bpf_side *b, uint64_t ns)
         b->skel->bss->own_ns[cpu] += ns;
 }
 
-int osp_bpf_side_poll(const osp_bpf_side *b) { return ring_buffer__epoll_fd(b->ring); }
+int osp_bpf_side_poll(const osp_bpf_side *b) { return osp_bpf_ring_poll(b->ring); }
 
 bool osp_bpf_side_enter(osp_bpf_side *b, int pid, bool asleep, osp_err *err)
 {
@@ -614,8 +609,7 @@ void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to)
 {
     b->sink = to;
     take_visited(b, true);
-    b->drained = 0;
-    ring_buffer__consume(b->ring);
+    osp_bpf_ring_take(b->ring, on_record, b);
     take_visited(b, false);
     b->visited.n = 0;
     b->sink = NULL;
@@ -744,7 +738,8 @@ void osp_bpf_side_settle(osp_bpf_side *b, const osp_bpf_sink *to,
 uint64_t osp_bpf_side_lost(const osp_bpf_side *b)
 {
     int ncpu = libbpf_num_possible_cpus();
-    uint64_t sum = b->no_room, *each = ncpu > 0 ? calloc((size_t)ncpu, sizeof *each) : NULL;
+    uint64_t sum = b->no_room + osp_bpf_ring_lost(b->ring),
+             *each = ncpu > 0 ? calloc((size_t)ncpu, sizeof *each) : NULL;
     uint32_t key = OSP_COUNT_LOST;
     if (each && bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.counts), &key, each) == 0)
         for (int i = 0; i < ncpu; i++)

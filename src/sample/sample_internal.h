@@ -403,6 +403,19 @@ typedef struct osp_copied {
  * of them; head's kernel part stays. */
 void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp_raw_sample *head, uint64_t *user);
 
+/* ---- bpf_ring.c -------------------------------------------------------------------------------------------- */
+
+/* The records of the kernel side. They are taken out of its ring in time, however long the caller is away. */
+typedef struct osp_bpf_ring osp_bpf_ring;
+
+/* NULL on failure, errno says why. */
+osp_bpf_ring *osp_bpf_ring_open(int map_fd);
+void osp_bpf_ring_close(osp_bpf_ring *r);
+int osp_bpf_ring_poll(const osp_bpf_ring *r); /* readable once much waits in the ring itself */
+/* Give all that came so far, the oldest first; each record is 8-byte aligned. */
+void osp_bpf_ring_take(osp_bpf_ring *r, void (*each)(void *ctx, const void *record, size_t size), void *ctx);
+uint64_t osp_bpf_ring_lost(osp_bpf_ring *r); /* for want of memory */
+
 /* ---- bpf_side.c -------------------------------------------------------------------------------------------- */
 
 typedef struct osp_bpf_side osp_bpf_side;
