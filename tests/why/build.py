@@ -15,7 +15,7 @@ import render
 HERE = pathlib.Path(__file__).resolve().parent
 KEPT_BYTES = 1 << 30
 # What a row without a release of its own is built with beside the newest, one after the other.
-RELEASES = ["go1.18.10", "go1.19.13", "go1.20.14", "go1.21.13", "go1.22.12", "go1.23.12", "go1.24.13", "go1.25.9", "go1.27.1"]
+RELEASES = ["go1.18.10", "go1.20.14", "go1.21.13", "go1.22.12", "go1.23.12", "go1.24.13", "go1.25.9", "go1.27.1"]
 
 
 class Unbuilt(Exception):
