@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -21,12 +22,14 @@ import tarfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "live"))
+sys.path[:0] = [str(HERE.parent / "live"), str(HERE.parent / "why")]
 
+import build  # noqa: E402
+import matrix  # noqa: E402
+import rows  # noqa: E402
 import stacks  # noqa: E402
 from tap import Tap  # noqa: E402
 import test_sampler  # noqa: E402
-import test_why  # noqa: E402
 
 # Its release, the package that names its newest build, and whether BPF must work: bpf_loop came with Linux 5.17.
 KERNELS = {
@@ -46,9 +49,10 @@ CALLS = 30000
 EVENTS = "cpu,wall,context-switches,wakeups,syscalls,page-faults,sched:sched_process_exit"
 BOOT_LIMIT = 1800
 
-WHY = [case for case in test_why.SICK if case[0] in (
-    "cgo-c-spin", "cgo-native-thread", "cgo-call-storm", "clock-storm", "spin-select", "spin-gosched", "c-spin")]
-HEALTHY = [["c-compute"], ["twins", "compute"]]
+# Rows of the matrix of `osprey why`; each program lies in the guest as w0, w1 ...
+WHY = [build.Program(row, "kernels") for row in rows.read() if row.name in (
+    "cgo-c-spin", "cgo-native-thread", "cgo-call-storm", "clock-storm", "spin-select", "spin-gosched", "c-spin", "c-compute",
+    "compute")]
 
 
 # ---- packages ------------------------------------------------------------------------------------------------
@@ -155,10 +159,8 @@ def script(bpf):
         line += [f"records s{i}b $pid"] if bpf or i == 0 else []
         line += [f"records s{i}p $pid --no-bpf"] if fallback else []
         line += ["ends truth" if words == ["shares"] else "ends"]
-    for i, case in enumerate(WHY):
-        line += [f"target w{i} {path(case[1])}", f"says w{i} osprey why $pid --json -d {SECONDS}", "ends"]
-    for i, words in enumerate(HEALTHY):
-        line += [f"target h{i} {path(words)}", f"says h{i} osprey why $pid --json -d {SECONDS}", "ends"]
+    for i in range(len(WHY)):
+        line += [f"target w{i} /targets/w{i}", f"says w{i} osprey why $pid --json -d {SECONDS}", "ends"]
     deep = path(["cgo-deep"])
     line += [f"target one {deep}", "says screen osprey record $pid -d 2 -o /tmp/screen.pb.gz --cost",
              "says why-screen osprey why $pid -d 2", "says top osprey pprof -top /tmp/screen.pb.gz",
@@ -293,16 +295,12 @@ def judge(files, bpf, work, tap):
                      re.search(r"without BPF .*5\.17.*copies", notice) and "\n" not in notice, notice)
         if case[3]:
             sampled(files, work, f"s{i}p", case, told, False, tap, f"{release}: {case[0]}, without BPF")
-    for i, case in enumerate(WHY):
-        run = Result(files, f"w{i}", work)
-        answer = run.json() if run.status in (0, 3) else None
-        wrong = test_why.judge_sick(run.status, answer, run.err, case)
-        tap.case(f"{release}: why finds {case[0]}", not wrong, wrong)
-    for i, words in enumerate(HEALTHY):
-        run = Result(files, f"h{i}", work)
-        answer = run.json() if run.status in (0, 3) else None
-        wrong = test_why.judge_healthy(run.status, answer, run.err)
-        tap.case(f"{release}: why finds nothing in {' '.join(words)}", not wrong, wrong)
+    for i, program in enumerate(WHY):
+        left, run = Result(files, f"w{i}", work), matrix.Run(program)
+        run.status, run.error = left.status, left.err
+        run.answer = left.json() if left.status in (0, 3) else None
+        matrix.judge(program, run)
+        tap.case(f"{release}: why of {program.row.name}", not run.wrong, run.wrong, run.short())
     judge_lists(files, release, work, tap)
     if not bpf:
         for name, what in (("events", "waits"), ("calls", "system calls")):
@@ -336,10 +334,14 @@ def main():
     for word in wanted:
         if word not in KERNELS:
             raise SystemExit(f"kernels: which kernel? {', '.join(KERNELS)}")
-    names = {c[1][0] for c in test_sampler.CASES} | {c[1][0] for c in WHY} | {w[0] for w in HEALTHY} | \
-        {"libpulse.so", "libpulse-stripped.so"}
+    names = {c[1][0] for c in test_sampler.CASES} | {"libpulse.so", "libpulse-stripped.so"}
     subprocess.run(["sh", str(HERE.parent / "targets" / "build.sh"), str(folder / "targets"), *sorted(names)], check=True,
                    stdout=subprocess.DEVNULL)
+    for program, why in build.build_all(WHY, folder / "why").items():
+        raise SystemExit(f"kernels: {program.row.name} is not built: {why}")
+    for i, program in enumerate(WHY):
+        for file in program.path.parent.iterdir():
+            shutil.copy(file, folder / "targets" / (f"w{i}" if file == program.path else file.name))
     tap = Tap()
     test_sampler.TYPICAL = 0.8 # on an emulated machine timer interrupts and the Go runtime take their share
     for word in wanted:

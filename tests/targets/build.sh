@@ -43,17 +43,13 @@ cprog() {
 
 goprog pprof-server pprof-server
 goprog cgo-c-spin cgo-c-spin '-O2 -g -fomit-frame-pointer'
-goprog cgo-c-spin-fp cgo-c-spin '-O2 -g -fno-omit-frame-pointer'
-goprog cgo-c-spin-stripped cgo-c-spin '-O2 -fomit-frame-pointer' -ldflags='-s -w'
 goprog cgo-native-thread cgo-native-thread
 cprog libpulse.so cgo-native-thread/lib/pulse.c -shared -fPIC
 cprog libpulse-stripped.so cgo-native-thread/lib/pulse.c -shared -fPIC -s
-goprog cgo-call-storm cgo-call-storm
 goprog cgo-deep cgo-deep
 goprog callback callback
 goprog goroutines-cgo goroutines
 goprog shares shares
-goprog cgo-twins cgo-twins
 goprog torture-cgo torture
 goprog waits-cgo waits
 goprog cgo-park cgo-park
@@ -69,7 +65,6 @@ goprog clock-storm clock-storm
 goprog go-waits go-waits
 goprog clock-storm-stripped clock-storm '' -ldflags='-s -w'
 goprog spin-select spin-select
-goprog spin-gosched spin-gosched
 goprog frameless frameless
 goprog vdso vdso
 goprog labels labels
@@ -81,7 +76,6 @@ goprog resident resident
 goprog resident-stripped resident '' -ldflags='-s -w'
 goprog resident-pie resident '' -buildmode=pie
 goprog resident-pie-stripped resident '' -buildmode=pie -ldflags='-s -w'
-goprog twins twins
 goprog torture torture
 goprog waits waits
 goprog wakes wakes
@@ -96,12 +90,7 @@ goprog timers-pie-stripped timers '' -buildmode=pie -ldflags='-s -w'
 goprog threads-go-stripped threads '' -ldflags='-s -w'
 goprog threads-pie-stripped threads '' -buildmode=pie -ldflags='-s -w'
 goprog waits-pie-stripped waits '' -buildmode=pie -ldflags='-s -w'
-cprog c-clock-storm c/clock_storm.c
-cprog spin-cflag c/spin_cflag.c
-cprog spin-cflag-O0 c/spin_cflag.c -O0
-cprog spin-cflag-stripped c/spin_cflag.c -s
 cprog c-compute c/c_compute.c
-cprog c-compute-O0 c/c_compute.c -O0
 cprog births c/births.c
 cprog c-idle c/c_idle.c
 cprog c-waits c/waits.c

@@ -113,6 +113,14 @@ def culprit_right(finding, program):
     return bool(stripped) and any("." not in name for name in names)
 
 
+def chain_broken(finding, program):
+    """Does the finding's stack lack what the row says of it? Names of C are gone from a stripped program."""
+    wanted = [program.say(name) for name in program.row.chain]
+    wanted = [name for name in wanted if "." in name or not program.stripped]
+    rest = iter(finding["stack"])
+    return not all(any(name == frame for frame in rest) for name in wanted)
+
+
 def judge(program, run):
     """Fill what the run was worth into it."""
     row = program.row
@@ -133,6 +141,8 @@ def judge(program, run):
         problems.append("it is not found" if not run.place else f"it comes as number {run.place}")
     elif row.sick and run.culprit is False:
         problems.append(f"the culprit should be {program.say(row.culprit)}")
+    elif row.sick and chain_broken(found[0], program):
+        problems.append(f"the stack is {found[0]['stack']}")
     if not row.sick and sure:
         problems.append("a false alarm")
     if run.status != wanted:
@@ -176,6 +186,14 @@ def ask(osprey, target, run, seconds):
         run.harm = f"it was stopped for {1000 * watch.stopped:.0f} ms"
     elif silence1 > 3 * silence0 + 2 + 2 * watch.gap:
         run.harm = f"it said nothing for {silence1:.1f} s while observed, {silence0:.1f} s before"
+
+
+def unable(osprey):
+    """Why osprey cannot look at processes here, or ""."""
+    with Neighbour() as probe:
+        run = subprocess.run([osprey, "why", str(probe.process.pid), "--json", "-d", "0.2"], capture_output=True, text=True,
+                             check=False)
+    return "" if run.returncode in (0, 3) else run.stderr.strip() or f"exit status {run.returncode}"
 
 
 # ---- the run -------------------------------------------------------------------------------------------------------
@@ -262,6 +280,10 @@ def main():
         return
     if not rows:
         print("1..0 # SKIP no row is chosen")
+        return
+    why = "" if o.prove or o.build else unable(o.osprey)
+    if why:
+        print(f"1..0 # SKIP {why}")
         return
     plan = programs_of(rows, o, seed)
     print(f"# seed {seed}", flush=True)

@@ -23,6 +23,7 @@ class Row:
     instead: list = dataclasses.field(default_factory=list)
     also: list = dataclasses.field(default_factory=list)
     culprit: str = ""
+    chain: list = dataclasses.field(default_factory=list)
     quiet: bool = False
     warm: float = 1.0
     seconds: float = 5.0
