@@ -15,6 +15,7 @@ static const osp_option options[] = {
     {"memstats", 0, NULL, "runtime.MemStats, as a heap profile's text has it"},
     {"csv", 0, NULL, "a row for each cycle"},
     {"explain", 0, NULL, "say what the figures mean"},
+    OSP_CORE_OPTIONS,
     {"json", 0, NULL, "one JSON object: docs/json.md"},
     {0},
 };

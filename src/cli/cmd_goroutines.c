@@ -35,6 +35,7 @@ static const osp_option options[] = {
     {"debug", 0, "1|2", "the text that net/http/pprof has for goroutine?debug=1 or debug=2"},
     {"output", 'o', "FILE", "write a profile: .pb.gz, .svg, .html, .folded …"},
     {"freeze", 0, NULL, "stop it while it is read, at most a second: all is of one moment"},
+    OSP_CORE_OPTIONS,
     {"json", 0, NULL, "print one JSON object"},
     {0},
 };

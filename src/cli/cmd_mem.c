@@ -14,6 +14,7 @@ static const osp_option options[] = {
     {"interval", 'i', "SECONDS", "a line for each interval, until Ctrl-C or --duration"},
     {"maps", 'm', NULL, "the mappings too, the largest first"},
     {"lines", 'n', "COUNT", "mappings shown; 0 = all (20)"},
+    OSP_CORE_OPTIONS,
     {"json", 0, NULL, "one JSON object: docs/json.md"},
     {0},
 };
@@ -123,8 +124,11 @@ static int cmd_mem(const osp_cli *cli)
         !osp_cli_number(cli, "interval", 0.05, 86400, 1, &v.interval) ||
         !osp_cli_number(cli, "lines", 0, 1e9, LINES, &v.lines))
         return OSP_EXIT_USAGE;
-    if (osp_image_operand_open(cli, &v.in, &status))
-        status = show(&v);
+    if (osp_image_operand_open(cli, &v.in, &status)) {
+        const bool twice = osp_cli_given(cli, "interval") || osp_cli_given(cli, "duration");
+        status =
+            v.in.core && twice ? osp_cli_usage(cli, "what is in a core stands still: it is read once") : show(&v);
+    }
     osp_image_operand_drop(&v.in);
     osp_arena_drop(&v.one.arena);
     osp_arena_drop(&v.two.arena);
@@ -136,7 +140,8 @@ const osp_command osp_command_mem = {
     .name = "mem",
     .args = "PID | CORE",
     .summary = "where the resident memory of a process goes: Go heap, stacks, C, files",
-    .examples = (const char *const[]){"mem 4711", "mem 4711 -d 30", "mem 4711 -i 5", "mem 4711 --maps -n 0", NULL},
+    .examples = (const char *const[]){"mem 4711", "mem 4711 -d 30", "mem 4711 -i 5", "mem 4711 --maps -n 0",
+                                      "mem core.4711", NULL},
     .options = options,
     .run = cmd_mem,
 };

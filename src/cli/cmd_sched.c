@@ -14,6 +14,7 @@ static const osp_option options[] = {
     {"detail", 0, NULL, "those of scheddetail=1 too: every P, M and G"},
     {"all", 'a', NULL, "show all Ps"},
     {"explain", 0, NULL, "say what the figures mean"},
+    OSP_CORE_OPTIONS,
     {"json", 0, NULL, "one JSON object: docs/json.md"},
     {0},
 };

@@ -16,6 +16,7 @@ static const osp_option options[] = {
     {"by", 0, "role", "a line a role: how many threads, how much CPU"},
     {"freeze", 0, NULL, "stop it for a moment, so that all is of one time and running threads have stacks too"},
     {"stack", 0, NULL, "the stack of each thread that is blocked: C and Go"},
+    OSP_CORE_OPTIONS,
     {"json", 0, NULL, "one JSON object, with stacks: docs/json.md"},
     {0},
 };

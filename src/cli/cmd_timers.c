@@ -9,6 +9,7 @@ enum { LINES = 16 };
 
 static const osp_option options[] = {
     {"lines", 'n', "COUNT", "groups shown; 0 = all (16)"},
+    OSP_CORE_OPTIONS,
     {"json", 0, NULL, "one JSON object: docs/json.md"},
     {0},
 };

@@ -24,13 +24,13 @@ static const char *core_of(const osp_cli *cli)
     return named && !osp_str_u64(osp_str_from(cli->operand[0]), 10, &number) ? cli->operand[0] : NULL;
 }
 
-static bool open_it(const char *core, int pid, osp_image_operand *o, osp_err *err)
+static bool open_it(const char *core, const osp_core_opts *opts, int pid, osp_image_operand *o, osp_err *err)
 {
     o->objects = osp_objects_new(NULL);
     if (!o->objects)
         return osp_fail_memory(err, "looking into a program");
     if (core) {
-        o->core = osp_core_open(core, &(osp_core_opts){0}, err);
+        o->core = osp_core_open(core, opts, err);
         if (!o->core)
             return false;
         o->image = osp_core_image(o->core);
@@ -49,11 +49,16 @@ bool osp_image_operand_open(const osp_cli *cli, osp_image_operand *out, int *sta
     int pid = 0;
     osp_err err;
     const char *core = core_of(cli);
+    const osp_core_opts opts = {.root = osp_cli_value(cli, "root"), .exe = osp_cli_value(cli, "exe")};
     *out = (osp_image_operand){0};
     osp_arena_init(&out->arena, ARENA_LIMIT);
+    if (!core && (opts.root || opts.exe)) {
+        *status = osp_cli_usage(cli, "--root and --exe are for a core: a process has its files itself");
+        return false;
+    }
     if (!core && !osp_cli_pid(cli, &pid, status))
         return false;
-    if (open_it(core, pid, out, &err))
+    if (open_it(core, &opts, pid, out, &err))
         return true;
     *status = osp_cli_fail(&err);
     return false;

@@ -14,6 +14,13 @@ typedef struct {
     osp_str whose; /* "gateway (pid 4711)" */
 } osp_image_operand;
 
+/* The options of each command that takes one. */
+#define OSP_CORE_OPTIONS                                                             \
+    {"root", 0, "DIR", "of a core: where the files of its machine are (/)"},         \
+    {                                                                                \
+        "exe", 0, "FILE", "of a core: its program, if it is not where the core says" \
+    }
+
 /* A number (or -p PID) is a process, another word the file of a core. False after printing what is wrong; *status is what to
  * return. Drop it in any case. */
 bool osp_image_operand_open(const osp_cli *cli, osp_image_operand *out, int *status);

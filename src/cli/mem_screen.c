@@ -203,6 +203,11 @@ static void put_beside(const osp_cli *cli, const osp_ledger *l, osp_buf *out)
         uint64_t bytes;
     } other[] = {{"swapped", l->process.swapped}, {"page tables", l->process.page_tables}, {"hugetlbfs", l->hugetlb}};
     char text[TEXT];
+    if (l->of_core) {
+        osp_paint(cli, out, OSP_DIM, "  a core does not tell what was resident, nor what was of files");
+        osp_buf_byte(out, '\n');
+        return;
+    }
     osp_buf line = osp_buf_of(4096);
     for (size_t i = 0; i < sizeof other / sizeof *other; i++)
         if (other[i].bytes)
@@ -239,7 +244,8 @@ void osp_mem_screen(const osp_cli *cli, const osp_ledger *l, const osp_ledger *w
 {
     char text[TEXT], grew[TEXT];
     osp_paint(cli, out, OSP_BOLD, "%.*s", STRF(who));
-    osp_buf_fmt(out, ": %.*s resident", STRF(osp_bytes_text(l->resident, text, TEXT)));
+    osp_buf_fmt(out, ": %.*s %s", STRF(osp_bytes_text(l->resident, text, TEXT)),
+                l->of_core ? "of memory that is not zero" : "resident");
     if (was) {
         osp_str g = growth_text(l->resident, was->resident, grew);
         osp_buf_fmt(out, ", %.*s in %.1f s", STRF(g.n ? g : S("as before")), seconds_between(was, l));
@@ -418,6 +424,7 @@ void osp_mem_json(const osp_ledger *l, const osp_ledger *was, int pid, osp_str v
     osp_json_object(&j, NULL);
     osp_json_str(&j, "schema", S("osprey.mem/1"));
     osp_json_int(&j, "pid", pid);
+    osp_json_bool(&j, "of_core", l->of_core);
     osp_json_uint(&j, "resident_bytes", l->resident);
     osp_json_uint(&j, "most_resident_bytes", l->process.most_resident);
     osp_json_uint(&j, "swapped_bytes", l->process.swapped);

@@ -57,8 +57,11 @@ static bool try_map(osp_go *go, const search *in, const osp_map *m, osp_err *err
     if (in->without && osp_intern_find(in->without, key) != UINT32_MAX)
         return osp_fail(err, OSP_EABSENT, "no Go in it");
     OSP_AUTO_CLOSE int fd = in->image->open_map(in->image->ctx, m, err);
-    if (fd < 0)
+    if (fd < 0) {
+        if (in->image->core && err->code == OSP_EABSENT)
+            err->code = OSP_EIO; /* a process has its files; those of a core may be anywhere */
         return false;
+    }
     osp_object *o = osp_objects_of_fd(in->objects, fd, osp_str_z(m->path, name, sizeof name), err);
     osp_go_info info;
     if (!o)
@@ -100,7 +103,7 @@ static bool find_object(osp_go *go, const search *in, osp_err *err)
     }
     if (refused) { /* that the program could not be read is no proof that it is not Go */
         *err = first;
-        return false;
+        return in->image->core ? osp_fail_in(err, "its program is needed (--exe FILE, or --root DIR)") : false;
     }
     return osp_fail(err, OSP_EABSENT, "%.*s runs no Go", STRF(go->image.name));
 }

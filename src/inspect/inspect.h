@@ -519,6 +519,7 @@ typedef struct {
     uint32_t nmap;
     uint32_t threads; /* 0 = not known */
     osp_ledger_malloc malloc;
+    bool of_core; /* resident is what a core holds and is not zero; of files only what was written to */
     bool is_go;
     bool has_go; /* go is known */
     osp_err why; /* why not, where is_go is set */
@@ -534,7 +535,7 @@ typedef struct {
     uint64_t go_huge, go_lazy_free; /* of go_resident */
 } osp_ledger;
 
-/* Read it, of a live process; go: its runtime, NULL if it has none. All is in the arena. */
+/* Read it, of a process or a core; go: its runtime, NULL if it has none. All is in the arena. */
 bool osp_ledger_read(const osp_image *image, osp_go *go, osp_arena *a, osp_ledger *out, osp_err *err) OSP_CHECKED;
 
 /* A mapping that became larger, or smaller; one that moved its begin is the same one. */

@@ -21,6 +21,8 @@ size_t osp_malloc_heaps(const osp_mem *mem, uint64_t start, uint64_t end, osp_ea
 /* Large blocks of glibc's malloc, one behind the other from the start on. */
 void osp_malloc_blocks(const osp_mem *mem, uint64_t start, uint64_t end, osp_each_claim *each, void *ctx,
                        osp_ledger_malloc *m);
+/* Is it glibc's first arena? For cores, which have no name for it. */
+bool osp_malloc_is_brk(const osp_mem *mem, uint64_t start, uint64_t end);
 
 /* What a ledger is made of. */
 typedef struct {
@@ -32,6 +34,7 @@ typedef struct {
     uint64_t stack_limit;
     osp_go *go;           /* NULL: none */
     osp_go_arenas arenas; /* n = 0: not known */
+    bool unnamed;         /* mappings that are of no file have no names: it is a core */
     osp_go_piece *piece;  /* the runtime's outside the heap, by address */
     size_t npiece;
     /* Which pages of [start, end) are resident, a bit each; NULL: nobody knows. */

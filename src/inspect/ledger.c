@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 
+#include <elf.h>
 #include <stdlib.h>
 
 enum { GUARD_MOST = 1 << 20, WORD_BITS = 64 };
@@ -219,6 +220,10 @@ static void claim_anonymous(filling *f, uint32_t i)
     const uint64_t from = f->n ? f->claim[f->n - 1].end : m->start;
     if (!m->write || from >= m->end)
         return;
+    if (f->in->unnamed && f->n == 0 && osp_malloc_is_brk(&f->in->mem, m->start, m->end)) {
+        add_claim(f, m->start, m->end, OSP_LEDGER_C_HEAP);
+        return;
+    }
     if (f->n == 0)
         osp_malloc_blocks(&f->in->mem, from, m->end, add_claim, f, &f->out->malloc);
     (void)osp_malloc_heaps(&f->in->mem, f->n ? f->claim[f->n - 1].end : from, m->end, add_claim, f, &f->out->malloc);
@@ -462,7 +467,7 @@ static void find_runtime(filling *f)
 static void say_how(osp_ledger *o)
 {
     static const char *const how[OSP_LEDGER_KINDS] = {
-        [OSP_LEDGER_C_HEAP] = "name of the mapping",
+        [OSP_LEDGER_C_HEAP] = "name of the mapping, or headers of glibc's malloc",
         [OSP_LEDGER_C_ARENAS] = "headers of glibc's malloc",
         [OSP_LEDGER_C_LARGE] = "headers of glibc's malloc",
         [OSP_LEDGER_C_OTHER] = "names of mappings",
@@ -494,12 +499,18 @@ bool osp_ledger_fill(const osp_ledger_input *in, osp_arena *a, osp_ledger *out, 
     return true;
 }
 
-/* ---- a live process --------------------------------------------------------------------------------------------- */
+/* ---- a process, or a core -------------------------------------------------------------------------------------- */
 
 static bool pages_of(void *ctx, uint64_t start, uint64_t end, uint64_t *resident)
 {
     osp_err ignored; /* then they are not known */
     return osp_process_pages(ctx, start, end, resident, &ignored);
+}
+
+static bool pages_of_core(void *ctx, uint64_t start, uint64_t end, uint64_t *resident)
+{
+    osp_core_pages(ctx, start, end, resident);
+    return true;
 }
 
 static int by_value(const void *a, const void *b)
@@ -508,6 +519,16 @@ static int by_value(const void *a, const void *b)
     memcpy(&x, a, sizeof x);
     memcpy(&y, b, sizeof y);
     return (x > y) - (x < y);
+}
+
+static uint64_t stack_pointer(const osp_image *image, const osp_image_thread *t)
+{
+    osp_blocking call = {0};
+    if (image->process)
+        osp_thread_call(image->process, t->tid, &call);
+    else if (t->has_regs)
+        osp_blocking_of_regs(&t->regs, osp_core_facts_of(image->core)->machine == EM_AARCH64, &call);
+    return call.sp;
 }
 
 /* Where threads stand: by the kernel of those that are blocked, by the runtime of those that are its own. */
@@ -526,10 +547,9 @@ static bool find_stacks(const osp_image *image, osp_go *go, osp_arena *a, osp_le
     if (!at)
         return osp_fail_memory(err, "looking at threads");
     for (uint32_t i = 0; i < n; i++) {
-        osp_blocking call;
-        osp_thread_call(image->process, t[i].tid, &call);
-        if (call.sp)
-            at[in->nstack++] = call.sp;
+        const uint64_t sp = stack_pointer(image, &t[i]);
+        if (sp)
+            at[in->nstack++] = sp;
     }
     for (uint32_t i = 0; i < s.nm; i++) {
         osp_g g0;
@@ -542,14 +562,33 @@ static bool find_stacks(const osp_image *image, osp_go *go, osp_arena *a, osp_le
     return true;
 }
 
+static bool read_maps(const osp_image *image, osp_arena *a, osp_ledger_input *in, osp_ledger *out, osp_err *err)
+{
+    enum { USUAL_STACK = 8 << 20 };
+    osp_smap *map;
+    if (image->process) {
+        if (!osp_process_smaps(image->process, a, &map, &in->nmap, err) ||
+            !osp_process_memory_read(image->process, &out->process, err))
+            return false;
+        in->stack_limit = out->process.stack_limit;
+    } else {
+        if (!osp_core_smaps(image->core, a, &map, &in->nmap, err))
+            return false;
+        in->stack_limit = USUAL_STACK;
+        out->of_core = in->unnamed = true;
+    }
+    in->map = map;
+    return true;
+}
+
 bool osp_ledger_read(const osp_image *image, osp_go *go, osp_arena *a, osp_ledger *out, osp_err *err)
 {
-    osp_smap *map;
     osp_err ignored; /* then the heap is known by its place */
     *out = (osp_ledger){.taken_ns = osp_monotonic_ns(), .is_go = go != NULL};
-    osp_ledger_input in = {.mem = image->mem, .go = go, .pages = pages_of, .ctx = image->process};
-    if (!image->process)
-        return osp_fail(err, OSP_EUSAGE, "a core does not tell what was resident");
+    osp_ledger_input in = {.mem = image->mem,
+                           .go = go,
+                           .pages = image->process ? pages_of : pages_of_core,
+                           .ctx = image->process ? (void *)image->process : (void *)image->core};
     if (go) {
         out->has_go = osp_go_memstats_read(go, &out->go, &out->why);
         if (!osp_go_arenas_read(go, a, &in.arenas, &ignored))
@@ -558,12 +597,8 @@ bool osp_ledger_read(const osp_image *image, osp_go *go, osp_arena *a, osp_ledge
         if (in.npiece)
             qsort(in.piece, in.npiece, sizeof *in.piece, by_value);
     }
-    if (!osp_process_smaps(image->process, a, &map, &in.nmap, err) ||
-        !osp_process_memory_read(image->process, &out->process, err) || !find_stacks(image, go, a, &in, out, err))
-        return false;
-    in.map = map;
-    in.stack_limit = out->process.stack_limit;
-    const bool ok = osp_ledger_fill(&in, a, out, err);
+    const bool ok = read_maps(image, a, &in, out, err) && find_stacks(image, go, a, &in, out, err) &&
+                    osp_ledger_fill(&in, a, out, err);
     out->took_ns = osp_monotonic_ns() - out->taken_ns;
     return ok;
 }

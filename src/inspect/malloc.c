@@ -5,6 +5,8 @@
  *     heap of a further arena    begins at a multiple of 64 MiB: heap_info
  *                                0 ar_ptr (its arena: in its first heap, right behind heap_info), 8 prev heap or 0,
  *                                16 size in use, 24 size that can be written to; all whole pages
+ *     first arena, from brk      chunks, one behind the other: 8 size | 1 if the one before is in use; sizes are multiples of
+ *                                16, and the last one, the top, ends where the mapping does
  *     large block                begins at a page: 0 prev_size (0, or padding), 8 size | 2 (IS_MMAPPED), whole pages */
 #include "inspect/inspect_internal.h"
 
@@ -64,4 +66,21 @@ void osp_malloc_blocks(const osp_mem *mem, uint64_t start, uint64_t end, osp_eac
     }
     if (at > start)
         each(ctx, start, at, OSP_LEDGER_C_LARGE);
+}
+
+bool osp_malloc_is_brk(const osp_mem *mem, uint64_t start, uint64_t end)
+{
+    enum { CHUNKS = 256, LEAST = 32 };
+    uint64_t at = start, w[2];
+    for (int i = 0; i < CHUNKS; i++) {
+        if (end - at < LEAST || !read_words(mem, at, w, 2))
+            return false;
+        const uint64_t size = w[1] & ~(uint64_t)1;
+        if (size % 16 != 0 || size < LEAST || size > end - at || (i == 0 && w[0] != 0))
+            return false;
+        at += size;
+        if (at == end)
+            return i > 0;
+    }
+    return true;
 }

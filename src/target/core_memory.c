@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -212,5 +213,47 @@ bool osp_core_read(void *core, uint64_t addr, void *dst, size_t n, osp_err *err)
             return false;
         at += got;
     }
+    return true;
+}
+
+/* ---- how much of it there is ---------------------------------------------------------------------------------- */
+
+enum { PAGE_MOST = 65536 };
+
+static bool is_zero(const uint8_t *p, size_t n) { return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0); }
+
+void osp_core_pages(osp_core *c, uint64_t start, uint64_t end, uint64_t *resident)
+{
+    static const uint8_t nothing[1];
+    const uint64_t page = osp_page_bytes();
+    uint8_t *bytes = page <= PAGE_MOST ? malloc((size_t)page) : NULL;
+    memset(resident, 0, (size_t)(((end - start) / page + 63) / 64 * 8));
+    for (uint64_t i = 0; bytes && i < (end - start) / page; i++) {
+        const size_t got = osp_core_held(c, start + i * page, bytes, (size_t)page);
+        resident[i / 64] |= (uint64_t)!is_zero(got ? bytes : nothing, got) << (i % 64);
+    }
+    free(bytes);
+}
+
+bool osp_core_smaps(osp_core *c, osp_arena *a, osp_smap **out, uint32_t *n, osp_err *err)
+{
+    enum { WORDS = 64 };
+    uint64_t bits[WORDS];
+    const uint64_t page = osp_page_bytes(), step = WORDS * 64 * page;
+    osp_smap *s = osp_new(a, osp_smap, c->nmap);
+    if (!s)
+        return osp_fail_memory(err, "reading how much memory is where");
+    for (uint32_t i = 0; i < c->nmap; i++) {
+        s[i].map = c->map[i];
+        for (uint64_t at = c->map[i].start; c->map[i].write && at < c->map[i].end; at += step) {
+            const uint64_t to = c->map[i].end - at < step ? c->map[i].end : at + step;
+            osp_core_pages(c, at, to, bits);
+            for (size_t k = 0; k < WORDS && k * 64 * page < to - at; k++)
+                s[i].resident += (uint64_t)__builtin_popcountll(bits[k]) * page;
+        }
+        s[i].anonymous = s[i].share = s[i].resident;
+    }
+    *out = s;
+    *n = c->nmap;
     return true;
 }

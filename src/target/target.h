@@ -278,6 +278,11 @@ osp_image osp_core_image(
     osp_core *c); /* all in it is the core's; threads in the order of the core, the one that failed
                                           first */
 
+/* As osp_process_smaps and osp_process_pages, of a core: for resident counts what it holds of memory that could be written to
+ * and is not all zero, a page at a time. The whole core is read. */
+bool osp_core_smaps(osp_core *c, osp_arena *a, osp_smap **out, uint32_t *n, osp_err *err) OSP_CHECKED;
+void osp_core_pages(osp_core *c, uint64_t start, uint64_t end, uint64_t *resident);
+
 /* ---- a brief stop ---------------------------------------------------------------------------------------------- */
 
 /* All threads of a process stand still, for limit_ms at most. It runs on whatever becomes of osprey: its end, SIGKILL and a

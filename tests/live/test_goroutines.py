@@ -33,8 +33,9 @@ KNOWN = {
 
 
 class Target:
-    def __init__(self, program, *words, prefix=()):
-        self.child = subprocess.Popen([*prefix, program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, program, *words, prefix=(), stderr=None):
+        self.child = subprocess.Popen([*prefix, program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                      stderr=stderr)
         head = self.child.stdout.readline().split()
         if not head:
             raise RuntimeError(f"{program} did not start")

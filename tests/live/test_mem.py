@@ -5,8 +5,10 @@ count. Usage: test_mem.py OSPREY FOLDER [--releases RELEASE...]. Prints TAP."""
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import figures
 import ready
@@ -170,6 +172,21 @@ def growth_is_shown(tap, osprey, program):
         tap.case("a mapping of 30 MB is listed", "30 MB     30 MB  not known" in screen, screen)
 
 
+def a_core_has_the_same_rows(tap, name, osprey, program, words):
+    if not shutil.which("gcore"):
+        tap.skip(f"{name}: a core", "there is no gcore")
+        return
+    with Program(program) as p, tempfile.TemporaryDirectory() as folder:
+        for i, word in enumerate(words):
+            p.ask(word, 4 + 4 * i)
+        live = ledger(osprey, p.pid)["of"]
+        subprocess.run(["gcore", "-o", f"{folder}/core", str(p.pid)], capture_output=True, check=False)
+        core = ledger(osprey, f"{folder}/core.{p.pid}")["of"]
+        wrong = [f"{kind}: {live[kind] / MB:.1f} MB, {core[kind] / MB:.1f} MB in the core" for kind in live
+                 if kind != "files" and abs(live[kind] - core[kind]) > 2 * MB]
+        tap.same(f"{name}: a core has the same rows", wrong)
+
+
 def main():
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
     tap = Tap()
@@ -192,6 +209,8 @@ def main():
         each_word_moves_its_row(tap, name, osprey, str(folder / name), GO_WORDS)
     for name in ("memory", "memory-cgo", "memory-pie-stripped"):
         of_the_go_heap(tap, name, osprey, str(folder / name))
+    a_core_has_the_same_rows(tap, "cgo", osprey, str(folder / "memory-cgo"),
+                             ("stack", "brk", "arenas", "large", "anon", "data", "heap", "stacks"))
     growth_is_shown(tap, osprey, str(folder / "c-memory"))
     sys.exit(tap.end())
 
