@@ -58,7 +58,8 @@ struct osp_user_regs {
 #define REGS_SP(r) ((r)->sp)
 #define REGS_OF_USER(r) (((r)->pstate & 15) == 0) /* EL0 */
 #define REGS_SYSCALL(r) ((__s64)(r)->syscallno)   /* < 0: none */
-#define REGS_ARGUMENT_2(r) ((r)->regs[1])         /* of a system call */
+#define REGS_ARGUMENT_1(r) ((r)->regs[0])         /* of a system call, when it begins */
+#define REGS_ARGUMENT_2(r) ((r)->regs[1])
 #define THREAD_POINTER(task) ((task)->thread.uw.tp_value)
 
 /* Copied one by one: a context is read by words at fixed places. */
@@ -81,7 +82,8 @@ struct osp_user_regs {
 #define REGS_SP(r) ((r)->sp)
 #define REGS_OF_USER(r) ((r)->cs & 3)
 #define REGS_SYSCALL(r) ((__s64)(r)->orig_ax) /* < 0: none */
-#define REGS_ARGUMENT_2(r) ((r)->si)          /* of a system call */
+#define REGS_ARGUMENT_1(r) ((r)->di)          /* of a system call, when it begins */
+#define REGS_ARGUMENT_2(r) ((r)->si)
 #define THREAD_POINTER(task) ((task)->thread.fsbase)
 
 /* A thread's registers from a struct that has the kernel's names for them. */

@@ -46,7 +46,7 @@ typedef struct osp_raw_sample {
     /* Of a wake-up: the thread that was woken, and the stack in which it slept. Of a wait: the thread that ended it, and the
      * stack from which it did. 0 = none is known. */
     __u32 peer_pid, peer_tid;
-    __u32 unused;
+    __u32 descriptor; /* of a system call, + 1; 0 = it has none, or was not asked for */
     __u64 peer_stack;
     char comm[16]; /* "" = as before */
 } osp_raw_sample;
@@ -160,6 +160,16 @@ typedef struct osp_bpf_tally {
     __u64 calls, nothing, results, ns, max_ns; /* nothing: returned 0; results: the sum of the others */
     __u32 step[OSP_STEPS];
 } osp_bpf_tally;
+
+/* All calls with one end on one descriptor, of the process that is sampled. */
+typedef struct osp_bpf_used_key {
+    __u32 descriptor; /* + 1 */
+    __u16 nr, error;
+} osp_bpf_used_key;
+
+typedef struct osp_bpf_used {
+    __u64 calls, nothing, results, ns;
+} osp_bpf_used;
 
 static inline __u32 osp_bpf_time_step(__u64 ns)
 {

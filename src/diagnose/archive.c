@@ -158,7 +158,16 @@ void osp_arc_place(osp_archive *x, osp_place_fact *p)
     osp_arc(x, &p->name);
     osp_arc(x, &p->label);
     osp_arc(x, &in);
+    osp_arc(x, &p->descriptor);
     p->in = in < OSP_IN_DOMAINS ? (osp_domain)in : OSP_IN_UNKNOWN;
+}
+
+void osp_arc_events(osp_archive *x, osp_event_facts *e)
+{
+    osp_arc(x, &e->known);
+    osp_arc(x, &e->seconds);
+    osp_arc(x, &e->per_s);
+    OSP_ARC_ROWS(x, &e->place, &e->nplace, osp_arc_place);
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------------------ */

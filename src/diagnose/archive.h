@@ -69,6 +69,7 @@ void *osp_arc_room(osp_archive *x, const void *row, uint32_t *n, size_t size, si
 /* A call, a stack of calls, and places, which many sections have. */
 void osp_arc_call(osp_archive *x, osp_call *c);
 void osp_arc_calls(osp_archive *x, const osp_call **call, uint32_t *n);
+void osp_arc_events(osp_archive *x, osp_event_facts *e);
 void osp_arc_place(osp_archive *x, osp_place_fact *p);
 
 #endif

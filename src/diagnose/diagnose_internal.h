@@ -183,6 +183,53 @@ void osp_finding_blame_group(const osp_facts *f, osp_finding *x, const osp_group
 
 /* "main.serve (serve.go:12)" of where a group stands; "an unknown place". */
 osp_str osp_group_text(osp_arena *a, const osp_group_fact *g);
+/* ---- places: who made the calls, the faults, the waits of a window ------------------------------------------------------ */
+
+/* The program's own function that is behind a stack: the nearest one to its leaf that is neither the kernel's, nor the Go
+ * runtime's, nor a library's that stands for the system (the standard one, libc, golang.org/x/sys); if there is none, the
+ * nearest of those. UINT32_MAX: unknown. */
+uint32_t osp_user_call(const osp_call *call, uint32_t n);
+
+/* The function that most of the chosen places come from. share: its part of their count. False: none known. */
+typedef bool osp_place_test(const osp_place_fact *p, const void *ctx);
+bool osp_blame_places(const osp_facts *f, const osp_place_fact *row, uint32_t n, osp_place_test *chosen,
+                      const void *ctx, osp_blamed *out);
+
+/* What the CPU samples say of the tasks that have a function on their stack. */
+typedef struct {
+    double share;    /* of the process: samples below the function */
+    double of_tasks; /* those / all samples of the tasks that have one */
+    double kernel;   /* part of them in the kernel */
+    double demand;   /* cores: of the samples below it */
+    uint64_t goid;   /* of the heaviest task; 0 if it is a thread */
+    int tid;
+} osp_below;
+osp_below osp_samples_below(const osp_facts *f, const osp_call *func);
+
+/* Is it one of these words, which blanks part? */
+bool osp_is_one_of(osp_str word, const char *words);
+
+/* What a descriptor was used for in the window of system calls. */
+typedef enum { OSP_IO_NONE, OSP_IO_IN, OSP_IO_OUT, OSP_IO_ACCEPT } osp_io;
+osp_io osp_io_of(osp_str call);
+
+/* One on which reads, writes or accepts came to nothing. */
+typedef struct {
+    const osp_used_fact *main; /* the most frequent way in which it did */
+    double bad_per_s, good_per_s, closes_per_s;
+} osp_sick_fd;
+/* Those on which at least nine of ten came to nothing, by what bad() says of each row (so many a second), and which were not
+ * closed for it; the worst first. */
+typedef double osp_bad_use(const osp_used_fact *u);
+uint32_t osp_sick_fds(const osp_facts *f, osp_bad_use *bad, osp_sick_fd *out, uint32_t most);
+/* "descriptor 7 (tcp …)", "12 descriptors, 7 (tcp …) first". */
+osp_str osp_sick_text(osp_arena *a, const osp_sick_fd *sick, uint32_t n);
+bool osp_blame_sick(const osp_facts *f, const osp_sick_fd *sick, uint32_t n, osp_blamed *out);
+
+/* The part of the process's CPU time that is the kernel's. */
+double osp_kernel_share(const osp_facts *f);
+/* Does it want enough CPU, and the kernel enough of that, for its system calls to be worth a look? */
+uint32_t osp_wants_calls(const osp_facts *early);
 
 /* ---- findings ------------------------------------------------------------------------------------------------ */
 

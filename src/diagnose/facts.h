@@ -19,13 +19,14 @@
 /* Instruments that cost the target or us more than a look: they run only where a rule asks for them after a first brief
  * observation, each in a window of its own. */
 typedef enum {
-    OSP_ASK_CALLS = 1 << 0,    /* system calls: by name, errno, descriptor and stack */
-    OSP_ASK_OFF_CPU = 1 << 1,  /* where threads wait, and for what */
-    OSP_ASK_FAULTS = 1 << 2,   /* page faults by stack */
-    OSP_ASK_WAKES = 1 << 3,    /* who wakes whom */
-    OSP_ASK_BIRTHS = 1 << 4,   /* processes that are started */
-    OSP_ASK_MALLOC = 1 << 5,   /* probes on malloc and free of the C library */
-    OSP_ASK_GO_ALLOCS = 1 << 6 /* probes on the Go runtime's allocation */
+    OSP_ASK_CALLS = 1 << 0,     /* system calls: by name, errno, descriptor and stack */
+    OSP_ASK_OFF_CPU = 1 << 1,   /* where threads wait, and for what */
+    OSP_ASK_FAULTS = 1 << 2,    /* page faults by stack */
+    OSP_ASK_WAKES = 1 << 3,     /* who wakes whom */
+    OSP_ASK_BIRTHS = 1 << 4,    /* processes that are started */
+    OSP_ASK_MALLOC = 1 << 5,    /* probes on malloc and free of the C library */
+    OSP_ASK_GO_ALLOCS = 1 << 6, /* probes on the Go runtime's allocation */
+    OSP_ASK_SIGNALS = 1 << 7    /* signals that it sends, and that are sent to it */
 } osp_ask;
 
 /* Where CPU time goes, by the leaf of each sample and by what called it. */
@@ -91,6 +92,7 @@ typedef struct {
     osp_str name;  /* what the section says: of which system call … ; "" = nothing */
     osp_str label; /* and: why it waited, the errno … ; "" = none */
     osp_domain in;
+    uint32_t descriptor; /* of a system call, + 1; 0 = it has none */
 } osp_place_fact;
 
 /* The domain of a stack, by its leaf and what called it. on_m: the thread belongs to the Go runtime. */
@@ -163,11 +165,32 @@ typedef struct {
     uint64_t p50_ns, p99_ns, max_ns;
 } osp_called_fact;
 
+/* All calls of one name on one descriptor that ended the same way. */
+typedef struct {
+    osp_str name, error; /* error: the errno; "" = none */
+    int32_t fd;
+    osp_str what; /* "tcp 10.0.0.1:443 → 10.0.0.2:5123", "pipe", "/var/log/x"; "" if it was closed since */
+    osp_str kind, state, peer; /* of a socket: "tcp", "CLOSE_WAIT" (of TCP that is not established), its peer */
+    uint64_t unread;           /* of a socket: bytes that wait in it */
+    double per_s, nothing_per_s, bytes_per_s, time_per_s;
+} osp_used_fact;
+
+/* A descriptor of an epoll set that is ready at the end of the window. */
+typedef struct {
+    int32_t epoll_fd, fd;
+    uint32_t events, ready; /* EPOLL…: asked for; there */
+    osp_str what;
+} osp_ready_fact;
+
 typedef struct {
     bool known;
     double seconds, per_s;
     osp_called_fact *row; /* the most frequent first */
     uint32_t n;
+    osp_used_fact *used; /* likewise; the 256 most frequent */
+    uint32_t nused;
+    osp_ready_fact *ready; /* of epoll sets that are asked more often than 1000 times a second */
+    uint32_t nready;
     osp_place_fact *place; /* amount: nanoseconds in the call; name: as in row; label: the errno, "" = none */
     uint32_t nplace;
 } osp_call_facts;
@@ -319,6 +342,92 @@ typedef struct {
 } osp_wake_facts;
 
 /* ---- all of them ---------------------------------------------------------------------------------------------------- */
+/* ---- events of a window: page faults, forks, signals, waits ---- */
+
+typedef struct {
+    bool known;
+    double seconds, per_s;
+    osp_place_fact *place;
+    uint32_t nplace;
+} osp_event_facts;
+
+/* ---- threads ---- */
+
+/* Threads that are blocked alike at the end. */
+typedef struct {
+    osp_str state;      /* "S", "D", "T", "t" … */
+    osp_str call;       /* "read fd 0 (pipe)", "futex wait 0x7f…"; "" = in none, or not known */
+    osp_str wchan;      /* where they sleep in the kernel; "" = not known */
+    uint32_t n, native; /* native: not made by the Go runtime */
+    int32_t tid;        /* of one of them */
+} osp_blocked_fact;
+
+typedef struct {
+    bool known;
+    double deep; /* threads in state D at a time, on average */
+    uint32_t looks;
+    uint32_t nthread;
+    osp_blocked_fact *row; /* the most threads first */
+    uint32_t n;
+} osp_blocked_facts;
+
+/* ---- cgroup and host ---- */
+
+enum { OSP_PRESSURES = 3 };
+
+typedef struct {
+    bool known;
+    osp_str path;       /* of the one whose CPU limit is tightest */
+    double quota_cores; /* 0 = none */
+    double period_ms;
+    double periods_per_s, throttled_per_s; /* periods in which it had something to run; in which it was held back */
+    double throttled_ms_per_s;
+    uint64_t memory, memory_max, memory_high; /* bytes; max and high 0 = none */
+    uint64_t reclaimable;                     /* of memory: page cache that has not been used lately */
+    double high_per_s, max_per_s;             /* events: it met memory.high; its limit */
+    uint64_t ooms;                            /* kills by it, ever */
+    uint64_t pids, pids_max;                  /* 0 = not known; no limit */
+    bool frozen;
+} osp_cgroup_fact;
+
+typedef struct {
+    bool known;
+    uint64_t memory, available, swap, swap_free; /* bytes of the host */
+    double load;                                 /* of one minute */
+    double swap_in_per_s, swap_out_per_s;        /* pages */
+    double compact_stalls_per_s, direct_reclaims_per_s;
+    /* Part of the time in which some, or all, waited: cpu, memory, io. Negative: not known. */
+    double some[OSP_PRESSURES], full[OSP_PRESSURES];
+    osp_str thp; /* transparent huge pages: "always", "madvise", "never" */
+    osp_str kernel;
+    int32_t tracer; /* pid of a debugger; 0 = none */
+    osp_str tracer_name;
+} osp_host_fact;
+
+/* ---- descriptors ---- */
+
+typedef struct {
+    osp_str kind;    /* "tcp", "tcp CLOSE_WAIT", "pipe", "file", "epoll" … */
+    osp_str example; /* what one of them is, of the newest */
+    uint32_t before, now;
+} osp_fd_kind_fact;
+
+/* A socket in which bytes wait to be read, or to be taken by its peer, at the end. */
+typedef struct {
+    int32_t fd;
+    osp_str what, state;
+    uint64_t unread_before, unread, unsent_before, unsent;
+} osp_socket_fact;
+
+typedef struct {
+    bool known;
+    double seconds;
+    uint32_t before, now;
+    osp_fd_kind_fact *kind; /* the most frequent first */
+    uint32_t nkind;
+    osp_socket_fact *socket;
+    uint32_t nsocket;
+} osp_fd_facts;
 
 typedef struct osp_facts {
     osp_arena *arena;
@@ -362,6 +471,11 @@ typedef struct osp_facts {
     osp_sched_fact sched;
     osp_timer_facts timers;
     osp_wake_facts wakes;
+    osp_fd_facts fds;
+    osp_event_facts faults, births, signals, off_cpu;
+    osp_blocked_facts blocked;
+    osp_cgroup_fact cgroup;
+    osp_host_fact host;
 } osp_facts;
 
 /* How fast a number of the moments grows, a second, by least squares; its standard error in *error. 0 (and error

@@ -20,8 +20,8 @@ osp_profile *osp_keep_named(osp_observed *keep, const osp_recording *rec, osp_er
     return keep->symbolised[keep->n++] = osp_symbolise(rec->profile, &from, &ignored, err);
 }
 
-bool osp_window_record(osp_watch *w, const char *events, double seconds, osp_recording **rec,
-                       osp_profile **symbolised)
+static bool record(osp_watch *w, const char *events, double seconds, bool children, osp_recording **rec,
+                   osp_profile **symbolised)
 {
     osp_err ignored; /* what cannot be recorded here is not known */
     if (w->keep->n == OSP_RECORDINGS)
@@ -33,13 +33,22 @@ bool osp_window_record(osp_watch *w, const char *events, double seconds, osp_rec
                             .hz = w->opts->hz,
                             .no_bpf = w->opts->no_bpf,
                             .stop = w->opts->stop,
+                            .children = children,
                             .objects = w->opts->objects};
     *rec = &w->keep->recording[w->keep->n];
-    if (!osp_event_list_parse(osp_str_from(events), w->arena, &opts.events, &ignored) ||
-        !osp_record(&opts, *rec, &ignored))
+    if (!osp_event_list_parse(osp_str_from(events), w->arena, &opts.events, &ignored))
+        return false;
+    opts.events.descriptors = true;
+    if (!osp_record(&opts, *rec, &ignored))
         return false;
     *symbolised = osp_keep_named(w->keep, *rec, &ignored);
     return *symbolised != NULL;
+}
+
+bool osp_window_record(osp_watch *w, const char *events, double seconds, osp_recording **rec,
+                       osp_profile **symbolised)
+{
+    return record(w, events, seconds, false, rec, symbolised);
 }
 
 bool osp_window_places(osp_watch *w, const osp_recording *rec, const osp_profile *p, const char *count,
@@ -66,4 +75,20 @@ bool osp_window_places(osp_watch *w, const osp_recording *rec, const osp_profile
     }
     *n = p->samples.n;
     return true;
+}
+
+void osp_window_events(osp_watch *w, const osp_window_of *of, double seconds, osp_event_facts *out)
+{
+    osp_recording *rec;
+    osp_profile *p;
+    if (!record(w, of->events, seconds, of->children, &rec, &p) ||
+        !osp_window_places(w, rec, p, of->count, of->amount, &out->place, &out->nplace))
+        return;
+    out->known = true;
+    out->seconds = (double)rec->stats.duration_ns / 1e9;
+    for (uint32_t i = 0; i < out->nplace; i++) {
+        out->per_s += out->place[i].count;
+        out->place[i].name = osp_label_text(p, p->samples.labels[i], osp_str_from(of->name));
+        out->place[i].label = osp_label_text(p, p->samples.labels[i], osp_str_from(of->label));
+    }
 }

@@ -72,6 +72,7 @@ enum {
     VISITED_LIMIT = 64 << 20,
     MOST_THREADS = 32768,        /* that the scheduler's events are followed for */
     MOST_TALLIES = 128,          /* of each CPU: calls, by how they end */
+    MOST_USED = 4096,            /* of each CPU: descriptors, by call and how it ends */
     RING_OF_SCHEDULER = 4 << 20, /* bytes */
     SHARED_ROWS = 1 << 17,       /* 1 MiB: the C library and a dozen more */
 };
@@ -271,6 +272,10 @@ static void choose_calls(struct sample_bpf *k, const osp_event_list *events)
     for (size_t i = 0; i < OSP_CALL_WORDS; i++)
         *((uint64_t *)(uintptr_t)k->rodata->asked_calls + i) = events->some_calls ? events->call[i] : UINT64_MAX;
     bpf_map__set_max_entries(k->maps.calls, MOST_THREADS);
+    if (events->descriptors) {
+        osp_descriptor_calls((uint64_t *)(uintptr_t)k->rodata->descriptor_calls);
+        bpf_map__set_max_entries(k->maps.used, MOST_USED);
+    }
     bpf_map__set_max_entries(k->maps.tallies, MOST_TALLIES);
     bpf_map__set_max_entries(k->maps.ring, RING_OF_SCHEDULER);
 }
@@ -651,6 +656,30 @@ void osp_bpf_side_tallies(osp_bpf_side *b, osp_each_tally *each, void *ctx)
             add_tally(sum, &of_cpu[c]);
         if (sum->calls)
             each(ctx, &key, sum);
+    }
+    free(of_cpu);
+}
+
+void osp_bpf_side_used(osp_bpf_side *b, osp_each_used *each, void *ctx)
+{
+    int fd = bpf_map__fd(b->skel->maps.used), ncpu = libbpf_num_possible_cpus();
+    osp_bpf_used *of_cpu =
+        b->by_calls && b->events->descriptors && ncpu > 0 ? calloc((size_t)ncpu, sizeof *of_cpu) : NULL;
+    osp_bpf_used_key key;
+    if (!of_cpu)
+        return;
+    for (uint32_t i = 0; i < MOST_USED && bpf_map_get_next_key(fd, NULL, &key) == 0; i++) {
+        osp_bpf_used sum = {0};
+        bool taken = bpf_map_lookup_elem(fd, &key, of_cpu) == 0;
+        bpf_map_delete_elem(fd, &key);
+        for (int c = 0; taken && c < ncpu; c++) {
+            sum.calls += of_cpu[c].calls;
+            sum.nothing += of_cpu[c].nothing;
+            sum.results += of_cpu[c].results;
+            sum.ns += of_cpu[c].ns;
+        }
+        if (sum.calls)
+            each(ctx, &key, &sum);
     }
     free(of_cpu);
 }

@@ -2,6 +2,7 @@
 /* What is counted of system calls: how long they took, which way their bytes go, what a futex was asked for. */
 #include "sample/sample_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -15,6 +16,41 @@ osp_call_moves osp_call_moves_of(uint32_t nr)
     if (!name)
         return OSP_MOVES_NOTHING;
     return osp_word_in(in, name) ? OSP_MOVES_IN : osp_word_in(out, name) ? OSP_MOVES_OUT : OSP_MOVES_NOTHING;
+}
+
+const char *osp_failure_text(uint32_t error, char number[OSP_ERRNO_NUMBER])
+{
+    switch (error) {
+    case 512:
+        return "ERESTARTSYS";
+    case 513:
+        return "ERESTARTNOINTR";
+    case 514:
+        return "ERESTARTNOHAND";
+    case 516:
+        return "ERESTART_RESTARTBLOCK";
+    default:
+        snprintf(number, OSP_ERRNO_NUMBER, "errno %u", error);
+        return strerrorname_np((int)error) ? strerrorname_np((int)error) : number;
+    }
+}
+
+void osp_descriptor_calls(uint64_t bits[OSP_CALL_WORDS])
+{
+    static const char calls[] =
+        "read readv pread64 preadv preadv2 recvfrom recvmsg recvmmsg write writev pwrite64 pwritev pwritev2 sendto "
+        "sendmsg "
+        "sendmmsg sendfile splice tee vmsplice copy_file_range accept accept4 connect shutdown bind listen "
+        "getsockopt "
+        "setsockopt getsockname getpeername fsync fdatasync sync_file_range fallocate ftruncate flock fcntl ioctl "
+        "lseek "
+        "fstat getdents64 close epoll_ctl epoll_wait epoll_pwait epoll_pwait2 timerfd_settime timerfd_gettime";
+    memset(bits, 0, OSP_CALL_WORDS * sizeof *bits);
+    for (osp_str rest = osp_str_from(calls); rest.n;) {
+        int nr = osp_syscall_number(osp_str_cut(&rest, ' '));
+        if (nr >= 0 && nr < OSP_CALL_WORDS * 64)
+            bits[nr / 64] |= (uint64_t)1 << nr % 64;
+    }
 }
 
 const char *osp_futex_op_text(uint32_t op)
@@ -113,11 +149,29 @@ bool osp_calls_add_tally(osp_calls *t, const osp_bpf_tally_key *key, osp_bpf_tal
     return true;
 }
 
+bool osp_calls_add_used(osp_calls *t, const osp_bpf_used_key *key, const osp_bpf_used *more)
+{
+    void *array = t->used;
+    if (!osp_grow(&array, &t->used_cap, t->nused + 1, sizeof *t->used))
+        return false;
+    t->used = array;
+    t->used[t->nused++] = (osp_used){.nr = key->nr,
+                                     .error = key->error,
+                                     .fd = (int)(key->descriptor - 1),
+                                     .calls = more->calls,
+                                     .nothing = more->nothing,
+                                     .bytes = osp_call_moves_of(key->nr) == OSP_MOVES_NOTHING ? 0 : more->results,
+                                     .ns = more->ns};
+    return true;
+}
+
 void osp_calls_clear(osp_calls *t)
 {
     free(t->row);
+    free(t->used);
     t->row = NULL;
-    t->n = t->cap = 0;
+    t->used = NULL;
+    t->n = t->cap = t->nused = t->used_cap = 0;
     osp_index_clear(&t->at);
 }
 

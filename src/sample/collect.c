@@ -88,7 +88,7 @@ struct osp_collector {
     uint64_t lost;
     uint64_t taken, ended[OSP_END_REASONS], frame_pointer_steps;
     osp_string_id key_thread, key_tid, key_goroutine, key_domain, key_process, key_pid, key_state, key_reason,
-        key_syscall, key_errno, key_op, key_cause, key_by, key_woken, key_woken_tid, key_waker;
+        key_syscall, key_errno, key_op, key_cause, key_by, key_woken, key_woken_tid, key_waker, key_fd;
     osp_calls calls;
     osp_index wake_at; /* by a hash of all but its count */
     osp_wake *wake;
@@ -127,6 +127,7 @@ static bool begin(osp_collector *c, osp_err *err)
     c->key_woken = osp_builder_string(c->builder, S("woken"));
     c->key_woken_tid = osp_builder_string(c->builder, S("woken-tid"));
     c->key_waker = osp_builder_string(c->builder, S("waker"));
+    c->key_fd = osp_builder_string(c->builder, S("fd"));
     return true;
 }
 
@@ -541,37 +542,28 @@ static osp_label call_label(osp_collector *c, uint32_t nr)
     return text_label(c, c->key_syscall, osp_syscall_text(nr, number));
 }
 
-/* "EAGAIN"; of the kernel's own for a call that a signal interrupts, which no program sees, as strace has them; NULL: unknown. */
-static const char *error_name(uint32_t error)
+/* A text: of numbers 0 says that there is none. */
+static osp_label fd_label(osp_collector *c, int fd)
 {
-    switch (error) {
-    case 512:
-        return "ERESTARTSYS";
-    case 513:
-        return "ERESTARTNOINTR";
-    case 514:
-        return "ERESTARTNOHAND";
-    case 516:
-        return "ERESTART_RESTARTBLOCK";
-    default:
-        return strerrorname_np((int)error);
-    }
+    char number[16];
+    snprintf(number, sizeof number, "%d", fd);
+    return text_label(c, c->key_fd, number);
 }
 
-/* The call's name, what it was to do, and how it failed. */
+/* The call's name, what it was to do, on which descriptor, and how it failed. */
 static size_t call_labels(osp_collector *c, const osp_raw_sample *head, osp_label *out)
 {
-    char number[32];
+    char number[OSP_ERRNO_NUMBER];
     uint32_t error = head->reason >> OSP_REASON_ERRNO & OSP_REASON_ERRNOS;
-    const char *failure = error ? error_name(error) : NULL;
     const char *op = osp_futex_op_text(head->reason >> OSP_REASON_OP);
     size_t n = 0;
     out[n++] = call_label(c, head->reason & OSP_REASON_CALL);
     if (op)
         out[n++] = text_label(c, c->key_op, op);
-    snprintf(number, sizeof number, "errno %u", error);
+    if (head->descriptor)
+        out[n++] = fd_label(c, (int)(head->descriptor - 1));
     if (error)
-        out[n++] = text_label(c, c->key_errno, failure ? failure : number);
+        out[n++] = text_label(c, c->key_errno, osp_failure_text(error, number));
     return n;
 }
 
@@ -650,6 +642,11 @@ void osp_collector_add_tally(osp_collector *c, const osp_bpf_tally_key *key, osp
                        osp_builder_labels(c->builder, label, call_labels(c, &head, label)), value, 0);
     c->taken += tally->calls;
     c->ended[OSP_END_BUDGET] += tally->calls;
+}
+
+void osp_collector_add_used(osp_collector *c, const osp_bpf_used_key *key, const osp_bpf_used *used)
+{
+    c->failed |= !osp_calls_add_used(&c->calls, key, used);
 }
 
 /* ---- wakers -------------------------------------------------------------------------------------------------------- */
@@ -845,11 +842,14 @@ bool osp_collector_take(osp_collector *c, const osp_profile_head *head, osp_reco
     out->nthread = (uint32_t)c->nthread;
     out->called = c->calls.row;
     out->ncalled = (uint32_t)c->calls.n;
+    out->used = c->calls.used;
+    out->nused = (uint32_t)c->calls.nused;
     out->wake = c->wake;
     out->nwake = (uint32_t)c->nwake;
     c->object = NULL;
     c->thread = NULL;
     c->calls.row = NULL;
+    c->calls.used = NULL;
     c->wake = NULL;
     reset(c);
     return begin(c, err);

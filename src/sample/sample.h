@@ -147,6 +147,8 @@ typedef struct {
     uint32_t n;
     bool some_calls; /* of system calls only those whose bits are set: */
     uint64_t call[OSP_CALL_WORDS];
+    bool
+        descriptors; /* system calls are told apart by descriptor too: osp_recording.used, and the label fd. Of one process */
 } osp_event_list;
 
 /* Read "cpu,page-faults", "syscalls:read,write", "sched:sched_process_exec"; what is made for tracepoints lives in the
@@ -220,8 +222,19 @@ typedef struct osp_called {
     uint32_t step[OSP_TIME_STEPS];
 } osp_called;
 
+/* All calls of one system call on one descriptor that ended the same way. */
+typedef struct osp_used {
+    uint32_t nr, error; /* error: an errno; 0 = none */
+    int fd;
+    uint64_t calls, nothing, bytes, ns;
+} osp_used;
+
 osp_call_moves osp_call_moves_of(uint32_t nr); /* do its results count bytes, and which way do they go? */
 const char *osp_futex_op_text(uint32_t op);    /* "wait", "wake"; NULL: op is 0 or unknown */
+/* "EAGAIN"; of the kernel's own for a call that a signal interrupts, which no program sees, as strace has them; "errno 999",
+ * written into number, of those that have no name. */
+enum { OSP_ERRNO_NUMBER = 24 };
+const char *osp_failure_text(uint32_t error, char number[OSP_ERRNO_NUMBER]);
 /* The time within which that share of the calls returned, in ns: right to 6 %. */
 uint64_t osp_called_quantile(const osp_called *c, double share);
 /* The step that counts a time. */
@@ -266,6 +279,8 @@ typedef struct osp_recording {
     uint32_t nthread;
     osp_called *called; /* of the event syscalls, by number and operation */
     uint32_t ncalled;
+    osp_used *used; /* where descriptors were asked for */
+    uint32_t nused;
     osp_wake *wake; /* of the event wakeups */
     uint32_t nwake;
 } osp_recording;

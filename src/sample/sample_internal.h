@@ -259,12 +259,17 @@ typedef struct {
     osp_index at;
     osp_called *row;
     size_t n, cap;
+    osp_used *used;
+    size_t nused, used_cap;
 } osp_calls;
 
 /* Count one; of a call that moves no bytes, value[1] becomes 0. False without memory. */
 bool osp_calls_add(osp_calls *t, osp_raw_sample *head) OSP_CHECKED;
 /* The same of calls that the kernel side has counted together. */
 bool osp_calls_add_tally(osp_calls *t, const osp_bpf_tally_key *key, osp_bpf_tally *more) OSP_CHECKED;
+bool osp_calls_add_used(osp_calls *t, const osp_bpf_used_key *key, const osp_bpf_used *more) OSP_CHECKED;
+/* Set the bits of the system calls whose first argument is a descriptor. */
+void osp_descriptor_calls(uint64_t bits[OSP_CALL_WORDS]);
 void osp_calls_clear(osp_calls *t);
 void osp_calls_drop(osp_calls *t);
 
@@ -308,6 +313,7 @@ void osp_collector_drop(osp_collector *c);
 void osp_collector_add(osp_collector *c, const osp_subject *of, const osp_raw_sample *head, const uint64_t *word);
 /* Add calls that were counted together, without stacks. */
 void osp_collector_add_tally(osp_collector *c, const osp_bpf_tally_key *key, osp_bpf_tally *tally);
+void osp_collector_add_used(osp_collector *c, const osp_bpf_used_key *key, const osp_bpf_used *used);
 /* Add a wake-up: by whom, where its thread had slept, and where its cause stands. */
 void osp_collector_add_wake(osp_collector *c, const osp_place *by, const osp_place *code, const osp_place *woken,
                             const osp_reason_woken *why);
@@ -462,6 +468,9 @@ typedef struct {
 /* Give the calls that were counted together since the last time. */
 typedef void osp_each_tally(void *ctx, const osp_bpf_tally_key *key, osp_bpf_tally *tally);
 void osp_bpf_side_tallies(osp_bpf_side *b, osp_each_tally *each, void *ctx);
+/* The same of descriptors. */
+typedef void osp_each_used(void *ctx, const osp_bpf_used_key *key, const osp_bpf_used *used);
+void osp_bpf_side_used(osp_bpf_side *b, osp_each_used *each, void *ctx);
 /* Give all waiting samples to the sink. Stacks that met code without a table are kept, and the samples of them. */
 void osp_bpf_side_drain(osp_bpf_side *b, const osp_bpf_sink *to);
 /* Unwind those that were kept, now that the spaces were refreshed, and give them to the sink. subject_of names the

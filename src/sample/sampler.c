@@ -590,6 +590,12 @@ static void on_tally(void *ctx, const osp_bpf_tally_key *key, osp_bpf_tally *tal
     osp_collector_add_tally(s->collector, key, tally);
 }
 
+static void on_used(void *ctx, const osp_bpf_used_key *key, const osp_bpf_used *used)
+{
+    osp_sampler *s = ctx;
+    osp_collector_add_used(s->collector, key, used);
+}
+
 /* The column that people mean when they name the first event; the last is meant where nothing is said. */
 static osp_str preferred(const osp_event_list *l)
 {
@@ -605,8 +611,10 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
     if (s->running && s->bpf)
         osp_bpf_side_flush(s->bpf, until, false);
     osp_intake_drain(s);
-    if (s->bpf)
+    if (s->bpf) {
         osp_bpf_side_tallies(s->bpf, on_tally, s);
+        osp_bpf_side_used(s->bpf, on_used, s);
+    }
     if (s->looks)
         osp_looks_settle(s->looks, slice_end(s));
     read_stats(s, until, &out->stats);
@@ -652,6 +660,7 @@ void osp_recording_drop(osp_recording *r)
     free(r->object);
     free(r->thread);
     free(r->called);
+    free(r->used);
     free(r->wake);
     *r = (osp_recording){0};
 }

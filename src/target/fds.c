@@ -3,9 +3,14 @@
  * network namespace under /proc/PID/net. The tables are read when the first socket is asked for. */
 #include "target/target_internal.h"
 
+#include "base/file.h"
+
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { TABLE_MAX = 64 << 20, SOCKETS_MAX = 1 << 20 };
@@ -231,4 +236,61 @@ bool osp_fd_socket(osp_fds *f, int fd, osp_socket *out)
     char link[512];
     uint64_t inode;
     return is_socket(link_of(f, fd, link, sizeof link), &inode) && find_socket(f, inode, out);
+}
+
+uint32_t osp_fds_open(osp_fds *f, int *out, uint32_t most)
+{
+    char path[32];
+    uint32_t n = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", f->process->pid);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return UINT32_MAX;
+    for (struct dirent *e; n < most && (e = readdir(dir));) {
+        uint64_t fd;
+        if (osp_str_u64(osp_str_from(e->d_name), 10, &fd) && fd <= INT32_MAX)
+            out[n++] = (int)fd;
+    }
+    closedir(dir);
+    return n;
+}
+
+/* ---- epoll ---------------------------------------------------------------------------------------------------------- */
+
+bool osp_epoll_member_parse(osp_str line, osp_epoll_member *out)
+{
+    uint64_t fd, events;
+    if (!osp_str_starts(line, S("tfd:")))
+        return false;
+    line = osp_str_skip(line, 4);
+    if (!osp_str_u64(next_word(&line), 10, &fd) || fd > INT32_MAX || !osp_str_eq(next_word(&line), S("events:")) ||
+        !osp_str_u64(next_word(&line), 16, &events))
+        return false;
+    *out = (osp_epoll_member){(int)fd, (uint32_t)events};
+    return true;
+}
+
+uint32_t osp_fd_epoll(osp_fds *f, int fd, osp_epoll_member *out, uint32_t most)
+{
+    char name[32];
+    uint32_t n = 0;
+    osp_err ignored; /* it is closed by now */
+    osp_buf b = osp_buf_of(TABLE_MAX);
+    snprintf(name, sizeof name, "fdinfo/%d", fd);
+    if (osp_proc_read(f->process, name, &b, &ignored))
+        for (osp_str rest = osp_buf_str(&b); rest.n && n < most;)
+            n += osp_epoll_member_parse(osp_str_cut(&rest, '\n'), &out[n]);
+    osp_buf_drop(&b);
+    return n;
+}
+
+/* Asked of a copy of the descriptor, which is closed at once: asking changes nothing. */
+bool osp_fd_ready(osp_fds *f, int fd, uint32_t *events)
+{
+    OSP_AUTO_CLOSE int copy = f->process->pidfd >= 0 ? (int)syscall(SYS_pidfd_getfd, f->process->pidfd, fd, 0) : -1;
+    struct pollfd one = {.fd = copy, .events = POLLIN | POLLPRI | POLLOUT | POLLRDHUP};
+    if (copy < 0 || poll(&one, 1, 0) < 0)
+        return false;
+    *events = (uint32_t)(uint16_t)one.revents;
+    return true;
 }

@@ -238,6 +238,19 @@ typedef struct {
 /* False if fd is no socket, or is in no table. */
 bool osp_fd_socket(osp_fds *f, int fd, osp_socket *out);
 
+/* The numbers of those that are open, in no order; how many, at most `most`. UINT32_MAX: we may not know. */
+uint32_t osp_fds_open(osp_fds *f, int *out, uint32_t most);
+
+/* What an epoll set asks of a descriptor. */
+typedef struct {
+    int fd;
+    uint32_t events; /* EPOLLIN … */
+} osp_epoll_member;
+/* Those of the epoll set that is open as fd, in the kernel's order; how many, at most `most`. */
+uint32_t osp_fd_epoll(osp_fds *f, int fd, osp_epoll_member *out, uint32_t most);
+/* Which events are there on it now, of those that poll() can ask for; the process notices nothing. False: not known. */
+bool osp_fd_ready(osp_fds *f, int fd, uint32_t *events);
+
 /* A blocked call in words, its name first: "read fd 7 (tcp …), 4096 bytes", "futex wait 0xc000054150 for 5 s". mem reads what
  * arguments point at; fds may be NULL. */
 void osp_blocking_text(const osp_blocking *call, const osp_mem *mem, osp_fds *fds, char *out, size_t size);
@@ -361,6 +374,23 @@ typedef struct {
     bool frozen;
 } osp_cgroup_usage;
 bool osp_process_cgroup_usage(int pid, osp_cgroup_usage *out, osp_err *err) OSP_CHECKED;
+/* ---- how the host is ------------------------------------------------------------------------------------------- */
+
+enum { OSP_PRESSURE_CPU, OSP_PRESSURE_MEMORY, OSP_PRESSURE_IO, OSP_PRESSURE_KINDS };
+
+/* The machine at one moment; times and counts since it was started. */
+typedef struct {
+    uint64_t memory_bytes, available_bytes, swap_bytes, swap_free_bytes;
+    uint64_t swap_in, swap_out, compact_stalls, direct_reclaims; /* pages; times */
+    double load;                                                 /* runnable and blocked threads, mean of a minute */
+    /* Microseconds in which some, or all, threads waited for it; UINT64_MAX = not known. */
+    uint64_t some_us[OSP_PRESSURE_KINDS], full_us[OSP_PRESSURE_KINDS];
+    char thp[16]; /* transparent huge pages: "always", "madvise", "never"; "" = not known */
+} osp_host_state;
+void osp_host_state_read(osp_host_state *out);
+
+/* The process that traces this one; 0 = none. */
+int osp_process_tracer(const osp_process *p);
 
 /* ---- the kernel's side ------------------------------------------------------------------------------------- */
 

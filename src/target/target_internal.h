@@ -127,6 +127,13 @@ void osp_kallsyms_only(osp_kallsyms *k, const uint64_t *addr, size_t n);
 bool osp_kallsyms_feed(osp_kallsyms *k, osp_str lines, osp_err *err) OSP_CHECKED;
 bool osp_kallsyms_finish(osp_kallsyms *k, osp_err *err) OSP_CHECKED; /* EABSENT if every address was zero */
 
+/* The value of "key value" in lines of text; 0 if it is not there. */
+uint64_t osp_keyed_number(osp_str text, const char *key);
+/* "some avg10=0.00 avg60=0.00 avg300=0.00 total=123": UINT64_MAX if the word is in no line. */
+uint64_t osp_pressure_us(osp_str text, const char *word);
+
+/* One line of an epoll set's fdinfo: "tfd:        5 events:       19 data: …". */
+bool osp_epoll_member_parse(osp_str line, osp_epoll_member *out);
 /* Read /proc/PID/NAME whole into b. ESRCH and ENOENT say that the process has exited. */
 bool osp_proc_read(const osp_process *p, const char *name, osp_buf *b, osp_err *err) OSP_CHECKED;
 

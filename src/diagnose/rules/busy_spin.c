@@ -15,6 +15,7 @@ const osp_rule osp_rule_busy_spin = {
     .topic = "spinning",
     .title = "a core burnt on waiting",
     .order = 15, /* before who burns it: a spin in C or on a native thread is what to mend */
+    .after = "io-error-loop eagain-spin epoll-busy",
     .check = check,
 };
 

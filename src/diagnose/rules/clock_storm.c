@@ -12,6 +12,7 @@ const osp_rule osp_rule_clock_storm = {
     .topic = "clock reads",
     .title = "CPU burnt on reading the clock",
     .order = 10,
+    .after = "io-error-loop",
     .check = check,
 };
 

@@ -46,6 +46,21 @@ static void what_is_no_such_text_is_refused(void **state)
             fail_msg("`%s` was taken", broken[i]);
 }
 
+static void members_of_an_epoll_set_are_read(void **state)
+{
+    (void)state;
+    osp_epoll_member m;
+    assert_true(
+        osp_epoll_member_parse(S("tfd:        5 events:       19 data:                5  pos:0 ino:1 sdev:8"), &m));
+    assert_int_equal(m.fd, 5);
+    assert_int_equal(m.events, 0x19);
+    assert_true(osp_epoll_member_parse(S("tfd:     1234 events: 8000201d data: ffffffffffffffff "), &m));
+    assert_int_equal(m.events, 0x8000201d);
+    assert_false(osp_epoll_member_parse(S("pos:\t0"), &m));
+    assert_false(osp_epoll_member_parse(S("tfd: 99999999999 events: 1"), &m));
+    assert_false(osp_epoll_member_parse(S("tfd: 5"), &m));
+}
+
 static void socket_addresses_are_written_as_people_do(void **state)
 {
     (void)state;
@@ -150,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blocked_call_is_read_with_its_arguments),
         cmocka_unit_test(what_is_no_such_text_is_refused),
+        cmocka_unit_test(members_of_an_epoll_set_are_read),
         cmocka_unit_test(socket_addresses_are_written_as_people_do),
         cmocka_unit_test(links_of_descriptors_become_words),
         cmocka_unit_test(calls_are_said_in_words),
