@@ -72,6 +72,10 @@ class Program:
     def params(self):
         return " ".join(f"{k[2:]}={v}" for k, v in sorted(self.names.known.items()) if k.startswith("P_"))
 
+    def what(self):
+        """Its release and sizes, for people."""
+        return ", ".join(filter(None, [go_version(self.release) if self.go else "", self.params()]))
+
     def build(self, folder):
         version = go_version(self.release) if self.go else ""
         how = [self.row.build, self.row.flags, self.row.cflags, version, str(self.stripped), os.environ.get("CC", "cc")]

@@ -290,7 +290,8 @@ def main():
     unbuilt = build.build_all([p for _, p, _ in plan if p], o.folder)
     tap, runs = Tap(), []
     for label, program, why in plan:
-        what = f" ({program.release}, {program.params()})" if program else ""
+        what = program.what() if program and program not in unbuilt else ""
+        what = f" ({what})" if what else ""
         if not program or (program in unbuilt and "cannot be had" in unbuilt[program]):
             tap.skip(label, why or unbuilt[program])
         elif program in unbuilt:
