@@ -9,11 +9,9 @@ perf and strace say of the fault is compared with the row's truth.
 
 Needs Go, a C compiler and the rights to sample. What a machine does not allow is skipped, with the reason."""
 import argparse
-import collections
 import fnmatch
 import hashlib
 import json
-import os
 import pathlib
 import random
 import re
