@@ -35,12 +35,14 @@ static osp_str due_text(const osp_timers *t, int64_t due_ns, char *buf, size_t s
 
 static void put_calls(const osp_timer_group *g, osp_buf *out)
 {
-    if (g->kind == OSP_TIMER_TICKER || g->kind == OSP_TIMER_CHANNEL) {
+    if ((g->kind == OSP_TIMER_TICKER || g->kind == OSP_TIMER_CHANNEL) && !g->goid) {
         osp_buf_add(out, S("sends to a channel"));
         if (g->blocked)
             osp_buf_fmt(out, g->n == 1 ? ", waited for" : ", %u waited for", g->blocked);
         return;
     }
+    if (g->goid && g->kind != OSP_TIMER_SLEEP)
+        osp_buf_add(out, S("wakes "));
     if (g->kind == OSP_TIMER_DEADLINE)
         osp_buf_add(out, osp_str_has(g->func, S("Read"))    ? S("ends reading")
                          : osp_str_has(g->func, S("Write")) ? S("ends writing")
@@ -49,7 +51,7 @@ static void put_calls(const osp_timer_group *g, osp_buf *out)
         osp_buf_fmt(out, "%.*s", STRF(g->func));
     if (g->kind != OSP_TIMER_DEADLINE && g->file.n && g->line)
         osp_buf_fmt(out, " %.*s:%d", STRF(osp_str_base(g->file)), g->line);
-    if (g->kind == OSP_TIMER_SLEEP && g->goid && g->n == 1)
+    if (g->goid && g->n == 1)
         osp_buf_fmt(out, ", g %llu", (unsigned long long)g->goid);
     if (g->fd >= 0)
         osp_buf_fmt(out, ", fd %d%s%s%s", g->fd, g->fd_text[0] ? " (" : "", g->fd_text, g->fd_text[0] ? ")" : "");

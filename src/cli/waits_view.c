@@ -76,7 +76,15 @@ static void put_channel(const osp_wait_object *o, uint64_t taken_ns, osp_buf *ou
             osp_buf_fmt(out, ", due in %s", span_text(o->chan.when - (int64_t)taken_ns, text));
         return;
     }
-    put_address(out, "channel", o, o->wait.addr);
+    enum { TYPE_SHOWN = 40 };
+    char kind[TYPE_SHOWN + CELL];
+    const osp_str type = osp_str_head(o->elem, TYPE_SHOWN);
+    snprintf(kind, sizeof kind,
+             o->elem.n > TYPE_SHOWN ? "chan %.*s…"
+             : o->elem.n            ? "chan %.*s"
+                                    : "channel",
+             STRF(type));
+    put_address(out, kind, o, o->wait.addr);
     if (!o->has_chan)
         return;
     if (o->chan.cap == 0) {
@@ -306,6 +314,8 @@ static void json_channel(osp_json *j, const osp_wait_object *o, uint64_t taken_n
         return;
     osp_json_uint(j, "length", o->chan.len);
     osp_json_uint(j, "capacity", o->chan.cap);
+    if (o->elem.n)
+        osp_json_str(j, "element_type", o->elem);
     osp_json_bool(j, "closed", o->chan.closed);
     if (!o->chan.timed)
         return;

@@ -306,10 +306,18 @@ bool osp_wait_stack(osp_wait_reader *r, uint64_t addr, uint64_t *sp, uint64_t *h
 typedef struct {
     uint64_t len, cap; /* values in its buffer; 0 of 0: unbuffered */
     uint32_t elem_bytes;
+    uint64_t elem_type;   /* address of the description of its values' type; see osp_go_type_name */
     bool closed, timed;   /* timed: of a timer or ticker of package time (told since Go 1.23) */
     int64_t when, period; /* of a timed one: CLOCK_MONOTONIC ns */
 } osp_chan;
 bool osp_wait_chan(osp_wait_reader *r, uint64_t addr, osp_chan *out);
+
+/* The goroutine (its address) that has waited longest to receive from a channel; false: none. */
+bool osp_wait_receiver(osp_wait_reader *r, uint64_t chan, uint64_t *g);
+
+/* The name of a type as package reflect has it, "*main.request"; where its description is. False if it cannot be told: a type
+ * that was made at run time, one of a plugin, Go 1.16. */
+bool osp_go_type_name(osp_go *go, uint64_t type, char *out, size_t size);
 
 /* What a semaphore is of. */
 typedef enum {

@@ -23,7 +23,8 @@ typedef struct {
     int32_t p_timers; /* the slice */
     int32_t p_mcache, m_mallocing, m_throwing, m_preemptoff, m_locks, m_dying;
     int32_t g_waiting, g_timer, g_sleep_when, sudog_g, sudog_next, sudog_elem, sudog_link, sudog_c;
-    int32_t chan_len, chan_cap, chan_elem_bytes, chan_closed, chan_timer, chan_recvq, chan_sendq;
+    int32_t chan_len, chan_cap, chan_elem_bytes, chan_elem_type, chan_closed, chan_timer, chan_recvq, chan_sendq;
+    int32_t module_types;
     int32_t poll_fd, poll_rg, poll_wg, poll_self;
     int32_t timer_when, timer_period;
     /* the collector: gcController, work, mstats, mheap_, a P's mcache and its spans */

@@ -158,9 +158,21 @@ bool osp_wait_chan(osp_wait_reader *r, uint64_t addr, osp_chan *out)
         out->len > out->cap || out->cap > CHAN_MOST || closed > 1)
         return false;
     out->elem_bytes = bytes;
+    if (!field(r, addr, at->chan_elem_type, &out->elem_type, 8))
+        out->elem_type = 0;
     out->closed = closed;
     out->timed = field(r, addr, at->chan_timer, &timer, 8) && timer &&
                  field(r, timer, at->timer_when, &out->when, 8) && field(r, timer, at->timer_period, &out->period, 8);
+    return true;
+}
+
+bool osp_wait_receiver(osp_wait_reader *r, uint64_t chan, uint64_t *g)
+{
+    uint64_t first;
+    sudog s;
+    if (!field(r, chan, r->go->at.chan_recvq, &first, 8) || !first || !read_sudog(r, first, &s) || s.c != chan)
+        return false;
+    *g = s.g;
     return true;
 }
 

@@ -207,6 +207,7 @@ typedef struct {
     osp_str name;     /* of the global variable that it is; "" = none, or not known */
     bool has_chan;    /* chan is known */
     osp_chan chan;
+    osp_str elem;       /* type of its values; "" = not known */
     osp_lock_kind kind; /* of a semaphore */
     bool has_lock;      /* lock is known */
     osp_lock lock;
@@ -428,8 +429,8 @@ osp_str osp_timer_kind_text(osp_timer_kind k);
 typedef struct {
     osp_timer_kind kind;
     osp_str func,
-        file; /* what AfterFunc was given; where a goroutine sleeps, of those that began with one function; else
-                           what the runtime calls */
+        file; /* what AfterFunc was given; where a goroutine sleeps, or waits for the channel, of those that began with
+                 one function; else what the runtime calls */
     int32_t line;
     int64_t period_ns;         /* 0 = once */
     uint32_t n;                /* that will go off */
@@ -438,7 +439,7 @@ typedef struct {
     int64_t first_ns, last_ns; /* in how long they are due; negative: late; of n */
     int fd;                    /* of a deadline, one of them; -1 = none */
     char fd_text[160];         /* what that is; "" = not known */
-    uint64_t goid;             /* of a sleep, one of them; 0 = none */
+    uint64_t goid;             /* of a sleep, or that waits for the channel, one of them; 0 = none */
 } osp_timer_group;
 
 typedef struct {

@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     osp_inspect *in;
     osp_go *go;
+    osp_wait_reader *reader;
     callee cache[NAMES];
     bool eager;       /* GODEBUG=asynctimerchan=1: timers that send are as they were before Go 1.23 */
     osp_index by_key; /* -> number in row */
@@ -104,10 +105,16 @@ static osp_timer_group begin(grouping *g, const osp_go_timer *t, uint64_t *pc, o
     const callee *c = callee_of(g, t->pc);
     osp_timer_group out = {.period_ns = t->period_ns, .fd = -1};
     osp_err ignored; /* it has gone on */
+    uint64_t waiting;
     *pc = t->pc;
     switch (c->what) {
     case SENDS:
         out.kind = t->period_ns ? OSP_TIMER_TICKER : OSP_TIMER_CHANNEL;
+        if (osp_wait_receiver(g->reader, t->arg, &waiting) && osp_go_read_g(g->go, waiting, sleeper, &ignored) &&
+            sleeper->startpc && sleeper->status == OSP_G_WAITING) {
+            *pc = sleeper->startpc;
+            out.goid = sleeper->goid;
+        }
         break;
     case CALLS:
         out.kind = OSP_TIMER_FUNC;
@@ -221,6 +228,8 @@ bool osp_inspect_timers(osp_inspect *in, osp_arena *a, osp_timers *out, osp_err 
     if (g) {
         g->in = in;
         g->go = osp_inspect_go(in);
+        g->reader = osp_wait_reader_new(g->go, err);
+        ok = g->reader != NULL;
     }
     for (uint32_t i = 0; ok && i < from.n; i++)
         ok = add(g, &from.timer[i]);
@@ -237,6 +246,7 @@ bool osp_inspect_timers(osp_inspect *in, osp_arena *a, osp_timers *out, osp_err 
         say_descriptors(in, out);
     }
     if (g) {
+        osp_wait_reader_drop(g->reader);
         osp_index_drop(&g->by_key);
         free(g->row);
     }

@@ -162,7 +162,8 @@ static void look_at_fd(joiner *j, osp_wait_object *o)
 /* All that is known of an object, for one of the goroutines that wait on it. */
 static void look_at(joiner *j, const object *from, const osp_goroutine *by, osp_wait_object *o)
 {
-    o->name = o->file = S("");
+    char elem[256];
+    o->name = o->file = o->elem = S("");
     o->wait.kind = (osp_wait_kind)from->kind;
     o->wait.addr = from->addr;
     o->wait.value = from->fd;
@@ -171,6 +172,8 @@ static void look_at(joiner *j, const object *from, const osp_goroutine *by, osp_
     o->all = from->all;
     if (from->kind == OSP_WAIT_CHAN) {
         o->has_chan = osp_wait_chan(j->reader, from->addr, &o->chan);
+        if (o->has_chan && osp_go_type_name(osp_inspect_go(j->in), o->chan.elem_type, elem, sizeof elem))
+            o->elem = osp_arena_str(j->a, osp_str_from(elem));
     } else if (from->kind == OSP_WAIT_SEMAPHORE) {
         o->kind = kind_of(j, by);
         o->has_lock = osp_wait_lock(j->reader, o->kind, from->addr, &o->lock);
@@ -178,7 +181,7 @@ static void look_at(joiner *j, const object *from, const osp_goroutine *by, osp_
     } else if (from->kind == OSP_WAIT_FD) {
         look_at_fd(j, o);
     }
-    j->failed |= !o->name.p && o->name.n;
+    j->failed |= !o->elem.p || (!o->name.p && o->name.n);
 }
 
 /* ---- one group -------------------------------------------------------------------------------------------------- */

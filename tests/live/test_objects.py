@@ -108,8 +108,8 @@ def details(answer, said):
             if objects[0].get(key) != value:
                 wrong.append(f"{function}: {key} is {objects[0].get(key)}, not {value}")
 
-    expect("main.receiver", capacity=0, length=0, closed=False, receivers=12, senders=0)
-    expect("main.sender", capacity=2, length=2, receivers=0, senders=6)
+    expect("main.receiver", capacity=0, length=0, closed=False, receivers=12, senders=0, element_type="int")
+    expect("main.sender", capacity=2, length=2, receivers=0, senders=6, element_type="[3]uint8")
     expect("main.locker", held=True, waiting=4)
     expect("main.grouped", not_done=3, waiting=4)
     expect("main.reader", waiting=3, readers=0)

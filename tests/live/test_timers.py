@@ -30,8 +30,8 @@ def difference(answer, listens, lazy):
     groups = {}
     for g in answer["groups"]:
         groups.setdefault((g["kind"], g["function"].rsplit(".", 1)[-1], g["period_s"]), []).append(g)
-    want = {("ticker", "sendTime", 1.5): (5, 0, 1.5),
-            ("timer", "sendTime", 0): (2, 0, 1800),
+    want = {("ticker", "waiter", 1.5): (5, 0, 1.5),
+            ("timer", "waiter", 0): (2, 0, 1800),
             ("func", "onHour", 0): (300, 0, 3600),
             ("sleep", "sleeper", 0): (4, 0, 3600),
             ("deadline", "netpollReadDeadline", 0): (1, 0, 10800)}
@@ -47,6 +47,8 @@ def difference(answer, listens, lazy):
             yield f"{key}: due in {have[0]['first_due_s']} to {have[0]['last_due_s']} s, not at most {latest}"
         if have[0]["period_s"] == 0 and have[0]["first_due_s"] < latest - 120:
             yield f"{key}: due in {have[0]['first_due_s']} s, not {latest}"
+        if key[1] in ("waiter", "sleeper") and not have[0].get("goroutine"):
+            yield f"{key}: of which goroutine?"
         if key[0] == "deadline" and listens not in have[0].get("fd_is", ""):
             yield f"{key}: {have[0].get('fd_is')} is not of {listens}"
         if lazy and key[0] in ("ticker", "timer") and have[0].get("waited_for") != count:
