@@ -116,7 +116,7 @@ static bool parse_unix(osp_str line, osp_arena *a, sock *out)
     return true;
 }
 
-static bool add_table(osp_fds *f, const char *kind, osp_str text)
+bool osp_fds_add(osp_fds *f, const char *kind, osp_str text)
 {
     bool local = strcmp(kind, "unix") == 0;
     (void)osp_str_cut(&text, '\n'); /* its head */
@@ -142,16 +142,13 @@ static void read_tables(osp_fds *f)
 {
     static const char *const table[][2] = {{"net/tcp", "tcp"},  {"net/tcp6", "tcp"},  {"net/udp", "udp"},
                                            {"net/udp6", "udp"}, {"net/unix", "unix"}, {"net/raw", "raw"}};
-    f->read = true;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         osp_buf b = osp_buf_of(TABLE_MAX);
         osp_err ignored; /* a socket that is in no table has no address */
         if (osp_proc_read(f->process, table[i][0], &b, &ignored))
-            (void)add_table(f, table[i][1], osp_buf_str(&b));
+            (void)osp_fds_add(f, table[i][1], osp_buf_str(&b));
         osp_buf_drop(&b);
     }
-    if (f->n)
-        qsort(f->row, f->n, sizeof *f->row, by_inode);
 }
 
 /* ---- one descriptor ------------------------------------------------------------------------------------------------- */
@@ -163,10 +160,15 @@ static const char *tcp_state(uint32_t state)
     return state < sizeof name / sizeof *name ? name[state] : "";
 }
 
-static bool find_socket(osp_fds *f, uint64_t inode, osp_socket *out)
+bool osp_fds_find(osp_fds *f, uint64_t inode, osp_socket *out)
 {
-    if (!f->read)
-        read_tables(f);
+    if (!f->read) {
+        f->read = true;
+        if (f->process)
+            read_tables(f);
+        if (f->n)
+            qsort(f->row, f->n, sizeof *f->row, by_inode);
+    }
     const sock *s = f->n ? bsearch(&(sock){.inode = inode}, f->row, f->n, sizeof *f->row, by_inode) : NULL;
     if (!s)
         return false;
@@ -178,7 +180,7 @@ static bool find_socket(osp_fds *f, uint64_t inode, osp_socket *out)
 static void socket_text(osp_fds *f, uint64_t inode, char *out, size_t size)
 {
     osp_socket s;
-    if (!find_socket(f, inode, &s)) {
+    if (!osp_fds_find(f, inode, &s)) {
         snprintf(out, size, "socket");
         return;
     }
@@ -206,6 +208,8 @@ void osp_fd_words(osp_str link, char *out, size_t size)
 static osp_str link_of(const osp_fds *f, int fd, char *link, size_t size)
 {
     char path[64];
+    if (!f->process)
+        return (osp_str){0};
     snprintf(path, sizeof path, "/proc/%d/fd/%d", f->process->pid, fd);
     ssize_t n = readlink(path, link, size);
     return (osp_str){link, n < 0 ? 0 : (size_t)n};
@@ -235,7 +239,7 @@ bool osp_fd_socket(osp_fds *f, int fd, osp_socket *out)
 {
     char link[512];
     uint64_t inode;
-    return is_socket(link_of(f, fd, link, sizeof link), &inode) && find_socket(f, inode, out);
+    return is_socket(link_of(f, fd, link, sizeof link), &inode) && osp_fds_find(f, inode, out);
 }
 
 uint32_t osp_fds_open(osp_fds *f, int *out, uint32_t most)

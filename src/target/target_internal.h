@@ -70,6 +70,11 @@ bool osp_socket_address(osp_str text, char *out, size_t size);
 /* What a link under /proc/PID/fd says, without a look into the tables of sockets. */
 void osp_fd_words(osp_str link, char *out, size_t size);
 
+/* For tests: fds of no process (NULL), with a table of sockets (the text of /proc/PID/net/tcp, tcp6, udp … of this kind; "unix") before
+ * the first one is asked for. False without memory. */
+bool osp_fds_add(osp_fds *f, const char *kind, osp_str text);
+bool osp_fds_find(osp_fds *f, uint64_t inode, osp_socket *out);
+
 /* The text of /proc/PID/maps. Views in the result point into text. */
 bool osp_maps_parse(osp_str text, osp_arena *a, osp_map **out, uint32_t *n, osp_err *err) OSP_CHECKED;
 

@@ -6,7 +6,8 @@ import subprocess
 import threading
 import time
 
-TARGETS = pathlib.Path(__file__).resolve().parent.parent / "targets"
+import ready
+
 KINDS = {"plain": [], "stripped": ["-ldflags=-s -w"], "pie-stripped": ["-buildmode=pie", "-ldflags=-s -w"]}
 
 
@@ -14,10 +15,23 @@ def build(folder, release, kind, name="figures"):
     """The program by a release ("local": the go command itself); None if it cannot be had."""
     program = pathlib.Path(folder) / f"{name}-{release}-{kind}"
     old = release.startswith(("go1.16", "go1.17"))
-    run = subprocess.run(["go", "build", *KINDS[kind], "-o", str(program), f"./{name}"], cwd=TARGETS,
+    run = subprocess.run(["go", "build", *KINDS[kind], "-o", str(program), f"./{name}"], cwd=ready.TARGETS,
                          env=dict(os.environ, GOTOOLCHAIN=release, CGO_ENABLED="0", GODEBUG="goindex=0",
                                   GOFLAGS="-mod=mod" if old else "-buildvcs=false"), capture_output=True, check=False)
     return program if run.returncode == 0 else None
+
+
+def programs(tap, folder, releases, name="figures"):
+    """(release, kind, program) of each that can be had; OSPREY_GO_RELEASES, separated by blanks, overrides the releases."""
+    ready.need_go()
+    pathlib.Path(folder).mkdir(exist_ok=True)
+    for release in os.environ.get("OSPREY_GO_RELEASES", "").split() or releases or ["local"]:
+        for kind in KINDS:
+            program = build(folder, release, kind, name)
+            if program:
+                yield release, kind, program
+            else:
+                tap.skip(f"{release} {kind}", "cannot be had or does not build here")
 
 
 class Figures:

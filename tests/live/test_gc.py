@@ -16,7 +16,6 @@ import tempfile
 import time
 
 import figures
-import ready
 from tap import Tap
 
 TRIES = 6
@@ -87,7 +86,8 @@ def the_pacer_is_as_the_program_set_it(osprey, program, env):
             return f"GOGC {answer.get('gogc')}, not {said['gogc']}"
         if said["limit"] and answer.get("limit_bytes", 2**63 - 1) != said["limit"]:
             return f"limit {answer.get('limit_bytes')}, not {said['limit']}"
-        if answer["goal_bytes"] != goal:
+        # With GOGC=off and no limit it is what the address space leaves, which moves with each page.
+        if answer["goal_bytes"] != goal and goal < 1 << 60:
             return f"goal {answer['goal_bytes']}, not {goal}"
         return "" if answer["marked_bytes"] <= answer["trigger_bytes"] <= answer["goal_bytes"] else str(answer)
     finally:
@@ -143,28 +143,26 @@ def a_core_says_the_same(osprey, program, env):
         p.end()
 
 
+TESTS = (its_line_is_that_of_the_program, memstats_are_those_that_it_reads, the_pacer_is_as_the_program_set_it,
+         under_load_no_line_is_invented, a_core_says_the_same)
+LIMITED = {"GOGC": "50", "GOMEMLIMIT": "30MiB"}
+
+
 def main():
-    ready.need_go()
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
-    folder.mkdir(exist_ok=True)
     tap = Tap()
-    for release in os.environ.get("OSPREY_GO_RELEASES", "").split() or sys.argv[3:] or ["local"]:
-        for kind in figures.KINDS:
-            program = figures.build(folder, release, kind)
-            if not program:
-                tap.skip(f"{release} {kind}", "cannot be had or does not build here")
-                continue
-            old = release.startswith("go1.16")  # without symbols its pacer is not found, and its GOGC never
-            if old and kind != "plain":
-                continue
-            for test in (its_line_is_that_of_the_program, memstats_are_those_that_it_reads,
-                         the_pacer_is_as_the_program_set_it, under_load_no_line_is_invented, a_core_says_the_same):
-                if old and test == the_pacer_is_as_the_program_set_it:
-                    continue
-                for env in ({}, {"GOGC": "50", "GOMEMLIMIT": "30MiB"}):
-                    wrong = test(osprey, program, env)
-                    name = test.__name__.replace("_", " ")
-                    tap.case(f"{release} {kind}: {name}{', with a limit' if env else ''}", not wrong, wrong)
+    for release, kind, program in figures.programs(tap, folder, sys.argv[3:]):
+        old = release.startswith("go1.16")  # without symbols its pacer is not found, and its GOGC never
+        if old and kind != "plain":
+            continue
+        for test in TESTS:
+            pacer = test == the_pacer_is_as_the_program_set_it
+            for env in ({}, LIMITED, *([{"GOGC": "off"}, {"GOGC": "0"}] if pacer else [])):
+                if old and pacer or env.get("GOGC") == "0" and kind != "plain" and release.startswith("go1.18"):
+                    continue  # there zeroes are not told from it
+                wrong = test(osprey, program, env)
+                said = ", ".join(f"{k}={v}" for k, v in env.items())
+                tap.case(f"{release} {kind}: {test.__name__.replace('_', ' ')}{', ' + said if said else ''}", not wrong, wrong)
     sys.exit(tap.end())
 
 

@@ -191,16 +191,9 @@ def main():
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
     tap = Tap()
     if sys.argv[3:4] == ["--releases"]:
-        ready.need_go()
-        folder.mkdir(exist_ok=True)
-        for release in os.environ.get("OSPREY_GO_RELEASES", "").split() or sys.argv[4:]:
-            for kind in figures.KINDS:
-                program = figures.build(folder, release, kind, "memory")
-                if not program:
-                    tap.skip(f"{release} {kind}", "cannot be had or does not build here")
-                    continue
-                each_word_moves_its_row(tap, f"{release} {kind}", osprey, str(program), GO_WORDS)
-                of_the_go_heap(tap, f"{release} {kind}", osprey, str(program))
+        for release, kind, program in figures.programs(tap, folder, sys.argv[4:], "memory"):
+            each_word_moves_its_row(tap, f"{release} {kind}", osprey, str(program), GO_WORDS)
+            of_the_go_heap(tap, f"{release} {kind}", osprey, str(program))
         sys.exit(tap.end())
     ready.build_targets(folder, "memory", "memory-cgo", "memory-pie-stripped", "c-memory")
     each_word_moves_its_row(tap, "C", osprey, str(folder / "c-memory"), WORDS)

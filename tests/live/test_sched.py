@@ -13,7 +13,6 @@ import sys
 import time
 
 import figures
-import ready
 from tap import Tap
 
 TRIES = 6
@@ -119,20 +118,13 @@ def time_counts_from_the_start(osprey, program):
 
 
 def main():
-    ready.need_go()
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
-    folder.mkdir(exist_ok=True)
     tap = Tap()
-    for release in os.environ.get("OSPREY_GO_RELEASES", "").split() or sys.argv[3:] or ["local"]:
-        for kind in figures.KINDS:
-            program = figures.build(folder, release, kind)
-            if not program:
-                tap.skip(f"{release} {kind}", "cannot be had or does not build here")
-                continue
-            for test in (it_prints_what_the_program_prints, the_short_line_too, what_moves_lies_between_two_of_its_blocks,
-                         time_counts_from_the_start):
-                wrong = test(osprey, program)
-                tap.case(f"{release} {kind}: {test.__name__.replace('_', ' ')}", not wrong, wrong)
+    for release, kind, program in figures.programs(tap, folder, sys.argv[3:]):
+        for test in (it_prints_what_the_program_prints, the_short_line_too, what_moves_lies_between_two_of_its_blocks,
+                     time_counts_from_the_start):
+            wrong = test(osprey, program)
+            tap.case(f"{release} {kind}: {test.__name__.replace('_', ' ')}", not wrong, wrong)
     sys.exit(tap.end())
 
 

@@ -43,6 +43,7 @@ static void a_channel_in_words(void **state)
     o.elem = S("struct { a int; b map[string][]interface {}; c int }");
     words_are(
         &o, "receive from chan struct { a int; b map[string][]interface… 0xc000010000, 4096 of 4096 queued, closed");
+    o.elem = S("");
     o.wait.way = OSP_WAY_OUT;
     o.in = 0;
     o.out = o.n;
