@@ -226,6 +226,18 @@ uint32_t osp_sick_fds(const osp_facts *f, osp_bad_use *bad, osp_sick_fd *out, ui
 osp_str osp_sick_text(osp_arena *a, const osp_sick_fd *sick, uint32_t n);
 bool osp_blame_sick(const osp_facts *f, const osp_sick_fd *sick, uint32_t n, osp_blamed *out);
 
+/* A lock of native threads for which they queue: one of the program's own, or malloc's. */
+typedef struct {
+    double waits_per_s; /* futex calls for it */
+    double share;       /* of all samples, that are in locking it; of malloc's: in malloc */
+    double confidence;
+    uint32_t waiting; /* threads that wait on one futex at the end */
+    osp_str where;    /* "futex wait 0x…" */
+    osp_blamed who;
+} osp_native_lock;
+bool osp_native_lock_of(const osp_facts *f, bool in_malloc, osp_native_lock *out);
+void osp_native_lock_evidence(const osp_facts *f, osp_finding *x, const osp_native_lock *l);
+
 /* The part of the process's CPU time that is the kernel's. */
 double osp_kernel_share(const osp_facts *f);
 /* Does it want enough CPU, and the kernel enough of that, for its system calls to be worth a look? */

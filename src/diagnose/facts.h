@@ -351,6 +351,12 @@ typedef struct {
     uint32_t nplace;
 } osp_event_facts;
 
+/* A child of the process, by its name. */
+typedef struct {
+    osp_str name;
+    uint32_t seen; /* times, in a few looks */
+} osp_child_fact;
+
 /* ---- threads ---- */
 
 /* Threads that are blocked alike at the end. */
@@ -473,6 +479,8 @@ typedef struct osp_facts {
     osp_wake_facts wakes;
     osp_fd_facts fds;
     osp_event_facts faults, births, signals, off_cpu;
+    osp_child_fact *child;
+    uint32_t nchild;
     osp_blocked_facts blocked;
     osp_cgroup_fact cgroup;
     osp_host_fact host;

@@ -54,10 +54,9 @@ bool osp_window_places(osp_watch *w, const osp_recording *rec, const osp_profile
 /* A call of the Go program, as it stands on a goroutine's stack; its texts are copied into f->arena. */
 osp_call osp_call_of(const osp_facts *f, osp_str func, osp_str file, int32_t line);
 /* Such a window whole: the event's samples as places, by these columns; name and label are the samples' labels of these keys
- * ("" = none). children: of its children too, which take part from their birth. */
+ * ("" = none). */
 typedef struct {
     const char *events, *count, *amount, *name, *label;
-    bool children;
 } osp_window_of;
 void osp_window_events(osp_watch *w, const osp_window_of *of, double seconds, osp_event_facts *out);
 

@@ -20,8 +20,8 @@ osp_profile *osp_keep_named(osp_observed *keep, const osp_recording *rec, osp_er
     return keep->symbolised[keep->n++] = osp_symbolise(rec->profile, &from, &ignored, err);
 }
 
-static bool record(osp_watch *w, const char *events, double seconds, bool children, osp_recording **rec,
-                   osp_profile **symbolised)
+bool osp_window_record(osp_watch *w, const char *events, double seconds, osp_recording **rec,
+                       osp_profile **symbolised)
 {
     osp_err ignored; /* what cannot be recorded here is not known */
     if (w->keep->n == OSP_RECORDINGS)
@@ -33,7 +33,6 @@ static bool record(osp_watch *w, const char *events, double seconds, bool childr
                             .hz = w->opts->hz,
                             .no_bpf = w->opts->no_bpf,
                             .stop = w->opts->stop,
-                            .children = children,
                             .objects = w->opts->objects};
     *rec = &w->keep->recording[w->keep->n];
     if (!osp_event_list_parse(osp_str_from(events), w->arena, &opts.events, &ignored))
@@ -43,12 +42,6 @@ static bool record(osp_watch *w, const char *events, double seconds, bool childr
         return false;
     *symbolised = osp_keep_named(w->keep, *rec, &ignored);
     return *symbolised != NULL;
-}
-
-bool osp_window_record(osp_watch *w, const char *events, double seconds, osp_recording **rec,
-                       osp_profile **symbolised)
-{
-    return record(w, events, seconds, false, rec, symbolised);
 }
 
 bool osp_window_places(osp_watch *w, const osp_recording *rec, const osp_profile *p, const char *count,
@@ -81,7 +74,7 @@ void osp_window_events(osp_watch *w, const osp_window_of *of, double seconds, os
 {
     osp_recording *rec;
     osp_profile *p;
-    if (!record(w, of->events, seconds, of->children, &rec, &p) ||
+    if (!osp_window_record(w, of->events, seconds, &rec, &p) ||
         !osp_window_places(w, rec, p, of->count, of->amount, &out->place, &out->nplace))
         return;
     out->known = true;

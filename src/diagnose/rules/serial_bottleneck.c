@@ -27,7 +27,10 @@ static uint64_t busiest(const osp_facts *f, double *share, const osp_stack_fact 
         uint64_t goid = f->stack[i].goid;
         double sum = 0, heaviest = 0;
         const osp_stack_fact *top = NULL;
-        if (!goid || goid == best)
+        bool before = false; /* each goroutine once */
+        for (uint32_t k = 0; k < i && !before; k++)
+            before = f->stack[k].goid == goid;
+        if (!goid || before)
             continue;
         for (uint32_t k = 0; k < f->nstack; k++) {
             const osp_stack_fact *s = &f->stack[k];

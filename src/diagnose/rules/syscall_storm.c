@@ -5,6 +5,7 @@
  * makes 10 000 to 40 000, of several names. */
 static const double per_core_floor = 50000, of_all_calls = 0.4;
 static const double demand_floor = 0.15, share_floor = 0.06, kernel_floor = 0.3;
+static const uint64_t cheap_ns = 10000; /* what takes longer works or waits in the kernel: fsync, large reads */
 /* Bytes a call: what a buffer of a page would have carried hundredfold; log lines are longer. */
 static const double small_bytes = 40;
 
@@ -55,8 +56,8 @@ static bool find_storm(const osp_facts *f, storm *out)
     for (uint32_t i = 0; i < f->calls.n; i++) {
         const osp_called_fact *r = &f->calls.row[i];
         bool moves = osp_io_of(r->name) == OSP_IO_IN || osp_io_of(r->name) == OSP_IO_OUT;
-        if (is_others(r->name) || r->errors_per_s > 0.5 * r->per_s || (moves && bytes_per_call(r) > small_bytes) ||
-            r->per_s < of_all_calls * f->calls.per_s)
+        if (is_others(r->name) || r->p50_ns > cheap_ns || r->errors_per_s > 0.5 * r->per_s ||
+            (moves && bytes_per_call(r) > small_bytes) || r->per_s < of_all_calls * f->calls.per_s)
             continue;
         out->row = r;
         break;

@@ -264,6 +264,146 @@ static void a_busy_servers_calls_are_none(void **state)
     nothing_is_found(m);
 }
 
+/* ---- cgroup-throttled, process-stopped --------------------------------------------------------------------------- */
+
+static void a_quota_that_is_met_often_is_found(void **state)
+{
+    (void)state;
+    made_up *m = made_up_new(true);
+    m->facts.cgroup = (osp_cgroup_fact){.known = true,
+                                        .path = S("/box"),
+                                        .quota_cores = 0.5,
+                                        .period_ms = 100,
+                                        .periods_per_s = 10,
+                                        .throttled_per_s = 6,
+                                        .throttled_ms_per_s = 400};
+    osp_findings f = made_up_diagnose(m);
+    assert_string_equal(first_of(&f), "cgroup-throttled");
+    m->facts.cgroup.throttled_per_s = 0.5;
+    nothing_is_found(m);
+}
+
+static void a_stopped_process_is_said_to_be(void **state)
+{
+    (void)state;
+    made_up *m = made_up_new(true);
+    m->facts.stopped = true;
+    m->facts.process.state = 't';
+    m->facts.host = (osp_host_fact){.known = true, .tracer = 99, .tracer_name = S("gdb")};
+    osp_findings f = made_up_diagnose(m);
+    assert_string_equal(first_of(&f), "process-stopped");
+    assert_string_equal(f.row[0].kind, "debugger");
+    assert_true(osp_str_has(f.row[0].summary, S("gdb (pid 99)")));
+    m->facts.stopped = false;
+    nothing_is_found(m);
+}
+
+/* ---- page-fault-storm, signal-storm, process-churn ---------------------------------------------------------------- */
+
+static osp_place_fact event[4];
+static osp_moment moment[8];
+
+static osp_event_facts events(made_up *m, double count, double amount, const char *name, const char *stack)
+{
+    place_of(m, name, -1, count, stack);
+    m->facts.calls.nplace = 0;
+    event[0] = place[0];
+    event[0].amount = amount;
+    return (osp_event_facts){.known = true, .seconds = 0.3, .per_s = count, .place = event, .nplace = 1};
+}
+
+static void with_moments(made_up *m, double rss_per_s, double fds_per_s)
+{
+    osp_process_fact *p = &m->facts.proc;
+    p->known = true;
+    p->moment = moment;
+    p->n = 8;
+    for (uint32_t i = 0; i < 8; i++) {
+        moment[i] = (osp_moment){.at_s = i * 0.5, .goroutines = -1};
+        moment[i].usage.rss_bytes = (uint64_t)(1e8 + rss_per_s * i * 0.5);
+        moment[i].usage.fds = (uint32_t)(20 + fds_per_s * i * 0.5);
+    }
+}
+
+static void fresh_pages_over_and_over_are_found(void **state)
+{
+    (void)state;
+    made_up *m = with_calls(false);
+    made_up_thread(m, 11, 1.0, false);
+    made_up_stack(m, 11, 0, 300, "l:_start c:main@a.c c:scratch@a.c n:asm_exc_page_fault n:clear_page_erms");
+    made_up_stack(m, 11, 0, 100, "l:_start c:main@a.c c:scratch@a.c");
+    m->facts.faults = events(m, 200000, 0, "minor", "l:_start c:main@a.c c:scratch@a.c");
+    with_moments(m, 0, 0);
+    m->facts.proc.minor_faults_per_s = 200000;
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "page-fault-storm", NULL, "scratch");
+    with_moments(m, 200000 * 4096.0, 0); /* it grows by each page */
+    m->facts.proc.minor_faults_per_s = 200000;
+    f = made_up_diagnose(m);
+    assert_string_not_equal(first_of(&f), "page-fault-storm");
+}
+
+static void signals_sent_to_itself_are_found(void **state)
+{
+    (void)state;
+    made_up *m = made_up_new(true);
+    made_up_thread(m, 11, 1.0, true);
+    m->facts.calls = (osp_call_facts){.place = place};
+    made_up_stack(m, 11, 18, 300, GO "g:main.nudge@a.go s:syscall.Kill " ENTRY "n:__x64_sys_kill");
+    m->facts.signals = events(m, 100000, 100000, "", GO "g:main.nudge@a.go s:syscall.Kill n:__x64_sys_kill");
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "signal-storm", NULL, "main.nudge");
+    m->facts.signals = events(m, 100, 100, "", GO "g:main.nudge@a.go s:syscall.Kill n:__x64_sys_kill");
+    f = made_up_diagnose(m);
+    assert_string_not_equal(first_of(&f), "signal-storm");
+}
+
+static void programs_started_all_the_time_are_found(void **state)
+{
+    (void)state;
+    made_up *m = made_up_new(false);
+    made_up_thread(m, 11, 0.2, false);
+    m->facts.cores_used = 0.2;
+    m->facts.calls = (osp_call_facts){.place = place};
+    m->facts.births = events(m, 300, 0, "", "l:_start c:main@a.c c:probe@a.c l:posix_spawn");
+    with_moments(m, 0, 0);
+    m->facts.proc.children_cores = 0.6;
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "process-churn", NULL, "probe");
+    m->facts.births = events(m, 300, 0, "", "l:_start c:main@a.c c:probe@a.c l:pthread_create"); /* threads */
+    nothing_is_found(m);
+}
+
+/* ---- fd-leak, output-blocked --------------------------------------------------------------------------------------- */
+
+static void descriptors_that_only_grow_are_found(void **state)
+{
+    (void)state;
+    made_up *m = with_calls(true);
+    with_moments(m, 0, 40);
+    osp_findings f = made_up_diagnose(m);
+    assert_string_equal(first_of(&f), "fd-leak");
+    with_moments(m, 0, 40);
+    for (uint32_t i = 4; i < 8; i++)
+        moment[i].usage.fds = moment[4].usage.fds; /* a load that began, and stays */
+    nothing_is_found(m);
+}
+
+static void a_writer_that_nobody_reads_is_found(void **state)
+{
+    (void)state;
+    static osp_blocked_fact row;
+    made_up *m = made_up_new(true);
+    made_up_thread(m, 11, 0, true);
+    row = (osp_blocked_fact){.state = S("S"), .call = S("write fd 2 (pipe), 80 bytes"), .n = 1, .tid = 11};
+    m->facts.blocked = (osp_blocked_facts){.known = true, .row = &row, .n = 1};
+    m->facts.cores_used = 0;
+    osp_findings f = made_up_diagnose(m);
+    assert_string_equal(first_of(&f), "output-blocked");
+    m->thread[0].voluntary_per_s = 20; /* it goes on */
+    nothing_is_found(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +418,13 @@ int main(void)
         cmocka_unit_test(one_byte_writes_are_a_storm),
         cmocka_unit_test(writes_of_pages_are_none),
         cmocka_unit_test(a_busy_servers_calls_are_none),
+        cmocka_unit_test(a_quota_that_is_met_often_is_found),
+        cmocka_unit_test(a_stopped_process_is_said_to_be),
+        cmocka_unit_test(fresh_pages_over_and_over_are_found),
+        cmocka_unit_test(signals_sent_to_itself_are_found),
+        cmocka_unit_test(programs_started_all_the_time_are_found),
+        cmocka_unit_test(descriptors_that_only_grow_are_found),
+        cmocka_unit_test(a_writer_that_nobody_reads_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
