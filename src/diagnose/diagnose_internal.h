@@ -235,6 +235,7 @@ typedef struct {
     osp_str where;    /* "futex wait 0x…" */
     osp_blamed who;
 } osp_native_lock;
+uint32_t osp_wants_native_locks(const osp_facts *early);
 bool osp_native_lock_of(const osp_facts *f, bool in_malloc, osp_native_lock *out);
 void osp_native_lock_evidence(const osp_facts *f, osp_finding *x, const osp_native_lock *l);
 

@@ -78,7 +78,8 @@ osp_str osp_rate_text(osp_arena *a, double per_s)
 const osp_rule *osp_rule_of(const osp_finding *x)
 {
     for (const osp_rule *const *r = osp_rules; *r; r++)
-        if ((*r)->name == x->verdict)
+        if (strcmp((*r)->name, x->verdict) == 0 &&
+            (*r)->order == x->order) /* a verdict may have two: Go's, and C's */
             return *r;
     return NULL;
 }

@@ -56,6 +56,25 @@ static double part_of(const osp_facts *f, osp_place_test *mine)
     return all > 0 ? own / all : 0;
 }
 
+static double lock_share(const osp_facts *f, bool in_malloc)
+{
+    double share = 0;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        uint32_t user = 0;
+        while (user < s->ncall && s->call[user].kind == OSP_CALL_KERNEL)
+            user++;
+        if (is_for(s->call + user, s->ncall - user, in_malloc))
+            share += s->share;
+    }
+    return share;
+}
+
+uint32_t osp_wants_native_locks(const osp_facts *early)
+{
+    return lock_share(early, false) >= share_floor || lock_share(early, true) >= share_floor ? OSP_ASK_CALLS : 0;
+}
+
 bool osp_native_lock_of(const osp_facts *f, bool in_malloc, osp_native_lock *out)
 {
     osp_place_test *mine = in_malloc ? is_malloc_futex : is_mutex_futex;
@@ -66,14 +85,7 @@ bool osp_native_lock_of(const osp_facts *f, bool in_malloc, osp_native_lock *out
     out->waits_per_s *= part_of(f, mine);
     for (uint32_t i = 0; i < f->nthread; i++)
         demand += f->thread[i].demand;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        const osp_stack_fact *s = &f->stack[i];
-        uint32_t user = 0;
-        while (user < s->ncall && s->call[user].kind == OSP_CALL_KERNEL)
-            user++;
-        if (is_for(s->call + user, s->ncall - user, in_malloc))
-            out->share += s->share;
-    }
+    out->share = lock_share(f, in_malloc);
     if (!f->calls.known || out->waits_per_s < rate_floor || demand < demand_floor || out->share < share_floor ||
         !osp_blame_places(f, f->calls.place, f->calls.nplace, mine, NULL, &out->who))
         return false;

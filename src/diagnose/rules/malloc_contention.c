@@ -9,7 +9,7 @@ const osp_rule osp_rule_malloc_contention = {
     .topic = "contention in malloc",
     .title = "threads queue for the heap of the C library",
     .order = 20,
-    .wants = osp_wants_calls,
+    .wants = osp_wants_native_locks,
     .check = check,
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "diagnose/diagnose_internal.h"
 
-static uint32_t wants(const osp_facts *early);
 static void check(const osp_facts *f, osp_findings *out);
 
 const osp_rule osp_rule_native_mutex_contention = {
@@ -11,11 +10,9 @@ const osp_rule osp_rule_native_mutex_contention = {
     .title = "threads queue for a lock",
     .order = 21,
     .after = "malloc-contention",
-    .wants = wants,
+    .wants = osp_wants_native_locks,
     .check = check,
 };
-
-static uint32_t wants(const osp_facts *early) { return osp_wants_calls(early); }
 
 static void check(const osp_facts *f, osp_findings *out)
 {

@@ -14,7 +14,7 @@ const osp_rule osp_rule_thread_explosion_c = {
     .asks = "do threads pile up that are blocked in C?",
     .topic = "threads blocked in C",
     .title = "threads pile up, blocked in C",
-    .order = 4,
+    .order = 5,
     .wants = wants,
     .check = check,
 };
