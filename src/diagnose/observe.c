@@ -395,35 +395,54 @@ uint32_t osp_asked_for(const osp_facts *f)
     return ask;
 }
 
-enum { FIRST_S = 1, WORTH_A_FIRST_LOOK_S = 3 };
+enum { FIRST_S = 1, WORTH_A_FIRST_LOOK_S = 3, KEPT_LIMIT = 256 << 20 };
+
+/* A brief look: what it found is told, and what else the rules ask for. The facts are kept as bytes, for the case that the
+ * process does not live to be looked at again. */
+static bool first_look(const osp_why_opts *opts, osp_sample_opts brief, size_t limit, uint32_t *ask, osp_buf *kept,
+                       osp_err *err)
+{
+    osp_arena arena;
+    osp_observed keep;
+    osp_facts f;
+    osp_findings found;
+    osp_err ignored; /* then there is nothing to fall back on */
+    brief.seconds = FIRST_S;
+    osp_arena_init(&arena, limit);
+    bool ok = osp_observe(&brief, 0, &arena, &keep, &f, err);
+    if (ok) {
+        *ask = osp_asked_for(&f);
+        osp_diagnose(&f, &found);
+        if (opts->first)
+            opts->first(opts->ctx, &f, &found);
+        if (!osp_facts_save(&f, kept, &ignored))
+            kept->n = 0;
+        osp_observed_drop(&keep);
+    }
+    osp_arena_drop(&arena);
+    return ok;
+}
 
 bool osp_why_live(const osp_why_opts *opts, osp_arena *a, osp_observed *keep, osp_facts *f, osp_findings *found,
                   osp_err *err)
 {
     osp_sample_opts sample = *opts->sample;
+    osp_buf kept = osp_buf_of(KEPT_LIMIT);
+    osp_err ignored; /* the first failure says more */
     uint32_t ask = 0;
     if (sample.seconds >= WORTH_A_FIRST_LOOK_S) {
-        osp_sample_opts brief = sample;
-        brief.seconds = FIRST_S;
-        osp_arena arena;
-        osp_arena_init(&arena, a->limit);
-        bool ok = osp_observe(&brief, 0, &arena, keep, f, err);
-        if (ok) {
-            ask = osp_asked_for(f);
-            osp_diagnose(f, found);
-            if (opts->first)
-                opts->first(opts->ctx, f, found);
-        }
-        osp_observed_drop(keep);
-        osp_arena_drop(&arena);
-        if (!ok)
+        if (!first_look(opts, sample, a->limit, &ask, &kept, err)) {
+            osp_buf_drop(&kept);
             return false;
+        }
         sample.seconds -= FIRST_S;
     }
     if (opts->no_probes)
         ask &= ~(uint32_t)(OSP_ASK_MALLOC | OSP_ASK_GO_ALLOCS);
-    if (!osp_observe(&sample, ask, a, keep, f, err))
-        return false;
-    osp_diagnose(f, found);
-    return true;
+    bool ok = osp_observe(&sample, ask, a, keep, f, err) ||
+              (kept.n && osp_facts_load(osp_str_bytes(osp_buf_str(&kept)), a, f, &ignored));
+    osp_buf_drop(&kept);
+    if (ok)
+        osp_diagnose(f, found);
+    return ok;
 }

@@ -161,8 +161,11 @@ static void read_tree(const char *root, osp_str at, osp_str below, osp_str contr
     bool cpu = v2 || has_controller(controllers, S("cpu")), memory = v2 || has_controller(controllers, S("memory")),
          pids = v2 || has_controller(controllers, S("pids")),
          freezer = v2 || has_controller(controllers, S("freezer"));
-    if (memory)
+    if (memory && (!v2 || !u->own_path[0])) { /* where both are mounted, version 1 has the controllers */
         memory_events(&d, v2, u);
+        osp_str_z(osp_str_from(d.dir), u->own_path, sizeof u->own_path);
+        u->v2 = v2;
+    }
     for (int depth = 0; depth < DEEPEST; depth++) {
         if (cpu)
             cpu_limit(&d, v2, u);
@@ -227,6 +230,15 @@ void osp_cgroup_usage_of(const char *root, osp_str mountinfo, osp_str cgroups, o
         out->known = true;
         read_tree(root, at, path, controllers, v2, out);
     }
+}
+
+void osp_cgroup_events_again(const osp_cgroup_usage *last, osp_cgroup_usage *out)
+{
+    *out = *last;
+    folder d = {.root = ""};
+    osp_str_z(osp_str_from(last->own_path), d.dir, sizeof d.dir);
+    if (d.dir[0])
+        memory_events(&d, last->v2, out);
 }
 
 bool osp_process_cgroup_usage(int pid, osp_cgroup_usage *out, osp_err *err)

@@ -368,12 +368,17 @@ typedef struct {
     uint64_t memory_limit, memory_bytes;               /* 0 = none; bytes used where that limit is */
     uint64_t reclaimable_bytes;                        /* of those: page cache that has not been used lately */
     char memory_path[256];
+    char own_path[256];                          /* the process's own folder that counts memory; "" = none */
+    bool v2;                                     /* of that folder */
     uint64_t memory_high;                        /* 0 = none; version 2 alone has it */
     uint64_t high_events, max_events, oom_kills; /* of the process's own folder */
     uint64_t pids_limit, pids;                   /* 0 = none */
     bool frozen;
 } osp_cgroup_usage;
 bool osp_process_cgroup_usage(int pid, osp_cgroup_usage *out, osp_err *err) OSP_CHECKED;
+/* The same as last, with the counts of that folder read again: its process may have ended. */
+void osp_cgroup_events_again(const osp_cgroup_usage *last, osp_cgroup_usage *out);
+
 /* ---- how the host is ------------------------------------------------------------------------------------------- */
 
 enum { OSP_PRESSURE_CPU, OSP_PRESSURE_MEMORY, OSP_PRESSURE_IO, OSP_PRESSURE_KINDS };
