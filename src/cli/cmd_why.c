@@ -5,15 +5,21 @@
 #include "cli/why_html.h"
 #include "cli/why_many.h"
 #include "cli/why_screen.h"
+#include "source/source.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
-enum { ARENA_LIMIT = 1 << 30, SAVE_LIMIT = 256 << 20 };
+enum { ARENA_LIMIT = 1 << 30, SAVE_LIMIT = 256 << 20, LOG_LIMIT = 1 << 30 };
 
 static const osp_option options[] = {
     {"duration", 'd', "SECONDS", "how long to observe (5)"},
     {"frequency", 'F', "HZ", "samples per second of CPU time, 0 = as the load needs (0)"},
+    {"profile", 0, "FILE", "from files: a CPU profile in any form,"},
+    {"goroutines", 0, "FILE", "a dump of goroutines (debug=2, debug=1, SIGQUIT),"},
+    {"gctrace", 0, "FILE", "a log with lines of GODEBUG=gctrace=1,"},
+    {"schedtrace", 0, "FILE", "and one with lines of GODEBUG=schedtrace=1000; any of them, together"},
     {"cgroup", 0, "CGROUP", "every process in a cgroup: a path, or the name of a service"},
     {"container", 0, "ID", "every process in a container, by its id or its first 8 digits or more"},
     {"json", 0, NULL, "print one JSON object"},
@@ -138,6 +144,82 @@ static int replay(const osp_cli *cli, const char *path)
     return status;
 }
 
+/* A profile in any form, with names for its addresses. */
+static const osp_profile *open_profile(const osp_cli *cli, const char *option, osp_source **source, osp_err *err)
+{
+    const char *file = osp_cli_value(cli, option);
+    const osp_source_opts from = {.source = &file, .nsource = 1};
+    *source = file ? osp_source_open(&from, err) : NULL;
+    return *source ? osp_source_profile(*source) : NULL;
+}
+
+/* Lines of both kinds may stand in one log; a file that has none of its kind is a mistake. */
+static bool read_log(const osp_cli *cli, const char *option, osp_arena *a, osp_golog *out, osp_err *err)
+{
+    osp_file file;
+    const char *path = osp_cli_value(cli, option);
+    if (!osp_file_open_input(path, LOG_LIMIT, &file, err))
+        return false;
+    bool ok = osp_golog_read(osp_span_text(file.bytes), a, out, err);
+    osp_file_close(&file);
+    bool gc = !strcmp(option, "gctrace");
+    if (ok && !(gc ? out->ngc : out->nsched))
+        return osp_fail(err, OSP_EFORMAT, "%s has no line that GODEBUG=%s=1 prints", path, option);
+    return ok;
+}
+
+static bool read_logs(const osp_cli *cli, osp_arena *a, osp_golog *log, osp_err *err)
+{
+    osp_golog sched = {0};
+    if (osp_cli_given(cli, "gctrace") && !read_log(cli, "gctrace", a, log, err))
+        return false;
+    if (osp_cli_given(cli, "schedtrace") && !read_log(cli, "schedtrace", a, &sched, err))
+        return false;
+    log->sched = sched.nsched ? sched.sched : log->sched;
+    log->nsched = sched.nsched ? sched.nsched : log->nsched;
+    return true;
+}
+
+static bool from_files(const osp_cli *cli)
+{
+    return osp_cli_given(cli, "profile") || osp_cli_given(cli, "goroutines") || osp_cli_given(cli, "gctrace") ||
+           osp_cli_given(cli, "schedtrace");
+}
+
+static int judge_files(const osp_cli *cli)
+{
+    osp_arena arena;
+    osp_facts facts;
+    osp_findings found;
+    osp_golog log = {0};
+    osp_source *cpu, *goroutines;
+    osp_err err = {0};
+    int status;
+    if (cli->noperand || cli->nrest || osp_cli_given(cli, "pid"))
+        return osp_cli_usage(cli, "give files or a process, not both");
+    osp_arena_init(&arena, ARENA_LIMIT);
+    osp_why_files in = {.name = S("files")};
+    in.profile = open_profile(cli, "profile", &cpu, &err);
+    in.goroutines = err.code ? NULL : open_profile(cli, "goroutines", &goroutines, &err);
+    goroutines = in.goroutines ? goroutines : NULL;
+    bool ok = !err.code && read_logs(cli, &arena, &log, &err);
+    in.log = log.ngc || log.nsched ? &log : NULL;
+    if (ok && osp_facts_of_files(&in, &arena, &facts, &err)) {
+        osp_diagnose(&facts, &found);
+        status = answer(cli, &facts, &found);
+        if (osp_cli_given(cli, "save") && !save(&facts, osp_cli_value(cli, "save"), &err))
+            status = osp_cli_fail(&err);
+    } else {
+        status = osp_cli_fail(&err);
+    }
+    if (cpu)
+        osp_source_close(cpu);
+    if (goroutines)
+        osp_source_close(goroutines);
+    osp_arena_drop(&arena);
+    return status;
+}
+
 /* The file of facts that is named; NULL: a process is meant. */
 static const char *facts_operand(const osp_cli *cli)
 {
@@ -186,6 +268,8 @@ static int cmd_why(const osp_cli *cli)
         return OSP_EXIT_USAGE;
     if (osp_cli_given(cli, "rules"))
         return print_rules();
+    if (from_files(cli))
+        return judge_files(cli);
     if (facts_operand(cli))
         return replay(cli, facts_operand(cli));
     opts.seconds = s.seconds;

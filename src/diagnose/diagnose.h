@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "diagnose/facts.h"
+#include "golog/golog.h"
 
 typedef struct {
     osp_str what, unit, source;
@@ -108,6 +109,18 @@ typedef struct {
 } osp_why_opts;
 bool osp_why_live(const osp_why_opts *opts, osp_arena *a, osp_observed *keep, osp_facts *facts, osp_findings *found,
                   osp_err *err) OSP_CHECKED;
+
+/* ---- from files ---------------------------------------------------------------------------------------------------- */
+
+/* What there is; NULL: not that. Texts of the profiles are borrowed. */
+typedef struct {
+    osp_str name;                  /* of the program, as far as files tell */
+    const osp_profile *profile;    /* CPU, with names */
+    const osp_profile *goroutines; /* a sample type goroutine; labels state and wait, as dumps have them */
+    const osp_golog *log;          /* lines of gctrace and schedtrace */
+} osp_why_files;
+/* EFORMAT: a profile is of something else. */
+bool osp_facts_of_files(const osp_why_files *in, osp_arena *a, osp_facts *f, osp_err *err) OSP_CHECKED;
 
 /* Its CPU samples as a profile, with names and without addresses. NULL and *err without memory. */
 osp_profile *osp_facts_profile(const osp_facts *f, osp_err *err);

@@ -43,6 +43,9 @@ static bool is_name(osp_str func, osp_str module)
     return !(module.n && osp_str_starts(func, module) && osp_str_starts(osp_str_skip(func, module.n), S("+0x")));
 }
 
+/* Of a profile from a file there are no objects to ask. */
+static bool is_go_file(osp_str file) { return osp_str_ends(file, S(".go")) || osp_str_ends(file, S(".s")); }
+
 typedef struct {
     uint32_t first, n; /* into call[] */
 } span;
@@ -74,6 +77,7 @@ static bool frames(const osp_profile *p, osp_object *const *object, uint32_t nob
             const osp_function *fn = &p->functions.row[p->locations.line[k].fn.i];
             osp_str name = osp_text(p, fn->name);
             osp_call *c = &(*call)[n++];
+            is_go = is_go || (!object && is_go_file(osp_text(p, fn->file)));
             *c = (osp_call){.func = without_suffix(name),
                             .file = osp_text(p, fn->file),
                             .module = module,
