@@ -7,9 +7,11 @@
 #include "cli/why_screen.h"
 #include "source/source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { ARENA_LIMIT = 1 << 30, SAVE_LIMIT = 256 << 20, LOG_LIMIT = 1 << 30 };
 
@@ -149,8 +151,12 @@ static const osp_profile *open_profile(const osp_cli *cli, const char *option, o
 {
     const char *file = osp_cli_value(cli, option);
     const osp_source_opts from = {.source = &file, .nsource = 1};
-    *source = file ? osp_source_open(&from, err) : NULL;
-    return *source ? osp_source_profile(*source) : NULL;
+    *source = NULL;
+    if (file && access(file, R_OK) != 0)
+        osp_fail_errno(err, errno, "%s", file);
+    else if (file && (*source = osp_source_open(&from, err)))
+        return osp_source_profile(*source);
+    return NULL;
 }
 
 /* Lines of both kinds may stand in one log; a file that has none of its kind is a mistake. */

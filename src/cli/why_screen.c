@@ -116,8 +116,9 @@ static void head(screen *s, const osp_facts *f)
 {
     osp_arena *a = f->arena;
     osp_str go = f->go_version.n ? f->go_version : f->is_go ? S("Go") : S("no Go in it");
-    osp_str left = osp_arena_fmt(a, " (pid %d, %.*s, %u thread%s", f->pid, STRF(go), f->process.nthreads,
-                                 f->process.nthreads == 1 ? "" : "s");
+    osp_str left = f->from_files ? osp_arena_fmt(a, " (%.*s", STRF(go))
+                                 : osp_arena_fmt(a, " (pid %d, %.*s, %u thread%s", f->pid, STRF(go),
+                                                 f->process.nthreads, f->process.nthreads == 1 ? "" : "s");
     if (f->goroutines >= 0)
         left = osp_arena_fmt(a, "%.*s, %lld goroutine%s", STRF(left), (long long)f->goroutines,
                              f->goroutines == 1 ? "" : "s");
@@ -468,8 +469,12 @@ static void nothing(screen *s, const osp_facts *f)
 {
     osp_arena *a = f->arena;
     osp_paint(s->cli, s->out, OSP_GREEN, "✓ ");
-    osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in %.1f s", (double)f->window_ns / 1e9);
-    osp_str text = osp_arena_fmt(a, "%.2f of %u cores", f->cores_used, f->host_cpus);
+    if (f->from_files)
+        osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in these files, as far as they can tell");
+    else
+        osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in %.1f s", (double)f->window_ns / 1e9);
+    osp_str text = f->from_files ? osp_arena_fmt(a, "%.2f cores", f->cores_used)
+                                 : osp_arena_fmt(a, "%.2f of %u cores", f->cores_used, f->host_cpus);
     double own = f->in[OSP_IN_GO_USER] + f->in[OSP_IN_CGO_C] + f->in[OSP_IN_C];
     osp_str top = busiest(f);
     if (f->samples)
@@ -519,6 +524,7 @@ void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *
                            STRF(found->row[i].summary)));
     osp_buf_byte(out, '\n');
     osp_str ruled_out = osp_ruled_out(f, found);
-    foot(&s, "ruled out", n ? one_line(&s, f->arena, ruled_out) : ruled_out);
+    if (ruled_out.n)
+        foot(&s, "ruled out", n ? one_line(&s, f->arena, ruled_out) : ruled_out);
     completeness(&s, f);
 }

@@ -35,6 +35,8 @@ osp_str osp_ruled_out(const osp_facts *f, const osp_findings *found)
 {
     osp_arena *a = f->arena;
     osp_str text = S("");
+    if (f->from_files || f->unsampled.n) /* most rules could not see what they judge by */
+        return text;
     for (const osp_rule *const *r = osp_rules; *r; r++) {
         bool said = topic_found(found, (*r)->topic) || ((*r)->only_go && !f->is_go);
         for (const osp_rule *const *q = osp_rules; q < r && !said; q++)

@@ -441,6 +441,7 @@ typedef struct osp_facts {
     int pid;
     double uptime_s; /* 0 = not known */
     bool stopped;    /* by a signal or a debugger, so it was not sampled */
+    bool from_files; /* no process was looked at */
     uint64_t window_ns;
     double cores_used; /* by /proc */
     uint32_t host_cpus;

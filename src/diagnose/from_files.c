@@ -172,20 +172,19 @@ static bool goroutines(const osp_profile *p, osp_facts *f, osp_err *err)
         osp_labelset_id set = p->samples.labels[i];
         double waited = 60 * (double)osp_label_number(p, set, S("wait"));
         osp_str state = osp_label_text(p, set, S("state"));
-        row[g->ngroup++] = (osp_group_fact){
-            .n = count[i] > 0 && count[i] < UINT32_MAX ? (uint32_t)count[i] : 0,
-            .locked = osp_label_text(p, set, S("locked")).n ? (uint32_t)count[i] : 0,
-            .status = osp_str_eq(state, S("running")) ? OSP_G_RUNNING
-                      : osp_str_eq(state, S("runnable")) ? OSP_G_RUNNABLE
-                      : osp_str_eq(state, S("syscall")) ? OSP_G_SYSCALL
-                                                        : OSP_G_WAITING,
-            .state = state,
-            .call = flat.call + s->first,
-            .ncall = s->n,
-            .least_s = waited > 0 ? waited : -1,
-            .median_s = waited > 0 ? waited : -1,
-            .most_s = waited > 0 ? waited : -1,
-            .last_s = -1};
+        row[g->ngroup++] = (osp_group_fact){.n = count[i] > 0 && count[i] < UINT32_MAX ? (uint32_t)count[i] : 0,
+                                            .locked = osp_label_text(p, set, S("locked")).n ? (uint32_t)count[i] : 0,
+                                            .status = osp_str_eq(state, S("running"))    ? OSP_G_RUNNING
+                                                      : osp_str_eq(state, S("runnable")) ? OSP_G_RUNNABLE
+                                                      : osp_str_eq(state, S("syscall"))  ? OSP_G_SYSCALL
+                                                                                         : OSP_G_WAITING,
+                                            .state = state,
+                                            .call = flat.call + s->first,
+                                            .ncall = s->n,
+                                            .least_s = waited > 0 ? waited : -1,
+                                            .median_s = waited > 0 ? waited : -1,
+                                            .most_s = waited > 0 ? waited : -1,
+                                            .last_s = -1};
         g->n += row[g->ngroup - 1].n;
     }
     qsort(row, g->ngroup, sizeof *row, by_size);
@@ -200,7 +199,7 @@ bool osp_facts_of_files(const osp_why_files *in, osp_arena *a, osp_facts *f, osp
                      .cgo_calls_per_s = -1,
                      .sched_ticks_per_s = -1,
                      .process.name = in->name,
-                     .host_cpus = 0};
+                     .from_files = true};
     if (in->log && in->log->ngc)
         collections(in->log, f);
     if (in->log && in->log->nsched)

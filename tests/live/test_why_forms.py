@@ -113,8 +113,36 @@ def stopped(t, osprey, spin):
     os.kill(spin.pid, signal.SIGCONT)
 
 
+GC = "gc {n} @{at:.3f}s 70%: 0.05+{ms}+0.02 ms clock, 0.1+9/{cpu}/0+0.04 ms cpu, 101->103->99 MB, 102 MB goal, 0 MB stacks, 0 MB globals, 2 P"
+
+
+def files(t, osprey, at):
+    """A profile and a log of a program whose collector runs all the time: GOGC=3."""
+    folded, log, empty = at / "cpu.folded", at / "gc.log", at / "empty.log"
+    folded.write_text("main.main;main.work;runtime.mallocgc 60\nruntime.gcBgMarkWorker;runtime.gcDrain;runtime.scanobject 400\n"
+                      "main.main;main.work 40\n", encoding="ascii")
+    profile = at / "cpu.pb.gz"
+    subprocess.run([osprey, "convert", str(folded), str(profile)], check=True, capture_output=True)
+    log.write_text("".join("x 2026-11-23 " + GC.format(n=n, at=n / 20, ms=40, cpu=60) + "\n" for n in range(1, 100)), encoding="ascii")
+    r = ask(osprey, "--gctrace", log, "--json")
+    t.case("a log alone is judged, and nothing is made up", r.returncode == 0 and json.loads(r.stdout)["findings"] == [], r)
+    r = ask(osprey, "--gctrace", log)
+    t.case("what files cannot tell is not ruled out", "ruled out" not in r.stdout and "these files" in r.stdout, r)
+    r = ask(osprey, "--profile", profile)
+    t.case("a profile that counts no CPU time is refused", r.returncode == 1 and "CPU profile" in r.stderr, r)
+    empty.write_text("nothing\n", encoding="ascii")
+    r = ask(osprey, "--schedtrace", empty)
+    t.case("a log without such lines is refused", r.returncode == 1 and "schedtrace" in r.stderr, r)
+    r = ask(osprey, "--goroutines", at / "none")
+    t.case("a file that is not there is said", r.returncode == 1 and "none" in r.stderr, r)
+    r = ask(osprey, "--gctrace", log, "1")
+    t.case("files and a process are refused", r.returncode == 2, r)
+
+
 def main(osprey, _folder):
     t = Tap()
+    with tempfile.TemporaryDirectory() as at:
+        files(t, osprey, pathlib.Path(at))
     spin, rest = started(SPIN, "<b>x</b>"), started(SLEEP)
     try:
         with tempfile.TemporaryDirectory() as at:

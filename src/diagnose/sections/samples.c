@@ -27,6 +27,7 @@ static void process(osp_archive *x, osp_facts *f)
     osp_arc(x, &f->goroutines);
     osp_arc(x, &f->cgo_calls_per_s);
     osp_arc(x, &f->sched_ticks_per_s);
+    osp_arc(x, &f->from_files);
     f->process.state = (char)state;
 }
 
