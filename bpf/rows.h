@@ -8,7 +8,7 @@
  *     rule  u32   kind : 5   what the CFA (the caller's sp) is
  *                 cfa  : 14  signed, in units of 8 bytes: -65536 .. 65528
  *                 fp   : 13  signed, in units of 8 bytes from the CFA: where the caller's frame pointer was saved;
- *                            0 = not saved, the frame pointer is still the caller's
+ *                            0 = not saved, the frame pointer is still the caller's; osp_rule_far
  *
  * A row is made for the machine of its file, and its kind says all that differs between machines, so that the search
  * and the steps (bpf/unwind.h) are the same for each.
@@ -103,6 +103,45 @@ static inline unsigned int osp_rule_make(unsigned int kind, int cfa, int fp)
 static inline unsigned int osp_rule_leaf(unsigned int reg, int off, int fp)
 {
     return osp_rule_make(OSP_RULE_LEAF, (int)(reg & 15) * 8 + off * 16, fp);
+}
+
+/* aarch64: a record more than 32 KiB from the CFA, below large locals, is told by where it is from sp or fp. Then the field
+ * of fp is positive: 6 bits of that place, 6 of the CFA's, which is a multiple of 16. */
+#define OSP_RULE_FAR_MAX ((1 << 24) - 16)
+static inline unsigned int osp_rule_far(unsigned int kind, int cfa, int record)
+{
+    unsigned int units = (unsigned int)(cfa / 16);
+    return kind | (units & 0x3fff) << 5 | (units >> 14 & 63) << 25 | (unsigned int)(record / 8 + 2) << 19;
+}
+
+static inline int osp_rule_is_far(unsigned int rule)
+{
+    unsigned int kind = rule & 31;
+    return (int)rule >> 19 > 0 &&
+           (kind == OSP_RULE_SP_RECORD || kind == OSP_RULE_FP_RECORD || kind == OSP_RULE_SP_RETURN);
+}
+
+/* What osp_rule_cfa and osp_rule_fp tell of other rules. */
+static inline int osp_rule_far_cfa(unsigned int rule)
+{
+    return (int)((rule >> 5 & 0x3fff) | (rule >> 25 & 63) << 14) * 16;
+}
+
+static inline int osp_rule_far_fp(unsigned int rule)
+{
+    return ((int)(rule >> 19 & 63) - 2) * 8 - osp_rule_far_cfa(rule);
+}
+
+/* SP_RECORD, FP_RECORD or SP_RETURN, far where need be; UNKNOWN if no row can say it. */
+static inline unsigned int osp_rule_record(unsigned int kind, long long cfa, long long fp)
+{
+    long long record = cfa + fp;
+    if (cfa >= OSP_RULE_CFA_MIN && cfa <= OSP_RULE_CFA_MAX && fp >= OSP_RULE_FP_MIN && fp < 0 && !(cfa & 7) &&
+        !(fp & 7))
+        return osp_rule_make(kind, (int)cfa, (int)fp);
+    if (cfa > 0 && cfa <= OSP_RULE_FAR_MAX && !(cfa & 15) && record >= -8 && record <= 61 * 8 && !(record & 7))
+        return osp_rule_far(kind, (int)cfa, (int)record);
+    return OSP_RULE_UNKNOWN;
 }
 
 /* Registers that hold the pc, sp and fp to go on with. */

@@ -172,6 +172,10 @@ static inline int osp_unwind_step(void *env, osp_unwind *u, const osp_unwind_go 
 
     if (u->sp_lost && osp_rule_needs_sp(kind))
         return OSP_UNWIND_NO_ROW;
+    if (osp_rule_is_far(rule)) {
+        cfa_off = osp_rule_far_cfa(rule);
+        fp_off = osp_rule_far_fp(rule);
+    }
     if (osp_rule_is_landing(kind)) {
         kind = u->exact ? OSP_RULE_SP : kind - OSP_RULE_LANDING;
         cfa_off = u->exact ? 8 : cfa_off;

@@ -344,14 +344,16 @@ static uint32_t rule_of_aarch64(const table_row *r)
 {
     enum { X29 = 29, SP = 31 };
     bool by_sp = r->cfa_reg == SP, saved = r->ra == OFFSET, fp_saved = r->fp == OFFSET;
-    if (r->cfa != CFA_REG || !fits(r->cfa_off, OSP_RULE_CFA_MIN, OSP_RULE_CFA_MAX) || (!saved && r->ra != SAME) ||
-        (!fp_saved && r->fp != SAME) || (fp_saved && !fits(r->fp_off, OSP_RULE_FP_MIN, OSP_RULE_FP_MAX)))
+    if (r->cfa != CFA_REG || (!saved && r->ra != SAME) || (!fp_saved && r->fp != SAME))
+        return OSP_RULE_UNKNOWN;
+    if (saved && fp_saved && r->ra_off == r->fp_off + 8 && (by_sp || r->cfa_reg == X29))
+        return osp_rule_record(by_sp ? OSP_RULE_SP_RECORD : OSP_RULE_FP_RECORD, r->cfa_off, r->fp_off);
+    if (saved && !fp_saved && by_sp)
+        return osp_rule_record(OSP_RULE_SP_RETURN, r->cfa_off, r->ra_off);
+    if (!fits(r->cfa_off, OSP_RULE_CFA_MIN, OSP_RULE_CFA_MAX) ||
+        (fp_saved && !fits(r->fp_off, OSP_RULE_FP_MIN, OSP_RULE_FP_MAX)))
         return OSP_RULE_UNKNOWN;
     int cfa = (int)r->cfa_off, fp = fp_saved ? (int)r->fp_off : 0;
-    if (saved && fp && r->ra_off == r->fp_off + 8 && (by_sp || r->cfa_reg == X29))
-        return osp_rule_make(by_sp ? OSP_RULE_SP_RECORD : OSP_RULE_FP_RECORD, cfa, fp);
-    if (saved && !fp && by_sp && fits(r->ra_off, OSP_RULE_FP_MIN, OSP_RULE_FP_MAX))
-        return osp_rule_make(OSP_RULE_SP_RETURN, cfa, (int)r->ra_off);
     if (!saved && by_sp)
         return osp_rule_make(OSP_RULE_LINK, cfa, fp);
     if (!saved && !fp && r->cfa_reg < X29)

@@ -259,14 +259,14 @@ static uint32_t rule_of(const frame *f)
         return osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0);
     bool by_sp = f->sp != LOST;
     int32_t cfa = by_sp ? f->sp : f->fp;
-    if (cfa == LOST || cfa < 0 || cfa % 8 || cfa > OSP_RULE_CFA_MAX || f->fp_at % 8 || f->ret_at % 8 ||
-        -f->fp_at < OSP_RULE_FP_MIN || -f->ret_at < OSP_RULE_FP_MIN)
+    if (cfa == LOST || cfa < 0)
         return OSP_RULE_UNKNOWN;
     if (f->ret_at && f->fp_at == f->ret_at + 8)
-        return osp_rule_make(by_sp ? OSP_RULE_SP_RECORD : OSP_RULE_FP_RECORD, cfa, -f->fp_at);
+        return osp_rule_record(by_sp ? OSP_RULE_SP_RECORD : OSP_RULE_FP_RECORD, cfa, -f->fp_at);
     if (f->ret_at && !f->fp_at && by_sp)
-        return osp_rule_make(OSP_RULE_SP_RETURN, cfa, -f->ret_at);
-    if (!f->ret_at && !f->link_lost && by_sp)
+        return osp_rule_record(OSP_RULE_SP_RETURN, cfa, -f->ret_at);
+    if (!f->ret_at && !f->link_lost && by_sp && cfa % 8 == 0 && f->fp_at % 8 == 0 && cfa <= OSP_RULE_CFA_MAX &&
+        -f->fp_at >= OSP_RULE_FP_MIN)
         return osp_rule_make(OSP_RULE_LINK, cfa, -f->fp_at);
     return OSP_RULE_UNKNOWN;
 }

@@ -221,7 +221,9 @@ static uint32_t aarch64_rule(uint8_t kind, int32_t delta, int32_t frame)
 {
     if (delta == 0)
         return kind == OSP_RULE_GO_EXACT_LINK ? OSP_RULE_GO_EXACT_LINK : OSP_RULE_LINK;
-    if (delta < 0 || delta % 8 || delta > OSP_RULE_CFA_MAX)
+    if (kind == OSP_RULE_SP_RECORD)
+        return osp_rule_record(kind, delta, -(int64_t)frame - 8);
+    if (delta < 0 || delta % 8 || delta > OSP_RULE_CFA_MAX || frame + 8 > -OSP_RULE_FP_MIN)
         return OSP_RULE_UNKNOWN;
     return osp_rule_make(kind, delta, -(frame + 8));
 }
@@ -230,7 +232,7 @@ static uint32_t aarch64_rule(uint8_t kind, int32_t delta, int32_t frame)
 static uint32_t before_record(uint8_t kind, int32_t delta, int32_t frame, uint32_t rule)
 {
     if (kind == OSP_RULE_SP_RECORD)
-        return osp_rule_make(OSP_RULE_SP_RETURN, delta, -frame);
+        return osp_rule_record(OSP_RULE_SP_RETURN, delta, -frame);
     return kind == OSP_RULE_LINK ? osp_rule_make(OSP_RULE_LINK, delta, 0) : rule;
 }
 
@@ -260,9 +262,7 @@ static bool rows_of_aarch64(const osp_pcln *p, const osp_elf *e, const osp_func 
                 kind = OSP_RULE_LINK;
         }
         uint32_t rule = aarch64_rule(kind, v.value, frame);
-        if (v.value > 0 && frame + 8 > -OSP_RULE_FP_MIN) {
-            rule = OSP_RULE_NONE; /* x29 leads to the record */
-        } else if (v.value > 0 && v.pc < saved) {
+        if (v.value > 0 && v.pc < saved) {
             osp_row_add(out, v.pc, before_record(kind, v.value, frame, rule));
             if (saved < v.next)
                 osp_row_add(out, saved, rule);
@@ -270,9 +270,7 @@ static bool rows_of_aarch64(const osp_pcln *p, const osp_elf *e, const osp_func 
             osp_row_add(out, v.pc, rule);
         }
         uint64_t from = v.pc > set ? v.pc : set, to = v.next < f->end ? v.next : f->end;
-        if (rule == OSP_RULE_NONE)
-            osp_row_add(out, v.pc, rule);
-        else if (s->kind == OSP_RULE_GO_SPWRITE && v.value > 0 && from < to)
+        if (s->kind == OSP_RULE_GO_SPWRITE && v.value > 0 && from < to && frame + 8 <= -OSP_RULE_FP_MIN)
             rows_of_spwrite(e, from, to, rule, osp_rule_make(OSP_RULE_GO_SPWRITE, frame + 8, -(frame + 8)), out);
     }
     if (v.cur.bad || (v.next < f->end && f->end - v.next > OSP_PADDING)) {

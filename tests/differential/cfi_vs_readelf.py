@@ -88,7 +88,10 @@ def expected_aarch64(cfa, fp, ra, signal):
             return None
         places.append(int(n.group(1)) if n else None)
     base, off, (at, returns) = m.group(1), int(m.group(2)), places
-    if off > LARGEST_CFA or any(p is not None and p < -32768 for p in places):
+    record = at if at is not None else returns
+    far = off > LARGEST_CFA or any(p is not None and p < -32768 for p in places)
+    # Told from sp or x29 then; as far as that has room.
+    if far and (returns is None or off % 16 or off >= 1 << 24 or not -8 <= off + record <= 61 * 8):
         return UNKNOWN
     if returns is None:
         if base == "sp":

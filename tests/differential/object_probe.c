@@ -64,9 +64,12 @@ static int rows(osp_object *o)
         fprintf(stderr, "%s\n", err.msg);
         return 1;
     }
-    for (uint32_t i = 0; i < r.n; i++)
-        printf("%" PRIx64 " %s %d %d\n", r.base + r.row[i].pc, kind_name(osp_rule_kind(r.row[i].rule)),
-               osp_rule_cfa(r.row[i].rule), osp_rule_fp(r.row[i].rule));
+    for (uint32_t i = 0; i < r.n; i++) {
+        uint32_t rule = r.row[i].rule;
+        bool far = osp_rule_is_far(rule);
+        printf("%" PRIx64 " %s %d %d\n", r.base + r.row[i].pc, kind_name(osp_rule_kind(rule)),
+               far ? osp_rule_far_cfa(rule) : osp_rule_cfa(rule), far ? osp_rule_far_fp(rule) : osp_rule_fp(rule));
+    }
     fprintf(stderr, "%u rows, %u skipped\n", r.n, r.skipped);
     return 0;
 }

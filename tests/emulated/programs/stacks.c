@@ -42,6 +42,13 @@ NOINLINE static unsigned large(unsigned n)
     return down(3) + p[n / 2 + 1] + leaf(n);
 }
 
+NOINLINE static unsigned larger(unsigned n)
+{
+    volatile unsigned char p[120000];
+    p[n] = (unsigned char)n;
+    return down(3) + p[n / 2 + 1] + leaf(n);
+}
+
 static int by_value(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
 static void handler(int sig) { sink += (unsigned)sig + down(2); }
@@ -60,7 +67,7 @@ NOINLINE static void work(unsigned depth)
 {
     int row[12] = {5, 3, 9, 1, 7, 2, 8, 6, 4, 0, 11, 10};
     char text[64];
-    sink += down(20) + allocated(33) + realigned(70) + large(70);
+    sink += down(20) + allocated(33) + realigned(70) + large(70) + larger(90);
     qsort(row, 12, sizeof *row, by_value);
     snprintf(text, sizeof text, "%d %s %u", row[3], "word", sink);
     sink += (unsigned)strlen(text) + (unsigned)strtol(text, NULL, 10);

@@ -539,6 +539,41 @@ static void a_panic_through_c_leaves_the_goroutine(void **state)
 
 /* ---- aarch64 --------------------------------------------------------------------------------------------------- */
 
+static void a_record_below_large_locals_is_found(void **state)
+{
+    (void)state;
+    static const int frame[] = {32784, 65520, 65536, 160000, OSP_RULE_FAR_MAX}, at[] = {-8, 0, 16, 61 * 8};
+    static const unsigned kind[] = {OSP_RULE_SP_RECORD, OSP_RULE_FP_RECORD, OSP_RULE_SP_RETURN};
+    for (size_t i = 0; i < 5 * 4 * 3; i++) {
+        int cfa = frame[i % 5], fp = at[i / 5 % 4] - cfa;
+        uint32_t rule = osp_rule_record(kind[i / 20], cfa, fp);
+        bool is_far = osp_rule_is_far(rule);
+        assert_int_equal(osp_rule_kind(rule), kind[i / 20]);
+        assert_true(is_far || (cfa <= OSP_RULE_CFA_MAX && fp >= OSP_RULE_FP_MIN));
+        assert_int_equal(is_far ? osp_rule_far_cfa(rule) : osp_rule_cfa(rule), cfa);
+        assert_int_equal(is_far ? osp_rule_far_fp(rule) : osp_rule_fp(rule), fp);
+    }
+    assert_int_equal(osp_rule_record(OSP_RULE_SP_RECORD, 65544, -65544), OSP_RULE_UNKNOWN);  /* no multiple of 16 */
+    assert_int_equal(osp_rule_record(OSP_RULE_SP_RECORD, 160000, -32776), OSP_RULE_UNKNOWN); /* far from both */
+    assert_false(osp_rule_is_far(osp_rule_make(OSP_RULE_DEREF_FP, -16, OSP_FP_AT_FP)));
+
+    /* Go's, on a goroutine that returns to C's, by x29. */
+    struct world w = {0};
+    enum { FRAME = 0x8010 };
+    code(&w, 0x1000, osp_rule_record(OSP_RULE_SP_RECORD, FRAME, -FRAME - 8));
+    code(&w, 0x2000, osp_rule_record(OSP_RULE_FP_RECORD, FRAME, -FRAME));
+    code(&w, 0x3000, osp_rule_make(OSP_RULE_END, 8 * OSP_ROOT_THREAD, 0));
+    uint64_t sp = STACK + 8, pc[WORDS];
+    size_t n;
+    poke(&w, sp - 8, STACK + 0x100);
+    poke(&w, sp, 0x2010);
+    poke(&w, STACK + 0x108, 0x3010);
+    assert_int_equal(walk(&w, &NO_GO, (osp_unwind_regs){.pc = 0x1010, .sp = sp, .aarch64 = true}, 0, pc, &n),
+                     OSP_UNWIND_ROOT);
+    assert_int_equal(n, 3);
+    assert_int_equal(pc[2], 0x300f);
+}
+
 static void a_leaf_of_aarch64_returns_by_its_link_register(void **state)
 {
     (void)state;
@@ -643,6 +678,7 @@ int main(void)
         cmocka_unit_test(a_wild_jump_keeps_its_address),
         cmocka_unit_test(a_call_through_null_has_a_caller),
         cmocka_unit_test(a_panic_through_c_leaves_the_goroutine),
+        cmocka_unit_test(a_record_below_large_locals_is_found),
         cmocka_unit_test(a_leaf_of_aarch64_returns_by_its_link_register),
         cmocka_unit_test(a_link_register_serves_once),
         cmocka_unit_test(an_aarch64_signal_frame_gives_all_registers_back),

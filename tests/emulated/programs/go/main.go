@@ -23,9 +23,11 @@ func down(n int) int {
 	return down(n-1)*3 + n
 }
 
+// More than 32 KiB, which is where the offsets of unwind rows end.
+//
 //go:noinline
 func large(n int) int {
-	var a [20000]int
+	var a [4100]int
 	a[n] = n
 	return a[n/2] + down(3) + sum(a[:])
 }
@@ -64,7 +66,7 @@ func talks() (s int) {
 }
 
 func main() {
-	s := down(20) + fails(nil) + large(7)
+	s := talks() + large(7) + down(20) + fails(nil)
 	a := []int{3, 1, 2, 9, 7}
 	sort.Ints(a)
 	t := time.Now()
@@ -72,7 +74,6 @@ func main() {
 	for i := 0; i < 20; i++ {
 		m[strings.Repeat("x", i)] = i
 	}
-	s += talks()
 	runtime.Gosched()
 	s += down(600)
 	runtime.GC()
