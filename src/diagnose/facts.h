@@ -247,8 +247,9 @@ typedef struct {
     int64_t waiting, left;  /* of a lock: those that wait, by its own count; readers that are in it */
     osp_str file;           /* of a descriptor: its peer, or its name */
     bool sought;            /* the stacks of all others were looked through for it */
-    uint32_t candidates;    /* that have it on their stacks, or are in functions that use it, and do not wait on it */
-    const uint64_t *holder; /* goids of the first of them */
+    uint32_t candidates;    /* that have it on their stacks and do not wait on it */
+    uint32_t near; /* that have the structure around it, or stand in a function that uses the variable, and do not wait on it */
+    const uint64_t *holder; /* goids of the first of them, candidates before those that are near */
     uint32_t nholder;
 } osp_waited_fact;
 
@@ -264,7 +265,7 @@ typedef struct {
 typedef struct {
     uint32_t n;
     uint32_t born;        /* of them, in the time of observation */
-    uint32_t still;       /* of those that are older: did not run in all that time */
+    uint32_t still;       /* of those that are older: did not run in all that time; are in the same system call */
     uint32_t locked;      /* to their threads */
     uint32_t gone_alike;  /* of those that ended meanwhile: waited for the same reason when it began */
     uint8_t status;       /* OSP_G_… */
@@ -275,6 +276,7 @@ typedef struct {
     double least_s, median_s, most_s; /* they have waited, as far as the runtime keeps it; -1 = not known */
     uint64_t goid[4];                 /* of the first of them, 0 = no more */
     double last_s;                    /* of sleeps: the last of them ends in so long; -1 = none sleeps */
+    double stood_s; /* half of them did not run for so long at a time at least, by looks; -1 = not known */
     uint32_t objects;                 /* that they wait on, in all */
     const osp_waited_fact *object;    /* those on which most wait */
     uint32_t nobject;
@@ -313,6 +315,7 @@ typedef struct {
     double horizon_s; /* the last of them is due in so long */
     uint32_t n, zombies;
     int64_t grown;         /* n less what it was at the begin */
+    double late_s;         /* the most that one of them is late */
     double expiries_per_s; /* by the period, or by how far ahead they are due; -1 = not known */
 } osp_timer_fact;
 

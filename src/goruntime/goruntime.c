@@ -180,7 +180,9 @@ static bool layout_by_dwarf(osp_go *go, osp_err *err)
 }
 
 /* The table is proven for plain releases, and DWARF takes longer to read, so DWARF is for all others: experiments
- * ("go1.26.8 X:simd"), builds of vendors, releases newer than the table; and where the table does not fit. */
+ * ("go1.26.8 X:simd"), builds of vendors, releases newer than the table, or older; and where the table does not fit. */
+enum { OLDEST = 11600 }; /* in the table */
+
 static bool find_layout(osp_go *go, osp_err *err)
 {
     bool plain;
@@ -189,7 +191,7 @@ static bool find_layout(osp_go *go, osp_err *err)
     if (go->number == 0)
         return osp_fail(err, OSP_EFORMAT, "%.*s: `%.*s` is no Go release we know", STRF(osp_object_name(go->object)),
                         STRF(go->version));
-    if ((!plain || go->number > OSP_GO_NEWEST) && layout_by_dwarf(go, &ignored) && osp_go_check(go, &ignored))
+    if ((!plain || go->number > OSP_GO_NEWEST || go->number < OLDEST) && layout_by_dwarf(go, &ignored) && osp_go_check(go, &ignored))
         return true;
     if (!layout_by_table(go, plain, err))
         return false;

@@ -449,7 +449,7 @@ void osp_go_memstats_text(const osp_go_memstats *s, osp_buf *out);
 
 typedef struct {
     uint64_t addr;
-    int32_t p;         /* in the list of this P */
+    int32_t p;         /* in the list of this P; before Go 1.14 in this one of 64 lists */
     int64_t when_ns;   /* CLOCK_MONOTONIC of its machine: when it is due next */
     int64_t due_ns;    /* in how long, from when it was read; negative: it is late. 0 of a core */
     int64_t period_ns; /* 0 = once */

@@ -42,7 +42,7 @@ typedef struct {
         span_count_before, scav_percent_goal, scav_limit_goal, scav_assist, scav_background, limiter_enabled;
 
     int32_t timer_f, timer_arg, timer_nextwhen, timer_state, timer_is_chan, timer_blocked, timer_owner,
-        p_timers_deleted;
+        p_timers_deleted, bucket_timers, timer_bucket;
 } osp_go_places;
 
 /* One field: where it is in osp_go_places, and where the Go type has it. */

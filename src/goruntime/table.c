@@ -61,7 +61,12 @@ osp_g_table *osp_g_table_open(osp_go *go, osp_err *err)
     for (size_t i = 0; i < sizeof field / sizeof *field; i++)
         top = field[i] > top ? field[i] : top;
     uint64_t len, ptr;
-    if (!osp_go_global(go, S("runtime.allglen"), &len) || !osp_go_global(go, S("runtime.allgptr"), &ptr)) {
+    bool found = osp_go_global(go, S("runtime.allglen"), &len) && osp_go_global(go, S("runtime.allgptr"), &ptr);
+    if (!found && go->number < 11600 && osp_go_global(go, S("runtime.allgs"), &ptr)) { /* a slice, and nothing else */
+        len = ptr + 8;
+        found = true;
+    }
+    if (!found) {
         osp_fail(err, OSP_EABSENT,
                  "the list of goroutines was not found: %.*s is stripped of symbols and its code does not show it",
                  STRF(osp_object_name(go->object)));

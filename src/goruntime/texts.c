@@ -31,6 +31,8 @@ static const struct {
 osp_str osp_go_waitreason_text(const osp_go *go, uint8_t reason)
 {
     size_t c = NCOLUMNS - 1;
+    if (go->number < 11300 && reason >= 13) /* "GC scavenge wait" came with 1.13; else they are as in 1.16 */
+        reason++;
     while (c > 0 && since[c] > go->number)
         c--;
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)

@@ -9,6 +9,9 @@
  *                  modified: nextwhen is the time, 9 moving
  *   the time       when, or nextwhen                       timer.when, also where modified
  *
+ * From Go 1.10 to 1.13 there are 64 heaps that belong to no P: runtime.timers, an array of timersBucket {…, t []*timer}, each filled
+ * up to a line of the cache. timer.tb is the timer's; what is there will go off.
+ *
  * Nothing is stopped: the heap is read in pieces, and its timers with each. An entry whose timer is not of that heap, or has no function,
  * was changing and is left out. A heap that grows meanwhile is another array; it is read again. */
 #include "goruntime/goruntime_internal.h"
@@ -33,6 +36,8 @@ typedef struct {
     bool live;
     int64_t now_ns; /* when the batch was read */
     size_t bytes;   /* of a timer, from its start, that are looked at */
+    int32_t heap;   /* offset of the heap from p_addr, which is that of the bucket before Go 1.14 */
+    bool buckets;
     uint64_t addr[BATCH];
     uint8_t byte[BATCH][BYTES];
     bool ok[BATCH];
@@ -41,6 +46,9 @@ typedef struct {
 /* How many bytes of a timer hold all its fields; 0: they are not known. */
 static size_t bytes_of(const osp_go_places *at)
 {
+    if (at->bucket_timers >= 0 && at->timer_bucket >= 0 && at->timer_when >= 0 && at->timer_period >= 0 &&
+        at->timer_f >= 0 && at->timer_arg >= 0 && at->timer_arg <= BYTES - 16)
+        return (size_t)at->timer_arg + 16; /* the last that is looked at */
     const int32_t need[] = {at->timer_when, at->timer_period, at->timer_f,
                             at->timer_arg,  at->timer_state,  at->timer_owner};
     const int32_t last[] = {at->timer_arg + 8, at->timer_nextwhen, at->timer_is_chan, at->timer_blocked};
@@ -86,7 +94,10 @@ static bool decode(const reading *r, const uint8_t *b, osp_go_timer *t)
     t->period_ns = (int64_t)osp_go_value(b, at->timer_period, 8);
     t->arg = osp_go_value(b, at->timer_arg + 8, 8); /* of an interface value, the data */
     t->p = r->p;
-    if (r->since_23) {
+    if (r->buckets) {
+        if (osp_go_value(b, at->timer_bucket, 8) != r->p_addr)
+            return false;
+    } else if (r->since_23) {
         uint8_t state = (uint8_t)osp_go_value(b, at->timer_state, 1);
         t->zombie = state & ZOMBIE;
         t->channel = osp_go_value(b, at->timer_is_chan, 1) != 0;
@@ -146,7 +157,7 @@ static bool read_entries(reading *r, uint64_t at, size_t n, bool *memory)
 /* The heap of one P: false if it was changing while it was read, and all is to be read again. */
 static bool read_heap(reading *r, bool *memory)
 {
-    uint64_t slice[2], again[2], at = r->p_addr + (uint64_t)r->go->at.p_timers;
+    uint64_t slice[2], again[2], at = r->p_addr + (uint64_t)r->heap;
     osp_mem mem = r->go->mem;
     osp_err ignored; /* it is tried again */
     size_t size = r->since_23 ? 16 : 8;
@@ -177,6 +188,20 @@ static bool read_p(reading *r)
     return true;
 }
 
+/* Where the buckets lie: how many, and how far apart. 0: there are none. */
+static uint32_t buckets_of(osp_go *go, uint64_t *first, uint64_t *apart)
+{
+    enum { BUCKETS = 64 };
+    uint64_t bias;
+    osp_symbol_value v;
+    if (go->at.bucket_timers < 0 || !osp_object_symbol(osp_go_object(go, &bias), S("runtime.timers"), &v) ||
+        v.size % BUCKETS || v.size / BUCKETS < (uint64_t)go->at.bucket_timers + 24)
+        return 0;
+    *first = bias + v.value;
+    *apart = v.size / BUCKETS;
+    return BUCKETS;
+}
+
 bool osp_go_timers_read(osp_go *go, osp_arena *a, osp_go_timers *out, osp_err *err)
 {
     osp_go_snapshot s;
@@ -185,18 +210,21 @@ bool osp_go_timers_read(osp_go *go, osp_arena *a, osp_go_timers *out, osp_err *e
         return osp_fail(err, OSP_EFORMAT, "the places of timers in %.*s are not known", STRF(go->version));
     if (!osp_go_snapshot_read(go, a, &s, err))
         return false;
+    uint64_t first = 0, apart = 0;
+    uint32_t nbucket = buckets_of(go, &first, &apart), nheap = nbucket ? nbucket : s.np;
     if (s.np == 0)
         return osp_fail(err, OSP_EABSENT, "the list of the Ps of the Go runtime was not found");
     reading *r = calloc(1, sizeof *r);
     bool ok = r != NULL;
     if (r)
         *r = (reading){
-            .go = go, .since_23 = go->at.timer_is_chan >= 0, .live = go->image.process != NULL, .bytes = bytes};
-    *out = (osp_go_timers){.np = s.np, .lazy = r && r->since_23};
+            .go = go, .since_23 = go->at.timer_is_chan >= 0, .live = go->image.process != NULL, .bytes = bytes,
+            .heap = nbucket ? go->at.bucket_timers : go->at.p_timers, .buckets = nbucket > 0};
+    *out = (osp_go_timers){.np = nheap, .lazy = r && r->since_23};
     out->live = go->image.process != NULL;
-    for (uint32_t i = 0; ok && i < s.np; i++) {
-        r->p = s.p[i].id;
-        r->p_addr = s.p[i].addr;
+    for (uint32_t i = 0; ok && i < nheap; i++) {
+        r->p = nbucket ? (int32_t)i : s.p[i].id;
+        r->p_addr = nbucket ? first + i * apart : s.p[i].addr;
         ok = read_p(r);
     }
     out->timer = ok ? osp_new(a, osp_go_timer, r->n) : NULL;

@@ -45,4 +45,7 @@ typedef struct {
 /* Fill the rows, the maps, and what is known of the heap's pages; out->go, has_go and is_go are set before. */
 bool osp_ledger_fill(const osp_ledger_input *in, osp_arena *a, osp_ledger *out, osp_err *err) OSP_CHECKED;
 
+/* Does the function at a run address of a stack, or what is inlined into it, use the variable at this run address? */
+bool osp_inspect_code_uses(osp_inspect *in, uint64_t pc, uint64_t variable);
+
 #endif

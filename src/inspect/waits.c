@@ -12,6 +12,8 @@ enum {
     SOCKETS = 1 << 16,  /* of a group that are looked up */
     STACK_MOST = 65536, /* bytes of a stack that are looked through, from its top */
     FRAMES = 16,        /* in which the name of a lock's method is looked for */
+    CODE_FRAMES = 32,   /* whose code is looked through */
+    CODE_LOCKS = 8,     /* that are global, looked for in code */
     OBJECTS_MOST = 1 << 26,
 };
 
@@ -291,18 +293,28 @@ static void join_group(joiner *j, const osp_goroutine_group *g, local *all, osp_
 
 /* ---- who else has it on the stack ------------------------------------------------------------------------------- */
 
+enum {
+    OWNER_BYTES = 512, /* a lock lies at most so far behind the begin of the structure that it is a field of */
+    OWNERS = 6,        /* words of a stack that may be that begin, kept of each lock */
+};
+
+/* Those that were found for one object: who has its address; who has that of the structure around it, or stands in a function
+ * that uses the variable. */
 typedef struct {
-    uint32_t n;
-    uint64_t last, goid[OSP_WAIT_REFERENCES];
+    uint32_t n, near;
+    uint64_t last, goid[OSP_WAIT_REFERENCES], near_goid[OSP_WAIT_REFERENCES];
+    uint64_t addr;
+    bool is_lock, has_owners, is_global;
 } reference;
 
 typedef struct {
     joiner *j;
-    osp_index by_addr; /* of what is looked for → its number */
+    osp_index by_addr; /* of what is looked for → its number, doubled; one more: of a structure around it */
     reference *found;
     size_t cap;
     uint32_t n;
     uint64_t *word; /* STACK_MOST bytes */
+    uint8_t *code;  /* of each stack, a bit for each of the first global locks: it is known; it is used */
 } search;
 
 static bool is_sought(const osp_wait_object *o) { return o->wait.kind == OSP_WAIT_CHAN || o->has_lock; }
@@ -313,17 +325,23 @@ static uint64_t handle_of(const osp_wait_object *o) { return o->has_lock ? o->lo
 static bool look_for(search *s, const osp_wait_object *o)
 {
     void *array = s->found;
-    if (!is_sought(o) || osp_index_find(&s->by_addr, handle_of(o)) != UINT32_MAX)
+    uint32_t at = osp_index_find(&s->by_addr, handle_of(o));
+    if (!is_sought(o))
         return true;
-    if (!osp_grow(&array, &s->cap, (size_t)s->n + 1, sizeof *s->found))
-        return false;
-    s->found = array;
-    s->found[s->n] = (reference){0};
+    if (at == UINT32_MAX) {
+        if (!osp_grow(&array, &s->cap, (size_t)s->n + 1, sizeof *s->found))
+            return false;
+        s->found = array;
+        s->found[s->n] = (reference){.addr = handle_of(o), .is_lock = o->has_lock, .is_global = o->name.n > 0};
+        at = 2 * s->n++;
+        if (!osp_index_put(&s->by_addr, handle_of(o), at))
+            return false;
+    }
     /* those that wait on it are told by the number of what they wait on */
     uint32_t id = osp_index_find(&s->j->by_addr, o->wait.addr);
     if (id != UINT32_MAX)
-        s->j->here[id] = s->n + 1;
-    return osp_index_put(&s->by_addr, handle_of(o), s->n++);
+        s->j->here[id] = at / 2 + 1;
+    return true;
 }
 
 static bool waits_on(const joiner *j, uint32_t goroutine, uint32_t number)
@@ -334,52 +352,125 @@ static bool waits_on(const joiner *j, uint32_t goroutine, uint32_t number)
     return false;
 }
 
-static void look_through(search *s, uint32_t goroutine)
+/* The words of a goroutine's stack; how many. */
+static size_t read_stack(search *s, uint32_t goroutine)
 {
-    joiner *j = s->j;
-    const osp_goroutine *g = &j->list->g[goroutine];
     uint64_t sp, hi;
     bool ok;
-    if (!osp_wait_stack(j->reader, g->addr, &sp, &hi))
-        return;
+    if (!osp_wait_stack(s->j->reader, s->j->list->g[goroutine].addr, &sp, &hi))
+        return 0;
     size_t n = hi - sp < STACK_MOST ? (size_t)(hi - sp) / 8 : STACK_MOST / 8;
-    osp_mem_read_each(&osp_inspect_image(j->in)->mem, &(osp_piece){sp, s->word, 8 * n}, 1, &ok);
-    for (size_t i = 0; ok && i < n; i++) {
+    osp_mem_read_each(&osp_inspect_image(s->j->in)->mem, &(osp_piece){sp, s->word, 8 * n}, 1, &ok);
+    return ok ? n : 0;
+}
+
+/* A lock is mostly a field, and who holds it has the structure on its stack rather than the field: so has one that waits. */
+static bool find_owners(search *s, uint32_t goroutine)
+{
+    joiner *j = s->j;
+    bool ok = true;
+    for (uint32_t u = j->first[goroutine]; u < j->first[goroutine + 1]; u++) {
+        uint32_t number = j->here[j->use[u].object];
+        reference *r = number ? &s->found[number - 1] : NULL;
+        if (!r || !r->is_lock || r->is_global || r->has_owners)
+            continue;
+        size_t n = read_stack(s, goroutine), owners = 0;
+        r->has_owners = n > 0;
+        for (size_t i = 0; i < n && owners < OWNERS && ok; i++) {
+            uint64_t w = s->word[i];
+            if (w % 8 || w >= r->addr || r->addr - w > OWNER_BYTES || osp_index_find(&s->by_addr, w) != UINT32_MAX)
+                continue;
+            ok = osp_index_put(&s->by_addr, w, 2 * (number - 1) + 1);
+            owners++;
+        }
+    }
+    return ok;
+}
+
+static void add_reference(search *s, uint32_t goroutine, uint32_t at)
+{
+    reference *r = &s->found[at / 2];
+    uint64_t goid = s->j->list->g[goroutine].goid;
+    uint32_t *n = at % 2 ? &r->near : &r->n;
+    uint64_t *to = at % 2 ? r->near_goid : r->goid;
+    if (waits_on(s->j, goroutine, at / 2) || (*n && to[(*n < OSP_WAIT_REFERENCES ? *n : OSP_WAIT_REFERENCES) - 1] == goid))
+        return;
+    if (*n < OSP_WAIT_REFERENCES)
+        to[*n] = goid;
+    ++*n;
+}
+
+static void look_through(search *s, uint32_t goroutine)
+{
+    size_t n = read_stack(s, goroutine);
+    for (size_t i = 0; i < n; i++) {
         uint32_t at = s->word[i] ? osp_index_find(&s->by_addr, s->word[i]) : UINT32_MAX;
-        if (at == UINT32_MAX || waits_on(j, goroutine, at))
+        if (at != UINT32_MAX)
+            add_reference(s, goroutine, at);
+    }
+}
+
+/* A global variable's address is in the code rather than on a stack. Of each stack it is asked once. */
+static void look_through_code(search *s, uint32_t goroutine)
+{
+    uint32_t number = s->j->list->g[goroutine].stack, bit = 0;
+    const osp_go_stack *stack = &s->j->list->stack[number];
+    for (uint32_t k = 0; k < s->n && bit < CODE_LOCKS; k++) {
+        if (!s->found[k].is_global || !s->found[k].is_lock)
             continue;
-        reference *r = &s->found[at];
-        if (r->last == g->goid)
+        uint8_t *known = &s->code[2 * number], *uses = known + 1, mask = (uint8_t)(1 << bit++);
+        for (uint32_t i = 0; !(*known & mask) && i < stack->n && i < CODE_FRAMES && !(*uses & mask); i++)
+            if (osp_inspect_code_uses(s->j->in, stack->pc[i], s->found[k].addr))
+                *uses |= mask;
+        *known |= mask;
+        if (*uses & mask)
+            add_reference(s, goroutine, 2 * k + 1);
+    }
+}
+
+/* Those that have the address itself come first. */
+static void say_references(const reference *r, osp_wait_object *o)
+{
+    uint32_t n = r->n < OSP_WAIT_REFERENCES ? r->n : OSP_WAIT_REFERENCES;
+    uint32_t near = r->near < OSP_WAIT_REFERENCES ? r->near : OSP_WAIT_REFERENCES;
+    memcpy(o->reference, r->goid, n * sizeof *r->goid);
+    o->references = r->n;
+    for (uint32_t i = 0; i < near; i++) {
+        bool known = false;
+        for (uint32_t k = 0; k < n; k++)
+            known = known || o->reference[k] == r->near_goid[i];
+        if (known)
             continue;
-        r->last = g->goid;
-        if (r->n < OSP_WAIT_REFERENCES)
-            r->goid[r->n] = g->goid;
-        r->n++;
+        o->near++;
+        if (n < OSP_WAIT_REFERENCES)
+            o->reference[n++] = r->near_goid[i];
     }
 }
 
 static bool find_references(joiner *j, const osp_goroutine_groups *groups, osp_group_waits *out)
 {
-    search s = {.j = j, .word = malloc(STACK_MOST)};
-    bool ok = s.word != NULL;
+    search s = {.j = j, .word = malloc(STACK_MOST), .code = calloc((size_t)j->list->nstack + 1, 2)};
+    bool ok = s.word && s.code;
     for (uint32_t i = 0; i < groups->n && ok; i++)
         for (uint32_t k = 0; k < out[i].n && ok; k++)
             ok = look_for(&s, &out[i].row[k]);
     for (uint32_t i = 0; i < j->list->n && ok && s.n; i++)
+        ok = find_owners(&s, i);
+    for (uint32_t i = 0; i < j->list->n && ok && s.n; i++) {
         look_through(&s, i);
+        look_through_code(&s, i);
+    }
     for (uint32_t i = 0; i < groups->n && ok; i++)
         for (uint32_t k = 0; k < out[i].n; k++) {
             osp_wait_object *o = &out[i].row[k];
             o->has_references = is_sought(o);
-            if (!o->has_references)
-                continue;
-            const reference *r = &s.found[osp_index_find(&s.by_addr, handle_of(o))];
-            o->references = r->n;
-            memcpy(o->reference, r->goid, sizeof r->goid);
+            if (o->has_references)
+                say_references(&s.found[osp_index_find(&s.by_addr, handle_of(o)) / 2], o);
         }
     osp_index_drop(&s.by_addr);
     free(s.found);
     free(s.word);
+    free(s.code);
     return ok;
 }
 

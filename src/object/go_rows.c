@@ -31,7 +31,7 @@ typedef struct {
 /* Go 1.16 and 1.17 do not mark assembly. */
 static bool may_be_assembly(const osp_pcln *p, const osp_func *f)
 {
-    return (f->flag & OSP_FUNC_ASM) || p->layout == 116;
+    return (f->flag & OSP_FUNC_ASM) || p->layout <= 116;
 }
 
 /* Functions whose frames are not what their SP deltas say, or end a stack. */
@@ -69,7 +69,7 @@ static special special_of(const osp_pcln *p, const osp_func *f, uint16_t machine
         {"callCgoSigaction", OSP_RULE_GO_SPWRITE, 0, false, EM_X86_64},
         {"sigfwd", OSP_RULE_GO_SPWRITE, 0, false, EM_X86_64},
     };
-    if (f->flag == 0 && f->id == 0 && p->layout != 116)
+    if (f->flag == 0 && f->id == 0 && p->layout > 116)
         return (special){.kind = OSP_RULE_SP};
     osp_str name = osp_pcln_name(p, f->name);
     if (osp_str_ends(name, S(".abi0")))

@@ -204,9 +204,10 @@ enum { OSP_FUNC_TOPFRAME = 1, OSP_FUNC_SPWRITE = 2, OSP_FUNC_ASM = 4 };
 
 typedef struct {
     osp_span tab;    /* from the header on; may reach past the table's end */
-    unsigned layout; /* 116, 118 or 120: the first release that wrote this form */
+    unsigned layout; /* 102, 116, 118 or 120: the first release that wrote this form */
     unsigned quantum;
     uint32_t nfunc;
+    uint32_t first_row; /* offset of functab in funcs */
     uint64_t addr;                              /* file address of the header */
     uint64_t text, etext;                       /* file addresses */
     uint64_t moduledata, gofunc;                /* file addresses; 0 = not found */

@@ -25,16 +25,22 @@
  *             16 bytes {id u8, pad, name u32, parent pc u32, start line u32}, since 1.20
  *             20 bytes {parent i16, id u8, pad, file u32, line u32, name u32, parent pc u32}, before
  *
+ * To Go 1.15 (magic 0xfffffffb) all offsets count from the header, and there are no offsets in it:
+ *     16  functab  nfunc x {entry u64, record u64}, then the end of text u64, then the offset of filetab u32
+ *         filetab  u32 of how many, offsets of the names of files u32, counted from 1; pcfile gives the number
+ *         record   as in 1.16-1.17 to npcdata; then id u8, pad, nfuncdata u8 (to 1.11: nfuncdata u32)
+ *
  * Where text and gofunc are is in moduledata, whose fields move with releases. moduledata is found by name or by its
  * first word, the address of the header, and is believed only if it agrees with the header. gofunc is tried at the
  * places known so far and believed only if the inline trees there make sense.
  *
- * Not read: funcdata of 1.16-1.17 (pointers; so no inlines there), several text sections, 32-bit tables. */
+ * Not read: funcdata to 1.17 (pointers; so no inlines there), several text sections, 32-bit tables. */
 #include "object_internal.h"
 
 #include <elf.h>
 
 enum {
+    MAGIC_102 = 0xfffffffb,
     MAGIC_116 = 0xfffffffa,
     MAGIC_118 = 0xfffffff0,
     MAGIC_120 = 0xfffffff1,
@@ -51,13 +57,27 @@ static osp_span after(osp_span in, uint64_t at)
     return (osp_span){in.p + at, in.n - at};
 }
 
-static unsigned functab_row(const osp_pcln *p) { return p->layout == 116 ? 16 : 8; }
+static bool has_addresses(const osp_pcln *p) { return p->layout <= 116; }
+static unsigned functab_row(const osp_pcln *p) { return has_addresses(p) ? 16 : 8; }
 
 /* What functab says of function i (i == nfunc: the end of text), as written. */
 static uint64_t entry_at(const osp_pcln *p, uint32_t i)
 {
-    const uint8_t *row = p->funcs.p + (size_t)i * functab_row(p);
-    return p->layout == 116 ? osp_le64(row) : p->text + osp_le32(row);
+    const uint8_t *row = p->funcs.p + p->first_row + (size_t)i * functab_row(p);
+    return has_addresses(p) ? osp_le64(row) : p->text + osp_le32(row);
+}
+
+/* To Go 1.15. */
+static bool read_old_header(osp_pcln *p, osp_span in)
+{
+    uint64_t nfunc = osp_le64(in.p + 8);
+    p->first_row = 16;
+    p->names = p->pctab = p->funcs = in;
+    if (nfunc == 0 || nfunc >= UINT32_MAX || nfunc >= (in.n - 16 - 12) / 16)
+        return false;
+    p->nfunc = (uint32_t)nfunc;
+    p->files = after(in, osp_le32(in.p + 16 + 16 * nfunc + 8));
+    return p->files.n > 4;
 }
 
 static bool read_header(osp_pcln *p, osp_span in, uint64_t addr)
@@ -67,10 +87,12 @@ static bool read_header(osp_pcln *p, osp_span in, uint64_t addr)
     if (in.p[6] != 1 && in.p[6] != 2 && in.p[6] != 4)
         return false;
     uint32_t magic = osp_le32(in.p);
-    unsigned layout = magic == MAGIC_120 ? 120 : magic == MAGIC_118 ? 118 : magic == MAGIC_116 ? 116 : 0;
+    unsigned layout = magic == MAGIC_120 ? 120 : magic == MAGIC_118 ? 118 : magic == MAGIC_116 ? 116 : magic == MAGIC_102 ? 102 : 0;
     if (!layout)
         return false;
     *p = (osp_pcln){.tab = in, .layout = layout, .quantum = in.p[6], .addr = addr};
+    if (layout == 102)
+        return read_old_header(p, in);
     uint64_t nfunc = osp_le64(in.p + 8);
     const uint8_t *word = in.p + (layout == 116 ? 24 : 32);
     uint64_t off[5];
@@ -97,7 +119,8 @@ static bool module_agrees(const osp_pcln *p, const osp_elf *e, uint64_t addr, ui
 {
     if (!osp_elf_words(e, addr, w, MODULE_WORDS))
         return false;
-    uint64_t ftab_len = w[17], minpc = w[20], maxpc = w[21], text = w[22];
+    bool old = p->layout == 102; /* without tables of its own for names, units and pc-values */
+    uint64_t ftab_len = w[old ? 4 : 17], minpc = w[old ? 10 : 20], maxpc = w[old ? 11 : 21], text = w[old ? 12 : 22];
     return w[0] == p->addr && ftab_len == (uint64_t)p->nfunc + 1 && minpc < maxpc && text <= minpc &&
            osp_elf_is_code(e, minpc);
 }
@@ -197,7 +220,7 @@ static bool text_fits(osp_pcln *p, const osp_elf *e, uint64_t text)
     const osp_segment *s = osp_elf_segment_of(e, start);
     if (!s || !(s->flags & PF_X) || end <= start || end - s->vaddr > s->memsz)
         return false;
-    if (p->layout == 116)
+    if (has_addresses(p))
         p->text = start;
     p->etext = end;
     return true;
@@ -210,10 +233,10 @@ static bool complete(osp_pcln *p, const osp_elf *e)
         p->moduledata = module;
     osp_symbol_value v;
     const osp_section *s = osp_elf_section(e, S(".text"));
-    bool fits = (p->moduledata && text_fits(p, e, w[22])) || (in_header && text_fits(p, e, in_header)) ||
+    bool fits = (p->moduledata && text_fits(p, e, w[p->layout == 102 ? 12 : 22])) || (in_header && text_fits(p, e, in_header)) ||
                 (osp_elf_symbol(e, S("runtime.text"), &v) && text_fits(p, e, v.value)) ||
                 (s && text_fits(p, e, s->addr));
-    if (fits && p->layout != 116)
+    if (fits && !has_addresses(p))
         find_gofunc(p, e);
     return fits;
 }
@@ -242,7 +265,8 @@ bool osp_pcln_open(osp_pcln *p, const osp_elf *e)
         osp_span in = osp_elf_from(e, g->vaddr);
         for (size_t at = -g->vaddr & 7; at < in.n && in.n - at >= 80; at += 8) {
             uint32_t magic = osp_le32(in.p + at);
-            if ((magic == MAGIC_120 || magic == MAGIC_118 || magic == MAGIC_116) && open_at(p, e, g->vaddr + at))
+            if ((magic == MAGIC_120 || magic == MAGIC_118 || magic == MAGIC_116 || magic == MAGIC_102) &&
+                open_at(p, e, g->vaddr + at))
                 return true;
         }
     }
@@ -255,10 +279,10 @@ bool osp_pcln_func(const osp_pcln *p, uint32_t i, osp_func *out)
 {
     if (i >= p->nfunc)
         return false;
-    const uint8_t *row = p->funcs.p + (size_t)i * functab_row(p);
-    uint64_t at = p->layout == 116 ? osp_le64(row + 8) : osp_le32(row + 4);
-    unsigned head = p->layout == 116 ? 8 : 4;   /* the entry */
-    unsigned tail = p->layout == 120 ? 36 : 32; /* from the name to where id begins */
+    const uint8_t *row = p->funcs.p + p->first_row + (size_t)i * functab_row(p);
+    uint64_t at = has_addresses(p) ? osp_le64(row + 8) : osp_le32(row + 4);
+    unsigned head = has_addresses(p) ? 8 : 4;                             /* the entry */
+    unsigned tail = p->layout == 120 ? 36 : p->layout == 102 ? 28 : 32; /* from the name to where id begins */
     if (at > p->funcs.n || p->funcs.n - at < head + tail + 4)
         return false;
     const uint8_t *r = p->funcs.p + at + head;
@@ -270,13 +294,17 @@ bool osp_pcln_func(const osp_pcln *p, uint32_t i, osp_func *out)
         .pcfile = osp_le32(r + 16),
         .pcline = osp_le32(r + 20),
         .npcdata = osp_le32(r + 24),
-        .cu = osp_le32(r + 28),
+        .cu = p->layout == 102 ? 0 : osp_le32(r + 28),
         .start_line = p->layout == 120 ? (int32_t)osp_le32(r + 32) : 0,
         .id = r[tail],
         .flag = r[tail + 1],
         .nfuncdata = r[tail + 3],
         .at = (uint32_t)(at + head + tail + 4),
     };
+    if (p->layout == 102 && !out->nfuncdata) { /* to 1.11 it was a number of 4 bytes, and no function had an id */
+        out->nfuncdata = out->id;
+        out->id = 0;
+    }
     uint64_t left = p->funcs.n - out->at;
     if (out->npcdata > left / 4 || out->nfuncdata > left / 4 - out->npcdata)
         out->npcdata = out->nfuncdata = 0;
@@ -356,6 +384,10 @@ static osp_str file_at(const osp_pcln *p, const osp_func *f, uint64_t pc)
     int32_t n = value_at(p, f, f->pcfile, pc);
     if (n < 0)
         return S("");
+    if (p->layout == 102) {
+        osp_span old = after(p->files, 4 * (uint64_t)(uint32_t)n);
+        return old.n < 4 ? S("") : osp_text_at(p->tab, osp_le32(old.p));
+    }
     /* cutab maps a unit's file number to an offset in the file names. */
     uint64_t at = ((uint64_t)f->cu + (uint32_t)n) * 4;
     osp_span cell = after(p->cutab, at);
@@ -366,7 +398,7 @@ static osp_str file_at(const osp_pcln *p, const osp_func *f, uint64_t pc)
 
 static bool inline_entry(const osp_pcln *p, const osp_func *f, uint32_t index, inlined *out)
 {
-    if (p->layout == 116 || f->nfuncdata <= FUNCDATA_INLINE)
+    if (has_addresses(p) || f->nfuncdata <= FUNCDATA_INLINE)
         return false;
     uint32_t off = osp_le32(p->funcs.p + f->at + 4 * ((size_t)f->npcdata + FUNCDATA_INLINE));
     unsigned size = p->layout == 120 ? 16 : 20;

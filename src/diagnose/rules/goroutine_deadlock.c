@@ -172,6 +172,23 @@ static bool check_circle(const osp_facts *f, const locks *l, osp_findings *out)
     return true;
 }
 
+/* Is there one, not waiting for it, that may hold it and give it back? Who has its address may. Of those that have the structure
+ * around it, one that loops would hold it over its turns, and one that waits for nothing gives nothing back. */
+static bool may_be_held(const osp_facts *f, const osp_waited_fact *o)
+{
+    if (o->candidates + o->near > o->nholder)
+        return true;
+    for (uint32_t i = 0; i < o->nholder; i++) {
+        const osp_goroutine_fact *h = osp_holder_of(f, o->holder[i]);
+        const osp_group_fact *g = osp_group_of(f, h);
+        bool waits_for_it = h && h->on[0] == o->addr;
+        bool for_ever = g && osp_str_eq(g->state, S("select (no cases)"));
+        if (!waits_for_it && (!g || (!for_ever && (i < o->candidates || h->still))))
+            return true;
+    }
+    return false;
+}
+
 /* A reader that asks for the same RWMutex again waits behind a writer, and that for the reader. */
 static bool check_read_again(const osp_facts *f, const locks *l, osp_findings *out)
 {
@@ -184,13 +201,7 @@ static bool check_read_again(const osp_facts *f, const locks *l, osp_findings *o
         uint32_t still, n = waiters_of(f, r->lock->addr, &still), again = 0;
         if (r->lock->lock != OSP_LOCK_READER || !w || r->lock->left < 1 || still < n || !r->lock->sought)
             continue;
-        /* Does somebody outside hold it for reading? Writers that wait for it do not. */
-        bool outside = r->lock->candidates > r->lock->nholder;
-        for (uint32_t k = 0; k < r->lock->nholder && !outside; k++) {
-            const osp_goroutine_fact *h = osp_holder_of(f, r->lock->holder[k]);
-            outside = !h || h->on[0] != r->lock->addr;
-        }
-        if (outside)
+        if (may_be_held(f, r->lock))
             continue;
         /* The deepest of its readers is the one that came through another function that may have locked it. */
         const osp_group_fact *deepest = r->group;
@@ -235,7 +246,7 @@ static void check_left(const osp_facts *f, const locks *l, osp_findings *out)
     for (uint32_t i = 0; i < l->n; i++) {
         const osp_waited_fact *o = l->row[i].lock;
         uint32_t s, w = waiters_of(f, o->addr, &s);
-        if (o->lock == OSP_LOCK_MUTEX && o->locked && o->sought && !o->candidates && s == w && w > n) {
+        if (o->lock == OSP_LOCK_MUTEX && o->locked && o->sought && s == w && w > n && !may_be_held(f, o)) {
             most = &l->row[i];
             n = w;
             still = s;
@@ -247,7 +258,7 @@ static void check_left(const osp_facts *f, const locks *l, osp_findings *out)
     if (!most || f->cores_used > 0.5 || f->goroutine.seconds < 2)
         return;
     /* The first look's few seconds are no proof that the holder's stack has no copy of the address. */
-    double confidence = n >= 2 ? 0.72 : 0.5;
+    double confidence = n < 2 ? 0.5 : 0.72;
     osp_arena *a = f->arena;
     osp_finding *x = osp_find(f, out, &osp_rule_goroutine_deadlock, "never unlocked", confidence, 1);
     if (!x)
@@ -259,7 +270,7 @@ static void check_left(const osp_facts *f, const locks *l, osp_findings *out)
                       STRF(osp_group_text(a, most->group)), STRF(lock_text(a, most->lock)));
     osp_finding_evidence(x, S("wait for it"), n, "goroutines", "runtime");
     osp_finding_evidence(x, S("of them did not move while we looked"), still, "goroutines", "runtime");
-    osp_finding_evidence(x, S("others have it on their stacks or stand in a function that uses it"), 0, "goroutines",
+    osp_finding_evidence(x, S("others may have it at hand, and none of them stands where it would give it back"), most->lock->candidates + most->lock->near, "goroutines",
                          "stacks");
     say_since(f, x);
     x->next = S("look for a way out of the critical section that does not unlock; use defer");

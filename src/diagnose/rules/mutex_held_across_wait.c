@@ -12,7 +12,7 @@ const osp_rule osp_rule_mutex_held_across_wait = {
     .only_go = true,
     .title = "a lock is held while its holder waits",
     .order = 8,
-    .after = "goroutine-deadlock",
+    .after = "goroutine-deadlock output-blocked pool-exhausted",
     .check = check,
 };
 
@@ -154,7 +154,9 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_finding_evidence(x, osp_arena_fmt(a, "wait for the lock %.*s", STRF(lock)), waiting, "goroutines", "runtime");
     osp_finding_evidence(x, S("of them in this place did not get it while we looked"), best.group->still,
                          "goroutines", "runtime");
-    if (best.group->median_s > 0)
+    if (best.group->stood_s > 0)
+        osp_finding_evidence(x, S("half of them have waited at least, by looks"), best.group->stood_s, "s", "runtime");
+    else if (best.group->median_s > 0)
         osp_finding_evidence(x, S("half of them have waited at least, as far as the runtime knows"),
                              best.group->median_s, "s", "runtime");
     if (best.holder && best.goid)

@@ -76,7 +76,7 @@ static void check(const osp_facts *f, osp_findings *out)
                          "timers", "runtime");
     osp_finding_evidence(x, S("by their number and period"), t->expiries_per_s, "expiries/s", "runtime");
     osp_finding_evidence(x, S("by choice, of its threads"), w.voluntary_per_s, "switches/s", "/proc status");
-    if (f->wakes.known)
+    if (f->wakes.known && f->wakes.per_s > 0)
         osp_finding_evidence(
             x, osp_arena_fmt(a, "of threads: %.2f for each that goes off", f->wakes.per_s / t->expiries_per_s),
             f->wakes.per_s, "wake-ups/s", "wakeups");

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 
 static void *begin(osp_watch *w);
+static void tick(osp_watch *w, void *state);
 static void end(osp_watch *w, void *state, osp_facts *f);
 static void transfer(osp_archive *x, osp_facts *f);
 
-const osp_section osp_section_goroutines = {.name = "goroutines", .begin = begin, .end = end, .transfer = transfer};
+const osp_section osp_section_goroutines = {.name = "goroutines", .begin = begin, .tick = tick, .end = end, .transfer = transfer};
 
 enum {
+    FEW_LOOKED = 6000, /* that are looked at in between, too: a look is some milliseconds */
     GROUPS = 64,   /* that are kept */
     OBJECTS = 4,   /* of a group */
     HOLDERS = 128, /* that are kept */
@@ -21,12 +23,15 @@ enum {
     ARENA_LIMIT = 512 << 20,
 };
 
+static const double LOOK_S = 0.25; /* between looks */
+
 /* ---- brief looks ---------------------------------------------------------------------------------------------------- */
 
 /* What tells whether a goroutine ran between two looks. */
 typedef struct {
     uint64_t goid, sp;
     uint8_t status, waitreason, seq;
+    float since_s, longest_s; /* when it was first seen to be so; the longest that it stood so */
 } brief;
 
 typedef struct {
@@ -40,8 +45,15 @@ static bool each_look(void *ctx, uint32_t index, const osp_g_look *l)
 {
     looks *k = ctx;
     if (index < k->n)
-        k->g[index] = (brief){l->goid, l->sp, l->status, l->waitreason, l->seq};
+        k->g[index] = (brief){l->goid, l->sp, l->status, l->waitreason, l->seq, (float)k->at_s, 0};
     return false;
+}
+
+/* It did not run in between. */
+static bool is_same(const brief *a, const brief *b)
+{
+    return a->goid == b->goid && a->sp == b->sp && a->status == b->status && a->waitreason == b->waitreason &&
+           a->seq == b->seq;
 }
 
 static void read_counter(osp_watch *w, looks *k)
@@ -68,14 +80,53 @@ static bool look(osp_watch *w, looks *k)
     return ok;
 }
 
+/* What is kept in between: the first look, and the last. */
+typedef struct {
+    looks first, last;
+    double next_s;
+} watching;
+
 static void *begin(osp_watch *w)
 {
-    looks *k = w->inspect ? calloc(1, sizeof *k) : NULL;
-    if (k && look(w, k))
+    watching *k = w->inspect ? calloc(1, sizeof *k) : NULL;
+    if (k && look(w, &k->first)) {
+        k->next_s = LOOK_S;
         return k;
-    free(k ? k->g : NULL);
+    }
+    free(k ? k->first.g : NULL);
     free(k);
     return NULL;
+}
+
+/* Since when each of them is as it is: from the look before, if it has not changed. */
+static void carry(const looks *was, looks *is)
+{
+    for (uint32_t i = 0; i < is->n && i < was->n; i++) {
+        const brief *a = &was->g[i];
+        brief *b = &is->g[i];
+        if (is_same(a, b))
+            b->since_s = a->since_s;
+        float stood = (float)is->at_s - b->since_s;
+        if (a->goid == b->goid)
+            b->longest_s = a->longest_s > stood ? a->longest_s : stood;
+    }
+}
+
+/* Where there are not many, looks in between tell how long each of them waits. */
+static void tick(osp_watch *w, void *state)
+{
+    watching *k = state;
+    looks now;
+    if (k->first.n > FEW_LOOKED || osp_watch_elapsed(w) < k->next_s)
+        return;
+    k->next_s = osp_watch_elapsed(w) + LOOK_S;
+    if (!look(w, &now)) {
+        free(now.g);
+        return;
+    }
+    carry(k->last.g ? &k->last : &k->first, &now);
+    free(k->last.g);
+    k->last = now;
 }
 
 static bool is_alive(const brief *b)
@@ -121,8 +172,8 @@ static const brief *brief_of(const looks *k, const osp_goroutine *g)
 static bool is_still(const listing *l, const osp_goroutine *g)
 {
     const brief *was = brief_of(l->was, g), *is = brief_of(l->is, g);
-    return was && is && was->sp == is->sp && was->status == is->status && was->waitreason == is->waitreason &&
-           was->seq == is->seq && is->status == OSP_G_WAITING;
+    bool stands = is && (is->status == OSP_G_WAITING || is->status == OSP_G_SYSCALL || is->status == OSP_G_LEAKED);
+    return was && stands && is_same(was, is);
 }
 
 /* Of one that runs: what it was seen to do most, else what it began with. */
@@ -185,7 +236,8 @@ static void copy_object(listing *l, const osp_wait_object *o, osp_waited_fact *o
                              .has_lock = o->has_lock,
                              .file = osp_arena_str(a, o->has_socket ? o->socket.peer : o->file),
                              .sought = o->has_references,
-                             .candidates = o->references};
+                             .candidates = o->references,
+                             .near = o->near};
     if (o->has_chan) {
         out->closed = o->chan.closed;
         out->timed = o->chan.timed;
@@ -198,13 +250,36 @@ static void copy_object(listing *l, const osp_wait_object *o, osp_waited_fact *o
         out->waiting = o->lock.waiting;
         out->left = o->lock.left;
     }
-    uint32_t n = o->references < OSP_WAIT_REFERENCES ? o->references : OSP_WAIT_REFERENCES;
+    uint32_t n = o->references + o->near < OSP_WAIT_REFERENCES ? o->references + o->near : OSP_WAIT_REFERENCES;
     uint64_t *goid = osp_new(a, uint64_t, n + 1);
     for (uint32_t i = 0; goid && i < n; i++) {
         goid[out->nholder++] = o->reference[i];
         keep_holder(l, o->reference[i]);
     }
     out->holder = goid;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const float *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* How long half of a group stood still at a time, as far as we looked; -1 = not known. */
+static double median_stood(const listing *l, const osp_goroutine_group *g)
+{
+    float *age = malloc(g->n * sizeof *age);
+    uint32_t n = 0;
+    for (uint32_t i = 0; age && i < g->n; i++) {
+        const brief *b = brief_of(l->is, &l->list.g[g->member[i]]);
+        if (b)
+            age[n++] = b->longest_s;
+    }
+    if (n)
+        qsort(age, n, sizeof *age, by_size);
+    double median = n ? age[n / 2] : -1;
+    free(age);
+    return median;
 }
 
 static double seconds_of(int64_t ns) { return ns < 0 ? -1 : (double)ns / 1e9; }
@@ -224,7 +299,8 @@ static void copy_group(listing *l, uint32_t number, osp_group_fact *out)
                             .least_s = seconds_of(from->least_ns),
                             .median_s = seconds_of(from->median_ns),
                             .most_s = seconds_of(from->most_ns),
-                            .last_s = -1};
+                            .last_s = -1,
+                            .stood_s = median_stood(l, from)};
     copy_stack(l, g, out);
     for (uint32_t i = 0; i < from->n; i++) {
         const osp_goroutine *m = &l->list.g[from->member[i]];
@@ -315,13 +391,17 @@ static void fill(listing *l)
 
 static void end(osp_watch *w, void *state, osp_facts *f)
 {
-    looks *was = state, is = {0};
+    watching *k = state;
+    looks *was = &k->first, is = {0};
     osp_err ignored; /* then nothing is known of them */
     osp_arena a;
     osp_arena_init(&a, ARENA_LIMIT);
     listing l = {.w = w, .f = f, .was = was, .is = &is};
     const osp_goroutine_query by_stack = {.by = OSP_BY_STACK};
-    if (look(w, &is) && osp_inspect_goroutines(w->inspect, &l.list, &ignored)) {
+    bool looked = look(w, &is);
+    if (looked)
+        carry(k->last.g ? &k->last : was, &is);
+    if (looked && osp_inspect_goroutines(w->inspect, &l.list, &ignored)) {
         bool ok = osp_inspect_groups(w->inspect, &l.list, &by_stack, &a, &l.groups, &ignored);
         if (ok && !osp_inspect_waits(w->inspect, &l.list, &l.groups, FEW, &a, &l.waits, &ignored))
             l.waits = NULL;
@@ -332,8 +412,9 @@ static void end(osp_watch *w, void *state, osp_facts *f)
     free(l.group_of);
     osp_arena_drop(&a);
     free(is.g);
-    free(was->g);
-    free(was);
+    free(k->first.g);
+    free(k->last.g);
+    free(k);
 }
 
 /* ---- in a file -------------------------------------------------------------------------------------------------------- */
@@ -365,6 +446,7 @@ static void object(osp_archive *x, osp_waited_fact *o)
     osp_arc(x, &o->file);
     osp_arc(x, &o->sought);
     osp_arc(x, &o->candidates);
+    osp_arc(x, &o->near);
     OSP_ARC_ROWS(x, &o->holder, &o->nholder, number);
     o->kind = kind <= OSP_WAIT_FD ? (osp_wait_kind)kind : OSP_WAIT_TIME;
     o->way = way <= OSP_WAY_OUT ? (osp_wait_way)way : OSP_WAY_UNKNOWN;
@@ -389,6 +471,7 @@ static void group(osp_archive *x, osp_group_fact *g)
     for (size_t i = 0; i < sizeof g->goid / sizeof *g->goid; i++)
         osp_arc(x, &g->goid[i]);
     osp_arc(x, &g->last_s);
+    osp_arc(x, &g->stood_s);
     osp_arc(x, &g->objects);
     OSP_ARC_ROWS(x, &g->object, &g->nobject, object);
 }

@@ -79,6 +79,8 @@ static void look_again(osp_watch *w, osp_timer_fact *row, uint32_t n, const osp_
         for (uint32_t i = 0; i < n && osp_inspect_timers(w->inspect, &a, &again, &ignored); i = n)
             for (uint32_t k = 0; k < n; k++) {
                 const osp_timer_group *g = same_in(&again, &now->group[k]);
+                if (g && g->n && (double)-g->first_ns / 1e9 > row[k].late_s)
+                    row[k].late_s = (double)-g->first_ns / 1e9;
                 if (g && g->n && (double)g->last_ns / 1e9 > row[k].horizon_s)
                     row[k].horizon_s = (double)g->last_ns / 1e9;
             }
@@ -108,6 +110,7 @@ static void fill(osp_watch *w, const first *b, const osp_timers *now, double at_
         row[i] = (osp_timer_fact){.kind = g->kind,
                                   .call = osp_call_of(f, g->func, g->file, g->line),
                                   .period_s = (double)g->period_ns / 1e9,
+                                  .late_s = g->n && g->first_ns < 0 ? (double)-g->first_ns / 1e9 : 0,
                                   .horizon_s = g->n ? (double)g->last_ns / 1e9 : 0,
                                   .n = g->n,
                                   .zombies = g->zombies,
@@ -153,6 +156,7 @@ static void timer(osp_archive *x, osp_timer_fact *t)
     osp_arc(x, &t->zombies);
     osp_arc(x, &t->grown);
     osp_arc(x, &t->expiries_per_s);
+    osp_arc(x, &t->late_s);
     t->kind = kind < OSP_TIMER_KINDS ? (osp_timer_kind)kind : OSP_TIMER_OTHER;
 }
 
