@@ -530,6 +530,154 @@ static void a_long_queue_before_one_p_is_capped_and_before_all_is_load(void **st
     }
 }
 
+/* ---- waits without locks of one's own --------------------------------------------------------------------------------------- */
+
+static void a_write_that_does_not_return_is_found_with_those_behind_it(void **state)
+{
+    (void)state;
+    for (uint32_t still = 0; still < 2; still++) {
+        made_up *m = go_program();
+        osp_group_fact *w = group(m, 1, still, OSP_G_SYSCALL,
+                                  ROOT "g:main.handle@a.go s:log.(*Logger).output@log.go s:os.(*File).Write@file.go "
+                                       "s:syscall.write@zsyscall.go s:syscall.Syscall@asm.s");
+        w->stood_s = still ? 4 : 0;
+        group(m, 12, 12, OSP_G_WAITING, ROOT "g:main.handle@a.go s:log.(*Logger).output@log.go" LOCK);
+        osp_findings f = made_up_diagnose(m);
+        if (still)
+            is_first(&f, "output-blocked", NULL, "main.handle");
+        else
+            for (uint32_t i = 0; i < f.n; i++)
+                assert_string_not_equal(f.row[i].verdict, "output-blocked");
+    }
+}
+
+static void a_pool_without_connections_is_found_and_its_opener_is_not(void **state)
+{
+    (void)state;
+    for (uint32_t n = 0; n <= 20; n += 20) {
+        made_up *m = go_program();
+        if (n)
+            group(m, n, n, OSP_G_WAITING, ROOT "g:main.first@a.go s:database/sql.(*DB).QueryContext@sql.go s:database/sql.(*DB).conn@sql.go" SELECT);
+        group(m, 5, 5, OSP_G_WAITING, ROOT "s:database/sql.(*DB).connectionOpener@sql.go" SELECT);
+        osp_findings f = made_up_diagnose(m);
+        if (n)
+            is_first(&f, "pool-exhausted", "not given back", "main.first");
+        else
+            assert_string_equal(first_of(&f), "");
+    }
+}
+
+static void a_slow_peer_is_found_and_a_fast_one_is_not(void **state)
+{
+    (void)state;
+    for (int slow = 0; slow < 2; slow++) {
+        made_up *m = go_program();
+        group(m, 30, 0, OSP_G_WAITING, ROOT "g:main.forward@a.go s:net/http.(*Client).do@client.go s:net/http.(*persistConn).roundTrip@transport.go" SELECT)->stood_s = slow ? 1.5 : 0.01;
+        osp_findings f = made_up_diagnose(m);
+        if (slow)
+            is_first(&f, "slow-peer", NULL, "main.forward");
+        else
+            assert_string_equal(first_of(&f), "");
+    }
+}
+
+static void late_timers_behind_computation_are_found_and_a_batch_is_not(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        made_up *m = go_program();
+        m->facts.host_cpus = 2;
+        m->facts.sched.busy = 2;
+        m->facts.sched.queued = 40;
+        m->facts.sched_ticks_per_s = 200;
+        for (int i = 0; i < 2; i++) {
+            made_up_thread(m, 11 + i, 1, true);
+            made_up_stack(m, 11 + i, 7, 300, ROOT "g:main.archive@a.go");
+        }
+        made.timer[0] = (osp_timer_fact){.kind = OSP_TIMER_SLEEP, .call = made_up_call(S("g:main.request@a.go")), .n = 1, .horizon_s = 0.005, .late_s = late ? 0.1 : 0, .expiries_per_s = 5};
+        m->facts.timers.ngroup = 1;
+        osp_findings f = made_up_diagnose(m);
+        if (late)
+            is_first(&f, "run-queue-delay", NULL, "main.archive");
+        else
+            assert_string_equal(first_of(&f), "");
+    }
+}
+
+static void dumps_of_all_goroutines_are_found(void **state)
+{
+    (void)state;
+    made_up *m = go_program();
+    m->facts.goroutine.n = 12000;
+    made_up_thread(m, 11, 0.6, true);
+    made_up_stack(m, 11, 7, 200, ROOT "g:main.scrape@a.go s:runtime/pprof.writeGoroutine@pprof.go r:runtime.goroutineProfileWithLabels@mprof.go");
+    made_up_stack(m, 11, 8, 100, ROOT "g:main.work@a.go");
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "dump-stalls", NULL, "main.scrape");
+}
+
+static void threads_left_over_are_told_and_a_few_are_not(void **state)
+{
+    (void)state;
+    for (int idle = 16; idle <= 200; idle += 184) {
+        made_up *m = go_program();
+        m->facts.sched.idle_threads = idle;
+        m->facts.sched.threads = idle + 5;
+        osp_findings f = made_up_diagnose(m);
+        assert_string_equal(first_of(&f), idle == 200 ? "idle-threads" : "");
+    }
+}
+
+static void a_loop_that_does_not_stop_is_found_and_a_busy_collector_is_not(void **state)
+{
+    (void)state;
+    for (int gc = 0; gc < 2; gc++) {
+        made_up *m = go_program();
+        m->facts.sched.stopped = 0.4;
+        m->facts.in[OSP_IN_GO_GC] = gc ? 0.6 : 0.02;
+        made_up_thread(m, 11, 1, true);
+        made_up_stack(m, 11, 7, 200, ROOT "g:main.settle@a.go");
+        osp_findings f = made_up_diagnose(m);
+        if (!gc)
+            is_first(&f, "stw-stall", NULL, "main.settle");
+        else
+            for (uint32_t i = 0; i < f.n; i++)
+                assert_string_not_equal(f.row[i].verdict, "stw-stall");
+    }
+}
+
+static void http_bodies_that_are_not_closed_are_a_leak_of_who_asks(void **state)
+{
+    (void)state;
+    made_up *m = go_program();
+    made_up_thread(m, 11, 0.1, true);
+    made_up_stack(m, 11, 7, 60, ROOT "g:main.check@a.go s:net/http.(*Client).do@client.go s:net/http.(*Transport).roundTrip@transport.go");
+    group(m, 300, 120, OSP_G_WAITING, ROOT "s:net/http.(*persistConn).readLoop@transport.go" SELECT)->born = 180;
+    group(m, 300, 120, OSP_G_WAITING, ROOT "s:net/http.(*persistConn).writeLoop@transport.go" SELECT)->born = 180;
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "goroutine-leak", "HTTP body", "main.check");
+}
+
+static void a_global_mutex_is_never_unlocked_only_if_nobody_may(void **state)
+{
+    (void)state;
+    for (int sleeps = 0; sleeps < 2; sleeps++) {
+        made_up *m = go_program();
+        osp_group_fact *g = group(m, 9, 9, OSP_G_WAITING, ROOT "g:main.put@a.go" LOCK);
+        osp_waited_fact *o = on_lock(m, g, 0xa0, 9, OSP_LOCK_MUTEX);
+        group(m, 1, 1, OSP_G_WAITING, sleeps ? ROOT "g:main.sync@a.go" SLEEP : ROOT "g:main.main@a.go r:runtime.block@select.go")->state = sleeps ? S("sleep") : S("select (no cases)");
+        held_by(m, o, 200, 1, 0, true);
+        o->candidates = 0;
+        o->near = 1;
+        osp_findings f = made_up_diagnose(m);
+        if (!sleeps)
+            is_first(&f, "goroutine-deadlock", "never unlocked", "main.put");
+        else
+            for (uint32_t i = 0; i < f.n; i++)
+                assert_string_not_equal(f.row[i].verdict, "goroutine-deadlock");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +704,15 @@ int main(void)
         cmocka_unit_test(goroutines_for_an_addition_are_churn_and_for_requests_are_not),
         cmocka_unit_test(one_that_works_for_all_is_a_bottleneck_and_one_that_works_alone_is_not),
         cmocka_unit_test(a_long_queue_before_one_p_is_capped_and_before_all_is_load),
+        cmocka_unit_test(a_write_that_does_not_return_is_found_with_those_behind_it),
+        cmocka_unit_test(a_pool_without_connections_is_found_and_its_opener_is_not),
+        cmocka_unit_test(a_slow_peer_is_found_and_a_fast_one_is_not),
+        cmocka_unit_test(late_timers_behind_computation_are_found_and_a_batch_is_not),
+        cmocka_unit_test(dumps_of_all_goroutines_are_found),
+        cmocka_unit_test(threads_left_over_are_told_and_a_few_are_not),
+        cmocka_unit_test(a_loop_that_does_not_stop_is_found_and_a_busy_collector_is_not),
+        cmocka_unit_test(http_bodies_that_are_not_closed_are_a_leak_of_who_asks),
+        cmocka_unit_test(a_global_mutex_is_never_unlocked_only_if_nobody_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
