@@ -244,11 +244,12 @@ typedef struct {
     uint64_t len, cap;
     osp_lock_kind lock;
     bool has_lock, locked, starving;
-    int64_t waiting, left;  /* of a lock: those that wait, by its own count; readers that are in it */
-    osp_str file;           /* of a descriptor: its peer, or its name */
-    bool sought;            /* the stacks of all others were looked through for it */
-    uint32_t candidates;    /* that have it on their stacks and do not wait on it */
-    uint32_t near; /* that have the structure around it, or stand in a function that uses the variable, and do not wait on it */
+    int64_t waiting, left; /* of a lock: those that wait, by its own count; readers that are in it */
+    osp_str file;          /* of a descriptor: its peer, or its name */
+    bool sought;           /* the stacks of all others were looked through for it */
+    uint32_t candidates;   /* that have it on their stacks and do not wait on it */
+    uint32_t
+        near; /* that have the structure around it, or stand in a function that uses the variable, and do not wait on it */
     const uint64_t *holder; /* goids of the first of them, candidates before those that are near */
     uint32_t nholder;
 } osp_waited_fact;
@@ -276,9 +277,9 @@ typedef struct {
     double least_s, median_s, most_s; /* they have waited, as far as the runtime keeps it; -1 = not known */
     uint64_t goid[4];                 /* of the first of them, 0 = no more */
     double last_s;                    /* of sleeps: the last of them ends in so long; -1 = none sleeps */
-    double stood_s; /* half of them did not run for so long at a time at least, by looks; -1 = not known */
-    uint32_t objects;                 /* that they wait on, in all */
-    const osp_waited_fact *object;    /* those on which most wait */
+    double stood_s;   /* half of them did not run for so long at a time at least, by looks; -1 = not known */
+    uint32_t objects; /* that they wait on, in all */
+    const osp_waited_fact *object; /* those on which most wait */
     uint32_t nobject;
 } osp_group_fact;
 

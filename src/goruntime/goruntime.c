@@ -191,7 +191,8 @@ static bool find_layout(osp_go *go, osp_err *err)
     if (go->number == 0)
         return osp_fail(err, OSP_EFORMAT, "%.*s: `%.*s` is no Go release we know", STRF(osp_object_name(go->object)),
                         STRF(go->version));
-    if ((!plain || go->number > OSP_GO_NEWEST || go->number < OLDEST) && layout_by_dwarf(go, &ignored) && osp_go_check(go, &ignored))
+    if ((!plain || go->number > OSP_GO_NEWEST || go->number < OLDEST) && layout_by_dwarf(go, &ignored) &&
+        osp_go_check(go, &ignored))
         return true;
     if (!layout_by_table(go, plain, err))
         return false;

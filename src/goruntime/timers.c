@@ -217,9 +217,12 @@ bool osp_go_timers_read(osp_go *go, osp_arena *a, osp_go_timers *out, osp_err *e
     reading *r = calloc(1, sizeof *r);
     bool ok = r != NULL;
     if (r)
-        *r = (reading){
-            .go = go, .since_23 = go->at.timer_is_chan >= 0, .live = go->image.process != NULL, .bytes = bytes,
-            .heap = nbucket ? go->at.bucket_timers : go->at.p_timers, .buckets = nbucket > 0};
+        *r = (reading){.go = go,
+                       .since_23 = go->at.timer_is_chan >= 0,
+                       .live = go->image.process != NULL,
+                       .bytes = bytes,
+                       .heap = nbucket ? go->at.bucket_timers : go->at.p_timers,
+                       .buckets = nbucket > 0};
     *out = (osp_go_timers){.np = nheap, .lazy = r && r->since_23};
     out->live = go->image.process != NULL;
     for (uint32_t i = 0; ok && i < nheap; i++) {

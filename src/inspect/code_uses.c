@@ -55,5 +55,6 @@ bool osp_inspect_code_uses(osp_inspect *in, uint64_t pc, uint64_t variable)
     osp_span code = osp_object_bytes(o, start, (size_t)(end - start));
     code.n = code.n < end - start ? code.n : (size_t)(end - start);
     variable -= pc - file_addr; /* of the same object */
-    return osp_object_machine(o) == EM_AARCH64 ? uses_aarch64(code, start, variable) : uses_x86(code, start, variable);
+    return osp_object_machine(o) == EM_AARCH64 ? uses_aarch64(code, start, variable)
+                                               : uses_x86(code, start, variable);
 }

@@ -218,7 +218,8 @@ typedef struct {
      * are candidates for who holds it, no more. */
     bool has_references; /* their stacks were looked through */
     uint32_t references;
-    uint32_t near; /* and do not: have that of the structure around it, or stand in a function that uses the variable */
+    uint32_t
+        near; /* and do not: have that of the structure around it, or stand in a function that uses the variable */
     uint64_t reference[OSP_WAIT_REFERENCES]; /* goids of the first of them; after them, of those that are near */
 } osp_wait_object;
 

@@ -393,7 +393,8 @@ static void add_reference(search *s, uint32_t goroutine, uint32_t at)
     uint64_t goid = s->j->list->g[goroutine].goid;
     uint32_t *n = at % 2 ? &r->near : &r->n;
     uint64_t *to = at % 2 ? r->near_goid : r->goid;
-    if (waits_on(s->j, goroutine, at / 2) || (*n && to[(*n < OSP_WAIT_REFERENCES ? *n : OSP_WAIT_REFERENCES) - 1] == goid))
+    if (waits_on(s->j, goroutine, at / 2) ||
+        (*n && to[(*n < OSP_WAIT_REFERENCES ? *n : OSP_WAIT_REFERENCES) - 1] == goid))
         return;
     if (*n < OSP_WAIT_REFERENCES)
         to[*n] = goid;

@@ -207,7 +207,7 @@ typedef struct {
     unsigned layout; /* 102, 116, 118 or 120: the first release that wrote this form */
     unsigned quantum;
     uint32_t nfunc;
-    uint32_t first_row; /* offset of functab in funcs */
+    uint32_t first_row;                         /* offset of functab in funcs */
     uint64_t addr;                              /* file address of the header */
     uint64_t text, etext;                       /* file addresses */
     uint64_t moduledata, gofunc;                /* file addresses; 0 = not found */

@@ -87,7 +87,11 @@ static bool read_header(osp_pcln *p, osp_span in, uint64_t addr)
     if (in.p[6] != 1 && in.p[6] != 2 && in.p[6] != 4)
         return false;
     uint32_t magic = osp_le32(in.p);
-    unsigned layout = magic == MAGIC_120 ? 120 : magic == MAGIC_118 ? 118 : magic == MAGIC_116 ? 116 : magic == MAGIC_102 ? 102 : 0;
+    unsigned layout = magic == MAGIC_120   ? 120
+                      : magic == MAGIC_118 ? 118
+                      : magic == MAGIC_116 ? 116
+                      : magic == MAGIC_102 ? 102
+                                           : 0;
     if (!layout)
         return false;
     *p = (osp_pcln){.tab = in, .layout = layout, .quantum = in.p[6], .addr = addr};
@@ -233,7 +237,8 @@ static bool complete(osp_pcln *p, const osp_elf *e)
         p->moduledata = module;
     osp_symbol_value v;
     const osp_section *s = osp_elf_section(e, S(".text"));
-    bool fits = (p->moduledata && text_fits(p, e, w[p->layout == 102 ? 12 : 22])) || (in_header && text_fits(p, e, in_header)) ||
+    bool fits = (p->moduledata && text_fits(p, e, w[p->layout == 102 ? 12 : 22])) ||
+                (in_header && text_fits(p, e, in_header)) ||
                 (osp_elf_symbol(e, S("runtime.text"), &v) && text_fits(p, e, v.value)) ||
                 (s && text_fits(p, e, s->addr));
     if (fits && !has_addresses(p))
@@ -281,7 +286,7 @@ bool osp_pcln_func(const osp_pcln *p, uint32_t i, osp_func *out)
         return false;
     const uint8_t *row = p->funcs.p + p->first_row + (size_t)i * functab_row(p);
     uint64_t at = has_addresses(p) ? osp_le64(row + 8) : osp_le32(row + 4);
-    unsigned head = has_addresses(p) ? 8 : 4;                             /* the entry */
+    unsigned head = has_addresses(p) ? 8 : 4;                           /* the entry */
     unsigned tail = p->layout == 120 ? 36 : p->layout == 102 ? 28 : 32; /* from the name to where id begins */
     if (at > p->funcs.n || p->funcs.n - at < head + tail + 4)
         return false;

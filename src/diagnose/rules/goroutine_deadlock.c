@@ -270,8 +270,8 @@ static void check_left(const osp_facts *f, const locks *l, osp_findings *out)
                       STRF(osp_group_text(a, most->group)), STRF(lock_text(a, most->lock)));
     osp_finding_evidence(x, S("wait for it"), n, "goroutines", "runtime");
     osp_finding_evidence(x, S("of them did not move while we looked"), still, "goroutines", "runtime");
-    osp_finding_evidence(x, S("others may have it at hand, and none of them stands where it would give it back"), most->lock->candidates + most->lock->near, "goroutines",
-                         "stacks");
+    osp_finding_evidence(x, S("others may have it at hand, and none of them stands where it would give it back"),
+                         most->lock->candidates + most->lock->near, "goroutines", "stacks");
     say_since(f, x);
     x->next = S("look for a way out of the critical section that does not unlock; use defer");
 }

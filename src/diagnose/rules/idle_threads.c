@@ -21,16 +21,20 @@ static const int32_t least_idle = 64;
 static void check(const osp_facts *f, osp_findings *out)
 {
     const osp_sched_fact *s = &f->sched;
-    if (!s->known || s->idle_threads < least_idle || s->idle_threads < 8 * s->gomaxprocs || s->idle_threads < 0.6 * s->threads ||
-        s->threads_per_s > 1)
+    if (!s->known || s->idle_threads < least_idle || s->idle_threads < 8 * s->gomaxprocs ||
+        s->idle_threads < 0.6 * s->threads || s->threads_per_s > 1)
         return;
     osp_arena *a = f->arena;
-    osp_finding *x = osp_find(f, out, &osp_rule_idle_threads, NULL, 0.61 + 0.1 * osp_ramp(s->idle_threads, least_idle, 256), 0.3);
+    osp_finding *x =
+        osp_find(f, out, &osp_rule_idle_threads, NULL, 0.61 + 0.1 * osp_ramp(s->idle_threads, least_idle, 256), 0.3);
     if (!x)
         return;
-    x->summary = osp_arena_fmt(a, "%d of %d threads have nothing to do: so many blocked at one time in the past, and Go ends no thread.", s->idle_threads, s->threads);
+    x->summary = osp_arena_fmt(
+        a, "%d of %d threads have nothing to do: so many blocked at one time in the past, and Go ends no thread.",
+        s->idle_threads, s->threads);
     osp_finding_evidence(x, S("parked, without work"), s->idle_threads, "threads", "runtime");
     osp_finding_evidence(x, S("goroutines may run at a time"), s->gomaxprocs, "GOMAXPROCS", "runtime");
     osp_finding_evidence(x, S("growth"), s->threads_per_s, "threads/s", "runtime");
-    x->next = S("bound how many blocking calls (C, files, DNS through C) there are at a time; the threads themselves do no harm");
+    x->next = S("bound how many blocking calls (C, files, DNS through C) there are at a time; the threads themselves "
+                "do no harm");
 }

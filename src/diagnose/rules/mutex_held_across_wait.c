@@ -155,7 +155,8 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_finding_evidence(x, S("of them in this place did not get it while we looked"), best.group->still,
                          "goroutines", "runtime");
     if (best.group->stood_s > 0)
-        osp_finding_evidence(x, S("half of them have waited at least, by looks"), best.group->stood_s, "s", "runtime");
+        osp_finding_evidence(x, S("half of them have waited at least, by looks"), best.group->stood_s, "s",
+                             "runtime");
     else if (best.group->median_s > 0)
         osp_finding_evidence(x, S("half of them have waited at least, as far as the runtime knows"),
                              best.group->median_s, "s", "runtime");

@@ -52,13 +52,18 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "%.0f goroutines wait for one of %d Ps, behind %.*s: each turn takes some %.0f ms to come.", s->queued,
-                               s->gomaxprocs, STRF(osp_call_text(a, who.call)), 1e3 * wait_s);
-    osp_finding_evidence(x, osp_arena_fmt(a, "could run and waited, on average; at most %u", s->most_queued), s->queued, "goroutines", "runtime");
+    x->summary =
+        osp_arena_fmt(a, "%.0f goroutines wait for one of %d Ps, behind %.*s: each turn takes some %.0f ms to come.",
+                      s->queued, s->gomaxprocs, STRF(osp_call_text(a, who.call)), 1e3 * wait_s);
+    osp_finding_evidence(x, osp_arena_fmt(a, "could run and waited, on average; at most %u", s->most_queued),
+                         s->queued, "goroutines", "runtime");
     osp_finding_evidence(x, S("from runnable to running, on average"), 1e3 * wait_s, "ms", "runtime");
     if (late > 0)
         osp_finding_evidence(x, S("late: the timer that was due longest"), 1e3 * late, "ms", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of %d running a goroutine, on average", s->gomaxprocs), s->busy, "Ps", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of all samples in %.*s", STRF(who.call->func)), 100 * who.share, "%", "samples");
-    x->next = osp_arena_fmt(a, "let fewer goroutines do what %.*s does at a time (a semaphore), or split the process", STRF(who.call->func));
+    osp_finding_evidence(x, osp_arena_fmt(a, "of %d running a goroutine, on average", s->gomaxprocs), s->busy, "Ps",
+                         "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "of all samples in %.*s", STRF(who.call->func)), 100 * who.share, "%",
+                         "samples");
+    x->next = osp_arena_fmt(a, "let fewer goroutines do what %.*s does at a time (a semaphore), or split the process",
+                            STRF(who.call->func));
 }

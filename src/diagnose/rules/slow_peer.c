@@ -56,14 +56,16 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!most || waiting < least_waiting || most->stood_s < least_s || demand > demand_ceiling)
         return;
     osp_arena *a = f->arena;
-    double confidence = 0.61 + 0.12 * osp_ramp(most->stood_s, least_s, 1) + 0.1 * osp_ramp(waiting, least_waiting, 30);
+    double confidence =
+        0.61 + 0.12 * osp_ramp(most->stood_s, least_s, 1) + 0.1 * osp_ramp(waiting, least_waiting, 30);
     osp_finding *x = osp_find(f, out, &osp_rule_slow_peer, NULL, confidence, 0.7);
     if (!x)
         return;
     osp_finding_blame_group(f, x, most);
     osp_str peer = peer_of(f);
-    x->summary = osp_arena_fmt(a, "%u goroutines wait in %.*s for the answer of another service%s%.*s, half of them for %.1f s and more.",
-                               waiting, STRF(osp_group_text(a, most)), peer.n ? ", " : "", STRF(peer), most->stood_s);
+    x->summary = osp_arena_fmt(
+        a, "%u goroutines wait in %.*s for the answer of another service%s%.*s, half of them for %.1f s and more.",
+        waiting, STRF(osp_group_text(a, most)), peer.n ? ", " : "", STRF(peer), most->stood_s);
     osp_finding_evidence(x, S("wait for the answer to an HTTP request"), waiting, "goroutines", "runtime");
     osp_finding_evidence(x, S("half of them have waited at least, by looks"), most->stood_s, "s", "runtime");
     osp_finding_evidence(x, S("of them for as long as we looked"), most->still, "goroutines", "runtime");

@@ -22,7 +22,8 @@ static void check(const osp_facts *f, osp_findings *out)
     const osp_sched_fact *s = &f->sched;
     osp_go_work w = osp_go_work_of(f);
     /* A collector that runs all the time stops the world often, though for microseconds: then the samples are in it. */
-    if (!s->known || s->looks < 10 || s->stopped < stopped_floor || f->in[OSP_IN_GO_GC] > 0.3 || f->samples < 40 || w.user < 0.4)
+    if (!s->known || s->looks < 10 || s->stopped < stopped_floor || f->in[OSP_IN_GO_GC] > 0.3 || f->samples < 40 ||
+        w.user < 0.4)
         return;
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
     bool *all = osp_new(f->arena, bool, f->nstack + 1);
@@ -42,11 +43,18 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "The world is to be stopped in %.0f %% of our looks, and %.*s does not stop: all others wait for it.",
-                               100 * s->stopped, STRF(osp_call_text(a, who.call)));
-    osp_finding_evidence(x, S("of our looks met a world that is stopped or to be stopped"), 100 * s->stopped, "%", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of all samples in %.*s itself", STRF(who.call->func)), 100 * who.share, "%", "samples");
+    x->summary = osp_arena_fmt(
+        a, "The world is to be stopped in %.0f %% of our looks, and %.*s does not stop: all others wait for it.",
+        100 * s->stopped, STRF(osp_call_text(a, who.call)));
+    osp_finding_evidence(x, S("of our looks met a world that is stopped or to be stopped"), 100 * s->stopped, "%",
+                         "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "of all samples in %.*s itself", STRF(who.call->func)), 100 * who.share,
+                         "%", "samples");
     osp_finding_evidence(x, S("in the collector meanwhile"), 100 * f->in[OSP_IN_GO_GC], "%", "samples");
-    osp_finding_evidence(x, osp_arena_fmt(a, "release: %.*s; since 1.14 loops are interrupted by signals", STRF(f->go_version)), 1, "source", "build info");
-    x->next = osp_arena_fmt(a, "use Go 1.14 or later without GODEBUG=asyncpreemptoff=1, or call runtime.Gosched now and then in %.*s", STRF(who.call->func));
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "release: %.*s; since 1.14 loops are interrupted by signals", STRF(f->go_version)), 1,
+        "source", "build info");
+    x->next = osp_arena_fmt(
+        a, "use Go 1.14 or later without GODEBUG=asyncpreemptoff=1, or call runtime.Gosched now and then in %.*s",
+        STRF(who.call->func));
 }

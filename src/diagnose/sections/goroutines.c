@@ -10,16 +10,17 @@ static void tick(osp_watch *w, void *state);
 static void end(osp_watch *w, void *state, osp_facts *f);
 static void transfer(osp_archive *x, osp_facts *f);
 
-const osp_section osp_section_goroutines = {.name = "goroutines", .begin = begin, .tick = tick, .end = end, .transfer = transfer};
+const osp_section osp_section_goroutines = {
+    .name = "goroutines", .begin = begin, .tick = tick, .end = end, .transfer = transfer};
 
 enum {
     FEW_LOOKED = 6000, /* that are looked at in between, too: a look is some milliseconds */
-    GROUPS = 64,   /* that are kept */
-    OBJECTS = 4,   /* of a group */
-    HOLDERS = 128, /* that are kept */
-    FRAMES = 64,   /* of a stack */
-    FEW = 20000,   /* goroutines whose stacks are looked through for what others wait on */
-    MOST = 400000, /* that are listed: a second of CPU */
+    GROUPS = 64,       /* that are kept */
+    OBJECTS = 4,       /* of a group */
+    HOLDERS = 128,     /* that are kept */
+    FRAMES = 64,       /* of a stack */
+    FEW = 20000,       /* goroutines whose stacks are looked through for what others wait on */
+    MOST = 400000,     /* that are listed: a second of CPU */
     ARENA_LIMIT = 512 << 20,
 };
 

@@ -557,7 +557,10 @@ static void a_pool_without_connections_is_found_and_its_opener_is_not(void **sta
     for (uint32_t n = 0; n <= 20; n += 20) {
         made_up *m = go_program();
         if (n)
-            group(m, n, n, OSP_G_WAITING, ROOT "g:main.first@a.go s:database/sql.(*DB).QueryContext@sql.go s:database/sql.(*DB).conn@sql.go" SELECT);
+            group(
+                m, n, n, OSP_G_WAITING,
+                ROOT
+                "g:main.first@a.go s:database/sql.(*DB).QueryContext@sql.go s:database/sql.(*DB).conn@sql.go" SELECT);
         group(m, 5, 5, OSP_G_WAITING, ROOT "s:database/sql.(*DB).connectionOpener@sql.go" SELECT);
         osp_findings f = made_up_diagnose(m);
         if (n)
@@ -572,7 +575,10 @@ static void a_slow_peer_is_found_and_a_fast_one_is_not(void **state)
     (void)state;
     for (int slow = 0; slow < 2; slow++) {
         made_up *m = go_program();
-        group(m, 30, 0, OSP_G_WAITING, ROOT "g:main.forward@a.go s:net/http.(*Client).do@client.go s:net/http.(*persistConn).roundTrip@transport.go" SELECT)->stood_s = slow ? 1.5 : 0.01;
+        group(m, 30, 0, OSP_G_WAITING,
+              ROOT "g:main.forward@a.go s:net/http.(*Client).do@client.go "
+                   "s:net/http.(*persistConn).roundTrip@transport.go" SELECT)
+            ->stood_s = slow ? 1.5 : 0.01;
         osp_findings f = made_up_diagnose(m);
         if (slow)
             is_first(&f, "slow-peer", NULL, "main.forward");
@@ -594,7 +600,12 @@ static void late_timers_behind_computation_are_found_and_a_batch_is_not(void **s
             made_up_thread(m, 11 + i, 1, true);
             made_up_stack(m, 11 + i, 7, 300, ROOT "g:main.archive@a.go");
         }
-        made.timer[0] = (osp_timer_fact){.kind = OSP_TIMER_SLEEP, .call = made_up_call(S("g:main.request@a.go")), .n = 1, .horizon_s = 0.005, .late_s = late ? 0.1 : 0, .expiries_per_s = 5};
+        made.timer[0] = (osp_timer_fact){.kind = OSP_TIMER_SLEEP,
+                                         .call = made_up_call(S("g:main.request@a.go")),
+                                         .n = 1,
+                                         .horizon_s = 0.005,
+                                         .late_s = late ? 0.1 : 0,
+                                         .expiries_per_s = 5};
         m->facts.timers.ngroup = 1;
         osp_findings f = made_up_diagnose(m);
         if (late)
@@ -610,7 +621,10 @@ static void dumps_of_all_goroutines_are_found(void **state)
     made_up *m = go_program();
     m->facts.goroutine.n = 12000;
     made_up_thread(m, 11, 0.6, true);
-    made_up_stack(m, 11, 7, 200, ROOT "g:main.scrape@a.go s:runtime/pprof.writeGoroutine@pprof.go r:runtime.goroutineProfileWithLabels@mprof.go");
+    made_up_stack(
+        m, 11, 7, 200,
+        ROOT
+        "g:main.scrape@a.go s:runtime/pprof.writeGoroutine@pprof.go r:runtime.goroutineProfileWithLabels@mprof.go");
     made_up_stack(m, 11, 8, 100, ROOT "g:main.work@a.go");
     osp_findings f = made_up_diagnose(m);
     is_first(&f, "dump-stalls", NULL, "main.scrape");
@@ -651,7 +665,9 @@ static void http_bodies_that_are_not_closed_are_a_leak_of_who_asks(void **state)
     (void)state;
     made_up *m = go_program();
     made_up_thread(m, 11, 0.1, true);
-    made_up_stack(m, 11, 7, 60, ROOT "g:main.check@a.go s:net/http.(*Client).do@client.go s:net/http.(*Transport).roundTrip@transport.go");
+    made_up_stack(
+        m, 11, 7, 60,
+        ROOT "g:main.check@a.go s:net/http.(*Client).do@client.go s:net/http.(*Transport).roundTrip@transport.go");
     group(m, 300, 120, OSP_G_WAITING, ROOT "s:net/http.(*persistConn).readLoop@transport.go" SELECT)->born = 180;
     group(m, 300, 120, OSP_G_WAITING, ROOT "s:net/http.(*persistConn).writeLoop@transport.go" SELECT)->born = 180;
     osp_findings f = made_up_diagnose(m);
@@ -665,7 +681,9 @@ static void a_global_mutex_is_never_unlocked_only_if_nobody_may(void **state)
         made_up *m = go_program();
         osp_group_fact *g = group(m, 9, 9, OSP_G_WAITING, ROOT "g:main.put@a.go" LOCK);
         osp_waited_fact *o = on_lock(m, g, 0xa0, 9, OSP_LOCK_MUTEX);
-        group(m, 1, 1, OSP_G_WAITING, sleeps ? ROOT "g:main.sync@a.go" SLEEP : ROOT "g:main.main@a.go r:runtime.block@select.go")->state = sleeps ? S("sleep") : S("select (no cases)");
+        group(m, 1, 1, OSP_G_WAITING,
+              sleeps ? ROOT "g:main.sync@a.go" SLEEP : ROOT "g:main.main@a.go r:runtime.block@select.go")
+            ->state = sleeps ? S("sleep") : S("select (no cases)");
         held_by(m, o, 200, 1, 0, true);
         o->candidates = 0;
         o->near = 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three layouts of pclntab, in tables made by hand (tests/fuzz/corpus/pclntab): five functions from 0x1000 on.
+/* The four layouts of pclntab, in tables made by hand (tests/fuzz/corpus/pclntab): five functions from 0x1000 on.
  *
  *     runtime.goexit       0x20 bytes
  *     main.inner           0x40: deltas 0 (4 bytes), 8 (4), 40 (0x30), 8 (1), 0 (7)
@@ -91,6 +91,12 @@ static void assert_layout(const char *layout, bool has_start_lines, bool has_inl
     osp_object_close(o);
 }
 
+static void the_layout_to_go_1_15(void **state)
+{
+    (void)state;
+    assert_layout("go102", false, false);
+}
+
 static void the_layout_of_go_1_16(void **state)
 {
     (void)state;
@@ -137,6 +143,7 @@ static void functions_of_the_runtime_that_switch_stacks_are_marked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_layout_to_go_1_15),
         cmocka_unit_test(the_layout_of_go_1_16),
         cmocka_unit_test(the_layout_of_go_1_18),
         cmocka_unit_test(the_layout_of_go_1_20),
