@@ -45,6 +45,36 @@ bool osp_memory_weigh(const osp_facts *f, osp_memory_cpu *out)
     return true;
 }
 
+bool osp_under_weigh(const osp_facts *f, osp_under_what *what, double task_fraction, double process_fraction,
+                     osp_under *out)
+{
+    *out = (osp_under){0};
+    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
+    if (!mark)
+        return false;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        const uint32_t at = what(s);
+        mark[i].call = UINT32_MAX;
+        if (at >= s->ncall)
+            continue;
+        mark[i].sign = true;
+        for (uint32_t k = at + 1; k < s->ncall && mark[i].call == UINT32_MAX; k++)
+            if (s->call[k].kind == OSP_CALL_GO || s->call[k].kind == OSP_CALL_C)
+                mark[i].call = k;
+    }
+    if (!osp_marks_weigh(f, mark,
+                         &(osp_mark_limits){.task_fraction = task_fraction,
+                                            .task_sign = task_fraction,
+                                            .process_fraction = process_fraction},
+                         &out->marked) ||
+        !osp_blame(f, mark, out->marked.chosen, &out->who))
+        return false;
+    out->share = out->marked.sign;
+    out->low = out->share - 2 * osp_share_error(out->share, f->samples);
+    return true;
+}
+
 double osp_memory_wasted(const osp_facts *f, const osp_memory_cpu *cpu)
 {
     const osp_gc_fact *g = &f->gc;

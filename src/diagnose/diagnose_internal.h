@@ -122,6 +122,17 @@ bool osp_memory_weigh(const osp_facts *f, osp_memory_cpu *out);
  * as many as the room is small. A share of the process; 0 if the room is not known. */
 double osp_memory_wasted(const osp_facts *f, const osp_memory_cpu *cpu);
 
+/* What lies under certain calls, task by task or in the process as a whole. */
+typedef struct {
+    osp_marked marked;
+    double share, low; /* of the process; lower bound */
+    osp_blamed who;    /* the program's function that makes these calls */
+} osp_under;
+/* The call of a stack that is meant, or UINT32_MAX: an index; callers are above it. */
+typedef uint32_t osp_under_what(const osp_stack_fact *s);
+bool osp_under_weigh(const osp_facts *f, osp_under_what *what, double task_fraction, double process_fraction,
+                     osp_under *out);
+
 osp_str osp_memory_text(osp_arena *a, double bytes); /* "1.5 MB" */
 
 /* Evidence that findings on the collector share. */
