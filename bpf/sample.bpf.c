@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* bpf/sample.bpf.c: the sampler. on_tick runs at each sample of a perf event in a thread of a process we know:
  * kernel stack, user stack by unwind rows, goroutine and labels, one record into the ring buffer. */
+#include "allocs.h"
 #include "calls.h"
 #include "points.h"
 #include "wakes.h"

@@ -110,6 +110,22 @@ typedef struct osp_bpf_config {
 #define OSP_COOKIE_STATE 16
 #define OSP_COOKIE_STATES 15
 
+/* Cookie of a probe on an allocator: from this bit on, how it is asked. */
+#define OSP_COOKIE_HOW 16
+enum osp_alloc {
+    OSP_ALLOC_MALLOC,
+    OSP_ALLOC_CALLOC,
+    OSP_ALLOC_REALLOC,
+    OSP_ALLOC_ALIGNED, /* (alignment, size) */
+    OSP_ALLOC_POSIX,   /* (where to, alignment, size) */
+    OSP_ALLOC_FREE,
+    OSP_ALLOC_SPAN,  /* Go: a span for small objects, by its class */
+    OSP_ALLOC_LARGE, /* Go: one object, by its size */
+    OSP_ALLOC_BY_STACK = 16, /* a flag: its arguments are on the stack (Go before 1.17) */
+};
+
+enum { OSP_ALLOC_THREADS = 1 << 14, OSP_ALLOC_LIVE = 1 << 15 };
+
 /* What osprey itself has run so far, by CPU. It wakes at ticks, and sleeps again before the next one: it is never seen
  * running, and its time would be booked on those that are. */
 enum { OSP_MAX_CPUS = 4096 };

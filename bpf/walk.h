@@ -34,7 +34,7 @@ enum {
 
 /* Who uses which scratch. Programs of perf events and of tracepoints keep each other out; those on scheduler events
  * run with interrupts off; iterators may be preempted by all of them. */
-enum { SLOT_EVENT, SLOT_SCHED, SLOT_CALL, SLOT_POINT, SLOT_ITER, SLOTS };
+enum { SLOT_EVENT, SLOT_SCHED, SLOT_CALL, SLOT_POINT, SLOT_ITER, SLOT_ALLOC, SLOTS };
 
 struct scratch {
     osp_raw_sample head;

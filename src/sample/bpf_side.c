@@ -37,6 +37,8 @@ struct range {
     uint32_t first, n;
 };
 
+enum { PROBES = 24 };
+
 struct osp_bpf_side {
     struct sample_bpf *skel;
     osp_bpf_ring *ring;
@@ -60,6 +62,8 @@ struct osp_bpf_side {
     struct bpf_link *link[8 + OSP_MAX_EVENTS]; /* to the scheduler's events and the like, and the iterator */
     size_t nlink;
     struct bpf_link *iterator;   /* one of them, or NULL */
+    struct bpf_link *probe[2 * PROBES];
+    size_t nprobe;
     bool by_scheduler, by_calls; /* their events are asked for */
     bool wakers;                 /* and who wakes whom */
     uint64_t no_room;            /* records that did not fit there, samples whose stack is unknown */
@@ -298,6 +302,15 @@ static void choose(osp_bpf_side *b, const osp_event_list *events, bool wakers)
     bpf_program__set_autoload(k->progs.on_waking, b->wakers);
     k->rodata->wake_event = event_of(events, OSP_BY_WAKES);
     bpf_program__set_autoload(k->progs.on_point, has_point(events));
+    const bool allocs = event_of(events, OSP_BY_ALLOCS) != OSP_NO_EVENT;
+    bpf_program__set_autoload(k->progs.on_alloc, allocs);
+    bpf_program__set_autoload(k->progs.on_alloc_return, allocs);
+    bpf_program__set_autoload(k->progs.on_free, allocs);
+    bpf_program__set_autoload(k->progs.on_go_alloc, allocs);
+    if (!allocs) {
+        bpf_map__set_max_entries(k->maps.live, 1);
+        bpf_map__set_max_entries(k->maps.asked, 1);
+    }
     b->by_calls = event_of(events, OSP_BY_CALLS) != OSP_NO_EVENT;
     bpf_program__set_autoload(k->progs.on_call, b->by_calls);
     bpf_program__set_autoload(k->progs.on_return, b->by_calls);
@@ -374,6 +387,8 @@ void osp_bpf_side_close(osp_bpf_side *b)
         return;
     bpf_link__destroy(b->on_fork);
     bpf_link__destroy(b->on_exec);
+    while (b->nprobe)
+        bpf_link__destroy(b->probe[--b->nprobe]);
     osp_bpf_side_unwatch(b);
     osp_bpf_ring_close(b->ring);
     sample_bpf__destroy(b->skel);
@@ -507,6 +522,63 @@ void osp_bpf_side_unwatch(osp_bpf_side *b)
     b->iterator = NULL;
     while (b->nlink)
         bpf_link__destroy(b->link[--b->nlink]);
+}
+
+/* ---- probes on an allocator ------------------------------------------------------------------------------------ */
+
+static bool probe(osp_bpf_side *b, const osp_alloc_probe *p, struct bpf_program *program, bool on_return, osp_err *err)
+{
+    LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = on_return,
+                .bpf_cookie = (uint64_t)p->how << OSP_COOKIE_HOW | p->event);
+    struct bpf_link *link = bpf_program__attach_uprobe_opts(program, p->pid, p->path, p->offset, &opts);
+    if (!link)
+        return osp_fail_errno(err, errno, "putting a probe on the allocator");
+    b->probe[b->nprobe++] = link;
+    return true;
+}
+
+bool osp_bpf_side_probe(osp_bpf_side *b, const osp_alloc_probe *p, size_t n, uint64_t most, osp_err *err)
+{
+    struct sample_bpf *k = b->skel;
+    bool ok = true;
+    k->bss->alloc_hits = 0;
+    k->bss->alloc_most = most;
+    /* What frees is heard of before what allocates: nothing is taken for unfreed that was freed before we listened. */
+    for (int turn = 0; turn < 2 && ok; turn++)
+        for (size_t i = 0; i < n && i < PROBES && ok; i++) {
+            const bool is_free = p[i].how == OSP_ALLOC_FREE, is_go = p[i].how >= OSP_ALLOC_SPAN;
+            if (is_free != (turn == 0))
+                continue;
+            if (is_free)
+                ok = probe(b, &p[i], k->progs.on_free, false, err);
+            else if (is_go)
+                ok = probe(b, &p[i], k->progs.on_go_alloc, false, err);
+            else
+                ok = probe(b, &p[i], k->progs.on_alloc_return, true, err) && probe(b, &p[i], k->progs.on_alloc, false, err);
+        }
+    if (!ok)
+        osp_bpf_side_unprobe(b);
+    return ok;
+}
+
+uint64_t osp_bpf_side_hits(const osp_bpf_side *b)
+{
+    return __atomic_load_n(&b->skel->bss->alloc_hits, __ATOMIC_RELAXED);
+}
+
+void osp_bpf_side_unprobe(osp_bpf_side *b)
+{
+    int live = bpf_map__fd(b->skel->maps.live);
+    uint64_t addr;
+    osp_raw_sample head;
+    b->skel->bss->alloc_most = 0;
+    while (b->nprobe)
+        bpf_link__destroy(b->probe[--b->nprobe]);
+    for (uint32_t i = 0; i < OSP_ALLOC_LIVE && bpf_map_get_next_key(live, NULL, &addr) == 0; i++) {
+        if (bpf_map_lookup_elem(live, &addr, &head) == 0)
+            osp_buf_add(&b->visited, (osp_str){(const char *)&head, sizeof head});
+        bpf_map_delete_elem(live, &addr);
+    }
 }
 
 int osp_bpf_side_program(const osp_bpf_side *b) { return bpf_program__fd(b->skel->progs.on_tick); }

@@ -88,6 +88,29 @@ static const osp_event_kind page_faults = {
     .needs_bpf = true,
 };
 
+static const osp_event_kind malloc_kind = {
+    .name = "malloc",
+    .help = "calls of malloc and its kin, and what of it is not freed: probes in the program, for 0.2 s each second",
+    .column = {{"malloc", "count", OSP_FROM_COUNT},
+               {"malloc-bytes", "bytes", OSP_FROM_VALUE0},
+               {"unfreed", "count", OSP_FROM_VALUE2},
+               {"unfreed-bytes", "bytes", OSP_FROM_VALUE1}},
+    .ncolumn = 4,
+    .main = 3,
+    .source = OSP_BY_ALLOCS,
+    .needs_bpf = true,
+};
+
+static const osp_event_kind go_allocs = {
+    .name = "go-allocs",
+    .help = "who allocates Go memory: one of many allocations, by bytes; probes in the program, for 0.2 s each second",
+    .column = {{"go-allocs", "count", OSP_FROM_COUNT}, {"go-alloc-bytes", "bytes", OSP_FROM_VALUE0}},
+    .ncolumn = 2,
+    .main = 1,
+    .source = OSP_BY_ALLOCS,
+    .needs_bpf = true,
+};
+
 static const osp_event_kind wait_kind = {
     .name = "wait",
     .help = "where goroutines wait, and on what",
@@ -114,7 +137,7 @@ HARDWARE(branch_misses, "branch-misses", "mispredicted branches", PERF_COUNT_HW_
 
 const osp_event_kind *const osp_event_kinds[] = {
     &cpu,         &off_cpu, &wall,         &wait_kind,    &context_switches, &syscalls, &wakeups,
-    &page_faults, &cycles,  &instructions, &cache_misses, &branch_misses,    NULL,
+    &page_faults, &malloc_kind, &go_allocs, &cycles,  &instructions, &cache_misses, &branch_misses,    NULL,
 };
 
 static const osp_event_kind *kind_named(osp_str name)

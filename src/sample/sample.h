@@ -71,6 +71,15 @@ typedef struct osp_wait_stats {
     uint32_t nrow;
 } osp_wait_stats;
 
+/* How the events `malloc` and `go-allocs` were measured: in windows, with probes in the program. Their values are those of
+ * the windows. */
+typedef struct osp_alloc_stats {
+    uint32_t windows;
+    uint64_t windows_ns; /* all of them */
+    uint64_t hits;       /* of probes */
+    bool full;           /* a window ended early, for its hits were enough */
+} osp_alloc_stats;
+
 typedef struct osp_sample_stats {
     uint64_t taken;                  /* samples in the profile */
     uint64_t lost;                   /* no room in a buffer, the kernel's or ours */
@@ -83,6 +92,7 @@ typedef struct osp_sample_stats {
     char state;          /* of the process at the end: R S D T …; 0 = it has ended */
     char gave_up[160];   /* one line: what the fallback could not do and why; "" if nothing */
     osp_wait_stats wait; /* passes = 0: not asked for */
+    osp_alloc_stats alloc;
 } osp_sample_stats;
 
 /* ---- what is measured -------------------------------------------------------------------------------------- */
@@ -112,6 +122,7 @@ typedef enum {
     OSP_BY_CALLS,    /* system calls, when they return */
     OSP_BY_WAKES,    /* the scheduler's: each time that a thread is woken */
     OSP_BY_POINT,    /* a tracepoint of the kernel */
+    OSP_BY_ALLOCS,   /* probes on an allocator, in windows */
     OSP_BY_LOOKS,    /* goroutines are looked at in the runtime's tables */
 } osp_event_source;
 

@@ -148,6 +148,23 @@ bool osp_subjects_map(osp_subjects *t, osp_subject *s, bool *changed, osp_err *w
 void osp_subjects_forget(osp_subjects *t, void (*forgotten)(void *ctx, const osp_subject *s, bool last), void *ctx);
 uint64_t osp_subjects_threads(const osp_subjects *t); /* born so far in processes that were in it */
 
+/* ---- allocs.c ---------------------------------------------------------------------------------------------- */
+
+/* A place of an allocator where a program of ours runs. */
+typedef struct {
+    char path[96]; /* of the file, as the process has it mapped */
+    uint64_t offset;
+    uint32_t how; /* an osp_alloc */
+    uint32_t event;
+    int pid;
+} osp_alloc_probe;
+
+/* The windows of the events that are measured by probes. NULL: none is asked for (OSP_OK), or they cannot be measured. */
+typedef struct osp_allocs osp_allocs;
+osp_allocs *osp_allocs_open(const osp_event_list *events, const osp_subject *of, osp_err *err);
+void osp_allocs_close(osp_allocs *a);
+const osp_alloc_stats *osp_allocs_stats(const osp_allocs *a);
+
 /* ---- stack_words.c ----------------------------------------------------------------------------------------- */
 
 typedef struct osp_stack_words osp_stack_words;
@@ -455,6 +472,13 @@ bool osp_bpf_side_watch(osp_bpf_side *b, bool from_start, uint64_t *since_ns, os
  * counted after that. */
 void osp_bpf_side_flush(osp_bpf_side *b, uint64_t until_ns, bool last);
 void osp_bpf_side_unwatch(osp_bpf_side *b);
+/* Put probes into the program, and take them out. After so many hits they do nothing more, until they are taken out. What is
+ * allocated and not freed by then is given at the next drain. */
+bool osp_bpf_side_probe(osp_bpf_side *b, const osp_alloc_probe *probe, size_t n, uint64_t most, osp_err *err) OSP_CHECKED;
+uint64_t osp_bpf_side_hits(const osp_bpf_side *b);
+void osp_bpf_side_unprobe(osp_bpf_side *b);
+/* Open a window if it is time for one, and close it again: at most 0.2 s. drain is called now and then. */
+void osp_allocs_run(osp_allocs *a, osp_bpf_side *b, void (*drain)(void *ctx), void *ctx);
 
 /* Where drained samples go. */
 typedef struct {
@@ -678,6 +702,7 @@ struct osp_sampler {
     unsigned step;                         /* of the run */
     bool no_looks;                         /* goroutines cannot be measured, and we were told why */
     osp_looks *looks;                      /* of the event that is OSP_BY_LOOKS; NULL: it is not asked for */
+    osp_allocs *allocs;                    /* of the events that are OSP_BY_ALLOCS; NULL: none */
     osp_go_survey *survey;                 /* which processes run Go: where not all are looked at that were met */
     bool running;
     uint32_t hz;

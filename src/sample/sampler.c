@@ -367,6 +367,13 @@ static bool start(osp_sampler *s, osp_err *err)
         }
         snprintf(s->gave_up, sizeof s->gave_up, "wait: %.150s", none.msg);
     }
+    if (s->bpf && !s->allocs) {
+        s->allocs = osp_allocs_open(&s->event, s->many ? NULL : s->subject, &none);
+        if (!s->allocs && none.code != OSP_OK) {
+            *err = none;
+            return false;
+        }
+    }
     /* Threads first, then their clocks: what they run in between is in their first tick. */
     if (s->bpf && !osp_bpf_side_watch(s->bpf, true, &s->start_ns, err))
         return false;
@@ -409,6 +416,7 @@ void osp_sampler_stop(osp_sampler *s)
     osp_clocks_close(s);
     osp_looks_drop(s->looks);
     osp_go_survey_drop(s->survey);
+    osp_allocs_close(s->allocs);
     osp_perf_side_close(s->perf);
     osp_bpf_side_close(s->bpf);
     osp_births_close(s->births);
@@ -451,6 +459,8 @@ static void read_stats(const osp_sampler *s, uint64_t until, osp_sample_stats *o
     out->duration_ns = until - s->slice_ns;
     if (s->looks)
         osp_looks_stats(s->looks, until, &out->wait);
+    if (s->allocs)
+        out->alloc = *osp_allocs_stats(s->allocs);
     out->lost = lost_so_far(s) - s->lost_before + osp_collector_lost(s->collector);
     if (s->bpf) {
         osp_bpf_side_cost(s->bpf, &out->bpf_run_ns, &out->bpf_runs);
@@ -535,6 +545,8 @@ static void wait_until(osp_sampler *s, uint64_t until)
     osp_intake_drain(s);
 }
 
+static void drain(void *ctx) { osp_intake_drain(ctx); }
+
 bool osp_sampler_run(osp_sampler *s, double seconds)
 {
     uint64_t end = seconds > 0 ? osp_monotonic_ns() + (uint64_t)(seconds * 1e9) : UINT64_MAX;
@@ -555,6 +567,8 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
         if (s->step % 3 == 0 && osp_clocks_rate_is_free(s) && !s->threads_come && !(s->perf && s->many))
             osp_clocks_adapt(s);
         follow_goroutines(s);
+        if (s->allocs)
+            osp_allocs_run(s->allocs, s->bpf, drain, s);
         osp_intake_tidy(s);
     }
 }
