@@ -120,3 +120,52 @@ void osp_memory_allocator_evidence(const osp_facts *f, osp_finding *x, const osp
     else
         osp_finding_evidence(x, most, 100 * cpu->alloc, "% of CPU", "samples");
 }
+
+osp_native_memory osp_native_memory_of(const osp_facts *f)
+{
+    static const osp_ledger_kind native[] = {OSP_LEDGER_C_HEAP, OSP_LEDGER_C_ARENAS, OSP_LEDGER_C_LARGE, OSP_LEDGER_C_OTHER,
+                                             OSP_LEDGER_OTHER};
+    const osp_ledger_fact *l = &f->ledger;
+    osp_native_memory m = {0};
+    for (size_t i = 0; i < sizeof native / sizeof *native; i++) {
+        m.was += (double)l->was[native[i]];
+        m.now += (double)l->now[native[i]];
+    }
+    m.per_s = l->known && l->seconds > 0 ? (m.now - m.was) / l->seconds : 0;
+    return m;
+}
+
+uint32_t osp_alloc_go_culprit(const osp_alloc_fact *all, const osp_stack_fact *s)
+{
+    (void)all;
+    return osp_memory_caller(s);
+}
+
+bool osp_alloc_blame(const osp_facts *f, const osp_alloc_fact *all, osp_place_culprit *what, osp_alloc_blamed *out)
+{
+    /* The rules' means of blaming work on samples: a place counts by its amount. */
+    osp_facts as = {.arena = f->arena};
+    osp_stack_fact *stack = osp_new(f->arena, osp_stack_fact, all->n + 1);
+    osp_mark *mark = osp_new(f->arena, osp_mark, all->n + 1);
+    bool *chosen = osp_new(f->arena, bool, all->n + 1);
+    double sum = 0;
+    *out = (osp_alloc_blamed){0};
+    if (!stack || !mark || !chosen)
+        return false;
+    for (uint32_t i = 0; i < all->n; i++)
+        sum += all->place[i].amount;
+    for (uint32_t i = 0; i < all->n && sum > 0; i++) {
+        const osp_place_fact *p = &all->place[i];
+        stack[i] = (osp_stack_fact){
+            .call = p->call, .ncall = p->ncall, .tid = p->tid, .goid = p->goid, .share = p->amount / sum, .in = p->in};
+        mark[i] = (osp_mark){.sign = p->amount > 0, .call = what(all, &stack[i])};
+        chosen[i] = true;
+    }
+    as.stack = stack;
+    as.nstack = sum > 0 ? all->n : 0;
+    if (!osp_blame(&as, mark, chosen, &out->who))
+        return false;
+    out->part = out->who.share;
+    out->amount = out->part * sum;
+    return true;
+}

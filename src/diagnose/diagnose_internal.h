@@ -135,6 +135,24 @@ bool osp_under_weigh(const osp_facts *f, osp_under_what *what, double task_fract
 
 osp_str osp_memory_text(osp_arena *a, double bytes); /* "1.5 MB" */
 
+/* Resident memory of native code, at the begin and the end, by the ledger. */
+typedef struct {
+    double was, now, per_s; /* bytes */
+} osp_native_memory;
+osp_native_memory osp_native_memory_of(const osp_facts *f);
+
+/* Blame the place that asks for most, by amount: of its stack, the function that a finding names. what: the index of that
+ * function, UINT32_MAX: none. False if there is none. */
+typedef uint32_t osp_place_culprit(const osp_alloc_fact *all, const osp_stack_fact *s);
+typedef struct {
+    osp_blamed who;
+    double amount; /* of all places that blame it */
+    double part;   /* of all amounts */
+} osp_alloc_blamed;
+bool osp_alloc_blame(const osp_facts *f, const osp_alloc_fact *all, osp_place_culprit *what, osp_alloc_blamed *out);
+/* The program's Go function, and where there is none the standard library's. */
+uint32_t osp_alloc_go_culprit(const osp_alloc_fact *all, const osp_stack_fact *s);
+
 /* Evidence that findings on the collector share. */
 void osp_memory_gc_evidence(const osp_facts *f, osp_finding *x, const osp_memory_cpu *cpu);
 void osp_memory_allocator_evidence(const osp_facts *f, osp_finding *x, const osp_memory_cpu *cpu);

@@ -439,6 +439,36 @@ typedef struct {
     uint32_t nsocket;
 } osp_fd_facts;
 
+/* Where resident memory goes, at the begin and the end (inspect.h, osp_ledger). */
+typedef struct {
+    bool known;
+    double seconds; /* between the two */
+    uint64_t was[OSP_LEDGER_KINDS], now[OSP_LEDGER_KINDS];
+    uint64_t resident, lazy_free, huge; /* at the end: all; of it, what the kernel may take; in large pages */
+    uint64_t untouched;                 /* of the Go heap in use: never written to */
+    uint32_t arenas, threads;           /* further arenas of glibc's malloc */
+    osp_str growing;                    /* the mapping that grew most: a file's name, "[heap]", "anonymous" */
+    int64_t growing_bytes;
+} osp_ledger_fact;
+
+/* Memory that is asked for, by stack, in short windows with probes. Of malloc, place.count is calls and place.amount bytes that
+ * were not freed by the window's end; of Go, count is of samples and amount bytes; each a second. */
+typedef struct {
+    bool known;
+    double seconds; /* of the windows */
+    double count_per_s, bytes_per_s, unfreed_per_s;
+    bool full; /* probes were hit so often that the windows were cut short */
+    osp_place_fact *place;
+    uint32_t n;
+} osp_alloc_fact;
+
+/* A global variable of a Go program that held more values each time that it was looked at. */
+typedef struct {
+    osp_str name;
+    bool is_map, inside; /* a slice or a map; in what the variable points at */
+    double was, now;     /* values */
+} osp_growing_fact;
+
 typedef struct osp_facts {
     osp_arena *arena;
     osp_process_info process; /* its command line is not saved: it may hold secrets */
@@ -477,6 +507,11 @@ typedef struct osp_facts {
     osp_call_facts calls;
     /* memory */
     osp_gc_fact gc;
+    osp_ledger_fact ledger;
+    osp_alloc_fact mallocs, go_allocs;
+    bool growing_known;        /* its variables could be looked at, long enough */
+    osp_growing_fact *growing; /* the one that grew by most values first */
+    uint32_t ngrowing;
     /* end of memory */
     osp_goroutine_facts goroutine;
     osp_sched_fact sched;

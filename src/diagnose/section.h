@@ -59,6 +59,10 @@ typedef struct {
     const char *events, *count, *amount, *name, *label;
 } osp_window_of;
 void osp_window_events(osp_watch *w, const osp_window_of *of, double seconds, osp_event_facts *out);
+/* The same of events that are measured by probes, whose rates are of their windows. */
+bool osp_window_allocs(osp_watch *w, const osp_recording *rec, const osp_profile *p, const char *count,
+                       const char *amount, osp_alloc_fact *out);
+void osp_arc_allocs(osp_archive *x, osp_alloc_fact *a);
 
 /* The profile of a recording with names; NULL without memory. */
 osp_profile *osp_keep_named(osp_observed *keep, const osp_recording *rec, osp_err *err);

@@ -275,8 +275,9 @@ bool osp_go_global(osp_go *go, osp_str name, uint64_t *addr)
         return *addr != 0;
     }
     osp_symbol_value v;
-    if (!osp_object_symbol(go->object, name, &v))
-        return false;
-    *addr = go->bias + v.value;
-    return true;
+    if (osp_object_symbol(go->object, name, &v))
+        *addr = go->bias + v.value;
+    else /* found with the collector, of a stripped program */
+        *addr = osp_str_eq(name, S("runtime.mheap_")) ? go->gc.heap : 0;
+    return *addr != 0;
 }

@@ -53,6 +53,9 @@ static void add_cycle(collector *c, osp_collection cycle)
 static void see_cycle(const osp_watch *w, collector *c, const osp_go_gc *g)
 {
     const osp_gc_cycle *y = &g->cycle;
+    /* What is allocated while a cycle marks counts as alive, and is mostly garbage. */
+    const uint64_t during = y->heap1_bytes > y->heap0_bytes ? y->heap1_bytes - y->heap0_bytes : 0,
+                   fresh = during < y->heap2_bytes ? during : y->heap2_bytes;
     if (!g->whole || (c->ncycle && c->cycle[c->ncycle - 1].number == y->number))
         return;
     if (!c->ncycle && y->number > 1 && live_before(g)) {
@@ -66,7 +69,7 @@ static void see_cycle(const osp_watch *w, collector *c, const osp_go_gc *g)
     }
     add_cycle(c, (osp_collection){.number = y->number,
                                   .at_s = seconds_since(w, y->end_ns),
-                                  .live_bytes = y->heap2_bytes,
+                                  .live_bytes = y->heap2_bytes - fresh,
                                   .mark_s = (double)(y->mark_term_ns - y->mark_ns) / 1e9,
                                   .cpu_s = (double)(y->assist_ns + y->worker_ns + y->idle_ns) / 1e9});
 }
