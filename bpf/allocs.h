@@ -11,7 +11,7 @@
 #include "walk.h"
 
 /* Set by user space. */
-__u64 alloc_hits;        /* of all probes, in this window */
+__u64 alloc_hits;          /* of all probes, in this window */
 volatile __u64 alloc_most; /* no more is done after so many */
 
 struct asked {
@@ -178,7 +178,9 @@ int on_free(struct pt_regs *ctx)
 }
 
 /* Pages of a span of small objects, by size class; those of every release from 1.16 to 1.27 (runtime/sizeclasses.go). */
-static const __u8 span_pages[68] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 2, 1, 2, 1, 3, 2, 3, 1, 3, 2, 3, 4, 5, 6, 1, 7, 6, 5, 4, 3, 5, 7, 2, 9, 7, 5, 8, 3, 10, 7, 4};
+static const __u8 span_pages[68] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  1, 1, 1,
+                                    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 2, 1, 2, 1, 3, 2,  3, 1, 3,
+                                    2, 3, 4, 5, 6, 1, 7, 6, 5, 4, 3, 5, 7, 2, 9, 7, 5, 8, 3, 10, 7, 4};
 
 enum { GO_PAGE = 8192 };
 

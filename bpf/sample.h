@@ -119,8 +119,8 @@ enum osp_alloc {
     OSP_ALLOC_ALIGNED, /* (alignment, size) */
     OSP_ALLOC_POSIX,   /* (where to, alignment, size) */
     OSP_ALLOC_FREE,
-    OSP_ALLOC_SPAN,  /* Go: a span for small objects, by its class */
-    OSP_ALLOC_LARGE, /* Go: one object, by its size */
+    OSP_ALLOC_SPAN,          /* Go: a span for small objects, by its class */
+    OSP_ALLOC_LARGE,         /* Go: one object, by its size */
     OSP_ALLOC_BY_STACK = 16, /* a flag: its arguments are on the stack (Go before 1.17) */
 };
 

@@ -123,8 +123,8 @@ void osp_memory_allocator_evidence(const osp_facts *f, osp_finding *x, const osp
 
 osp_native_memory osp_native_memory_of(const osp_facts *f)
 {
-    static const osp_ledger_kind native[] = {OSP_LEDGER_C_HEAP, OSP_LEDGER_C_ARENAS, OSP_LEDGER_C_LARGE, OSP_LEDGER_C_OTHER,
-                                             OSP_LEDGER_OTHER};
+    static const osp_ledger_kind native[] = {OSP_LEDGER_C_HEAP, OSP_LEDGER_C_ARENAS, OSP_LEDGER_C_LARGE,
+                                             OSP_LEDGER_C_OTHER, OSP_LEDGER_OTHER};
     const osp_ledger_fact *l = &f->ledger;
     osp_native_memory m = {0};
     for (size_t i = 0; i < sizeof native / sizeof *native; i++) {
@@ -156,8 +156,12 @@ bool osp_alloc_blame(const osp_facts *f, const osp_alloc_fact *all, osp_place_cu
         sum += all->place[i].amount;
     for (uint32_t i = 0; i < all->n && sum > 0; i++) {
         const osp_place_fact *p = &all->place[i];
-        stack[i] = (osp_stack_fact){
-            .call = p->call, .ncall = p->ncall, .tid = p->tid, .goid = p->goid, .share = p->amount / sum, .in = p->in};
+        stack[i] = (osp_stack_fact){.call = p->call,
+                                    .ncall = p->ncall,
+                                    .tid = p->tid,
+                                    .goid = p->goid,
+                                    .share = p->amount / sum,
+                                    .in = p->in};
         mark[i] = (osp_mark){.sign = p->amount > 0, .call = what(all, &stack[i])};
         chosen[i] = true;
     }

@@ -64,7 +64,10 @@ static int rank(const osp_subject *of, const osp_space_map *m)
         return 0;
     if (osp_str_eq(m->path, of->info.exe))
         return 3;
-    return osp_str_starts(name, S("libc.so")) || osp_str_starts(name, S("libc-")) || osp_str_starts(name, S("libc.musl")) ? 1 : 2;
+    return osp_str_starts(name, S("libc.so")) || osp_str_starts(name, S("libc-")) ||
+                   osp_str_starts(name, S("libc.musl"))
+               ? 1
+               : 2;
 }
 
 static bool find_malloc(osp_allocs *a, const osp_subject *of, uint32_t event, osp_err *err)
@@ -72,15 +75,15 @@ static bool find_malloc(osp_allocs *a, const osp_subject *of, uint32_t event, os
     static const struct {
         const char *name;
         uint32_t how;
-    } kin[] = {{"malloc", OSP_ALLOC_MALLOC},         {"calloc", OSP_ALLOC_CALLOC},
-               {"realloc", OSP_ALLOC_REALLOC},       {"aligned_alloc", OSP_ALLOC_ALIGNED},
-               {"memalign", OSP_ALLOC_ALIGNED},      {"posix_memalign", OSP_ALLOC_POSIX},
+    } kin[] = {{"malloc", OSP_ALLOC_MALLOC},    {"calloc", OSP_ALLOC_CALLOC},
+               {"realloc", OSP_ALLOC_REALLOC},  {"aligned_alloc", OSP_ALLOC_ALIGNED},
+               {"memalign", OSP_ALLOC_ALIGNED}, {"posix_memalign", OSP_ALLOC_POSIX},
                {"free", OSP_ALLOC_FREE}};
     /* Of an allocator that has them itself, where they do not call malloc. */
     static const struct {
         const char *name;
         uint32_t how;
-    } cxx[] = {{"_Znwm", OSP_ALLOC_MALLOC}, {"_Znam", OSP_ALLOC_MALLOC},  {"_ZdlPv", OSP_ALLOC_FREE},
+    } cxx[] = {{"_Znwm", OSP_ALLOC_MALLOC}, {"_Znam", OSP_ALLOC_MALLOC}, {"_ZdlPv", OSP_ALLOC_FREE},
                {"_ZdaPv", OSP_ALLOC_FREE},  {"_ZdlPvm", OSP_ALLOC_FREE}, {"_ZdaPvm", OSP_ALLOC_FREE}};
     const osp_space_map *best = NULL;
     int top = 0;
@@ -92,7 +95,10 @@ static bool find_malloc(osp_allocs *a, const osp_subject *of, uint32_t event, os
         }
     }
     if (!best)
-        return osp_fail(err, OSP_EABSENT, "malloc: process %d has no malloc that can be found: no C library, or it is linked in without a symbol", of->pid);
+        return osp_fail(
+            err, OSP_EABSENT,
+            "malloc: process %d has no malloc that can be found: no C library, or it is linked in without a symbol",
+            of->pid);
     for (size_t i = 0; i < sizeof kin / sizeof *kin; i++)
         add(a, of, best->object, best->bias, kin[i].name, kin[i].how, event);
     for (size_t i = 0; top == 2 && i < sizeof cxx / sizeof *cxx; i++)
@@ -108,7 +114,8 @@ static bool find_go(osp_allocs *a, const osp_subject *of, uint32_t event, osp_er
     osp_object *o = osp_go_object(of->go, &bias);
     const uint32_t by_stack = osp_go_version_number(of->go) < REGISTERS_SINCE ? OSP_ALLOC_BY_STACK : 0;
     if (!add(a, of, o, bias, "runtime.(*mcache).refill", OSP_ALLOC_SPAN | by_stack, event))
-        return osp_fail(err, OSP_EABSENT, "go-allocs: the allocator of %.*s was not found", STRF(osp_go_version(of->go)));
+        return osp_fail(err, OSP_EABSENT, "go-allocs: the allocator of %.*s was not found",
+                        STRF(osp_go_version(of->go)));
     if (!add(a, of, o, bias, "runtime.(*mcache).allocLarge", OSP_ALLOC_LARGE | by_stack, event))
         add(a, of, o, bias, "runtime.(*mcache).largeAlloc", OSP_ALLOC_LARGE | by_stack, event); /* 1.15 */
     return true;

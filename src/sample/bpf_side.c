@@ -61,7 +61,7 @@ struct osp_bpf_side {
     const osp_event_list *events;
     struct bpf_link *link[8 + OSP_MAX_EVENTS]; /* to the scheduler's events and the like, and the iterator */
     size_t nlink;
-    struct bpf_link *iterator;   /* one of them, or NULL */
+    struct bpf_link *iterator; /* one of them, or NULL */
     struct bpf_link *probe[2 * PROBES];
     size_t nprobe;
     bool by_scheduler, by_calls; /* their events are asked for */
@@ -526,7 +526,8 @@ void osp_bpf_side_unwatch(osp_bpf_side *b)
 
 /* ---- probes on an allocator ------------------------------------------------------------------------------------ */
 
-static bool probe(osp_bpf_side *b, const osp_alloc_probe *p, struct bpf_program *program, bool on_return, osp_err *err)
+static bool probe(osp_bpf_side *b, const osp_alloc_probe *p, struct bpf_program *program, bool on_return,
+                  osp_err *err)
 {
     LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = on_return,
                 .bpf_cookie = (uint64_t)p->how << OSP_COOKIE_HOW | p->event);
@@ -554,7 +555,8 @@ bool osp_bpf_side_probe(osp_bpf_side *b, const osp_alloc_probe *p, size_t n, uin
             else if (is_go)
                 ok = probe(b, &p[i], k->progs.on_go_alloc, false, err);
             else
-                ok = probe(b, &p[i], k->progs.on_alloc_return, true, err) && probe(b, &p[i], k->progs.on_alloc, false, err);
+                ok = probe(b, &p[i], k->progs.on_alloc_return, true, err) &&
+                     probe(b, &p[i], k->progs.on_alloc, false, err);
         }
     if (!ok)
         osp_bpf_side_unprobe(b);

@@ -103,7 +103,8 @@ static const osp_event_kind malloc_kind = {
 
 static const osp_event_kind go_allocs = {
     .name = "go-allocs",
-    .help = "who allocates Go memory: one of many allocations, by bytes; probes in the program, for 0.2 s each second",
+    .help =
+        "who allocates Go memory: one of many allocations, by bytes; probes in the program, for 0.2 s each second",
     .column = {{"go-allocs", "count", OSP_FROM_COUNT}, {"go-alloc-bytes", "bytes", OSP_FROM_VALUE0}},
     .ncolumn = 2,
     .main = 1,
@@ -136,8 +137,8 @@ HARDWARE(cache_misses, "cache-misses", "cache misses", PERF_COUNT_HW_CACHE_MISSE
 HARDWARE(branch_misses, "branch-misses", "mispredicted branches", PERF_COUNT_HW_BRANCH_MISSES);
 
 const osp_event_kind *const osp_event_kinds[] = {
-    &cpu,         &off_cpu, &wall,         &wait_kind,    &context_switches, &syscalls, &wakeups,
-    &page_faults, &malloc_kind, &go_allocs, &cycles,  &instructions, &cache_misses, &branch_misses,    NULL,
+    &cpu,         &off_cpu,   &wall,   &wait_kind,    &context_switches, &syscalls,      &wakeups, &page_faults,
+    &malloc_kind, &go_allocs, &cycles, &instructions, &cache_misses,     &branch_misses, NULL,
 };
 
 static const osp_event_kind *kind_named(osp_str name)

@@ -474,7 +474,8 @@ void osp_bpf_side_flush(osp_bpf_side *b, uint64_t until_ns, bool last);
 void osp_bpf_side_unwatch(osp_bpf_side *b);
 /* Put probes into the program, and take them out. After so many hits they do nothing more, until they are taken out. What is
  * allocated and not freed by then is given at the next drain. */
-bool osp_bpf_side_probe(osp_bpf_side *b, const osp_alloc_probe *probe, size_t n, uint64_t most, osp_err *err) OSP_CHECKED;
+bool osp_bpf_side_probe(osp_bpf_side *b, const osp_alloc_probe *probe, size_t n, uint64_t most,
+                        osp_err *err) OSP_CHECKED;
 uint64_t osp_bpf_side_hits(const osp_bpf_side *b);
 void osp_bpf_side_unprobe(osp_bpf_side *b);
 /* Open a window if it is time for one, and close it again: at most 0.2 s. drain is called now and then. */

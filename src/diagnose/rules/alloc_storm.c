@@ -17,7 +17,7 @@ const osp_rule osp_rule_alloc_storm = {
     .title = "the CPU goes into short-lived allocations",
     .order = 60,
     .after =
-        " gc-thrash-gogc gc-thrash-memlimit gc-mark-cost gc-forced slice-growth pool-ineffective repeated-compile "
+        " gc-thrash-gogc gc-thrash-memlimit gc-mark-cost explicit-gc slice-growth pool-ineffective repeated-compile "
         "reflection-heavy linear-map-scan log-contention ",
     .check = check,
 };

@@ -18,7 +18,7 @@ const osp_rule osp_rule_gc_mark_cost = {
     .only_go = true,
     .title = "marking a heap full of pointers takes the CPU",
     .order = 30,
-    .after = " gc-thrash-gogc gc-thrash-memlimit gc-forced ",
+    .after = " gc-thrash-gogc gc-thrash-memlimit explicit-gc ",
     .check = check,
 };
 

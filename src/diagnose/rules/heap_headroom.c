@@ -60,7 +60,9 @@ static double surplus(const osp_facts *f, room *r)
 {
     *r = room_of(f);
     const double percent = f->gc.has_percent && f->gc.percent > 0 ? f->gc.percent : 100;
-    return f->gc.known && f->proc.n >= 3 && r->live > 0 && !only_grows(&f->gc) ? r->held - r->live * (1 + percent / 100) : 0;
+    return f->gc.known && f->proc.n >= 3 && r->live > 0 && !only_grows(&f->gc)
+               ? r->held - r->live * (1 + percent / 100)
+               : 0;
 }
 
 /* Nothing is allocated for most of the time, and much in the rest: what the last burst left lies there until the next one. Told by
@@ -103,21 +105,32 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!is_roomy(f, &r, &more))
         return;
     osp_alloc_blamed b = {0};
-    const bool named = f->go_allocs.known && osp_alloc_blame(f, &f->go_allocs, osp_alloc_go_culprit, &b);
-    osp_finding *x = osp_find(f, out, &osp_rule_heap_headroom, NULL, 0.65 + 0.25 * osp_ramp(more / r.held, least_part, 0.8), more / r.held);
+    bool named = f->go_allocs.known && osp_alloc_blame(f, &f->go_allocs, osp_alloc_go_culprit, &b);
+    osp_memory_cpu cpu;
+    if (!named && osp_memory_weigh(f, &cpu) && cpu.has_blamed) { /* the window fell between two bursts */
+        b = (osp_alloc_blamed){.who = cpu.blamed, .part = cpu.blamed.share / (cpu.alloc + cpu.gc)};
+        named = true;
+    }
+    osp_finding *x = osp_find(f, out, &osp_rule_heap_headroom, NULL,
+                              0.65 + 0.25 * osp_ramp(more / r.held, least_part, 0.8), more / r.held);
     if (!x)
         return;
     osp_arena *a = f->arena;
     if (named)
         osp_finding_blame(f, x, &b.who);
-    x->summary = osp_arena_fmt(a, "The Go heap holds %.*s where %.*s are alive: bursts of garbage made it so large%s%.*s.",
-                               STRF(osp_memory_text(a, r.held)), STRF(osp_memory_text(a, r.live)), named ? ", most of them by " : "",
-                               STRF(named ? osp_call_text(a, b.who.call) : S("")));
+    x->summary =
+        osp_arena_fmt(a, "The Go heap holds %.*s where %.*s are alive: bursts of garbage made it so large%s%.*s.",
+                      STRF(osp_memory_text(a, r.held)), STRF(osp_memory_text(a, r.live)),
+                      named ? ", most of them by " : "", STRF(named ? osp_call_text(a, b.who.call) : S("")));
     osp_finding_evidence(x, S("least alive after a collection"), r.live / 1048576, "MB", "runtime");
     osp_finding_evidence(x, S("in use, with garbage (HeapInuse)"), (r.held - r.idle) / 1048576, "MB", "runtime");
     osp_finding_evidence(x, S("free and kept (HeapIdle - HeapReleased)"), r.idle / 1048576, "MB", "runtime");
     osp_finding_evidence(x, S("the next collection is to end at"), (double)f->gc.goal / 1048576, "MB", "runtime");
     if (f->gc.bytes_per_s >= 0)
-        osp_finding_evidence(x, named ? osp_arena_fmt(a, "allocated; %.0f %% by %.*s", 100 * b.part, STRF(b.who.call->func)) : S("allocated"), f->gc.bytes_per_s / 1048576, "MB/s", "runtime");
+        osp_finding_evidence(
+            x,
+            named ? osp_arena_fmt(a, "allocated; %.0f %% by %.*s", 100 * b.part, STRF(b.who.call->func))
+                  : S("allocated"),
+            f->gc.bytes_per_s / 1048576, "MB/s", "runtime");
     x->next = S("smaller or reused buffers, or a limit: GOMEMLIMIT   osprey gc PID");
 }

@@ -24,10 +24,10 @@ const osp_rule osp_rule_heap_leak = {
 
 /* How what collections found alive grows. */
 typedef struct {
-    double per_s;         /* bytes */
-    double first, last;   /* bytes */
-    double seconds;       /* between these two */
-    uint32_t n, seen;     /* collections; of them, in the observation */
+    double per_s;       /* bytes */
+    double first, last; /* bytes */
+    double seconds;     /* between these two */
+    uint32_t n, seen;   /* collections; of them, in the observation */
 } growth;
 
 /* Every collection found more than the one before, but for a few percent of noise; else per_s is 0. */
@@ -68,7 +68,8 @@ static double allocated(const osp_facts *f)
     const osp_process_fact *p = &f->proc;
     double sum = 0, s = 0;
     for (uint32_t i = 1; i < p->n; i++)
-        if (p->moment[i].collections == p->moment[i - 1].collections && p->moment[i].heap_live >= p->moment[i - 1].heap_live) {
+        if (p->moment[i].collections == p->moment[i - 1].collections &&
+            p->moment[i].heap_live >= p->moment[i - 1].heap_live) {
             sum += (double)(p->moment[i].heap_live - p->moment[i - 1].heap_live);
             s += p->moment[i].at_s - p->moment[i - 1].at_s;
         }
@@ -99,33 +100,52 @@ static void check(const osp_facts *f, osp_findings *out)
     /* A variable that holds ever more values shows it at once. Else it takes three collections in the observation: older ones
      * may be of a program that filled its caches since. */
     const bool held = f->ngrowing > 0;
-    const double confidence = (held ? 0.75 : r.seen >= 3 ? 0.6 : 0.37) + 0.1 * osp_ramp(kept, 0.1, 0.5) +
-                              0.1 * osp_ramp(r.last / r.first, 1.1, 1.8);
+    const double confidence = (held          ? 0.75
+                               : r.seen >= 3 ? 0.6
+                                             : 0.37) +
+                              0.1 * osp_ramp(kept, 0.1, 0.5) + 0.1 * osp_ramp(r.last / r.first, 1.1, 1.8);
     osp_finding *x = osp_find(f, out, &osp_rule_heap_leak, NULL, confidence, 1);
     if (!x)
         return;
     osp_arena *a = f->arena;
     if (named)
         osp_finding_blame(f, x, &b.who);
-    x->summary = named ? osp_arena_fmt(a, "What is alive on the Go heap grows by %.2f MB a second; %.*s allocates %.0f %% of all.",
-                                       r.per_s / 1048576, STRF(osp_call_text(a, b.who.call)), 100 * b.part)
-                       : osp_arena_fmt(a, "What is alive on the Go heap grows by %.2f MB a second.", r.per_s / 1048576);
-    osp_finding_evidence(x, osp_arena_fmt(a, "found alive by the last collection; %.*s by another one %.1f s before", STRF(osp_memory_text(a, r.first)), r.seconds),
+    x->summary =
+        named
+            ? osp_arena_fmt(a,
+                            "What is alive on the Go heap grows by %.2f MB a second; %.*s allocates %.0f %% of all.",
+                            r.per_s / 1048576, STRF(osp_call_text(a, b.who.call)), 100 * b.part)
+            : osp_arena_fmt(a, "What is alive on the Go heap grows by %.2f MB a second.", r.per_s / 1048576);
+    osp_finding_evidence(x,
+                         osp_arena_fmt(a, "found alive by the last collection; %.*s by another one %.1f s before",
+                                       STRF(osp_memory_text(a, r.first)), r.seconds),
                          r.last / 1048576, "MB", "runtime");
-    osp_finding_evidence(x, osp_arena_fmt(a, "allocated, of which %.0f %% stays", 100 * (kept < 1 ? kept : 1)), rate / 1048576, "MB/s", "runtime");
+    osp_finding_evidence(x, osp_arena_fmt(a, "allocated, of which %.0f %% stays", 100 * (kept < 1 ? kept : 1)),
+                         rate / 1048576, "MB/s", "runtime");
     if (named)
-        osp_finding_evidence(x, osp_arena_fmt(a, "of what is allocated, by %.*s", STRF(b.who.call->func)), 100 * b.part, "%", "go-allocs");
+        osp_finding_evidence(x, osp_arena_fmt(a, "of what is allocated, by %.*s", STRF(b.who.call->func)),
+                             100 * b.part, "%", "go-allocs");
     if (f->ledger.known)
-        osp_finding_evidence(x, osp_arena_fmt(a, "of the heap is resident; %.*s was never written to", STRF(osp_memory_text(a, (double)f->ledger.untouched))),
+        osp_finding_evidence(x,
+                             osp_arena_fmt(a, "of the heap is resident; %.*s was never written to",
+                                           STRF(osp_memory_text(a, (double)f->ledger.untouched))),
                              (double)f->ledger.now[OSP_LEDGER_GO_HEAP] / 1048576, "MB", "ledger");
     if (held)
-        osp_finding_evidence(x, osp_arena_fmt(a, "more in %.*s, a %s%s, which holds %.0f now", STRF(f->growing[0].name), f->growing[0].is_map ? "map" : "slice", f->growing[0].inside ? " behind a pointer" : "", f->growing[0].now),
+        osp_finding_evidence(x,
+                             osp_arena_fmt(a, "more in %.*s, a %s%s, which holds %.0f now", STRF(f->growing[0].name),
+                                           f->growing[0].is_map ? "map" : "slice",
+                                           f->growing[0].inside ? " behind a pointer" : "", f->growing[0].now),
                              f->growing[0].now - f->growing[0].was, "values", "memory");
     else
-        osp_finding_evidence(x, f->growing_known ? S("global variables hold more: who keeps them is not known") : S("global variables could be looked at"), 0, "variables", "memory");
+        osp_finding_evidence(x,
+                             f->growing_known ? S("global variables hold more: who keeps them is not known")
+                                              : S("global variables could be looked at"),
+                             0, "variables", "memory");
     if (held)
         x->next = osp_arena_fmt(a, "bound %.*s", STRF(f->growing[0].name));
     else
-        x->next = named ? osp_arena_fmt(a, "bound what keeps the values of %.*s; longer: osprey why -d 60 %d", STRF(b.who.call->func), f->pid)
-                    : osp_arena_fmt(a, "osprey record -e go-allocs -d 30 %d; longer: osprey why -d 60 %d", f->pid, f->pid);
+        x->next = named ? osp_arena_fmt(a, "bound what keeps the values of %.*s; longer: osprey why -d 60 %d",
+                                        STRF(b.who.call->func), f->pid)
+                        : osp_arena_fmt(a, "osprey record -e go-allocs -d 30 %d; longer: osprey why -d 60 %d", f->pid,
+                                        f->pid);
 }

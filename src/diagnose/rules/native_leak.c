@@ -83,7 +83,8 @@ static void say(const osp_facts *f, osp_finding *x, const osp_native_memory *n, 
     osp_finding_evidence(x, osp_arena_fmt(a, "native memory grows; it is %.*s now", STRF(osp_memory_text(a, n->now))),
                          n->per_s / 1048576, "MB/s", "ledger");
     if (f->is_go)
-        osp_finding_evidence(x, S("the Go heap grows"), osp_slope(&f->proc, of_go, &error) / 1048576, "MB/s", "runtime");
+        osp_finding_evidence(x, S("the Go heap grows"), osp_slope(&f->proc, of_go, &error) / 1048576, "MB/s",
+                             "runtime");
     if (f->ledger.growing.n)
         osp_finding_evidence(x, osp_arena_fmt(a, "more in the mapping that grew most: %.*s", STRF(f->ledger.growing)),
                              (double)f->ledger.growing_bytes / 1048576, "MB", "smaps");
@@ -91,11 +92,14 @@ static void say(const osp_facts *f, osp_finding *x, const osp_native_memory *n, 
         return;
     const osp_call *go = go_caller(b->who.stack);
     osp_finding_evidence(x,
-                         go && go != b->who.call ? osp_arena_fmt(a, "asked for and not freed by %.*s, called by %.*s",
-                                            STRF(b->who.call->func), STRF(osp_call_text(a, go)))
-                            : osp_arena_fmt(a, "asked for and not freed by %.*s", STRF(b->who.call->func)),
+                         go && go != b->who.call
+                             ? osp_arena_fmt(a, "asked for and not freed by %.*s, called by %.*s",
+                                             STRF(b->who.call->func), STRF(osp_call_text(a, go)))
+                             : osp_arena_fmt(a, "asked for and not freed by %.*s", STRF(b->who.call->func)),
                          b->amount / 1048576, "MB/s", "malloc");
-    osp_finding_evidence(x, osp_arena_fmt(a, "of what malloc gave, %.0f %% was not freed", m->bytes_per_s > 0 ? 100 * m->unfreed_per_s / m->bytes_per_s : 0),
+    osp_finding_evidence(x,
+                         osp_arena_fmt(a, "of what malloc gave, %.0f %% was not freed",
+                                       m->bytes_per_s > 0 ? 100 * m->unfreed_per_s / m->bytes_per_s : 0),
                          m->count_per_s, "calls/s", "malloc");
 }
 
@@ -108,18 +112,23 @@ static void check(const osp_facts *f, osp_findings *out)
         n.per_s * f->ledger.seconds < 0.005 * n.now)
         return;
     osp_alloc_blamed b = {0};
-    const bool named = f->mallocs.known && f->mallocs.unfreed_per_s > 0.2 * n.per_s && osp_alloc_blame(f, &f->mallocs, culprit, &b);
+    const bool named =
+        f->mallocs.known && f->mallocs.unfreed_per_s > 0.2 * n.per_s && osp_alloc_blame(f, &f->mallocs, culprit, &b);
     /* Without a place it grows all the same, but what grows may be a cache, or a mapping of its own. */
-    osp_finding *x = osp_find(f, out, &osp_rule_native_leak, NULL, named ? 0.75 + 0.2 * osp_ramp(f->mallocs.unfreed_per_s / n.per_s, 0.2, 0.7) : 0.55, 1);
+    osp_finding *x = osp_find(f, out, &osp_rule_native_leak, NULL,
+                              named ? 0.75 + 0.2 * osp_ramp(f->mallocs.unfreed_per_s / n.per_s, 0.2, 0.7) : 0.55, 1);
     if (!x)
         return;
     osp_arena *a = f->arena;
     if (named)
         osp_finding_blame(f, x, &b.who);
-    x->summary = named ? osp_arena_fmt(a, "Native memory grows by %.1f MB a second: %.*s asks for it and nobody frees it.",
-                                       n.per_s / 1048576, STRF(osp_call_text(a, b.who.call)))
-                       : osp_arena_fmt(a, "Native memory grows by %.1f MB a second; who asks for it was not seen.", n.per_s / 1048576);
+    x->summary =
+        named ? osp_arena_fmt(a, "Native memory grows by %.1f MB a second: %.*s asks for it and nobody frees it.",
+                              n.per_s / 1048576, STRF(osp_call_text(a, b.who.call)))
+              : osp_arena_fmt(a, "Native memory grows by %.1f MB a second; who asks for it was not seen.",
+                              n.per_s / 1048576);
     say(f, x, &n, &b);
-    x->next = named ? osp_arena_fmt(a, "free what %.*s returns   osprey record -e malloc -d 30 %d", STRF(b.who.call->func), f->pid)
+    x->next = named ? osp_arena_fmt(a, "free what %.*s returns   osprey record -e malloc -d 30 %d",
+                                    STRF(b.who.call->func), f->pid)
                     : osp_arena_fmt(a, "osprey record -e malloc -d 30 %d   osprey mem %d", f->pid, f->pid);
 }

@@ -110,26 +110,36 @@ static void check(const osp_facts *f, osp_findings *out)
             mark[i].call = pool + 1 < s->ncall ? pool + 1 : UINT32_MAX;
         }
     }
-    if (!osp_marks_weigh(f, mark, &(osp_mark_limits){.task_fraction = 0.25, .task_sign = 0.25, .process_fraction = least_share}, &m) ||
+    if (!osp_marks_weigh(
+            f, mark, &(osp_mark_limits){.task_fraction = 0.25, .task_sign = 0.25, .process_fraction = least_share},
+            &m) ||
         !osp_blame(f, mark, m.chosen, &who) || !osp_memory_weigh(f, &cpu))
         return;
     const double low = m.sign - 2 * osp_share_error(m.sign, f->samples);
     if (low < least_share || m.demand < demand_floor)
         return;
-    osp_finding *x = osp_find(f, out, &osp_rule_pool_ineffective, NULL, 0.65 + 0.27 * osp_ramp(low, least_share, surely_share),
-                              m.sign + cpu.gc < 1 ? m.sign + cpu.gc : 1);
+    osp_finding *x =
+        osp_find(f, out, &osp_rule_pool_ineffective, NULL, 0.65 + 0.27 * osp_ramp(low, least_share, surely_share),
+                 m.sign + cpu.gc < 1 ? m.sign + cpu.gc : 1);
     if (!x)
         return;
     osp_arena *a = f->arena;
     osp_finding_blame(f, x, &who);
-    x->summary = osp_arena_fmt(a, "%.*s takes buffers from a sync.Pool and still allocates: %.0f %% of this process's CPU goes into that.",
-                               STRF(osp_call_text(a, who.call)), 100 * m.sign);
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of its CPU allocates beside the pool", 200 * osp_share_error(m.sign, f->samples)),
-                         100 * m.sign, "%", "samples");
-    osp_finding_evidence(x, missed > 0.1 * m.sign ? S("of its CPU allocates in Get: the pool is empty") : S("of its CPU allocates in Get: it is not empty, so what comes out of it is too small"),
-                         100 * missed, "%", "samples");
+    x->summary = osp_arena_fmt(
+        a, "%.*s takes buffers from a sync.Pool and still allocates: %.0f %% of this process's CPU goes into that.",
+        STRF(osp_call_text(a, who.call)), 100 * m.sign);
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of its CPU allocates beside the pool", 200 * osp_share_error(m.sign, f->samples)),
+        100 * m.sign, "%", "samples");
+    osp_finding_evidence(
+        x,
+        missed > 0.1 * m.sign
+            ? S("of its CPU allocates in Get: the pool is empty")
+            : S("of its CPU allocates in Get: it is not empty, so what comes out of it is too small"),
+        100 * missed, "%", "samples");
     if (g->known && g->bytes_per_s >= 0)
         osp_finding_evidence(x, S("allocated"), g->bytes_per_s / 1048576, "MB/s", "runtime");
     osp_finding_evidence(x, S("of its CPU collects that"), 100 * cpu.gc, "%", "samples");
-    x->next = osp_arena_fmt(a, "put the grown buffer back, by pointer, in %.*s: *p = buf[:0]; pool.Put(p)", STRF(who.call->func));
+    x->next = osp_arena_fmt(a, "put the grown buffer back, by pointer, in %.*s: *p = buf[:0]; pool.Put(p)",
+                            STRF(who.call->func));
 }

@@ -28,17 +28,25 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!x)
         return;
     osp_arena *a = f->arena;
-    x->summary = osp_arena_fmt(a, "%.*s of %.*s resident memory were given back and still count: the kernel %s. It is no leak.",
-                               STRF(osp_memory_text(a, given)), STRF(osp_memory_text(a, all)),
-                               huge ? "keeps the large pages that hold them" : "takes them only when it needs memory (MADV_FREE)");
+    x->summary = osp_arena_fmt(
+        a, "%.*s of %.*s resident memory were given back and still count: the kernel %s. It is no leak.",
+        STRF(osp_memory_text(a, given)), STRF(osp_memory_text(a, all)),
+        huge ? "keeps the large pages that hold them" : "takes them only when it needs memory (MADV_FREE)");
     osp_finding_evidence(x, S("resident"), all / 1048576, "MB", "smaps");
     osp_finding_evidence(x, S("of it may be taken at any time (LazyFree)"), lazy / 1048576, "MB", "smaps");
     if (f->gc.known) {
         osp_finding_evidence(x, S("of the Go heap is in use"), (double)f->gc.inuse / 1048576, "MB", "runtime");
-        osp_finding_evidence(x, S("of the Go heap was given back (HeapReleased)"), (double)f->gc.released / 1048576, "MB", "runtime");
+        osp_finding_evidence(x, S("of the Go heap was given back (HeapReleased)"), (double)f->gc.released / 1048576,
+                             "MB", "runtime");
     }
     if (f->is_go)
-        osp_finding_evidence(x, osp_arena_fmt(a, "Go release: %.*s; 1.12 to 1.15, and GODEBUG=madvdontneed=0, free lazily", STRF(f->go_version)), 1, "release", "build info");
-    x->next = huge ? S("fewer large pages: GODEBUG and /sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none   osprey mem PID")
-                   : S("nothing, or GODEBUG=madvdontneed=1; watch the working set instead of the resident set   osprey mem PID");
+        osp_finding_evidence(x,
+                             osp_arena_fmt(a,
+                                           "Go release: %.*s; 1.12 to 1.15, and GODEBUG=madvdontneed=0, free lazily",
+                                           STRF(f->go_version)),
+                             1, "release", "build info");
+    x->next = huge ? S("fewer large pages: GODEBUG and /sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none  "
+                       " osprey mem PID")
+                   : S("nothing, or GODEBUG=madvdontneed=1; watch the working set instead of the resident set   "
+                       "osprey mem PID");
 }

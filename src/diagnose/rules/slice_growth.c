@@ -35,21 +35,27 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!osp_under_weigh(f, growth, 0.3, least_share, &u) || !osp_memory_weigh(f, &cpu) || u.low < least_share ||
         u.marked.demand < demand_floor)
         return;
-    osp_finding *x = osp_find(f, out, &osp_rule_slice_growth, NULL,
-                              0.65 + 0.3 * osp_ramp(u.low, least_share, surely_share), u.share + cpu.gc < 1 ? u.share + cpu.gc : 1);
+    osp_finding *x =
+        osp_find(f, out, &osp_rule_slice_growth, NULL, 0.65 + 0.3 * osp_ramp(u.low, least_share, surely_share),
+                 u.share + cpu.gc < 1 ? u.share + cpu.gc : 1);
     if (!x)
         return;
     osp_arena *a = f->arena;
     osp_finding_blame(f, x, &u.who);
-    x->summary = osp_arena_fmt(a, "%.*s lets a slice grow by append: %.0f %% of this process's CPU allocates and copies for that.",
-                               STRF(osp_call_text(a, u.who.call)), 100 * u.share);
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of its CPU under growslice", 200 * osp_share_error(u.share, f->samples)),
-                         100 * u.share, "%", "samples");
+    x->summary = osp_arena_fmt(
+        a, "%.*s lets a slice grow by append: %.0f %% of this process's CPU allocates and copies for that.",
+        STRF(osp_call_text(a, u.who.call)), 100 * u.share);
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of its CPU under growslice", 200 * osp_share_error(u.share, f->samples)),
+        100 * u.share, "%", "samples");
     osp_finding_evidence(x, S("of its CPU collects what is left behind"), 100 * cpu.gc, "%", "samples");
     if (g->known && g->bytes_per_s >= 0)
-        osp_finding_evidence(x, osp_arena_fmt(a, "allocated, in pieces of %.*s in the mean",
-                                              STRF(osp_memory_text(a, g->objects_per_s > 0 ? g->bytes_per_s / g->objects_per_s : 0))),
-                             g->bytes_per_s / 1048576, "MB/s", "runtime");
+        osp_finding_evidence(
+            x,
+            osp_arena_fmt(a, "allocated, in pieces of %.*s in the mean",
+                          STRF(osp_memory_text(a, g->objects_per_s > 0 ? g->bytes_per_s / g->objects_per_s : 0))),
+            g->bytes_per_s / 1048576, "MB/s", "runtime");
     osp_finding_evidence(x, S("of a core wanted by that"), 100 * u.marked.demand, "%", "schedstat");
-    x->next = osp_arena_fmt(a, "make the slice with its capacity in %.*s, or use it again (s[:0])", STRF(u.who.call->func));
+    x->next =
+        osp_arena_fmt(a, "make the slice with its capacity in %.*s, or use it again (s[:0])", STRF(u.who.call->func));
 }

@@ -22,11 +22,13 @@ static uint32_t growth(const osp_stack_fact *s)
 {
     uint32_t at = UINT32_MAX;
     bool grows = false;
-    for (uint32_t i = 0; i < s->ncall && (s->call[i].kind == OSP_CALL_RUNTIME || s->call[i].kind == OSP_CALL_KERNEL); i++) {
+    for (uint32_t i = 0; i < s->ncall && (s->call[i].kind == OSP_CALL_RUNTIME || s->call[i].kind == OSP_CALL_KERNEL);
+         i++) {
         const osp_call *c = &s->call[i];
         if (osp_str_starts(c->func, S("runtime.gcDrain"))) /* stacks shrink there */
             return UINT32_MAX;
-        grows = grows || (osp_str_eq(osp_str_base(c->file), S("stack.go")) && !osp_str_starts(c->func, S("runtime.stackalloc")));
+        grows = grows || (osp_str_eq(osp_str_base(c->file), S("stack.go")) &&
+                          !osp_str_starts(c->func, S("runtime.stackalloc")));
         at = i;
     }
     return grows ? at : UINT32_MAX;
@@ -47,8 +49,8 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_under u;
     if (!osp_under_weigh(f, growth, 0.2, least_share, &u) || u.low < least_share || u.marked.demand < demand_floor)
         return;
-    osp_finding *x =
-        osp_find(f, out, &osp_rule_stack_growth, NULL, 0.65 + 0.3 * osp_ramp(u.low, least_share, surely_share), u.share);
+    osp_finding *x = osp_find(f, out, &osp_rule_stack_growth, NULL,
+                              0.65 + 0.3 * osp_ramp(u.low, least_share, surely_share), u.share);
     if (!x)
         return;
     osp_arena *a = f->arena;
@@ -57,15 +59,19 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_finding_blame(f, x, &u.who);
     x->summary = osp_arena_fmt(a, "Goroutines grow their stacks in %.*s: %.0f %% of this process's CPU copies them.",
                                STRF(osp_call_text(a, u.who.call)), 100 * u.share);
-    osp_finding_evidence(x, osp_arena_fmt(a, "± %.0f of its CPU grows and copies stacks", 200 * osp_share_error(u.share, f->samples)),
-                         100 * u.share, "%", "samples");
+    osp_finding_evidence(
+        x, osp_arena_fmt(a, "± %.0f of its CPU grows and copies stacks", 200 * osp_share_error(u.share, f->samples)),
+        100 * u.share, "%", "samples");
     if (depth > 1)
-        osp_finding_evidence(x, osp_arena_fmt(a, "times %.*s stands on such a stack", STRF(u.who.call->func)), depth, "calls", "samples");
+        osp_finding_evidence(x, osp_arena_fmt(a, "times %.*s stands on such a stack", STRF(u.who.call->func)), depth,
+                             "calls", "samples");
     if (g->known && g->stacks)
         osp_finding_evidence(x, osp_arena_fmt(a, "in stacks, of %lld goroutines", (long long)f->goroutines),
                              (double)g->stacks / 1048576, "MB", "runtime");
     if (entry)
-        osp_finding_evidence(x, osp_arena_fmt(a, "of a core wanted by that; goroutines begin in %.*s", STRF(entry->func)),
-                             100 * u.marked.demand, "%", "schedstat");
-    x->next = osp_arena_fmt(a, "let workers live on instead of a new goroutine each time, or make %.*s iterative", STRF(u.who.call->func));
+        osp_finding_evidence(
+            x, osp_arena_fmt(a, "of a core wanted by that; goroutines begin in %.*s", STRF(entry->func)),
+            100 * u.marked.demand, "%", "schedstat");
+    x->next = osp_arena_fmt(a, "let workers live on instead of a new goroutine each time, or make %.*s iterative",
+                            STRF(u.who.call->func));
 }

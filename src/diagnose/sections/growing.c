@@ -23,7 +23,7 @@ const osp_section osp_section_growing = {
 enum {
     MOST_BYTES = 2 << 20, /* of variables */
     MOST_HOLDERS = 8192,
-    BEHIND = 16,    /* words that are read behind a pointer */
+    BEHIND = 16, /* words that are read behind a pointer */
     LOOKS = 4,
     LEAST_MORE = 4, /* elements */
     SWISS_SINCE = 12400,
@@ -32,18 +32,18 @@ static const double LOOK_EVERY_S = 0.9;
 
 /* Something that may hold values: a slice, or a map; seen so many times, longer each time. */
 typedef struct {
-    uint64_t at;      /* address of the variable's word */
-    uint16_t word;    /* behind it: of a slice there; BEHIND: of the variable itself */
+    uint64_t at;   /* address of the variable's word */
+    uint16_t word; /* behind it: of a slice there; BEHIND: of the variable itself */
     bool is_map;
     uint64_t first, last;
     uint8_t looks;
 } holder;
 
 typedef struct {
-    uint64_t from, to; /* run addresses of the variables */
-    bool nameless;     /* it has no symbols */
+    uint64_t from, to;    /* run addresses of the variables */
+    bool nameless;        /* it has no symbols */
     uint64_t heap, allgs; /* of the runtime's own: runtime.mheap_, runtime.allgs; 0 = not known */
-    uint8_t *bytes;    /* of the last look */
+    uint8_t *bytes;       /* of the last look */
     holder *holder;
     uint32_t n, looks;
     double next_s;
@@ -90,7 +90,9 @@ static bool find_variables(const osp_watch *w, holders *h)
 
 static bool is_foreign(osp_str name)
 {
-    static const char *const head[] = {"runtime.", "runtime/", "internal/", "syscall.", "os.", "go:", "type:", "reflect.", "sync.", "net.", "time.", "unique.", "vendor/", "x_cgo", "_cgo"};
+    static const char *const head[] = {"runtime.", "runtime/", "internal/", "syscall.", "os.",
+                                       "go:",      "type:",    "reflect.",  "sync.",    "net.",
+                                       "time.",    "unique.",  "vendor/",   "x_cgo",    "_cgo"};
     for (size_t i = 0; i < sizeof head / sizeof *head; i++)
         if (osp_str_starts(name, osp_str_from(head[i])))
             return true;
@@ -137,7 +139,8 @@ static bool is_map(const uint8_t *p, bool swiss)
         const uint64_t tables = word_at(p, 3);
         return tables == 0 ? n <= 8 : (tables & (tables - 1)) == 0 && n <= tables * 896;
     }
-    const uint64_t b = word_at(p, 1) >> 8 & 0xff; /* 2^B buckets, 6.5 entries each at most; twice that while it grows */
+    const uint64_t b =
+        word_at(p, 1) >> 8 & 0xff; /* 2^B buckets, 6.5 entries each at most; twice that while it grows */
     return b < 40 && n <= ((uint64_t)13 << b) + 8;
 }
 
@@ -165,10 +168,17 @@ static void meet(const osp_watch *w, holders *h, batch *b)
         if (!b->ok[i])
             continue;
         if (is_map(b->behind[i], swiss))
-            add(h, (holder){.at = b->at[i], .word = 0, .is_map = true, .first = word_at(b->behind[i], 0), .last = word_at(b->behind[i], 0)});
+            add(h, (holder){.at = b->at[i],
+                            .word = 0,
+                            .is_map = true,
+                            .first = word_at(b->behind[i], 0),
+                            .last = word_at(b->behind[i], 0)});
         for (uint16_t k = 0; k + 2 < BEHIND && !h->nameless; k++)
             if (is_slice(b->behind[i] + 8 * k))
-                add(h, (holder){.at = b->at[i], .word = k, .first = word_at(b->behind[i], (size_t)k + 1), .last = word_at(b->behind[i], (size_t)k + 1)});
+                add(h, (holder){.at = b->at[i],
+                                .word = k,
+                                .first = word_at(b->behind[i], (size_t)k + 1),
+                                .last = word_at(b->behind[i], (size_t)k + 1)});
     }
     b->n = 0;
 }
@@ -190,7 +200,9 @@ static void find_holders(const osp_watch *w, holders *h)
             (h->nameless ? is_runtime(h, at) : is_foreign(variable(w, at))))
             continue;
         if (is_slice(h->bytes + 8 * i))
-            add(h, (holder){.at = at, .word = BEHIND, .first = word_at(h->bytes, i + 1), .last = word_at(h->bytes, i + 1)});
+            add(h,
+                (holder){
+                    .at = at, .word = BEHIND, .first = word_at(h->bytes, i + 1), .last = word_at(h->bytes, i + 1)});
         ask(b, at, v);
         if (b->n == AT_ONCE)
             meet(w, h, b);
@@ -287,11 +299,13 @@ static void end(osp_watch *w, void *state, osp_facts *f)
         const holder *x = &h->holder[i];
         if (x->last - x->first < LEAST_MORE || x->looks != h->looks)
             continue;
-        f->growing[f->ngrowing++] = (osp_growing_fact){.name = h->nameless ? osp_arena_fmt(f->arena, "the variable at 0x%llx", (unsigned long long)x->at) : osp_arena_str(f->arena, variable(w, x->at)),
-                                                       .is_map = x->is_map,
-                                                       .inside = x->word < BEHIND && !(x->is_map && x->word == 0),
-                                                       .was = (double)x->first,
-                                                       .now = (double)x->last};
+        f->growing[f->ngrowing++] = (osp_growing_fact){
+            .name = h->nameless ? osp_arena_fmt(f->arena, "the variable at 0x%llx", (unsigned long long)x->at)
+                                : osp_arena_str(f->arena, variable(w, x->at)),
+            .is_map = x->is_map,
+            .inside = x->word < BEHIND && !(x->is_map && x->word == 0),
+            .was = (double)x->first,
+            .now = (double)x->last};
     }
     if (f->ngrowing)
         qsort(f->growing, f->ngrowing, sizeof *f->growing, by_more);
