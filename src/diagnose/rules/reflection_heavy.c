@@ -3,6 +3,8 @@
 
 /* Of the process's CPU, with the allocations made there. Servers that also do other work are below a third. */
 static const double least_share = 0.4, surely_share = 0.65;
+/* Of it, with calls of package reflect: an encoder that does without them has another reason. */
+static const double least_reflecting = 0.05;
 static const double demand_floor = 0.35; /* cores */
 
 static void check(const osp_facts *f, osp_findings *out);
@@ -49,7 +51,7 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_under u;
     osp_memory_cpu cpu;
     if (!osp_under_weigh(f, under, 0.45, least_share, &u) || !osp_memory_weigh(f, &cpu) || u.low < least_share ||
-        u.marked.demand < demand_floor)
+        u.marked.demand < demand_floor || reflecting(f) < least_reflecting)
         return;
     osp_finding *x = osp_find(f, out, &osp_rule_reflection_heavy, NULL,
                               0.65 + 0.3 * osp_ramp(u.low, least_share, surely_share), u.share);
