@@ -9,7 +9,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_cgo_call_overhead = {
     .name = "cgo-call-overhead",
     .asks = "does the CPU go into the passage between Go and C rather than into C?",
-    .topic = "cgo calls",
+    .topic = "cgo",
     .only_go = true,
     .title = "CPU burnt on the way between Go and C",
     .order = 20,

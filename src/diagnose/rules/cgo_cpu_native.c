@@ -8,7 +8,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_cgo_cpu_native = {
     .name = "cgo-cpu-native",
     .asks = "is the CPU burnt in C that Go called, where Go's own profile shows runtime.cgocall or nothing?",
-    .topic = "C under cgo",
+    .topic = "cgo",
     .only_go = true,
     .title = "CPU burnt in C called through cgo",
     .order = 40,

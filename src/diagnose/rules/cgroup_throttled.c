@@ -9,7 +9,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_cgroup_throttled = {
     .name = "cgroup-throttled",
     .asks = "is it held back by the CPU limit of its cgroup?",
-    .topic = "CPU limits",
+    .topic = "limits",
     .title = "held back by the CPU limit of its cgroup",
     .order = 1,
     .check = check,

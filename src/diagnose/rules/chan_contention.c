@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_chan_contention = {
     .name = "chan-contention",
     .asks = "do many goroutines get in each other's way on one channel?",
-    .topic = "channel contention",
+    .topic = "channels",
     .only_go = true,
     .title = "goroutines queue for a channel",
     .order = 24,

@@ -8,7 +8,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_dump_stalls = {
     .name = "dump-stalls",
     .asks = "does the program stop itself to write down its goroutines?",
-    .topic = "goroutine dumps",
+    .topic = "dumps",
     .only_go = true,
     .title = "the program keeps writing down its goroutines",
     .order = 13,

@@ -10,7 +10,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_eagain_spin = {
     .name = "eagain-spin",
     .asks = "does a loop ask a descriptor that has nothing, instead of waiting for it?",
-    .topic = "reads that say EAGAIN",
+    .topic = "system calls",
     .title = "a core burnt on asking an empty descriptor",
     .order = 6,
     .wants = osp_wants_calls,

@@ -13,7 +13,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_epoll_busy = {
     .name = "epoll-busy",
     .asks = "does an event loop turn without end over something that it does not deal with?",
-    .topic = "event loops",
+    .topic = "system calls",
     .title = "an event loop that never sleeps",
     .order = 7,
     .wants = osp_wants_calls,

@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_fd_exhaustion = {
     .name = "fd-exhaustion",
     .asks = "are there no descriptors left?",
-    .topic = "the limit of descriptors",
+    .topic = "descriptors",
     .title = "no descriptors left",
     .order = 3,
     .wants = wants,

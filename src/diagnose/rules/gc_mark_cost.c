@@ -14,7 +14,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_gc_mark_cost = {
     .name = "gc-mark-cost",
     .asks = "does marking a heap that is full of pointers take the CPU?",
-    .topic = "garbage collection",
+    .topic = "collector",
     .only_go = true,
     .title = "marking a heap full of pointers takes the CPU",
     .order = 30,

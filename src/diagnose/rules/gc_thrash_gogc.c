@@ -11,7 +11,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_gc_thrash_gogc = {
     .name = "gc-thrash-gogc",
     .asks = "does the collector run all the time because GOGC leaves the heap next to no room to grow?",
-    .topic = "garbage collection",
+    .topic = "collector",
     .only_go = true,
     .title = "the collector runs all the time: GOGC is too small",
     .order = 20,

@@ -10,7 +10,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_gc_thrash_memlimit = {
     .name = "gc-thrash-memlimit",
     .asks = "does the collector run all the time because what is live is nearly as much as GOMEMLIMIT allows?",
-    .topic = "garbage collection",
+    .topic = "collector",
     .only_go = true,
     .title = "the collector runs all the time: the live heap fills GOMEMLIMIT",
     .order = 20,

@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_goroutine_churn = {
     .name = "goroutine-churn",
     .asks = "are goroutines made for less work than making them costs?",
-    .topic = "goroutine churn",
+    .topic = "scheduler",
     .only_go = true,
     .title = "goroutines are made for next to no work",
     .order = 16,

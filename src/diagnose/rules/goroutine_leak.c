@@ -8,7 +8,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_goroutine_leak = {
     .name = "goroutine-leak",
     .asks = "do goroutines pile up that will never end?",
-    .topic = "goroutine leaks",
+    .topic = "leaks",
     .only_go = true,
     .title = "goroutines pile up",
     .order = 5,

@@ -14,7 +14,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_heap_headroom = {
     .name = "heap-headroom",
     .asks = "does the Go heap hold much more memory than is ever alive, for bursts of garbage?",
-    .topic = "resident memory",
+    .topic = "memory",
     .only_go = true,
     .title = "the Go heap holds room for bursts of garbage",
     .order = 65,

@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_idle_threads = {
     .name = "idle-threads",
     .asks = "are there many threads with nothing to do, from a burst of blocking calls?",
-    .topic = "idle threads",
+    .topic = "threads",
     .only_go = true,
     .title = "threads are left over from a burst",
     .order = 90,

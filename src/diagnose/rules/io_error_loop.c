@@ -15,7 +15,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_io_error_loop = {
     .name = "io-error-loop",
     .asks = "does a loop go on reading or writing after an error or the end?",
-    .topic = "failing reads and writes",
+    .topic = "system calls",
     .title = "a loop that does not end at an error",
     .order = 5, /* what else such a loop does, it does for that reason: deadlines, log lines */
     .wants = wants,

@@ -10,7 +10,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_io_wait = {
     .name = "io-wait",
     .asks = "do its threads wait for the disk?",
-    .topic = "waits for the disk",
+    .topic = "disk",
     .title = "waiting for the disk",
     .order = 30,
     .after = "memory-pressure",

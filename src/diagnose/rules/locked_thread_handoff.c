@@ -8,7 +8,7 @@ static uint32_t wants(const osp_facts *early);
 const osp_rule osp_rule_locked_thread_handoff = {
     .name = "locked-thread-handoff",
     .asks = "do goroutines that are locked to threads hand work to each other?",
-    .topic = "hand-offs between locked threads",
+    .topic = "scheduler",
     .only_go = true,
     .title = "each hand-over switches threads",
     .order = 14,

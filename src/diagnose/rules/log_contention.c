@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_log_contention = {
     .name = "log-contention",
     .asks = "do goroutines queue for the lock of a logger?",
-    .topic = "logging under a lock",
+    .topic = "locks",
     .only_go = true,
     .title = "goroutines queue to write log lines",
     .order = 12,

@@ -6,7 +6,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_malloc_contention = {
     .name = "malloc-contention",
     .asks = "do threads queue for the lock of the C library's heap?",
-    .topic = "contention in malloc",
+    .topic = "locks",
     .title = "threads queue for the heap of the C library",
     .order = 20,
     .wants = osp_wants_native_locks,

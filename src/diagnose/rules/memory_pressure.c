@@ -10,7 +10,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_memory_pressure = {
     .name = "memory-pressure",
     .asks = "is there too little memory, so that pages come from the disk again and again?",
-    .topic = "memory pressure",
+    .topic = "limits",
     .title = "too little memory: pages come from the disk again and again",
     .order = 3,
     .wants = wants,

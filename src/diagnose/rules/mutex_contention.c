@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_mutex_contention = {
     .name = "mutex-contention",
     .asks = "do goroutines spend their time on getting one lock?",
-    .topic = "lock contention",
+    .topic = "locks",
     .only_go = true,
     .title = "goroutines queue for a lock",
     .order = 22,

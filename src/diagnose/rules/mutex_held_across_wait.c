@@ -8,7 +8,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_mutex_held_across_wait = {
     .name = "mutex-held-across-wait",
     .asks = "do goroutines wait for a lock whose holder waits for something slow?",
-    .topic = "locks held over waits",
+    .topic = "locks",
     .only_go = true,
     .title = "a lock is held while its holder waits",
     .order = 8,

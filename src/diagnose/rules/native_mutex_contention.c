@@ -6,7 +6,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_native_mutex_contention = {
     .name = "mutex-contention",
     .asks = "do native threads spend their time on getting one lock?",
-    .topic = "contention for native locks",
+    .topic = "locks",
     .title = "threads queue for a lock",
     .order = 21,
     .after = "malloc-contention",

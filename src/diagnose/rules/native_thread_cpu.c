@@ -10,7 +10,7 @@ const osp_rule osp_rule_native_thread_cpu = {
     .name = "native-thread-cpu",
     .asks =
         "do threads that a native library made burn the CPU of a Go process, where Go shows runtime._ExternalCode?",
-    .topic = "native threads",
+    .topic = "cgo",
     .only_go = true,
     .title = "CPU burnt by threads that are not Go's",
     .order = 30,

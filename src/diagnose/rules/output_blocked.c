@@ -6,7 +6,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_output_blocked = {
     .name = "output-blocked",
     .asks = "is it stuck in writing to a pipe, a terminal or a socket that nobody reads?",
-    .topic = "output that nobody reads",
+    .topic = "output",
     .title = "stuck in writing its output",
     .order = 2,
     .check = check,

@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_parallelism_capped = {
     .name = "parallelism-capped",
     .asks = "do goroutines queue because the process may use fewer CPUs than there are?",
-    .topic = "GOMAXPROCS and affinity",
+    .topic = "scheduler",
     .only_go = true,
     .title = "goroutines queue, and CPUs may not be used",
     .order = 3,

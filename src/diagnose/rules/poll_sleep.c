@@ -8,7 +8,7 @@ static uint32_t wants(const osp_facts *early);
 const osp_rule osp_rule_poll_sleep = {
     .name = "poll-sleep",
     .asks = "do loops sleep a little and look again, instead of waiting?",
-    .topic = "polling",
+    .topic = "timers",
     .only_go = true,
     .title = "an idle process keeps looking for work",
     .order = 17,

@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_pool_exhausted = {
     .name = "pool-exhausted",
     .asks = "do goroutines wait for a connection of a database pool that has none left?",
-    .topic = "database pools",
+    .topic = "pools",
     .only_go = true,
     .title = "a pool of connections has none left",
     .order = 4,

@@ -9,7 +9,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_rss_retained = {
     .name = "rss-retained",
     .asks = "is resident memory high that the program has given back already?",
-    .topic = "resident memory",
+    .topic = "memory",
     .title = "resident memory that was given back already",
     .order = 60,
     .check = check,

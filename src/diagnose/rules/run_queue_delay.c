@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_run_queue_delay = {
     .name = "run-queue-delay",
     .asks = "do goroutines with little to do wait long for a P, behind others that compute?",
-    .topic = "run queues",
+    .topic = "scheduler",
     .only_go = true,
     .title = "goroutines wait for their turn",
     .order = 55,

@@ -8,7 +8,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_rwmutex_contention = {
     .name = "rwmutex-contention",
     .asks = "do goroutines spend their time on one read-write lock?",
-    .topic = "RWMutex contention",
+    .topic = "locks",
     .only_go = true,
     .title = "readers and writers get in each other's way",
     .order = 20,

@@ -9,7 +9,7 @@ static uint32_t wants(const osp_facts *early);
 const osp_rule osp_rule_sched_wake_storm = {
     .name = "sched-wake-storm",
     .asks = "is the time spent on waking goroutines rather than on what they do?",
-    .topic = "wake-ups",
+    .topic = "scheduler",
     .only_go = true,
     .title = "goroutines wake for next to no work",
     .order = 30,

@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_serial_bottleneck = {
     .name = "serial-bottleneck",
     .asks = "does all work go through one goroutine while others wait for it?",
-    .topic = "work in one goroutine",
+    .topic = "scheduler",
     .only_go = true,
     .title = "all work goes through one goroutine",
     .order = 50,

@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_slow_peer = {
     .name = "slow-peer",
     .asks = "is the time spent on waiting for another service's answers?",
-    .topic = "slow peers",
+    .topic = "peers",
     .only_go = true,
     .title = "waiting for another service",
     .order = 60,

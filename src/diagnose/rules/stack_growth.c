@@ -10,7 +10,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_stack_growth = {
     .name = "stack-growth",
     .asks = "does the CPU go into goroutine stacks that are copied because they grow?",
-    .topic = "stack copies",
+    .topic = "allocation",
     .only_go = true,
     .title = "the CPU goes into growing goroutine stacks",
     .order = 45,

@@ -8,7 +8,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_stw_stall = {
     .name = "stw-stall",
     .asks = "does a loop keep the collector waiting, and everybody with it?",
-    .topic = "stalled stops of the world",
+    .topic = "stops",
     .only_go = true,
     .title = "a loop keeps the whole program waiting",
     .order = 9,

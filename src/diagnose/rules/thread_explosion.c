@@ -7,7 +7,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_thread_explosion = {
     .name = "thread-explosion",
     .asks = "does the number of threads grow without end?",
-    .topic = "thread growth",
+    .topic = "threads",
     .only_go = true,
     .title = "threads pile up",
     .order = 4,

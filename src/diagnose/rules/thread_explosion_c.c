@@ -12,7 +12,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_thread_explosion_c = {
     .name = "thread-explosion",
     .asks = "do threads pile up that are blocked in C?",
-    .topic = "threads blocked in C",
+    .topic = "threads",
     .title = "threads pile up, blocked in C",
     .order = 5,
     .wants = wants,

@@ -8,7 +8,7 @@ static void check(const osp_facts *f, osp_findings *out);
 const osp_rule osp_rule_timer_leak = {
     .name = "timer-leak",
     .asks = "do timers or tickers pile up that nobody stops?",
-    .topic = "timer leaks",
+    .topic = "leaks",
     .only_go = true,
     .title = "timers pile up",
     .order = 6,

@@ -27,7 +27,6 @@ static void process(osp_archive *x, osp_facts *f)
     osp_arc(x, &f->goroutines);
     osp_arc(x, &f->cgo_calls_per_s);
     osp_arc(x, &f->sched_ticks_per_s);
-    osp_arc(x, &f->from_files);
     f->process.state = (char)state;
 }
 
@@ -132,4 +131,5 @@ static void transfer(osp_archive *x, osp_facts *f)
     OSP_ARC_ROWS(x, &f->loop, &f->nloop, loop);
     for (uint32_t i = 0; i < f->nloop; i++)
         loop_stack(x, f, (osp_loop_fact *)&f->loop[i]);
+    osp_arc(x, &f->from_files);
 }

@@ -532,25 +532,6 @@ static void a_long_queue_before_one_p_is_capped_and_before_all_is_load(void **st
 
 /* ---- waits without locks of one's own --------------------------------------------------------------------------------------- */
 
-static void a_write_that_does_not_return_is_found_with_those_behind_it(void **state)
-{
-    (void)state;
-    for (uint32_t still = 0; still < 2; still++) {
-        made_up *m = go_program();
-        osp_group_fact *w = group(m, 1, still, OSP_G_SYSCALL,
-                                  ROOT "g:main.handle@a.go s:log.(*Logger).output@log.go s:os.(*File).Write@file.go "
-                                       "s:syscall.write@zsyscall.go s:syscall.Syscall@asm.s");
-        w->stood_s = still ? 4 : 0;
-        group(m, 12, 12, OSP_G_WAITING, ROOT "g:main.handle@a.go s:log.(*Logger).output@log.go" LOCK);
-        osp_findings f = made_up_diagnose(m);
-        if (still)
-            is_first(&f, "output-blocked", NULL, "main.handle");
-        else
-            for (uint32_t i = 0; i < f.n; i++)
-                assert_string_not_equal(f.row[i].verdict, "output-blocked");
-    }
-}
-
 static void a_pool_without_connections_is_found_and_its_opener_is_not(void **state)
 {
     (void)state;
@@ -722,7 +703,6 @@ int main(void)
         cmocka_unit_test(goroutines_for_an_addition_are_churn_and_for_requests_are_not),
         cmocka_unit_test(one_that_works_for_all_is_a_bottleneck_and_one_that_works_alone_is_not),
         cmocka_unit_test(a_long_queue_before_one_p_is_capped_and_before_all_is_load),
-        cmocka_unit_test(a_write_that_does_not_return_is_found_with_those_behind_it),
         cmocka_unit_test(a_pool_without_connections_is_found_and_its_opener_is_not),
         cmocka_unit_test(a_slow_peer_is_found_and_a_fast_one_is_not),
         cmocka_unit_test(late_timers_behind_computation_are_found_and_a_batch_is_not),
