@@ -49,6 +49,8 @@ typedef struct osp_rule {
     const char *name;  /* the verdict id */
     const char *asks;  /* the question it answers, one sentence */
     const char *topic; /* what is ruled out when it finds nothing: "clock reads" */
+    const char
+        *more; /* the command that shows more, PID in the place of the number: "goroutines PID"; NULL = a profile */
     bool only_go;      /* the question makes no sense of a process without Go */
     const char *title; /* of a finding: "CPU burnt in C called through cgo" */
     int order;         /* among findings of about the same share: causes (low) before consequences (high) */

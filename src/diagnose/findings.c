@@ -119,14 +119,28 @@ static const char *explained_by(const osp_findings *all, const osp_finding *x)
     return NULL;
 }
 
+/* "osprey goroutines 4711" */
+static osp_str command_of(const osp_facts *f, const osp_rule *rule)
+{
+    osp_str words = osp_str_from(rule->more);
+    size_t at = osp_str_find(words, S("PID"));
+    if (!words.n || !f->pid || at == words.n)
+        return S("");
+    return osp_arena_fmt(f->arena, "osprey %.*s%d%.*s", STRF(osp_str_head(words, at)), f->pid,
+                         STRF(osp_str_skip(words, at + 3)));
+}
+
 void osp_diagnose(const osp_facts *f, osp_findings *out)
 {
     *out = (osp_findings){.arena = f->arena};
     for (const osp_rule *const *r = osp_rules; *r; r++)
         if (f->is_go || !(*r)->only_go)
             (*r)->check(f, out);
-    for (uint32_t i = 0; i < out->n; i++)
+    for (uint32_t i = 0; i < out->n; i++) {
         out->row[i].because = explained_by(out, &out->row[i]);
+        if (!out->row[i].more.n)
+            out->row[i].more = command_of(f, osp_rule_of(&out->row[i]));
+    }
     for (uint32_t i = 1; i < out->n; i++)
         for (uint32_t k = i; k > 0 && before(&out->row[k], &out->row[k - 1]); k--) {
             osp_finding t = out->row[k];

@@ -13,6 +13,7 @@ const osp_rule osp_rule_alloc_storm = {
     .name = "alloc-storm",
     .asks = "does the CPU go into allocating memory that is garbage at once, and into collecting it?",
     .topic = "allocation",
+    .more = "record PID -e go-allocs -o allocs.pb.gz",
     .only_go = true,
     .title = "the CPU goes into short-lived allocations",
     .order = 60,

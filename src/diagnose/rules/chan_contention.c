@@ -8,6 +8,7 @@ const osp_rule osp_rule_chan_contention = {
     .name = "chan-contention",
     .asks = "do many goroutines get in each other's way on one channel?",
     .topic = "channels",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "goroutines queue for a channel",
     .order = 24,

@@ -9,6 +9,7 @@ const osp_rule osp_rule_dump_stalls = {
     .name = "dump-stalls",
     .asks = "does the program stop itself to write down its goroutines?",
     .topic = "dumps",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "the program keeps writing down its goroutines",
     .order = 13,

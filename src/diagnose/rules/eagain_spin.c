@@ -11,6 +11,7 @@ const osp_rule osp_rule_eagain_spin = {
     .name = "eagain-spin",
     .asks = "does a loop ask a descriptor that has nothing, instead of waiting for it?",
     .topic = "system calls",
+    .more = "syscalls PID",
     .title = "a core burnt on asking an empty descriptor",
     .order = 6,
     .wants = osp_wants_calls,

@@ -14,6 +14,7 @@ const osp_rule osp_rule_epoll_busy = {
     .name = "epoll-busy",
     .asks = "does an event loop turn without end over something that it does not deal with?",
     .topic = "system calls",
+    .more = "syscalls PID",
     .title = "an event loop that never sleeps",
     .order = 7,
     .wants = osp_wants_calls,

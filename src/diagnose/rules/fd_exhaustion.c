@@ -8,6 +8,7 @@ const osp_rule osp_rule_fd_exhaustion = {
     .name = "fd-exhaustion",
     .asks = "are there no descriptors left?",
     .topic = "descriptors",
+    .more = "syscalls PID",
     .title = "no descriptors left",
     .order = 3,
     .wants = wants,

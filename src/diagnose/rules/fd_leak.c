@@ -13,6 +13,7 @@ const osp_rule osp_rule_fd_leak = {
     .name = "fd-leak",
     .asks = "do open descriptors pile up?",
     .topic = "descriptors",
+    .more = "syscalls PID",
     .title = "descriptors pile up",
     .order = 14,
     .after = "goroutine-leak",

@@ -15,6 +15,7 @@ const osp_rule osp_rule_gc_mark_cost = {
     .name = "gc-mark-cost",
     .asks = "does marking a heap that is full of pointers take the CPU?",
     .topic = "collector",
+    .more = "gc PID",
     .only_go = true,
     .title = "marking a heap full of pointers takes the CPU",
     .order = 30,

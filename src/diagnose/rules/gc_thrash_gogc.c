@@ -12,6 +12,7 @@ const osp_rule osp_rule_gc_thrash_gogc = {
     .name = "gc-thrash-gogc",
     .asks = "does the collector run all the time because GOGC leaves the heap next to no room to grow?",
     .topic = "collector",
+    .more = "gc PID",
     .only_go = true,
     .title = "the collector runs all the time: GOGC is too small",
     .order = 20,
@@ -45,5 +46,5 @@ static void check(const osp_facts *f, osp_findings *out)
         x, osp_arena_fmt(a, "live, the next collection is to end at %.*s", STRF(osp_memory_text(a, (double)g->goal))),
         (double)g->marked / 1048576, "MB", "runtime");
     osp_memory_allocator_evidence(f, x, &cpu);
-    x->next = S("raise GOGC to 100 or more; where memory is short, set GOMEMLIMIT instead   osprey gc PID");
+    x->next = S("raise GOGC to 100 or more; where memory is short, set GOMEMLIMIT instead");
 }

@@ -11,6 +11,7 @@ const osp_rule osp_rule_gc_thrash_memlimit = {
     .name = "gc-thrash-memlimit",
     .asks = "does the collector run all the time because what is live is nearly as much as GOMEMLIMIT allows?",
     .topic = "collector",
+    .more = "gc PID",
     .only_go = true,
     .title = "the collector runs all the time: the live heap fills GOMEMLIMIT",
     .order = 20,
@@ -50,5 +51,5 @@ static void check(const osp_facts *f, osp_findings *out)
         osp_finding_evidence(x, S("of looks: held back, to take no more than half of all CPU"), 100 * g->limiter, "%",
                              "runtime");
     osp_memory_allocator_evidence(f, x, &cpu);
-    x->next = S("raise GOMEMLIMIT, or keep less alive; if it still grows it is a leak   osprey gc PID");
+    x->next = S("raise GOMEMLIMIT, or keep less alive; if it still grows it is a leak");
 }

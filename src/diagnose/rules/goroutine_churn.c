@@ -8,6 +8,7 @@ const osp_rule osp_rule_goroutine_churn = {
     .name = "goroutine-churn",
     .asks = "are goroutines made for less work than making them costs?",
     .topic = "scheduler",
+    .more = "sched PID",
     .only_go = true,
     .title = "goroutines are made for next to no work",
     .order = 16,

@@ -12,6 +12,7 @@ const osp_rule osp_rule_goroutine_deadlock = {
     .name = "goroutine-deadlock",
     .asks = "do goroutines wait for locks in a circle, or for one that nobody will give back?",
     .topic = "deadlocks",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "goroutines that wait for each other for ever",
     .order = 2,

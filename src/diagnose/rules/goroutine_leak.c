@@ -9,6 +9,7 @@ const osp_rule osp_rule_goroutine_leak = {
     .name = "goroutine-leak",
     .asks = "do goroutines pile up that will never end?",
     .topic = "leaks",
+    .more = "goroutines PID -diff 30s",
     .only_go = true,
     .title = "goroutines pile up",
     .order = 5,

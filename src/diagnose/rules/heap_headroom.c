@@ -15,6 +15,7 @@ const osp_rule osp_rule_heap_headroom = {
     .name = "heap-headroom",
     .asks = "does the Go heap hold much more memory than is ever alive, for bursts of garbage?",
     .topic = "memory",
+    .more = "mem PID -d 30",
     .only_go = true,
     .title = "the Go heap holds room for bursts of garbage",
     .order = 65,
@@ -132,5 +133,5 @@ static void check(const osp_facts *f, osp_findings *out)
             named ? osp_arena_fmt(a, "allocated; %.0f %% by %.*s", 100 * b.part, STRF(b.who.call->func))
                   : S("allocated"),
             f->gc.bytes_per_s / 1048576, "MB/s", "runtime");
-    x->next = S("smaller or reused buffers, or a limit: GOMEMLIMIT   osprey gc PID");
+    x->next = S("smaller or reused buffers, or a limit: GOMEMLIMIT");
 }

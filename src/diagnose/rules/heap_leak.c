@@ -15,6 +15,7 @@ const osp_rule osp_rule_heap_leak = {
     .name = "heap-leak",
     .asks = "does what is alive on the Go heap grow from collection to collection?",
     .topic = "leaks",
+    .more = "mem PID -d 30",
     .only_go = true,
     .title = "the live Go heap grows",
     .order = 20,

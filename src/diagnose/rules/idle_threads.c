@@ -8,6 +8,7 @@ const osp_rule osp_rule_idle_threads = {
     .name = "idle-threads",
     .asks = "are there many threads with nothing to do, from a burst of blocking calls?",
     .topic = "threads",
+    .more = "threads PID --stack",
     .only_go = true,
     .title = "threads are left over from a burst",
     .order = 90,

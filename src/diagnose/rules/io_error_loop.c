@@ -16,6 +16,7 @@ const osp_rule osp_rule_io_error_loop = {
     .name = "io-error-loop",
     .asks = "does a loop go on reading or writing after an error or the end?",
     .topic = "system calls",
+    .more = "syscalls PID",
     .title = "a loop that does not end at an error",
     .order = 5, /* what else such a loop does, it does for that reason: deadlines, log lines */
     .wants = wants,

@@ -11,6 +11,7 @@ const osp_rule osp_rule_io_wait = {
     .name = "io-wait",
     .asks = "do its threads wait for the disk?",
     .topic = "disk",
+    .more = "syscalls PID",
     .title = "waiting for the disk",
     .order = 30,
     .after = "memory-pressure",

@@ -9,6 +9,7 @@ const osp_rule osp_rule_locked_thread_handoff = {
     .name = "locked-thread-handoff",
     .asks = "do goroutines that are locked to threads hand work to each other?",
     .topic = "scheduler",
+    .more = "sched PID",
     .only_go = true,
     .title = "each hand-over switches threads",
     .order = 14,

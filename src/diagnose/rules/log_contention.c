@@ -8,6 +8,7 @@ const osp_rule osp_rule_log_contention = {
     .name = "log-contention",
     .asks = "do goroutines queue for the lock of a logger?",
     .topic = "locks",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "goroutines queue to write log lines",
     .order = 12,

@@ -7,6 +7,7 @@ const osp_rule osp_rule_malloc_contention = {
     .name = "malloc-contention",
     .asks = "do threads queue for the lock of the C library's heap?",
     .topic = "locks",
+    .more = "syscalls PID",
     .title = "threads queue for the heap of the C library",
     .order = 20,
     .wants = osp_wants_native_locks,

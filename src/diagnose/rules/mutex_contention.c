@@ -8,6 +8,7 @@ const osp_rule osp_rule_mutex_contention = {
     .name = "mutex-contention",
     .asks = "do goroutines spend their time on getting one lock?",
     .topic = "locks",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "goroutines queue for a lock",
     .order = 22,

@@ -9,6 +9,7 @@ const osp_rule osp_rule_mutex_held_across_wait = {
     .name = "mutex-held-across-wait",
     .asks = "do goroutines wait for a lock whose holder waits for something slow?",
     .topic = "locks",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "a lock is held while its holder waits",
     .order = 8,

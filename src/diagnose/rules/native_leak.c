@@ -16,6 +16,7 @@ const osp_rule osp_rule_native_leak = {
     .name = "native-leak",
     .asks = "does memory grow that C code allocates and does not free?",
     .topic = "leaks",
+    .more = "record PID -e malloc -o malloc.pb.gz",
     .title = "native memory grows and is not freed",
     .order = 20,
     .wants = wants,
@@ -128,7 +129,6 @@ static void check(const osp_facts *f, osp_findings *out)
               : osp_arena_fmt(a, "Native memory grows by %.1f MB a second; who asks for it was not seen.",
                               n.per_s / 1048576);
     say(f, x, &n, &b);
-    x->next = named ? osp_arena_fmt(a, "free what %.*s returns   osprey record -e malloc -d 30 %d",
-                                    STRF(b.who.call->func), f->pid)
-                    : osp_arena_fmt(a, "osprey record -e malloc -d 30 %d   osprey mem %d", f->pid, f->pid);
+    x->next = named ? osp_arena_fmt(a, "free what %.*s returns", STRF(b.who.call->func))
+                    : S("look for longer at who asks for memory and does not give it back");
 }

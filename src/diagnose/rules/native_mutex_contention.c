@@ -7,6 +7,7 @@ const osp_rule osp_rule_native_mutex_contention = {
     .name = "mutex-contention",
     .asks = "do native threads spend their time on getting one lock?",
     .topic = "locks",
+    .more = "syscalls PID",
     .title = "threads queue for a lock",
     .order = 21,
     .after = "malloc-contention",

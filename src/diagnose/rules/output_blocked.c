@@ -7,6 +7,7 @@ const osp_rule osp_rule_output_blocked = {
     .name = "output-blocked",
     .asks = "is it stuck in writing to a pipe, a terminal or a socket that nobody reads?",
     .topic = "output",
+    .more = "goroutines PID",
     .title = "stuck in writing its output",
     .order = 2,
     .check = check,

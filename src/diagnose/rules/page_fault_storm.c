@@ -13,6 +13,7 @@ const osp_rule osp_rule_page_fault_storm = {
     .name = "page-fault-storm",
     .asks = "does the CPU go into touching fresh pages over and over?",
     .topic = "page faults",
+    .more = "record PID -e page-faults -o faults.pb.gz",
     .title = "CPU burnt on page faults",
     .order = 11,
     .wants = wants,

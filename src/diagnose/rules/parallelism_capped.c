@@ -8,6 +8,7 @@ const osp_rule osp_rule_parallelism_capped = {
     .name = "parallelism-capped",
     .asks = "do goroutines queue because the process may use fewer CPUs than there are?",
     .topic = "scheduler",
+    .more = "sched PID",
     .only_go = true,
     .title = "goroutines queue, and CPUs may not be used",
     .order = 3,

@@ -9,6 +9,7 @@ const osp_rule osp_rule_poll_sleep = {
     .name = "poll-sleep",
     .asks = "do loops sleep a little and look again, instead of waiting?",
     .topic = "timers",
+    .more = "timers PID",
     .only_go = true,
     .title = "an idle process keeps looking for work",
     .order = 17,

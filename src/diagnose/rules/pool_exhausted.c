@@ -8,6 +8,7 @@ const osp_rule osp_rule_pool_exhausted = {
     .name = "pool-exhausted",
     .asks = "do goroutines wait for a connection of a database pool that has none left?",
     .topic = "pools",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "a pool of connections has none left",
     .order = 4,

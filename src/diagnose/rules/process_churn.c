@@ -11,6 +11,7 @@ const osp_rule osp_rule_process_churn = {
     .name = "process-churn",
     .asks = "does it start programs all the time?",
     .topic = "child processes",
+    .more = "syscalls PID",
     .title = "CPU burnt on starting processes",
     .order = 8,
     .wants = wants,

@@ -7,6 +7,7 @@ const osp_rule osp_rule_process_stopped = {
     .name = "process-stopped",
     .asks = "is it stopped, by a signal, a debugger or a frozen cgroup?",
     .topic = "stops",
+    .more = "threads PID --stack",
     .title = "the process is stopped",
     .order = 0,
     .check = check,

@@ -10,6 +10,7 @@ const osp_rule osp_rule_rss_retained = {
     .name = "rss-retained",
     .asks = "is resident memory high that the program has given back already?",
     .topic = "memory",
+    .more = "mem PID -d 30",
     .title = "resident memory that was given back already",
     .order = 60,
     .check = check,
@@ -45,8 +46,6 @@ static void check(const osp_facts *f, osp_findings *out)
                                            "Go release: %.*s; 1.12 to 1.15, and GODEBUG=madvdontneed=0, free lazily",
                                            STRF(f->go_version)),
                              1, "release", "build info");
-    x->next = huge ? S("fewer large pages: GODEBUG and /sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none  "
-                       " osprey mem PID")
-                   : S("nothing, or GODEBUG=madvdontneed=1; watch the working set instead of the resident set   "
-                       "osprey mem PID");
+    x->next = huge ? S("fewer large pages: GODEBUG and /sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none")
+                   : S("nothing, or GODEBUG=madvdontneed=1; watch the working set instead of the resident set");
 }

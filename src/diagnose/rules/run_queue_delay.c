@@ -8,6 +8,7 @@ const osp_rule osp_rule_run_queue_delay = {
     .name = "run-queue-delay",
     .asks = "do goroutines with little to do wait long for a P, behind others that compute?",
     .topic = "scheduler",
+    .more = "sched PID",
     .only_go = true,
     .title = "goroutines wait for their turn",
     .order = 55,

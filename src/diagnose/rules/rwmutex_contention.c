@@ -9,6 +9,7 @@ const osp_rule osp_rule_rwmutex_contention = {
     .name = "rwmutex-contention",
     .asks = "do goroutines spend their time on one read-write lock?",
     .topic = "locks",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "readers and writers get in each other's way",
     .order = 20,

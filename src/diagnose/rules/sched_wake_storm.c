@@ -10,6 +10,7 @@ const osp_rule osp_rule_sched_wake_storm = {
     .name = "sched-wake-storm",
     .asks = "is the time spent on waking goroutines rather than on what they do?",
     .topic = "scheduler",
+    .more = "sched PID",
     .only_go = true,
     .title = "goroutines wake for next to no work",
     .order = 30,

@@ -8,6 +8,7 @@ const osp_rule osp_rule_serial_bottleneck = {
     .name = "serial-bottleneck",
     .asks = "does all work go through one goroutine while others wait for it?",
     .topic = "scheduler",
+    .more = "sched PID",
     .only_go = true,
     .title = "all work goes through one goroutine",
     .order = 50,

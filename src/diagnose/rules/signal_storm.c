@@ -11,6 +11,7 @@ const osp_rule osp_rule_signal_storm = {
     .name = "signal-storm",
     .asks = "does the CPU go into signals?",
     .topic = "signals",
+    .more = "syscalls PID",
     .title = "CPU burnt on signals",
     .order = 9,
     .wants = wants,

@@ -8,6 +8,7 @@ const osp_rule osp_rule_slow_peer = {
     .name = "slow-peer",
     .asks = "is the time spent on waiting for another service's answers?",
     .topic = "peers",
+    .more = "goroutines PID",
     .only_go = true,
     .title = "waiting for another service",
     .order = 60,

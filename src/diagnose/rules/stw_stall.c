@@ -9,6 +9,7 @@ const osp_rule osp_rule_stw_stall = {
     .name = "stw-stall",
     .asks = "does a loop keep the collector waiting, and everybody with it?",
     .topic = "stops",
+    .more = "threads PID --stack",
     .only_go = true,
     .title = "a loop keeps the whole program waiting",
     .order = 9,

@@ -15,6 +15,7 @@ const osp_rule osp_rule_syscall_storm = {
     .name = "syscall-storm",
     .asks = "does the CPU go into very many cheap system calls?",
     .topic = "system calls",
+    .more = "syscalls PID",
     .title = "CPU burnt on tiny system calls",
     .order = 12,
     .after = "io-error-loop eagain-spin epoll-busy clock-storm signal-storm process-churn page-fault-storm",

@@ -8,6 +8,7 @@ const osp_rule osp_rule_thread_explosion = {
     .name = "thread-explosion",
     .asks = "does the number of threads grow without end?",
     .topic = "threads",
+    .more = "threads PID --stack",
     .only_go = true,
     .title = "threads pile up",
     .order = 4,

@@ -13,6 +13,7 @@ const osp_rule osp_rule_thread_explosion_c = {
     .name = "thread-explosion",
     .asks = "do threads pile up that are blocked in C?",
     .topic = "threads",
+    .more = "threads PID --stack",
     .title = "threads pile up, blocked in C",
     .order = 5,
     .wants = wants,

@@ -9,6 +9,7 @@ const osp_rule osp_rule_timer_leak = {
     .name = "timer-leak",
     .asks = "do timers or tickers pile up that nobody stops?",
     .topic = "leaks",
+    .more = "timers PID",
     .only_go = true,
     .title = "timers pile up",
     .order = 6,

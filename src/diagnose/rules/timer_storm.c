@@ -9,6 +9,7 @@ const osp_rule osp_rule_timer_storm = {
     .name = "timer-storm",
     .asks = "do thousands of timers keep the process awake?",
     .topic = "timers",
+    .more = "timers PID",
     .only_go = true,
     .title = "timers keep the process awake",
     .order = 18,
