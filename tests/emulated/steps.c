@@ -583,6 +583,8 @@ int main(int argc, char **argv)
         bool delivered = e.signal != 0;
         if (!read_memory(&e, r.x[PC], &w, 4) || !resume_program(&e, 's') || !read_registers(&e, &r))
             break;
+        if (e.signal && memcmp(&old, &r, sizeof r) == 0) /* it stopped for the signal and has executed nothing */
+            continue;
         went_on(&t, w, delivered, &old, &r);
     }
     printf(
