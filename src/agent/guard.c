@@ -98,22 +98,6 @@ void osp_guard_judge(const osp_guard_limits *l, const osp_guard_look *before, co
 
 /* ---- looking ------------------------------------------------------------------------------------------------------- */
 
-/* "some avg10=0.00 … total=123" in microseconds, of the process's cgroup or of the host. */
-static double stalled(const osp_cgroup_usage *c)
-{
-    char path[512], text[512];
-    osp_str s;
-    osp_err ignored; /* a kernel without PSI */
-    snprintf(path, sizeof path, "%s/memory.pressure", c->memory_path);
-    if (!(c->memory_path[0] && osp_read_small(path, text, sizeof text, &s, &ignored)) &&
-        !osp_read_small("/proc/pressure/memory", text, sizeof text, &s, &ignored))
-        return -1;
-    osp_str line = osp_str_cut(&s, '\n');
-    osp_str total = osp_str_skip(line, osp_str_find(line, S("total=")) + 6);
-    uint64_t us;
-    return osp_str_starts(line, S("some ")) && osp_str_u64(osp_str_trim(total), 10, &us) ? (double)us / 1e6 : -1;
-}
-
 static double probe(const osp_guard *g)
 {
     osp_http_answer answer = {0};
@@ -144,7 +128,7 @@ static void look(osp_guard *g)
     if (l->alive && g->go && g->limits->goroutines && osp_go_snapshot_read(g->go, &few, &go, &ignored))
         l->goroutines = go.ngoroutine;
     osp_arena_drop(&few);
-    l->stalled_s = g->limits->pressure > 0 ? stalled(&l->cgroup) : -1;
+    l->stalled_s = g->limits->pressure > 0 ? osp_cgroup_stalled_s(&l->cgroup) : -1;
     l->probe_s = l->alive ? probe(g) : -1;
     g->n++;
 }

@@ -148,3 +148,26 @@ void osp_large_pages(void *p, size_t n)
     if (n >= WORTH_IT && from < to)
         (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* a wish: without it, all is as it was */
 }
+
+void osp_buf_xml(osp_buf *b, osp_str s)
+{
+    while (s.n) {
+        const size_t n = osp_str_utf8(s);
+        const unsigned char c = (unsigned char)s.p[0];
+        const osp_str nonchar = osp_str_head(s, 3);
+        if (n == 0 || (c < ' ' && c != '\n' && c != '\t') || osp_str_eq(nonchar, S("\xef\xbf\xbe")) ||
+            osp_str_eq(nonchar, S("\xef\xbf\xbf")))
+            osp_buf_add(b, S("\xef\xbf\xbd"));
+        else if (c == '&')
+            osp_buf_add(b, S("&amp;"));
+        else if (c == '<')
+            osp_buf_add(b, S("&lt;"));
+        else if (c == '>')
+            osp_buf_add(b, S("&gt;"));
+        else if (c == '"')
+            osp_buf_add(b, S("&quot;"));
+        else
+            osp_buf_add(b, osp_str_head(s, n));
+        s = osp_str_skip(s, n ? n : 1);
+    }
+}

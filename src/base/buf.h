@@ -30,6 +30,9 @@ void osp_buf_vfmt(osp_buf *b, const char *fmt, va_list ap);
 /* s in double quotes, escaped as Go's %q does it: control characters and broken UTF-8 become \\n, \\x1b and the like. */
 void osp_buf_quote(osp_buf *b, osp_str s);
 
+/* s as text of XML or HTML; what cannot stand there becomes U+FFFD. */
+void osp_buf_xml(osp_buf *b, osp_str s);
+
 /* Room for n more bytes; NULL if there is none (then failed). The caller adds to b->n what it wrote. */
 char *osp_buf_room(osp_buf *b, size_t n);
 

@@ -92,3 +92,11 @@ char *osp_str_z(osp_str s, char *out, size_t size)
     out[n] = 0;
     return out;
 }
+
+bool osp_str_among(osp_str word, const char *words)
+{
+    for (osp_str rest = osp_str_from(words); word.n && rest.n;)
+        if (osp_str_eq(osp_str_cut(&rest, ' '), word))
+            return true;
+    return false;
+}

@@ -79,6 +79,8 @@ size_t osp_str_find(osp_str s, osp_str needle);
 
 /* Is the needle, which is not empty, in s? */
 static inline bool osp_str_has(osp_str s, osp_str needle) { return osp_str_find(s, needle) < s.n; }
+/* Is it one of these words, which blanks part? */
+bool osp_str_among(osp_str word, const char *words);
 
 /* What stands after the last '/': the base name of a path. */
 osp_str osp_str_base(osp_str path);

@@ -70,6 +70,8 @@ bool osp_cli_target(const osp_cli *cli, int *pid, int *status);
 
 /* Print a finished text to stdout; false after printing why not (a full disk, a closed pipe is silent). */
 bool osp_cli_print(osp_str text);
+/* Print all that is in out, and drop it. Returns the status that was given, or that of a failure, which it has told. */
+int osp_cli_answer(osp_buf *out, int status);
 
 /* ---- terminal ---------------------------------------------------------------------------------------------- */
 

@@ -347,9 +347,7 @@ static int print(const osp_cli *cli, const osp_diff *d, uint32_t most)
         add_json(cli, d, most, all, &out);
     else
         add_text(cli, d, most, all, &out);
-    bool ok = osp_cli_print(osp_buf_str(&out));
-    osp_buf_drop(&out);
-    return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+    return osp_cli_answer(&out, OSP_EXIT_DONE);
 }
 
 static int cmd_diff(const osp_cli *cli)

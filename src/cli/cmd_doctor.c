@@ -260,9 +260,7 @@ static int cmd_doctor(const osp_cli *cli)
         write_json(&out, &host, ability);
     else
         write_screen(cli, &out, &host, ability);
-    bool ok = osp_cli_print(osp_buf_str(&out));
-    osp_buf_drop(&out);
-    return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+    return osp_cli_answer(&out, OSP_EXIT_DONE);
 }
 
 const osp_command osp_command_doctor = {

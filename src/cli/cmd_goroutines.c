@@ -318,7 +318,7 @@ static int cmd_goroutines(const osp_cli *cli)
         if (!show(cli, &r, &of.image, of.objects, &a, &out, &err))
             status = osp_cli_fail(&err);
         else
-            status = osp_cli_print(osp_buf_str(&out)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+            status = osp_cli_answer(&out, OSP_EXIT_DONE);
     }
     osp_buf_drop(&out);
     osp_image_operand_drop(&of);

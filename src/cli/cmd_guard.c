@@ -114,15 +114,12 @@ static int largest_of(const char *name, osp_err *err)
     int pid = 0;
     uint64_t most = 0;
     osp_arena_init(&a, 1 << 30);
-    if (osp_cgroup_find(osp_str_from(name), &g, err) && osp_processes_read(&a, &row, &n, err)) {
+    if (osp_cgroup_find(osp_str_from(name), &g, err) && osp_cgroup_processes(&g, &a, &row, &n, err))
         for (uint32_t i = 0; i < n; i++)
-            if (row[i].rss_bytes >= most && row[i].pid != getpid() && osp_cgroup_holds(&g, row[i].pid)) {
+            if (row[i].rss_bytes >= most) {
                 most = row[i].rss_bytes;
                 pid = row[i].pid;
             }
-        if (!pid)
-            osp_fail(err, OSP_EABSENT, "no process runs in the cgroup %s", g.path);
-    }
     osp_arena_drop(&a);
     return pid;
 }

@@ -473,7 +473,7 @@ static int cmd_info(const osp_cli *cli)
             add_json(&f, &out);
         else
             add_text(cli, &f, &out);
-        status = osp_cli_print(osp_buf_str(&out)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+        status = osp_cli_answer(&out, OSP_EXIT_DONE);
     } else {
         osp_fail_in(&err, "%s", f.file);
         status = osp_cli_fail(&err);

@@ -53,10 +53,8 @@ static int show(const osp_cli *cli, double seconds, osp_str by)
             osp_ps_json(&ps, &out);
         else
             osp_ps_table(cli, &ps, isatty(STDOUT_FILENO) ? (size_t)cli->columns : 0, &out);
-        ok = !out.failed || osp_fail_memory(&err, "printing processes");
     }
-    int status = !ok ? osp_cli_fail(&err) : osp_cli_print(osp_buf_str(&out)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
-    osp_buf_drop(&out);
+    int status = ok ? osp_cli_answer(&out, OSP_EXIT_DONE) : osp_cli_fail(&err);
     osp_arena_drop(&a);
     return status;
 }

@@ -59,10 +59,8 @@ static int show(const osp_cli *cli, osp_image_operand *o, double seconds, osp_st
     if (ok) {
         osp_threads_sort(&t, by);
         put(cli, &t, o, &out);
-        ok = !out.failed || osp_fail_memory(&err, "printing threads");
     }
-    int status = !ok ? osp_cli_fail(&err) : osp_cli_print(osp_buf_str(&out)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
-    osp_buf_drop(&out);
+    int status = ok ? osp_cli_answer(&out, OSP_EXIT_DONE) : osp_cli_fail(&err);
     return status;
 }
 

@@ -26,11 +26,9 @@ static int show(const osp_cli *cli, osp_image_operand *o, uint32_t lines)
             osp_timers_json(&t, o->image.pid, osp_str_base(o->image.exe), &out);
         else
             osp_timers_table(cli, &t, o->whose, isatty(STDOUT_FILENO) ? (size_t)cli->columns : 0, lines, &out);
-        ok = !out.failed || osp_fail_memory(&err, "printing timers");
     }
-    int status = !ok ? osp_cli_fail(&err) : osp_cli_print(osp_buf_str(&out)) ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+    int status = ok ? osp_cli_answer(&out, OSP_EXIT_DONE) : osp_cli_fail(&err);
     osp_inspect_close(in);
-    osp_buf_drop(&out);
     return status;
 }
 

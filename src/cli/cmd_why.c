@@ -79,13 +79,7 @@ static int answer(const osp_cli *cli, const osp_facts *f, const osp_findings *fo
     else
         osp_why_screen(cli, f, found, &out);
     int status = found->n && found->row[0].confidence >= OSP_FOUND ? OSP_EXIT_FOUND : OSP_EXIT_DONE;
-    if (out.failed) {
-        osp_fail_memory(&err, "writing the answer");
-        status = osp_cli_fail(&err);
-    } else if (!osp_cli_print(osp_buf_str(&out))) {
-        status = OSP_EXIT_FAILED;
-    }
-    osp_buf_drop(&out);
+    status = osp_cli_answer(&out, status);
     const char *page = osp_cli_value(cli, "html");
     return !page || write_page(page, f, found, &err) ? status : osp_cli_fail(&err);
 }
@@ -198,7 +192,7 @@ static int judge_files(const osp_cli *cli)
     osp_facts facts;
     osp_findings found;
     osp_golog log = {0};
-    osp_source *cpu, *goroutines;
+    osp_source *cpu = NULL, *goroutines = NULL;
     osp_err err = {0};
     int status;
     if (cli->noperand || cli->nrest || osp_cli_given(cli, "pid"))
@@ -207,7 +201,6 @@ static int judge_files(const osp_cli *cli)
     osp_why_files in = {.name = S("files")};
     in.profile = open_profile(cli, "profile", &cpu, &err);
     in.goroutines = err.code ? NULL : open_profile(cli, "goroutines", &goroutines, &err);
-    goroutines = in.goroutines ? goroutines : NULL;
     bool ok = !err.code && read_logs(cli, &arena, &log, &err);
     in.log = log.ngc || log.nsched ? &log : NULL;
     if (ok && osp_facts_of_files(&in, &arena, &facts, &err)) {
@@ -245,9 +238,7 @@ static int print_rules(void)
     osp_buf out = osp_buf_of(1 << 20);
     for (const osp_rule *const *r = osp_rules; *r; r++)
         osp_buf_fmt(&out, "%-26s %s\n", (*r)->name, (*r)->asks);
-    bool ok = osp_cli_print(osp_buf_str(&out));
-    osp_buf_drop(&out);
-    return ok ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
+    return osp_cli_answer(&out, OSP_EXIT_DONE);
 }
 
 /* Start the command and give it a moment: what is asked is how it runs, and its libraries and the Go runtime must stand
@@ -318,7 +309,7 @@ static int cmd_why(const osp_cli *cli)
 const osp_command osp_command_why = {
     .name = "why",
     .args = "PID... | FACTS | -- COMMAND",
-    .summary = "say in one page why a process burns CPU",
+    .summary = "say what is wrong with a process, and what to do",
     .examples =
         (const char *const[]){"why 4711", "why 4711 -d 30 --json", "why 4711 --save facts.osp", "why facts.osp",
                               "why --cgroup gateway.service", "why -- ./server -listen :8080", NULL},

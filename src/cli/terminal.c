@@ -41,6 +41,19 @@ bool osp_cli_print(osp_str text)
     return true;
 }
 
+int osp_cli_answer(osp_buf *out, int status)
+{
+    osp_err err;
+    if (out->failed) {
+        osp_fail_memory(&err, "writing the answer");
+        status = osp_cli_fail(&err);
+    } else if (!osp_cli_print(osp_buf_str(out))) {
+        status = OSP_EXIT_FAILED;
+    }
+    osp_buf_drop(out);
+    return status;
+}
+
 size_t osp_harmless(char *text, size_t n, bool keep_lines)
 {
     size_t to = 0;

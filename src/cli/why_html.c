@@ -12,32 +12,13 @@
 
 /* ---- text ---------------------------------------------------------------------------------------------------------- */
 
-static void text(osp_buf *out, osp_str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c == '<')
-            osp_buf_add(out, S("&lt;"));
-        else if (c == '>')
-            osp_buf_add(out, S("&gt;"));
-        else if (c == '&')
-            osp_buf_add(out, S("&amp;"));
-        else if (c == '"')
-            osp_buf_add(out, S("&quot;"));
-        else if (c >= 0x20 || c == '\n')
-            osp_buf_byte(out, c);
-        else
-            osp_buf_byte(out, '?');
-    }
-}
-
 /* <tag>text</tag>, the tag with its attributes. */
 static void element(osp_buf *out, const char *tag, osp_str s)
 {
     osp_str name = osp_str_from(tag);
     osp_str closing = osp_str_cut(&name, ' ');
     osp_buf_fmt(out, "<%s>", tag);
-    text(out, s);
+    osp_buf_xml(out, s);
     osp_buf_fmt(out, "</%.*s>\n", STRF(closing));
 }
 
@@ -89,9 +70,9 @@ static void evidence(osp_buf *out, const osp_facts *f, const osp_finding *x)
     for (uint32_t i = 0; i < x->nevidence; i++) {
         osp_str value = osp_evidence_value(f->arena, &x->evidence[i]);
         osp_buf_add(out, S("<tr><td class=\"n\"><b>"));
-        text(out, osp_str_cut(&value, ' '));
+        osp_buf_xml(out, osp_str_cut(&value, ' '));
         osp_buf_add(out, S("</b> <span class=\"sub\">"));
-        text(out, value);
+        osp_buf_xml(out, value);
         osp_buf_add(out, S("</span></td>"));
         element(out, "td", x->evidence[i].what);
         element(out, "td class=\"s\"", x->evidence[i].source);
@@ -104,19 +85,19 @@ static void finding(osp_buf *out, const osp_facts *f, const osp_finding *x)
 {
     const osp_rule *rule = osp_rule_of(x);
     osp_buf_add(out, S("<section>\n<div><code class=\"id\">"));
-    text(out, osp_str_from(x->verdict));
+    osp_buf_xml(out, osp_str_from(x->verdict));
     osp_buf_add(out, S("</code> <span class=\"sub\">"));
     if (x->kind) {
-        text(out, osp_str_from(x->kind));
+        osp_buf_xml(out, osp_str_from(x->kind));
         osp_buf_add(out, S(" · "));
     }
     osp_buf_fmt(out, "confidence %.2f", x->confidence);
     if (x->because) {
         osp_buf_add(out, S(" · a consequence of "));
-        text(out, osp_str_from(x->because));
+        osp_buf_xml(out, osp_str_from(x->because));
     }
     osp_buf_add(out, S("</span></div>\n<h1><span class=\"bad\">✗</span> "));
-    text(out, osp_str_from(rule ? rule->title : x->verdict));
+    osp_buf_xml(out, osp_str_from(rule ? rule->title : x->verdict));
     osp_buf_add(out, S("</h1>\n"));
     element(out, "p", x->summary);
     heading(out, "What to do");
@@ -185,7 +166,7 @@ static void beside(osp_buf *out, const osp_facts *f, const osp_findings *found)
     while (topics.n) {
         size_t at = osp_str_find(topics, S(" · "));
         osp_buf_add(out, S("<li><span class=\"ok\">✓</span> "));
-        text(out, osp_str_head(topics, at));
+        osp_buf_xml(out, osp_str_head(topics, at));
         osp_buf_add(out, S("</li>\n"));
         topics = osp_str_skip(topics, at + S(" · ").n);
     }
@@ -198,11 +179,7 @@ static void beside(osp_buf *out, const osp_facts *f, const osp_findings *found)
 
 /* ---- plots --------------------------------------------------------------------------------------------------------- */
 
-static double rss(const osp_moment *m) { return (double)m->usage.rss_bytes / 1e6; }
 static double heap(const osp_moment *m) { return (double)m->heap_live / 1e6; }
-static double goroutines(const osp_moment *m) { return (double)m->goroutines; }
-static double threads(const osp_moment *m) { return m->usage.threads; }
-static double fds(const osp_moment *m) { return m->usage.fds == UINT32_MAX ? 0 : m->usage.fds; }
 
 /* A line over time from zero up, in a box of 1000 x 100. */
 static void plot(osp_buf *out, const osp_process_fact *p, const char *title, const char *unit,
@@ -231,11 +208,11 @@ static void plots(osp_buf *out, const osp_facts *f)
     if (!f->proc.known)
         return;
     osp_buf_add(out, S("<section class=\"plots\">\n"));
-    plot(out, &f->proc, "Resident memory", "MB", rss);
+    plot(out, &f->proc, "Resident memory", "MB", osp_rss_mb);
     plot(out, &f->proc, "Go heap", "MB", heap);
-    plot(out, &f->proc, "Goroutines", "", goroutines);
-    plot(out, &f->proc, "Threads", "", threads);
-    plot(out, &f->proc, "Descriptors", "", fds);
+    plot(out, &f->proc, "Goroutines", "", osp_goroutines_at);
+    plot(out, &f->proc, "Threads", "", osp_threads_at);
+    plot(out, &f->proc, "Descriptors", "", osp_fds_at);
     osp_buf_add(out, S("</section>\n"));
 }
 

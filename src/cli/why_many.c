@@ -29,20 +29,14 @@ static uint32_t pids_of_cgroup(const char *name, int pid[OSP_WHY_MOST], uint32_t
     osp_cgroup g;
     osp_arena a;
     osp_process_row *row;
-    uint32_t n = 0, all;
+    uint32_t n = 0, all = 0;
     osp_arena_init(&a, ARENA_LIMIT);
-    if (osp_cgroup_find(osp_str_from(name), &g, err) && osp_processes_read(&a, &row, &all, err)) {
+    if (osp_cgroup_find(osp_str_from(name), &g, err) && osp_cgroup_processes(&g, &a, &row, &all, err)) {
         qsort(row, all, sizeof *row, by_cpu);
-        for (uint32_t i = 0; i < all; i++)
-            if (row[i].pid != getpid() && osp_cgroup_holds(&g, row[i].pid)) {
-                if (n < OSP_WHY_MOST)
-                    pid[n++] = row[i].pid;
-                else
-                    ++*left_out;
-            }
-        if (!n)
-            osp_fail(err, OSP_EABSENT, "no process runs in the cgroup %s", g.path);
+        for (; n < all && n < OSP_WHY_MOST; n++)
+            pid[n] = row[n].pid;
     }
+    *left_out = all - n;
     osp_arena_drop(&a);
     return n;
 }
@@ -195,7 +189,6 @@ int osp_why_many(const osp_cli *cli, const osp_sample_opts *opts, const int *pid
     observer o[OSP_WHY_MOST];
     osp_why_target t[OSP_WHY_MOST];
     osp_arena arena;
-    osp_err err;
     osp_arena_init(&arena, ARENA_LIMIT);
     for (uint32_t i = 0; i < n; i++) {
         t[i] = (osp_why_target){.facts = {.arena = &arena, .pid = pid[i]}};
@@ -215,13 +208,7 @@ int osp_why_many(const osp_cli *cli, const osp_sample_opts *opts, const int *pid
     else
         print_targets(cli, t, n, left_out, &out);
     int status = found ? OSP_EXIT_FOUND : looked ? OSP_EXIT_DONE : OSP_EXIT_FAILED;
-    if (out.failed) {
-        osp_fail_memory(&err, "writing the answer");
-        status = osp_cli_fail(&err);
-    } else if (!osp_cli_print(osp_buf_str(&out))) {
-        status = OSP_EXIT_FAILED;
-    }
-    osp_buf_drop(&out);
+    status = osp_cli_answer(&out, status);
     osp_arena_drop(&arena);
     return status;
 }

@@ -226,11 +226,6 @@ static void threads(screen *s, const osp_facts *f)
 
 /* ---- growth ------------------------------------------------------------------------------------------------------ */
 
-static double rss(const osp_moment *m) { return (double)m->usage.rss_bytes / 1e6; }
-static double goroutines(const osp_moment *m) { return (double)m->goroutines; }
-static double threads_of(const osp_moment *m) { return m->usage.threads; }
-static double fds(const osp_moment *m) { return m->usage.fds; }
-
 /* "RSS 48 MB +3.1 MB/s": what there is, and how fast it grows or shrinks where that is more than chance. */
 static osp_str amount(const osp_facts *f, osp_str text, const char *name, const char *unit, osp_moment_value *value,
                       double least)
@@ -249,12 +244,12 @@ static void holdings(screen *s, const osp_facts *f)
     if (!p->known)
         return;
     const osp_moment *last = &p->moment[p->n - 1];
-    osp_str text = amount(f, S(""), "RSS", " MB", rss, 4);
+    osp_str text = amount(f, S(""), "RSS", " MB", osp_rss_mb, 4);
     if (last->goroutines >= 0)
-        text = amount(f, text, "goroutines", "", goroutines, 8);
-    text = amount(f, text, "threads", "", threads_of, 4);
+        text = amount(f, text, "goroutines", "", osp_goroutines_at, 8);
+    text = amount(f, text, "threads", "", osp_threads_at, 4);
     if (last->usage.fds != UINT32_MAX)
-        text = amount(f, text, "descriptors", "", fds, 4);
+        text = amount(f, text, "descriptors", "", osp_fds_at, 4);
     osp_buf_add(s->out, S("  "));
     osp_paint(s->cli, s->out, OSP_DIM, "holds    ");
     flow(s, OSP_DIM, 11, 11, text);

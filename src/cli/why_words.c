@@ -67,3 +67,8 @@ osp_str osp_completeness(const osp_facts *f)
     }
     return osp_arena_fmt(a, "%.*s, %llu lost, paused 0 ms", STRF(text), (unsigned long long)t->lost);
 }
+
+double osp_rss_mb(const osp_moment *m) { return (double)m->usage.rss_bytes / 1e6; }
+double osp_goroutines_at(const osp_moment *m) { return (double)m->goroutines; }
+double osp_threads_at(const osp_moment *m) { return m->usage.threads; }
+double osp_fds_at(const osp_moment *m) { return m->usage.fds == UINT32_MAX ? 0 : m->usage.fds; }

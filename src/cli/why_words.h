@@ -12,4 +12,10 @@ osp_str osp_ruled_out(const osp_facts *f, const osp_findings *found);
 /* How many samples, how many of them whole and named. */
 osp_str osp_completeness(const osp_facts *f);
 
+/* What is drawn over time. */
+double osp_rss_mb(const osp_moment *m);
+double osp_goroutines_at(const osp_moment *m);
+double osp_threads_at(const osp_moment *m);
+double osp_fds_at(const osp_moment *m);
+
 #endif

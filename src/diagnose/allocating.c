@@ -21,8 +21,7 @@ bool osp_memory_weigh(const osp_facts *f, osp_memory_cpu *out)
     enum { MIN_SAMPLES = 20 };
     *out = (osp_memory_cpu){0};
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !all || f->samples < MIN_SAMPLES)
+    if (!mark || f->samples < MIN_SAMPLES)
         return false;
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
@@ -38,10 +37,10 @@ bool osp_memory_weigh(const osp_facts *f, osp_memory_cpu *out)
             continue;
         }
         out->samples += s->samples;
-        all[i] = mark[i].sign = mark[i].call != UINT32_MAX;
+        mark[i].sign = mark[i].call != UINT32_MAX;
     }
     out->gc_low = out->gc - 2 * osp_share_error(out->gc, f->samples);
-    out->has_blamed = osp_blame(f, mark, all, &out->blamed);
+    out->has_blamed = osp_blame(f, mark, NULL, &out->blamed);
     return true;
 }
 
@@ -147,10 +146,9 @@ bool osp_alloc_blame(const osp_facts *f, const osp_alloc_fact *all, osp_place_cu
     osp_facts as = {.arena = f->arena};
     osp_stack_fact *stack = osp_new(f->arena, osp_stack_fact, all->n + 1);
     osp_mark *mark = osp_new(f->arena, osp_mark, all->n + 1);
-    bool *chosen = osp_new(f->arena, bool, all->n + 1);
     double sum = 0;
     *out = (osp_alloc_blamed){0};
-    if (!stack || !mark || !chosen)
+    if (!stack || !mark)
         return false;
     for (uint32_t i = 0; i < all->n; i++)
         sum += all->place[i].amount;
@@ -163,11 +161,10 @@ bool osp_alloc_blame(const osp_facts *f, const osp_alloc_fact *all, osp_place_cu
                                     .share = p->amount / sum,
                                     .in = p->in};
         mark[i] = (osp_mark){.sign = p->amount > 0, .call = what(all, &stack[i])};
-        chosen[i] = true;
     }
     as.stack = stack;
     as.nstack = sum > 0 ? all->n : 0;
-    if (!osp_blame(&as, mark, chosen, &out->who))
+    if (!osp_blame(&as, mark, NULL, &out->who))
         return false;
     out->part = out->who.share;
     out->amount = out->part * sum;

@@ -76,7 +76,12 @@ typedef struct {
     const osp_stack_fact *stack; /* the heaviest one that blames it */
     double share;                /* of the process, of the stacks that blame it */
 } osp_blamed;
-bool osp_blame(const osp_facts *f, const osp_mark *mark, const bool *chosen, osp_blamed *out); /* false: none known */
+/* chosen: NULL = all. False: none known. */
+bool osp_blame(const osp_facts *f, const osp_mark *mark, const bool *chosen, osp_blamed *out);
+/* The same where each stack says by itself whom it blames: the index of the call, UINT32_MAX = none. */
+typedef uint32_t osp_culprit(const osp_stack_fact *s);
+bool osp_blame_by(const osp_facts *f, osp_culprit *of, osp_blamed *out);
+uint32_t osp_place_of(const osp_stack_fact *s); /* osp_place_in all of its calls */
 
 /* Index of the nearest call of that kind from the leaf, or UINT32_MAX. */
 uint32_t osp_call_of_kind(const osp_stack_fact *s, osp_call_kind kind);
@@ -234,9 +239,6 @@ typedef struct {
     int tid;
 } osp_below;
 osp_below osp_samples_below(const osp_facts *f, const osp_call *func);
-
-/* Is it one of these words, which blanks part? */
-bool osp_is_one_of(osp_str word, const char *words);
 
 /* What a descriptor was used for in the window of system calls. */
 typedef enum { OSP_IO_NONE, OSP_IO_IN, OSP_IO_OUT, OSP_IO_ACCEPT } osp_io;

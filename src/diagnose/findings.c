@@ -100,21 +100,13 @@ static bool before(const osp_finding *a, const osp_finding *b)
     return a->order != b->order ? a->order < b->order : a->confidence > b->confidence;
 }
 
-static bool names(const char *words, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *at = words; at && (at = strstr(at, word)); at += n)
-        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
-            return true;
-    return false;
-}
-
 /* The found one that its rule says would explain this one. */
 static const char *explained_by(const osp_findings *all, const osp_finding *x)
 {
     const osp_rule *rule = osp_rule_of(x);
-    for (uint32_t i = 0; i < all->n; i++)
-        if (&all->row[i] != x && all->row[i].confidence >= OSP_FOUND && names(rule->after, all->row[i].verdict))
+    for (uint32_t i = 0; rule->after && i < all->n; i++)
+        if (&all->row[i] != x && all->row[i].confidence >= OSP_FOUND &&
+            osp_str_among(osp_str_from(all->row[i].verdict), rule->after))
             return all->row[i].verdict;
     return NULL;
 }

@@ -189,7 +189,7 @@ bool osp_blame(const osp_facts *f, const osp_mark *mark, const bool *chosen, osp
     *out = (osp_blamed){0};
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
-        if (!chosen[i] || !mark[i].sign || mark[i].call >= s->ncall)
+        if ((chosen && !chosen[i]) || !mark[i].sign || mark[i].call >= s->ncall)
             continue;
         const osp_call *c = &s->call[mark[i].call];
         uint32_t k = 0;
@@ -213,6 +213,19 @@ bool osp_blame(const osp_facts *f, const osp_mark *mark, const bool *chosen, osp
             *out = found[k];
     return out->call != NULL;
 }
+
+bool osp_blame_by(const osp_facts *f, osp_culprit *of, osp_blamed *out)
+{
+    *out = (osp_blamed){0};
+    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
+    if (!mark)
+        return false;
+    for (uint32_t i = 0; i < f->nstack; i++)
+        mark[i] = (osp_mark){.sign = true, .call = of(&f->stack[i])};
+    return osp_blame(f, mark, NULL, out);
+}
+
+uint32_t osp_place_of(const osp_stack_fact *s) { return osp_place_in(s->call, s->ncall); }
 
 /* Package time, and what stands in for it below: the runtime's own clock functions by their files. */
 static bool is_go_clock(const osp_call *c)

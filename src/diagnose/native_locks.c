@@ -8,7 +8,7 @@ static const double rate_floor = 500, demand_floor = 0.3, share_floor = 0.04;
 static bool is_malloc(const osp_call *c)
 {
     return c->kind == OSP_CALL_LIB &&
-           (osp_is_one_of(c->func, "malloc free calloc realloc memalign posix_memalign aligned_alloc cfree") ||
+           (osp_str_among(c->func, "malloc free calloc realloc memalign posix_memalign aligned_alloc cfree") ||
             osp_str_has(c->func, S("_int_")) || osp_str_has(c->func, S("libc_malloc")) ||
             osp_str_has(c->func, S("libc_free")) || osp_str_has(c->func, S("libc_calloc")) ||
             osp_str_has(c->func, S("libc_realloc")) || osp_str_has(c->func, S("arena_get")) ||

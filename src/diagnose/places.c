@@ -31,14 +31,6 @@ static const osp_stack_fact *as_stack(const osp_facts *f, const osp_place_fact *
     return s;
 }
 
-bool osp_is_one_of(osp_str word, const char *words)
-{
-    for (osp_str rest = osp_str_from(words); rest.n;)
-        if (osp_str_eq(osp_str_cut(&rest, ' '), word))
-            return true;
-    return false;
-}
-
 bool osp_blame_places(const osp_facts *f, const osp_place_fact *row, uint32_t n, osp_place_test *chosen,
                       const void *ctx, osp_blamed *out)
 {

@@ -6,11 +6,11 @@
 
 osp_io osp_io_of(osp_str call)
 {
-    if (osp_is_one_of(call, "read readv pread64 preadv preadv2 recvfrom recvmsg recvmmsg"))
+    if (osp_str_among(call, "read readv pread64 preadv preadv2 recvfrom recvmsg recvmmsg"))
         return OSP_IO_IN;
-    if (osp_is_one_of(call, "write writev pwrite64 pwritev pwritev2 sendto sendmsg sendmmsg sendfile splice"))
+    if (osp_str_among(call, "write writev pwrite64 pwritev pwritev2 sendto sendmsg sendmmsg sendfile splice"))
         return OSP_IO_OUT;
-    return osp_is_one_of(call, "accept accept4") ? OSP_IO_ACCEPT : OSP_IO_NONE;
+    return osp_str_among(call, "accept accept4") ? OSP_IO_ACCEPT : OSP_IO_NONE;
 }
 
 static int by_bad(const void *a, const void *b)

@@ -3,36 +3,12 @@
 
 #include <math.h>
 
-/* Text of XML; what XML cannot hold becomes U+FFFD. */
-static void text(osp_buf *out, osp_str s)
-{
-    while (s.n) {
-        const size_t n = osp_str_utf8(s);
-        const unsigned char c = (unsigned char)s.p[0];
-        const osp_str nonchar = osp_str_head(s, 3);
-        if (n == 0 || (c < ' ' && c != '\n' && c != '\t') || osp_str_eq(nonchar, S("\xef\xbf\xbe")) ||
-            osp_str_eq(nonchar, S("\xef\xbf\xbf")))
-            osp_buf_add(out, S("\xef\xbf\xbd"));
-        else if (c == '&')
-            osp_buf_add(out, S("&amp;"));
-        else if (c == '<')
-            osp_buf_add(out, S("&lt;"));
-        else if (c == '>')
-            osp_buf_add(out, S("&gt;"));
-        else if (c == '"')
-            osp_buf_add(out, S("&quot;"));
-        else
-            osp_buf_add(out, osp_str_head(s, n));
-        s = osp_str_skip(s, n ? n : 1);
-    }
-}
-
 static void title(osp_buf *out, osp_str s)
 {
     if (!s.n)
         return;
     osp_buf_add(out, S("<title>"));
-    text(out, s);
+    osp_buf_xml(out, s);
     osp_buf_add(out, S("</title>\n"));
 }
 
@@ -50,7 +26,7 @@ static void words(osp_buf *out, const osp_words *w, osp_point at)
                     l->align == 'l'   ? " text-anchor=\"start\""
                     : l->align == 'r' ? " text-anchor=\"end\""
                                       : "");
-        text(out, l->text);
+        osp_buf_xml(out, l->text);
         osp_buf_add(out, S("</text>\n"));
     }
 }
@@ -59,7 +35,7 @@ static void box(osp_buf *out, const osp_box *b)
 {
     const double x = b->at.x - b->w / 2, y = b->at.y - b->h / 2;
     osp_buf_add(out, S("<g class=\"node\" id=\""));
-    text(out, b->id.n ? b->id : b->name);
+    osp_buf_xml(out, b->id.n ? b->id : b->name);
     osp_buf_add(out, S("\">"));
     title(out, b->tooltip.n ? b->tooltip : b->name);
     if (b->raised)

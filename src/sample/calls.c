@@ -15,7 +15,9 @@ osp_call_moves osp_call_moves_of(uint32_t nr)
     const char *name = osp_syscall_name(nr);
     if (!name)
         return OSP_MOVES_NOTHING;
-    return osp_word_in(in, name) ? OSP_MOVES_IN : osp_word_in(out, name) ? OSP_MOVES_OUT : OSP_MOVES_NOTHING;
+    return osp_str_among(osp_str_from(name), in)    ? OSP_MOVES_IN
+           : osp_str_among(osp_str_from(name), out) ? OSP_MOVES_OUT
+                                                    : OSP_MOVES_NOTHING;
 }
 
 const char *osp_failure_text(uint32_t error, char number[OSP_ERRNO_NUMBER])

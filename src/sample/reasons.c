@@ -20,20 +20,11 @@ static const struct {
     {"io_uring", " io_uring_enter io_getevents io_pgetevents "},
 };
 
-bool osp_word_in(const char *words, const char *name)
-{
-    size_t n = strlen(name);
-    for (const char *at = n ? strstr(words, name) : NULL; at; at = strstr(at + 1, name))
-        if (at > words && at[-1] == ' ' && at[n] == ' ')
-            return true;
-    return false;
-}
-
 static const char *call_text(uint32_t nr)
 {
     const char *name = osp_syscall_name(nr);
     for (size_t i = 0; name && i < sizeof groups / sizeof groups[0]; i++)
-        if (osp_word_in(groups[i].calls, name))
+        if (osp_str_among(osp_str_from(name), groups[i].calls))
             return groups[i].text;
     return name ? name : "a new system call";
 }

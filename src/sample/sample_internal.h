@@ -255,9 +255,6 @@ uint64_t osp_waits_lost(const osp_waits *w);     /* not counted for want of room
  * The text is static. */
 const char *osp_wait_text(uint32_t reason);
 
-/* Does the name stand in a list of words with blanks before and behind each? */
-bool osp_word_in(const char *words, const char *name);
-
 /* The place in the list of the event that is OSP_BY_LOOKS; UINT32_MAX: there is none. */
 uint32_t osp_looks_event(const osp_event_list *l);
 bool osp_only_looks(const osp_event_list *l);

@@ -221,3 +221,15 @@ bool osp_cgroup_holds(const osp_cgroup *g, int pid)
     return osp_read_small(path, buf, sizeof buf, &text, &ignored) &&
            osp_cgroup_text_holds(text, g->hierarchy, osp_str_skip(osp_str_from(g->path), g->root));
 }
+
+bool osp_cgroup_processes(const osp_cgroup *g, osp_arena *a, osp_process_row **out, uint32_t *n, osp_err *err)
+{
+    uint32_t all;
+    if (!osp_processes_read(a, out, &all, err))
+        return false;
+    *n = 0;
+    for (uint32_t i = 0; i < all; i++)
+        if ((*out)[i].pid != getpid() && osp_cgroup_holds(g, (*out)[i].pid))
+            (*out)[(*n)++] = (*out)[i];
+    return *n || osp_fail(err, OSP_EABSENT, "no process runs in the cgroup %s", g->path);
+}

@@ -256,3 +256,16 @@ bool osp_process_cgroup_usage(int pid, osp_cgroup_usage *out, osp_err *err)
     osp_buf_drop(&mounts);
     return ok && (out->known || osp_fail(err, OSP_EABSENT, "no cgroups are mounted here"));
 }
+
+double osp_cgroup_stalled_s(const osp_cgroup_usage *c)
+{
+    char path[sizeof c->memory_path + 32], text[512];
+    osp_str s;
+    osp_err ignored; /* a kernel without PSI */
+    snprintf(path, sizeof path, "%s/memory.pressure", c->memory_path);
+    if (!(c->memory_path[0] && osp_read_small(path, text, sizeof text, &s, &ignored)) &&
+        !osp_read_small("/proc/pressure/memory", text, sizeof text, &s, &ignored))
+        return -1;
+    uint64_t us = osp_pressure_us(s, "some");
+    return us == UINT64_MAX ? -1 : (double)us / 1e6;
+}

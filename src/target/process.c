@@ -134,11 +134,9 @@ uint64_t osp_own_peak_bytes(void)
     char buf[4096];
     osp_str text;
     osp_err ignored; /* absent is unknown */
-    uint64_t kib = 0;
     if (!osp_read_small("/proc/self/status", buf, sizeof buf, &text, &ignored))
         return 0;
-    osp_str peak = osp_status_field(text, S("VmHWM"));
-    return osp_next_number(&peak, &kib) ? kib * 1024 : 0;
+    return osp_status_bytes(text, S("VmHWM"));
 }
 
 /* ---- errors ------------------------------------------------------------------------------------------------- */
@@ -504,13 +502,11 @@ bool osp_process_info_read(osp_process *p, osp_arena *a, osp_process_info *out, 
     if (!osp_read_small(path, status, sizeof status, &text, err))
         return err->code == OSP_EABSENT ? osp_gone(p, err) : osp_fail_in(err, "cannot read pid %d", p->pid);
     osp_str uids = osp_status_field(text, S("Uid"));
-    osp_str rss = osp_status_field(text, S("VmRSS"));
-    uint64_t real = 0, effective = 0, kib = 0;
+    uint64_t real = 0, effective = 0;
     if (osp_next_number(&uids, &real) && osp_next_number(&uids, &effective))
         p->uid = (uint32_t)effective;
     out->uid = p->uid;
-    if (osp_next_number(&rss, &kib))
-        out->rss_bytes = kib * 1024;
+    out->rss_bytes = osp_status_bytes(text, S("VmRSS"));
     out->ns_pid = osp_innermost_pid(osp_status_field(text, S("NSpid")), p->pid);
     out->is_32bit = elf_class(p->pid) == 1;
 

@@ -124,23 +124,6 @@ bool osp_process_pages(osp_process *p, uint64_t start, uint64_t end, uint64_t *r
 
 /* ---- sums ------------------------------------------------------------------------------------------------------- */
 
-static uint64_t kib_of(osp_str status, osp_str name)
-{
-    uint64_t v = 0;
-    osp_str field = osp_status_field(status, name);
-    return osp_next_number(&field, &v) && v <= UINT64_MAX >> 10 ? v * 1024 : 0;
-}
-
-/* "Max stack size            8388608              unlimited            bytes" */
-static uint64_t stack_limit_of(osp_str limits)
-{
-    uint64_t v;
-    const osp_str name = S("Max stack size");
-    osp_str rest = osp_str_skip(limits, osp_str_find(limits, name) + name.n);
-    rest = osp_str_trim(rest);
-    return osp_next_number(&rest, &v) ? v : UINT64_MAX;
-}
-
 bool osp_process_memory_read(osp_process *p, osp_process_memory *out, osp_err *err)
 {
     osp_buf b = osp_buf_of(1 << 20);
@@ -148,18 +131,18 @@ bool osp_process_memory_read(osp_process *p, osp_process_memory *out, osp_err *e
     *out = (osp_process_memory){.stack_limit = UINT64_MAX};
     if (ok) {
         const osp_str s = osp_buf_str(&b);
-        out->resident = kib_of(s, S("VmRSS"));
-        out->most_resident = kib_of(s, S("VmHWM"));
-        out->anonymous = kib_of(s, S("RssAnon"));
-        out->files = kib_of(s, S("RssFile"));
-        out->shared = kib_of(s, S("RssShmem"));
-        out->swapped = kib_of(s, S("VmSwap"));
-        out->page_tables = kib_of(s, S("VmPTE"));
-        out->locked = kib_of(s, S("VmLck"));
+        out->resident = osp_status_bytes(s, S("VmRSS"));
+        out->most_resident = osp_status_bytes(s, S("VmHWM"));
+        out->anonymous = osp_status_bytes(s, S("RssAnon"));
+        out->files = osp_status_bytes(s, S("RssFile"));
+        out->shared = osp_status_bytes(s, S("RssShmem"));
+        out->swapped = osp_status_bytes(s, S("VmSwap"));
+        out->page_tables = osp_status_bytes(s, S("VmPTE"));
+        out->locked = osp_status_bytes(s, S("VmLck"));
         b.n = 0;
         ok = osp_proc_read(p, "limits", &b, err);
         if (ok)
-            out->stack_limit = stack_limit_of(osp_buf_str(&b));
+            out->stack_limit = osp_limit_of(osp_buf_str(&b), S("Max stack size"));
     }
     osp_buf_drop(&b);
     return ok;

@@ -357,6 +357,9 @@ typedef struct {
 bool osp_cgroup_find(osp_str name, osp_cgroup *out, osp_err *err) OSP_CHECKED;
 /* Is a process in it, or in one below? */
 bool osp_cgroup_holds(const osp_cgroup *g, int pid);
+/* Its processes, but for ourselves. EABSENT: none. */
+bool osp_cgroup_processes(const osp_cgroup *g, osp_arena *a, osp_process_row **out, uint32_t *n,
+                          osp_err *err) OSP_CHECKED;
 
 /* What the cgroups of a process allow it, its tightest limits, and what is used of those. Counts are since each folder was made. */
 typedef struct {
@@ -378,6 +381,9 @@ typedef struct {
 bool osp_process_cgroup_usage(int pid, osp_cgroup_usage *out, osp_err *err) OSP_CHECKED;
 /* The same as last, with the counts of that folder read again: its process may have ended. */
 void osp_cgroup_events_again(const osp_cgroup_usage *last, osp_cgroup_usage *out);
+/* Seconds in which something in it waited for memory, since it was made; of the host where that is not kept by cgroup. Negative:
+ * not known. */
+double osp_cgroup_stalled_s(const osp_cgroup_usage *c);
 
 /* ---- how the host is ------------------------------------------------------------------------------------------- */
 

@@ -41,6 +41,10 @@ static inline bool osp_is_kernel_thread(const osp_stat_line *s)
 
 /* The value of "Name:\tvalue" in the text of a status file, blanks trimmed; empty if there is none. */
 osp_str osp_status_field(osp_str text, osp_str name);
+uint64_t osp_status_bytes(osp_str text, osp_str name); /* of one in kB; 0 if there is none */
+
+/* The soft limit of a line in the text of a limits file; UINT64_MAX = none, or no such line. */
+uint64_t osp_limit_of(osp_str limits, osp_str name);
 
 /* Cut the next word of decimal digits off s; false if there is none. */
 bool osp_next_number(osp_str *s, uint64_t *out);

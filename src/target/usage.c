@@ -52,11 +52,24 @@ static bool stat_fields(osp_str text, osp_usage *u)
     return last >= 20;
 }
 
-static uint64_t kib_field(osp_str status, osp_str name)
+uint64_t osp_status_bytes(osp_str status, osp_str name)
 {
     osp_str text = osp_status_field(status, name);
     uint64_t kib;
     return osp_next_number(&text, &kib) && kib < UINT64_MAX / 1024 ? kib * 1024 : 0;
+}
+
+/* "Max stack size            8388608              unlimited            bytes" */
+uint64_t osp_limit_of(osp_str limits, osp_str name)
+{
+    uint64_t v;
+    while (limits.n) {
+        osp_str line = osp_str_cut(&limits, '\n');
+        osp_str rest = osp_str_skip(line, name.n);
+        if (osp_str_starts(line, name))
+            return osp_next_number(&rest, &v) ? v : UINT64_MAX;
+    }
+    return UINT64_MAX;
 }
 
 /* How many CPUs a list as "0-3,8" names; 0 if it is none. */
@@ -108,12 +121,12 @@ bool osp_process_usage(osp_process *p, osp_usage *out, osp_err *err)
     snprintf(path, sizeof path, "/proc/%d/status", p->pid);
     if (!osp_read_small(path, buf, sizeof buf, &text, err))
         return err->code == OSP_EABSENT ? osp_gone(p, err) : osp_fail_in(err, "cannot read pid %d", p->pid);
-    out->rss_bytes = kib_field(text, S("VmRSS"));
-    out->anon_bytes = kib_field(text, S("RssAnon"));
-    out->file_bytes = kib_field(text, S("RssFile"));
-    out->shmem_bytes = kib_field(text, S("RssShmem"));
-    out->swap_bytes = kib_field(text, S("VmSwap"));
-    out->mapped_bytes = kib_field(text, S("VmSize"));
+    out->rss_bytes = osp_status_bytes(text, S("VmRSS"));
+    out->anon_bytes = osp_status_bytes(text, S("RssAnon"));
+    out->file_bytes = osp_status_bytes(text, S("RssFile"));
+    out->shmem_bytes = osp_status_bytes(text, S("RssShmem"));
+    out->swap_bytes = osp_status_bytes(text, S("VmSwap"));
+    out->mapped_bytes = osp_status_bytes(text, S("VmSize"));
     out->cpus = osp_cpu_list_count(osp_status_field(text, S("Cpus_allowed_list")));
     out->fds = count_fds(p, MOST_FDS);
     return true;
@@ -127,13 +140,6 @@ uint64_t osp_process_fd_limit(osp_process *p)
     snprintf(path, sizeof path, "/proc/%d/limits", p->pid);
     if (!osp_read_small(path, buf, sizeof buf, &text, &ignored))
         return 0;
-    while (text.n) {
-        osp_str line = osp_str_cut(&text, '\n');
-        if (!osp_str_starts(line, S("Max open files")))
-            continue;
-        osp_str rest = osp_str_skip(line, sizeof "Max open files" - 1);
-        uint64_t soft;
-        return osp_next_number(&rest, &soft) ? soft : 0;
-    }
-    return 0;
+    uint64_t soft = osp_limit_of(text, S("Max open files"));
+    return soft == UINT64_MAX ? 0 : soft;
 }

@@ -19,6 +19,11 @@ static const double demand_floor = 0.5;
 /* On each side: fewer share a channel without harm. */
 static const uint32_t least_each = 6;
 
+static uint32_t at_channel(const osp_stack_fact *s)
+{
+    return osp_at_channel(osp_at_of(s->call, s->ncall)) ? osp_place_of(s) : UINT32_MAX;
+}
+
 static void check(const osp_facts *f, osp_findings *out)
 {
     uint32_t senders = 0, receivers = 0;
@@ -37,18 +42,8 @@ static void check(const osp_facts *f, osp_findings *out)
     if (f->samples < 20 || w.demand < demand_floor || senders < least_each || receivers < least_each ||
         in_channel + w.scheduling < 0.6 || in_channel < 0.1 || w.user > 0.3 || w.timers > 0.12)
         return;
-    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !all)
-        return;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        const osp_stack_fact *s = &f->stack[i];
-        all[i] = true;
-        mark[i].sign = osp_at_channel(osp_at_of(s->call, s->ncall));
-        mark[i].call = osp_place_in(s->call, s->ncall);
-    }
     osp_blamed who;
-    if (!osp_blame(f, mark, all, &who))
+    if (!osp_blame_by(f, at_channel, &who))
         return;
     osp_arena *a = f->arena;
     double passing = 1 - w.user - f->in[OSP_IN_GO_GC];

@@ -33,14 +33,12 @@ static bool dumps(const osp_call *c)
 static void check(const osp_facts *f, osp_findings *out)
 {
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
     double share = 0, demand = osp_go_work_of(f).demand;
-    if (!mark || !all || f->samples < 40)
+    if (!mark || f->samples < 40)
         return;
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
         bool dump = false;
-        all[i] = true;
         mark[i].call = UINT32_MAX;
         for (uint32_t k = 0; k < s->ncall; k++) {
             dump = dump || dumps(&s->call[k]);
@@ -56,7 +54,7 @@ static void check(const osp_facts *f, osp_findings *out)
         share += dump ? s->share : 0;
     }
     osp_blamed who;
-    if (share < share_floor || share * demand < demand_floor * share_floor || !osp_blame(f, mark, all, &who))
+    if (share < share_floor || share * demand < demand_floor * share_floor || !osp_blame(f, mark, NULL, &who))
         return;
     osp_arena *a = f->arena;
     double many = f->goroutine.known ? osp_ramp(f->goroutine.n, 500, 5000) : 0;

@@ -23,7 +23,7 @@ const osp_rule osp_rule_epoll_busy = {
 
 static bool is_wait(osp_str name)
 {
-    return osp_is_one_of(name, "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6");
+    return osp_str_among(name, "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6");
 }
 
 /* Go's own poller, whichever goroutine it works for. */

@@ -79,7 +79,7 @@ static const char *openers(osp_str kind)
     return "open openat openat2 creat memfd_create timerfd_create inotify_init1 dup dup2 dup3 fcntl";
 }
 
-static bool opens(const osp_place_fact *p, const void *ctx) { return !p->label.n && osp_is_one_of(p->name, ctx); }
+static bool opens(const osp_place_fact *p, const void *ctx) { return !p->label.n && osp_str_among(p->name, ctx); }
 
 static void check(const osp_facts *f, osp_findings *out)
 {

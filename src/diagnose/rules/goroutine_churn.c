@@ -36,17 +36,8 @@ static void check(const osp_facts *f, osp_findings *out)
     double own_us = w.user * w.demand / births * 1e6;
     if (w.births < 0.05 || w.births + w.scheduling < 0.35 || own_us > 10)
         return;
-    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !all)
-        return;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        all[i] = true;
-        mark[i].call = creator_in(&f->stack[i]);
-        mark[i].sign = mark[i].call != UINT32_MAX;
-    }
     osp_blamed who;
-    if (!osp_blame(f, mark, all, &who))
+    if (!osp_blame_by(f, creator_in, &who))
         return;
     osp_arena *a = f->arena;
     double share = w.births + w.scheduling;

@@ -42,7 +42,7 @@ static const osp_called_fact *slowest(const osp_facts *f)
     const osp_called_fact *best = NULL;
     for (uint32_t i = 0; i < f->calls.n; i++) {
         const osp_called_fact *r = &f->calls.row[i];
-        if (osp_is_one_of(
+        if (osp_str_among(
                 r->name,
                 "fsync fdatasync sync syncfs msync sync_file_range read pread64 write pwrite64 openat fallocate "
                 "ftruncate rename unlink close") &&

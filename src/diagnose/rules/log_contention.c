@@ -69,20 +69,18 @@ static void check(const osp_facts *f, osp_findings *out)
                 lock = &g->object[k];
     }
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
     double demand = osp_go_work_of(f).demand, share = 0, writing = 0;
-    if (!mark || !all || f->samples < 20 || waiting < least_waiting || demand < demand_floor)
+    if (!mark || f->samples < 20 || waiting < least_waiting || demand < demand_floor)
         return;
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
-        all[i] = true;
         mark[i].call = logs(s->call, s->ncall);
         mark[i].sign = mark[i].call != UINT32_MAX;
         share += mark[i].sign ? s->share : 0;
         writing += mark[i].sign && writes(s, mark[i].call) ? s->share : 0;
     }
     osp_blamed who;
-    if (share < 0.25 || writing < 0.1 || !osp_blame(f, mark, all, &who))
+    if (share < 0.25 || writing < 0.1 || !osp_blame(f, mark, NULL, &who))
         return;
     osp_arena *a = f->arena;
     double confidence = 0.65 + 0.2 * osp_ramp(share, 0.25, 0.6) + 0.12 * osp_ramp(waiting, least_waiting, 12);

@@ -50,14 +50,12 @@ static void check(const osp_facts *f, osp_findings *out)
     }
     osp_go_work w = osp_go_work_of(f);
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !all || f->samples < 20 || waiting < least_waiting || w.demand < demand_floor)
+    if (!mark || f->samples < 20 || waiting < least_waiting || w.demand < demand_floor)
         return;
-    memset(all, 1, f->nstack);
     double slow, share = w.at[OSP_AT_MUTEX];
     mark_lockers(f, mark, &slow);
     osp_blamed who;
-    if (share < 0.1 || slow < 0.03 || !osp_blame(f, mark, all, &who))
+    if (share < 0.1 || slow < 0.03 || !osp_blame(f, mark, NULL, &who))
         return;
     double confidence = 0.55 + 0.25 * osp_ramp(share, 0.1, 0.4) + 0.15 * osp_ramp(waiting, least_waiting, 16);
     osp_arena *a = f->arena;

@@ -55,8 +55,7 @@ static bool is_native(const osp_facts *f, const osp_thread_fact *t)
 static void check(const osp_facts *f, osp_findings *out)
 {
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *chosen = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !chosen || !f->is_go)
+    if (!mark || !f->is_go)
         return;
     double demand = 0, share = 0;
     uint64_t samples = 0, hottest = 0;
@@ -81,14 +80,14 @@ static void check(const osp_facts *f, osp_findings *out)
         }
         for (uint32_t k = 0; k < f->nstack; k++)
             if (f->stack[k].tid == t->tid && !has_go(&f->stack[k])) {
-                chosen[k] = mark[k].sign = true;
+                mark[k].sign = true;
                 mark[k].call = osp_native_culprit(&f->stack[k]);
                 share += f->stack[k].share;
                 samples += f->stack[k].samples;
             }
     }
     osp_blamed who;
-    if (samples < 12 || demand < demand_floor || share < 0.06 || !osp_blame(f, mark, chosen, &who))
+    if (samples < 12 || demand < demand_floor || share < 0.06 || !osp_blame(f, mark, NULL, &who))
         return;
     osp_finding *x = osp_find(f, out, &osp_rule_native_thread_cpu, NULL,
                               (known ? 0.75 : 0.62) + (known ? 0.22 : 0.1) * osp_ramp(share, 0.06, 0.4), share);

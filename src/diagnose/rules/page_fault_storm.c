@@ -53,7 +53,7 @@ static double calls_of(const osp_facts *f, const char *names)
 {
     double sum = 0;
     for (uint32_t i = 0; i < f->calls.n; i++)
-        sum += osp_is_one_of(f->calls.row[i].name, names) ? f->calls.row[i].per_s : 0;
+        sum += osp_str_among(f->calls.row[i].name, names) ? f->calls.row[i].per_s : 0;
     return sum;
 }
 

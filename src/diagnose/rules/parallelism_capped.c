@@ -39,15 +39,8 @@ static void check(const osp_facts *f, osp_findings *out)
         osp_find(f, out, &osp_rule_parallelism_capped, affinity ? "affinity" : "GOMAXPROCS", confidence, 1);
     if (!x)
         return;
-    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    for (uint32_t i = 0; mark && all && i < f->nstack; i++) {
-        all[i] = true;
-        mark[i].call = osp_place_in(f->stack[i].call, f->stack[i].ncall);
-        mark[i].sign = mark[i].call != UINT32_MAX;
-    }
     osp_blamed who;
-    if (mark && all && osp_blame(f, mark, all, &who))
+    if (osp_blame_by(f, osp_place_of, &who))
         osp_finding_blame(f, x, &who);
     x->summary = osp_arena_fmt(a, "%.0f goroutines could run and wait for a CPU: %s lets this process use %d of %u.",
                                s->queued, affinity ? "its affinity" : "GOMAXPROCS",

@@ -34,17 +34,8 @@ static void check(const osp_facts *f, osp_findings *out)
     double wait_s = f->sched_ticks_per_s > 0 ? s->queued / f->sched_ticks_per_s : 0;
     if (wait_s < late_floor_s)
         return;
-    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !all)
-        return;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        all[i] = true;
-        mark[i].call = osp_place_in(f->stack[i].call, f->stack[i].ncall);
-        mark[i].sign = mark[i].call != UINT32_MAX;
-    }
     osp_blamed who;
-    if (!osp_blame(f, mark, all, &who))
+    if (!osp_blame_by(f, osp_place_of, &who))
         return;
     osp_arena *a = f->arena;
     /* A batch that only computes is well served so: somebody else must wait, which a late timer shows. */

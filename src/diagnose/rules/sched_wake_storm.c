@@ -54,20 +54,9 @@ static const osp_group_fact *movers(const osp_facts *f)
 }
 
 /* Who wakes others, by the samples: the program's function below a wake-up or a channel operation. */
-static bool waker(const osp_facts *f, osp_blamed *out)
+static uint32_t waker(const osp_stack_fact *s)
 {
-    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !all)
-        return false;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        const osp_stack_fact *s = &f->stack[i];
-        osp_at at = osp_at_of(s->call, s->ncall);
-        all[i] = true;
-        mark[i].call = osp_place_in(s->call, s->ncall);
-        mark[i].sign = at != OSP_AT_WORK && mark[i].call != UINT32_MAX;
-    }
-    return osp_blame(f, mark, all, out);
+    return osp_at_of(s->call, s->ncall) != OSP_AT_WORK ? osp_place_of(s) : UINT32_MAX;
 }
 
 static void check(const osp_facts *f, osp_findings *out)
@@ -83,7 +72,7 @@ static void check(const osp_facts *f, osp_findings *out)
     double ticks = f->sched_ticks_per_s;
     osp_blamed who = {0};
     const osp_group_fact *g = movers(f);
-    bool blamed = waker(f, &who);
+    bool blamed = osp_blame_by(f, waker, &who);
     if (passing < 0.5 || (!blamed && !g))
         return;
     double rate = ticks > w.voluntary_per_s ? ticks : w.voluntary_per_s;

@@ -78,16 +78,14 @@ static uint32_t waiters(const osp_facts *f, uint64_t owner, const osp_group_fact
 static bool blame(const osp_facts *f, uint64_t goid, osp_blamed *out)
 {
     osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *its = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !its)
+    if (!mark)
         return false;
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
-        its[i] = s->goid == goid;
-        mark[i].call = osp_place_in(s->call, s->ncall);
-        mark[i].sign = mark[i].call != UINT32_MAX && osp_at_of(s->call, s->ncall) == OSP_AT_WORK;
+        mark[i].call = osp_place_of(s);
+        mark[i].sign = s->goid == goid && osp_at_of(s->call, s->ncall) == OSP_AT_WORK;
     }
-    return osp_blame(f, mark, its, out);
+    return osp_blame(f, mark, NULL, out);
 }
 
 static void check(const osp_facts *f, osp_findings *out)

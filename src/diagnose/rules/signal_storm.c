@@ -28,7 +28,7 @@ static bool is_signal_work(const osp_stack_fact *s)
                       osp_str_has(n, S("sigreturn")) || osp_str_has(n, S("sigaction"))
                 : (s->call[i].kind == OSP_CALL_RUNTIME &&
                    (osp_str_starts(n, S("runtime.sig")) || osp_str_has(n, S("signal_recv")))) ||
-                      osp_is_one_of(n, "kill raise tgkill pthread_kill __restore_rt syscall.Kill"))
+                      osp_str_among(n, "kill raise tgkill pthread_kill __restore_rt syscall.Kill"))
             return true;
     }
     return false;

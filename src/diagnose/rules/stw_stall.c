@@ -18,6 +18,9 @@ const osp_rule osp_rule_stw_stall = {
 
 static const double stopped_floor = 0.15;
 
+/* The program's own code at the leaf, which is where it does not stop. */
+static uint32_t own_code(const osp_stack_fact *s) { return osp_place_of(s) == 0 ? 0 : UINT32_MAX; }
+
 static void check(const osp_facts *f, osp_findings *out)
 {
     const osp_sched_fact *s = &f->sched;
@@ -26,17 +29,8 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!s->known || s->looks < 10 || s->stopped < stopped_floor || f->in[OSP_IN_GO_GC] > 0.3 || f->samples < 40 ||
         w.user < 0.4)
         return;
-    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !all)
-        return;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        all[i] = true;
-        mark[i].call = osp_place_in(f->stack[i].call, f->stack[i].ncall);
-        mark[i].sign = mark[i].call == 0; /* in its own code, which is where it does not stop */
-    }
     osp_blamed who;
-    if (!osp_blame(f, mark, all, &who) || who.share < 0.3)
+    if (!osp_blame_by(f, own_code, &who) || who.share < 0.3)
         return;
     osp_arena *a = f->arena;
     double confidence = 0.65 + 0.25 * osp_ramp(s->stopped, stopped_floor, 0.5);

@@ -27,7 +27,7 @@ const osp_rule osp_rule_syscall_storm = {
 static bool is_others(osp_str name)
 {
     return osp_str_starts(name, S("futex")) ||
-           osp_is_one_of(
+           osp_str_among(
                name, "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6 nanosleep clock_nanosleep "
                      "clock_gettime gettimeofday time sched_yield mmap munmap madvise mremap brk kill tgkill tkill "
                      "rt_sigreturn rt_sigsuspend pause wait4 waitid fork vfork clone clone3 execve");

@@ -31,26 +31,15 @@ static bool makes_timers(const osp_call *c)
 }
 
 /* Who makes them, by the samples. */
-static bool maker(const osp_facts *f, osp_blamed *out)
+static uint32_t maker(const osp_stack_fact *s)
 {
-    osp_mark *mark = osp_new(f->arena, osp_mark, f->nstack + 1);
-    bool *all = osp_new(f->arena, bool, f->nstack + 1);
-    if (!mark || !all)
-        return false;
-    for (uint32_t i = 0; i < f->nstack; i++) {
-        const osp_stack_fact *s = &f->stack[i];
-        all[i] = true;
-        mark[i].call = UINT32_MAX;
-        for (uint32_t k = 0, made = 0; k < s->ncall; k++) {
-            made |= makes_timers(&s->call[k]);
-            if (made && s->call[k].kind == OSP_CALL_GO) {
-                mark[i].sign = true;
-                mark[i].call = k;
-                break;
-            }
-        }
+    bool made = false;
+    for (uint32_t k = 0; k < s->ncall; k++) {
+        made = made || makes_timers(&s->call[k]);
+        if (made && s->call[k].kind == OSP_CALL_GO)
+            return k;
     }
-    return osp_blame(f, mark, all, out);
+    return UINT32_MAX;
 }
 
 /* A group that waits with its timers: of select and receive, the one that grows with them or is as large. */
@@ -71,7 +60,7 @@ static void check_count(const osp_facts *f, osp_findings *out)
     const osp_sched_fact *s = &f->sched;
     osp_blamed who;
     if (!s->known || s->timers < 10000 || s->timers_per_s < 50 || s->timers_per_s < 5 * s->timers_error ||
-        s->timers_per_s * f->goroutine.seconds < 0.01 * s->timers || !maker(f, &who))
+        s->timers_per_s * f->goroutine.seconds < 0.01 * s->timers || !osp_blame_by(f, maker, &who))
         return;
     osp_arena *a = f->arena;
     osp_finding *x = osp_find(f, out, &osp_rule_timer_leak, NULL, 0.85, 0.9);
@@ -120,7 +109,7 @@ static void check(const osp_facts *f, osp_findings *out)
         osp_stack_fact s = {.call = &worst->call, .ncall = 1};
         osp_finding_blame(f, x, &(osp_blamed){.call = &worst->call, .stack = &s});
         where = osp_call_text(a, &worst->call);
-    } else if (maker(f, &who)) {
+    } else if (osp_blame_by(f, maker, &who)) {
         osp_finding_blame(f, x, &who);
         where = osp_call_text(a, who.call);
     } else if (g) {

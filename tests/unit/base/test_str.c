@@ -107,6 +107,17 @@ static void a_column_is_a_character(void **state)
     assert_int_equal(osp_str_columns(S("\xff\xe2\x9c")), 3); /* no characters, but bytes */
 }
 
+static void words_are_found_whole(void **state)
+{
+    (void)state;
+    assert_true(osp_str_among(S("readv"), " read readv "));
+    assert_true(osp_str_among(S("read"), "read"));
+    assert_true(osp_str_among(S("readv"), "read readv"));
+    assert_false(osp_str_among(S("read"), "readv preadv"));
+    assert_false(osp_str_among(S(""), " read  readv "));
+    assert_false(osp_str_among(S("read"), ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +129,7 @@ int main(void)
         cmocka_unit_test(numbers_must_be_whole_and_fit),
         cmocka_unit_test(a_copy_with_nul_is_cut_to_its_room),
         cmocka_unit_test(a_column_is_a_character),
+        cmocka_unit_test(words_are_found_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
