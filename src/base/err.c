@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool osp_fail(osp_err *err, osp_code code, const char *fmt, ...)
@@ -78,5 +79,8 @@ const char *osp_errno_text(int e, char *text, size_t size)
 
 bool osp_fail_memory(osp_err *err, const char *what)
 {
+    const char *said = getenv("OSPREY_MEMORY");
+    if (said && *said)
+        return osp_fail(err, OSP_ELIMIT, "out of memory while %s: OSPREY_MEMORY=%s is the limit", what, said);
     return osp_fail(err, OSP_ELIMIT, "out of memory while %s", what);
 }

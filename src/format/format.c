@@ -163,7 +163,8 @@ static osp_profile *read_any(osp_input *in, const osp_read_opts *o, osp_found *f
     if (!o->as)
         choose(&c, head, !room ? in->file.bytes.n : head.n < OSP_SNIFF_BYTES ? head.n : 0, in->name);
     /* Damaged from the start: unpacking says how. */
-    bool ok = c.n || head.n == 0 || unknown(head, err);
+    bool ok = room || found->pack == OSP_PACK_NONE || osp_fail_memory(err, "unpacking");
+    ok = ok && (c.n || head.n == 0 || unknown(head, err));
     free(room);
     ok = ok && (found->pack == OSP_PACK_NONE || unpack(&in->file, o->unpack_limit, err));
     if (ok && c.n == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gzip (RFC 1952) through libdeflate, zstd (RFC 8878) through libzstd, into memory.
  *
- * libdeflate wants the whole output's room at once, so we guess, and start the member again with twice the room when
- * the guess was too small. The size that stands at the end of a gzip file is such a guess and no more. Room that is
- * not written to costs no memory. */
+ * libdeflate wants the whole output's room at once, so we guess, and start the member again when the guess was too small:
+ * with the most that it could become, for room that is not written to costs no memory, and where that is not to be had,
+ * with twice the room. The size that stands at the end of a gzip file is such a guess and no more. */
 #include "wire/wire.h"
 
 #include "base/buf.h"
@@ -12,6 +12,8 @@
 #include <libdeflate.h>
 #include <stdlib.h>
 #include <zstd.h>
+
+enum { DEFLATE_AT_MOST = 1032 }; /* bytes that a packed one can become */
 
 osp_pack osp_pack_of(osp_span b)
 {
@@ -30,26 +32,40 @@ size_t osp_unpack_limit(size_t n)
     return n * 1000 > least ? n * 1000 : least;
 }
 
-/* Output that doubles until the limit. */
+/* Output that grows until the limit. */
 typedef struct {
     uint8_t *p;
     size_t n, cap, limit;
 } room;
 
-static bool widen(room *r, size_t want, osp_err *err)
+/* Have room for cap bytes; those that are made stay. The old room goes first where nothing in it counts: a block that has
+ * large pages is not grown in place, and two of them could be all memory. */
+static bool resize(room *r, size_t cap)
 {
-    if (r->cap >= r->limit)
-        return osp_fail(err, OSP_ELIMIT, "unpacks to more than the limit of %zu bytes", r->limit);
-    size_t cap = r->cap > r->limit / 2 ? r->limit : r->cap * 2;
-    if (cap < want)
-        cap = want < r->limit ? want : r->limit;
+    if (r->n == 0) {
+        free(r->p);
+        r->p = NULL;
+        r->cap = 0;
+    }
     uint8_t *p = realloc(r->p, cap);
     if (!p)
-        return osp_fail_memory(err, "unpacking");
+        return false;
     osp_large_pages(p, cap);
     r->p = p;
     r->cap = cap;
     return true;
+}
+
+/* Wider than now: so wide that it will do, if `most` bytes can be had at once. */
+static bool widen(room *r, size_t most, osp_err *err)
+{
+    const size_t had = r->cap;
+    if (had >= r->limit)
+        return osp_fail(err, OSP_ELIMIT, "unpacks to more than the limit of %zu bytes (OSPREY_MEMORY sets it)",
+                        r->limit);
+    if (most > had && resize(r, most < r->limit ? most : r->limit))
+        return true;
+    return resize(r, had > r->limit / 2 ? r->limit : had * 2) || osp_fail_memory(err, "unpacking");
 }
 
 static bool gunzip(osp_span in, room *r, osp_err *err)
@@ -67,7 +83,7 @@ static bool gunzip(osp_span in, room *r, osp_err *err)
             in.n -= used;
             r->n += made;
         } else if (res == LIBDEFLATE_INSUFFICIENT_SPACE) {
-            ok = widen(r, 0, err);
+            ok = widen(r, in.n < (SIZE_MAX - r->n) / DEFLATE_AT_MOST ? r->n + in.n * DEFLATE_AT_MOST : SIZE_MAX, err);
         } else {
             ok = osp_fail(err, OSP_EFORMAT, "gzip: the data is damaged or cut short");
         }
@@ -110,16 +126,17 @@ bool osp_unpack(osp_span packed, size_t limit, osp_span *out, osp_err *err)
     if (how == OSP_PACK_GZIP && packed.n >= 18) {
         const uint8_t *tail = packed.p + packed.n - 4;
         size_t said = (size_t)tail[0] | (size_t)tail[1] << 8 | (size_t)tail[2] << 16 | (size_t)tail[3] << 24;
-        if (said > guess / 4 && said / 1032 <= packed.n) /* deflate shrinks 1032-fold at most */
+        if (said > guess / 4 && said / DEFLATE_AT_MOST <= packed.n)
             guess = said;
     }
-    if (!widen(&r, guess, err))
-        return false;
+    if (!resize(&r, guess < limit ? guess : limit))
+        return osp_fail_memory(err, "unpacking");
     if (!(how == OSP_PACK_GZIP ? gunzip : unzstd)(packed, &r, err)) {
         free(r.p);
         return false;
     }
-    *out = (osp_span){r.p, r.n};
+    uint8_t *fitting = r.n ? realloc(r.p, r.n) : NULL; /* room that was not needed is address space all the same */
+    *out = (osp_span){fitting ? fitting : r.p, r.n};
     return true;
 }
 
