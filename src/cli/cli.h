@@ -59,6 +59,8 @@ bool osp_cli_number(const osp_cli *cli, const char *option, double min, double m
 
 /* One sentence on stderr, "osprey: ...". Returns OSP_EXIT_FAILED, or OSP_EXIT_USAGE for OSP_EUSAGE. */
 int osp_cli_fail(const osp_err *err);
+/* A remark on stderr, "osprey: ...". */
+void osp_cli_say(osp_str line);
 /* Wrong words: "osprey why: MESSAGE" and "try osprey help why" on stderr. Returns OSP_EXIT_USAGE. */
 int osp_cli_usage(const osp_cli *cli, const char *fmt, ...) OSP_PRINTF(2, 3);
 

@@ -10,6 +10,7 @@
 #include "format/format.h"
 #include "report/report.h"
 #include "sample/sample.h"
+#include "source/source.h"
 #include "symbol/symbol.h"
 #include "target/target.h"
 
@@ -56,6 +57,10 @@ typedef struct osp_picture {
     bool (*write)(const osp_profile *p, const osp_report_opts *o, osp_buf *out, osp_err *err);
 } osp_picture;
 const osp_picture *osp_picture_at(size_t i); /* NULL past the last */
+
+/* The sources of a command that is not pprof: what they and their readers have to say goes to stderr; one that fails is
+ * the error. NULL and *err on failure. */
+osp_source *osp_cli_open(const osp_cli *cli, const char *const *source, size_t n, osp_err *err);
 
 /* How a profile is to be written: in a form, or else as a picture. */
 typedef struct osp_output {

@@ -362,8 +362,7 @@ static int cmd_diff(const osp_cli *cli)
     osp_source *side[2] = {NULL, NULL};
     bool ok = true;
     for (int i = 0; ok && i < 2; i++) {
-        osp_source_opts from = {.source = (const char *const *)&cli->operand[i], .nsource = 1};
-        side[i] = osp_source_open(&from, &err);
+        side[i] = osp_cli_open(cli, (const char *const *)&cli->operand[i], 1, &err);
         ok = side[i] != NULL;
     }
     osp_diff_opts o = {.type = osp_str_from(osp_cli_value(cli, "sample-index")), .by_cum = osp_cli_given(cli, "cum")};

@@ -116,8 +116,7 @@ static bool sample(const osp_cli *cli, int pid, double seconds, subject *s, osp_
 
 static bool open_files(const osp_cli *cli, subject *s, osp_err *err)
 {
-    const osp_source_opts from = {.source = (const char *const *)cli->operand, .nsource = (size_t)cli->noperand};
-    s->source = osp_source_open(&from, err);
+    s->source = osp_cli_open(cli, (const char *const *)cli->operand, (size_t)cli->noperand, err);
     if (!s->source)
         return false;
     s->p = osp_source_profile(s->source);
@@ -128,8 +127,7 @@ static bool open_files(const osp_cli *cli, subject *s, osp_err *err)
 static bool open_base(const osp_cli *cli, subject *s, osp_err *err)
 {
     const char *file = osp_cli_value(cli, "diff");
-    const osp_source_opts from = {.source = &file, .nsource = 1};
-    s->base = osp_source_open(&from, err);
+    s->base = osp_cli_open(cli, &file, 1, err);
     if (!s->base)
         return false;
     s->o.base = osp_source_profile(s->base);

@@ -55,7 +55,11 @@ static bool run(const osp_cli *cli, osp_arena *a, osp_buf *notes, osp_err *err)
     fprintf(stderr, "%.*s", STRF(osp_buf_str(notes)));
     notes->n = 0;
     if (w.http.n)
-        return osp_fail(err, OSP_EUSAGE, "the web UI is not in this build yet");
+        return osp_fail(
+            err, OSP_EUSAGE,
+            "-http: the web UI is not in this build yet. For a browser: osprey flame %.60s -o flame.html, or -svg or "
+            "-weblist=REGEXP; without -http there is a shell",
+            w.source.source[0]);
     w.source.say = say;
     w.source.say_ctx = (void *)(uintptr_t)cli;
     return show(cli, &w, err);

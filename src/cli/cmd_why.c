@@ -144,11 +144,10 @@ static int replay(const osp_cli *cli, const char *path)
 static const osp_profile *open_profile(const osp_cli *cli, const char *option, osp_source **source, osp_err *err)
 {
     const char *file = osp_cli_value(cli, option);
-    const osp_source_opts from = {.source = &file, .nsource = 1};
     *source = NULL;
     if (file && access(file, R_OK) != 0)
         osp_fail_errno(err, errno, "%s", file);
-    else if (file && (*source = osp_source_open(&from, err)))
+    else if (file && (*source = osp_cli_open(cli, &file, 1, err)))
         return osp_source_profile(*source);
     return NULL;
 }

@@ -10,6 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static void say(void *cli, osp_str line)
+{
+    osp_progress_done(cli);
+    osp_cli_say(line);
+}
+
+osp_source *osp_cli_open(const osp_cli *cli, const char *const *source, size_t n, osp_err *err)
+{
+    const osp_source_opts from = {
+        .source = source, .nsource = n, .say = say, .say_ctx = (void *)(uintptr_t)cli, .strict = true};
+    osp_progress(cli, "reading %s", source[0]);
+    osp_source *s = osp_source_open(&from, err);
+    osp_progress_done(cli);
+    return s;
+}
+
 static bool write_svg(const osp_profile *p, const osp_report_opts *o, osp_buf *out, osp_err *err)
 {
     return osp_flame_graph(p, o, false, out, err);

@@ -88,6 +88,8 @@ static void complain(const char *fmt, ...)
     fprintf(stderr, "%.*s\n", STRF(line));
 }
 
+void osp_cli_say(osp_str line) { complain("osprey: %.*s", STRF(line)); }
+
 int osp_cli_fail(const osp_err *err)
 {
     complain("osprey: %s", err->msg);

@@ -126,6 +126,10 @@ static bool gather(osp_source *s, const osp_source_opts *o, osp_fetch *f, size_t
     for (size_t i = 0; ok && i < n; i++) {
         if (f[i].note.n)
             osp_tell(o, "%s: %.*s", f[i].name, STRF(osp_buf_str(&f[i].note)));
+        if (!f[i].profile && o->strict) {
+            ok = osp_fail(err, OSP_EIO, "%s: %.*s", f[i].name, STRF(osp_buf_str(&f[i].why)));
+            break;
+        }
         if (!f[i].profile) {
             osp_tell(o, "%s: %.*s", f[i].name, STRF(osp_buf_str(&f[i].why)));
             continue;

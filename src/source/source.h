@@ -28,6 +28,8 @@ typedef struct osp_source_opts {
     const char *tls_cert, *tls_key, *tls_ca;
     osp_say *say; /* chatter; NULL = none is wanted */
     void *say_ctx;
+    bool
+        strict; /* not pprof's ways: a source that fails is the error, and what names are missing is not remarked on */
 } osp_source_opts;
 
 /* What was fetched, and all that it stands on. */

@@ -115,7 +115,7 @@ static osp_object *object_for(looking *l, uint32_t i)
     if (!l->used[i] || (is_named(m) && !l->s->mode.force))
         return NULL;
     if (file.n == 0) {
-        if (i == 1)
+        if (i == 1 && !o->strict)
             osp_tell(o, "Main binary filename not available.");
         l->missing |= i > 1;
         return NULL;
@@ -171,7 +171,7 @@ bool osp_symbolise_local(const osp_symbolising *s, const osp_profile *p, osp_pro
         object[i] = object_for(&l, i);
         any |= object[i] != NULL;
     }
-    if (l.missing)
+    if (l.missing && !s->opts->strict)
         osp_tell(s->opts, "Some binary filenames not available. Symbolization may be incomplete.\n"
                           "Try setting PPROF_BINARY_PATH to the search path for local binaries.");
     bool this_kernel = ok && is_this_kernel(&l);
