@@ -270,6 +270,15 @@ static bool is_kernel_clock(const osp_call *c)
             osp_str_ends(c->func, S("sys_time")));
 }
 
+/* What makes any system call that it is asked for. */
+static bool is_any_call(const osp_call *c)
+{
+    return (c->kind == OSP_CALL_LIB && osp_str_eq(c->func, S("syscall"))) ||
+           (c->kind == OSP_CALL_STD &&
+            osp_str_among(c->func, "syscall.Syscall syscall.RawSyscall syscall.RawSyscall6 "
+                                   "syscall.Syscall6 syscall.rawSyscallNoError"));
+}
+
 bool osp_is_clock_stack(const osp_stack_fact *s, uint32_t *caller, bool *in_kernel)
 {
     bool read = false;
@@ -286,7 +295,7 @@ bool osp_is_clock_stack(const osp_stack_fact *s, uint32_t *caller, bool *in_kern
             read = read || reads_go_clock(c);
         else if (is_c_clock(c))
             read = true;
-        else if (c->kind != OSP_CALL_RUNTIME || !osp_str_has(c->func, S("systemstack")))
+        else if (!is_any_call(c) && (c->kind != OSP_CALL_RUNTIME || !osp_str_has(c->func, S("systemstack"))))
             break;
     }
     if (!read && !*in_kernel)

@@ -42,6 +42,17 @@ static bool is_mutex_futex(const osp_place_fact *p, const void *ctx)
     return osp_str_starts(p->name, S("futex")) && is_for(p->call, p->ncall, false);
 }
 
+/* Those that get a lock say where it is fought for: the call that gives it back is often the last of its function, which is then
+ * gone from the stack. */
+static bool is_getting(const osp_place_fact *p, const void *mine)
+{
+    osp_place_test *const *test = mine;
+    for (uint32_t i = 0; i < p->ncall && p->call[i].kind != OSP_CALL_C; i++)
+        if (osp_str_has(p->call[i].func, S("unlock")))
+            return false;
+    return (*test)(p, NULL);
+}
+
 /* The part of the seen futex calls that are for it, by which all that were counted are divided. */
 static double part_of(const osp_facts *f, osp_place_test *mine)
 {
@@ -87,7 +98,8 @@ bool osp_native_lock_of(const osp_facts *f, bool in_malloc, osp_native_lock *out
         demand += f->thread[i].demand;
     out->share = lock_share(f, in_malloc);
     if (!f->calls.known || out->waits_per_s < rate_floor || demand < demand_floor || out->share < share_floor ||
-        !osp_blame_places(f, f->calls.place, f->calls.nplace, mine, NULL, &out->who))
+        !(osp_blame_places(f, f->calls.place, f->calls.nplace, is_getting, &mine, &out->who) ||
+          osp_blame_places(f, f->calls.place, f->calls.nplace, mine, NULL, &out->who)))
         return false;
     for (uint32_t i = 0; i < f->blocked.n; i++) {
         const osp_blocked_fact *r = &f->blocked.row[i];

@@ -3,7 +3,7 @@
 
 /* Of the process's CPU, growing buffers in functions that take them from a pool. A pool that works leaves next to nothing. */
 static const double least_share = 0.15, surely_share = 0.35;
-static const double demand_floor = 0.3; /* cores */
+static const double demand_floor = 0.3; /* cores, of that and of collecting it */
 
 static void check(const osp_facts *f, osp_findings *out);
 
@@ -75,6 +75,9 @@ static uint32_t asks_for_memory(const osp_stack_fact *s)
                  osp_str_starts(s->call[i].func, S("runtime.mallocgc")) ||
                  osp_str_starts(s->call[i].func, S("runtime.makeslice")) ||
                  osp_str_starts(s->call[i].func, S("runtime.newobject"));
+    while (memory && i < s->ncall &&
+           s->call[i].kind == OSP_CALL_STD) /* strconv and its like append for the program */
+        i++;
     return memory && i < s->ncall ? i : UINT32_MAX;
 }
 
@@ -116,7 +119,7 @@ static void check(const osp_facts *f, osp_findings *out)
         !osp_blame(f, mark, m.chosen, &who) || !osp_memory_weigh(f, &cpu))
         return;
     const double low = m.sign - 2 * osp_share_error(m.sign, f->samples);
-    if (low < least_share || m.demand < demand_floor)
+    if (low < least_share || m.demand + cpu.gc_cores < demand_floor)
         return;
     osp_finding *x =
         osp_find(f, out, &osp_rule_pool_ineffective, NULL, 0.65 + 0.27 * osp_ramp(low, least_share, surely_share),

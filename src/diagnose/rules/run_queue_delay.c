@@ -19,6 +19,21 @@ const osp_rule osp_rule_run_queue_delay = {
 /* Computations split into as many parts as there are CPUs have no queue; twice as many have a short one. */
 static const double queue_floor = 4, late_floor_s = 0.02;
 
+/* Goroutines that were woken from a wait and do not run yet. */
+static uint32_t woken(const osp_facts *f, const osp_group_fact **most)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; f->goroutine.known && i < f->goroutine.ngroup; i++) {
+        const osp_group_fact *g = &f->goroutine.group[i];
+        if (g->status != OSP_G_RUNNABLE || osp_at_of(g->call, g->ncall) == OSP_AT_WORK)
+            continue;
+        n += g->n;
+        if (!*most || g->n > (*most)->n)
+            *most = g;
+    }
+    return n;
+}
+
 static void check(const osp_facts *f, osp_findings *out)
 {
     const osp_sched_fact *s = &f->sched;
@@ -38,8 +53,10 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!osp_blame_by(f, osp_place_of, &who))
         return;
     osp_arena *a = f->arena;
-    /* A batch that only computes is well served so: somebody else must wait, which a late timer shows. */
-    double confidence = late >= late_floor_s ? 0.68 + 0.2 * osp_ramp(wait_s, late_floor_s, 0.1) : 0.5;
+    /* A batch that only computes is well served so: somebody else must wait, as a late timer shows, or one that was woken. */
+    const osp_group_fact *g = NULL;
+    uint32_t nwoken = woken(f, &g);
+    double confidence = late >= late_floor_s || nwoken ? 0.68 + 0.2 * osp_ramp(wait_s, late_floor_s, 0.1) : 0.5;
     osp_finding *x = osp_find(f, out, &osp_rule_run_queue_delay, NULL, confidence, who.share);
     if (!x)
         return;
@@ -52,6 +69,9 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_finding_evidence(x, S("from runnable to running, on average"), 1e3 * wait_s, "ms", "runtime");
     if (late > 0)
         osp_finding_evidence(x, S("late: the timer that was due longest"), 1e3 * late, "ms", "runtime");
+    if (nwoken)
+        osp_finding_evidence(x, osp_arena_fmt(a, "woken and not run yet, in %.*s", STRF(osp_group_text(a, g))),
+                             nwoken, "goroutines", "runtime");
     osp_finding_evidence(x, osp_arena_fmt(a, "of %d running a goroutine, on average", s->gomaxprocs), s->busy, "Ps",
                          "runtime");
     osp_finding_evidence(x, osp_arena_fmt(a, "of all samples in %.*s", STRF(who.call->func)), 100 * who.share, "%",

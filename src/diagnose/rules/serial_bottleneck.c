@@ -12,7 +12,7 @@ const osp_rule osp_rule_serial_bottleneck = {
     .only_go = true,
     .title = "all work goes through one goroutine",
     .order = 50,
-    .after = "busy-spin clock-storm io-error-loop syscall-storm",
+    .after = "busy-spin clock-storm io-error-loop syscall-storm dump-stalls",
     .check = check,
 };
 

@@ -241,7 +241,8 @@ static void copy_object(listing *l, const osp_wait_object *o, osp_waited_fact *o
                              .near = o->near};
     if (o->has_chan) {
         out->closed = o->chan.closed;
-        out->timed = o->chan.timed;
+        /* Before Go 1.23 a channel does not tell: it is of times, and has room for one. */
+        out->timed = o->chan.timed || (o->chan.cap == 1 && osp_str_eq(o->elem, S("time.Time")));
         out->len = o->chan.len;
         out->cap = o->chan.cap;
     }
