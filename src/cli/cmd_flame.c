@@ -70,7 +70,8 @@ bool osp_flame_graph(const osp_profile *p, const osp_report_opts *o, bool page, 
     if (ok && page)
         osp_buf_add(out, S("<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Flame graph</title>"
                            "<meta name=\"color-scheme\" content=\"light dark\">"
-                           "<style>body{margin:0}svg{width:100%;height:auto}</style>\n"));
+                           "<style>body{margin:0;background:#f6f7f9}svg{width:100%;height:auto}"
+                           "@media(prefers-color-scheme:dark){body{background:#0e1014}}</style>\n"));
     if (ok)
         osp_buf_add(out, osp_buf_str(&answer.text));
     osp_answer_drop(&answer);

@@ -32,23 +32,43 @@ static bool is_go_std(osp_str name)
     return !osp_str_eq(first, S("main")) && !memchr(first.p, '.', first.n);
 }
 
+/* Has the profile frames of Go's runtime whose files are not told, as folded stacks have none? Then names tell what is Go's. */
+static bool has_go_without_files(const osp_view *v)
+{
+    const osp_profile *p = v->of;
+    for (uint32_t i = 0; i < p->functions.n; i++)
+        if (p->functions.row[i].file.i == 0 &&
+            (osp_str_starts(v->name[i], S("runtime.")) || osp_str_eq(v->name[i], S("main.main"))))
+            return true;
+    return false;
+}
+
+/* "encoding/json.Marshal", "main.(*T).run", but not "std::f", "operator new", "read". */
+static bool is_name_of_go(osp_str name)
+{
+    osp_str base = osp_str_base(name);
+    return memchr(base.p, '.', base.n) && !osp_str_has(name, S("::")) && !memchr(name.p, ' ', name.n) &&
+           !osp_str_has(base, S(".so"));
+}
+
 static uint32_t origin_of(const flame *f, uint32_t what, osp_mapping_id mapping)
 {
     const osp_profile *p = f->v->of;
     osp_str object = osp_text(p, p->mappings.row[mapping.i].file), name = frame_name(f->v, what);
-    if (osp_str_starts(object, S("[kernel")))
+    if (osp_str_starts(object, S("[kernel")) || (object.n == 0 && osp_str_ends(name, S("_[k]"))))
         return OSP_FLAME_KERNEL;
     if (osp_str_starts(object, S("[vdso")))
         return OSP_FLAME_VDSO;
     if (what >= p->functions.n)
         return OSP_FLAME_NO_NAME;
-    if (osp_str_has(name, S("cgo")) || osp_str_starts(name, S("crosscall")))
+    if (osp_str_has(name, S("cgo")) || osp_str_has(name, S("_Cfunc_")) || osp_str_starts(name, S("crosscall")))
         return OSP_FLAME_CGO;
     if (osp_str_starts(name, S("runtime.")) || osp_str_starts(name, S("runtime/")) ||
         osp_str_starts(name, S("internal/runtime/")))
         return OSP_FLAME_RUNTIME;
     osp_str file = osp_text(p, p->functions.row[what].file);
-    if (!osp_str_ends(file, S(".go")) && !osp_str_ends(file, S(".s")))
+    if (!osp_str_ends(file, S(".go")) && !osp_str_ends(file, S(".s")) &&
+        !(f->go_by_name && file.n == 0 && is_name_of_go(name)))
         return OSP_FLAME_C;
     return is_go_std(name) ? OSP_FLAME_STD : OSP_FLAME_GO;
 }
@@ -77,6 +97,7 @@ static uint32_t child(flame *f, uint32_t parent, uint32_t name, uint32_t what, o
 /* The names of a view's frames, functions first; malloc'ed; NULL without memory. */
 static uint32_t *names_of(flame *f, const osp_view *v)
 {
+    f->go_by_name = f->go_by_name || has_go_without_files(v);
     const uint32_t n = v->of->functions.n + v->of->mappings.n;
     uint32_t *name = malloc(((size_t)n + 1) * sizeof *name);
     for (uint32_t i = 0; name && i < n; i++) {

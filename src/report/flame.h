@@ -34,6 +34,7 @@ typedef struct {
     osp_intern names; /* of functions, and of mappings where code has no name; in the arena */
     osp_arena arena;
     bool reverse, compared;
+    bool go_by_name;      /* where no file says so, a name tells whose code it is */
     osp_flame_node *node; /* [0]: all */
     size_t cap;
     uint32_t *order; /* the nodes that are kept, in preorder, siblings by name */

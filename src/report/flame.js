@@ -13,7 +13,7 @@ var count = data.nodes.length / step;
 // By frame, in preorder: where it begins, how wide, its depth, its parent, where its subtree ends.
 var X = new Float64Array(count), W = new Float64Array(count), Y = new Uint16Array(count);
 var up = new Int32Array(count), end = new Int32Array(count), next = new Float64Array(count);
-var hits = null, view = null, moving = 0, width = 1176, shown = [], rects = [], texts = [];
+var hits = null, chosen = -1, view = null, moving = 0, width = 1176, shown = [], rects = [], texts = [];
 
 function read() {
     var open = [];
@@ -50,10 +50,17 @@ function fit(s, px) {
     var most = Math.floor((px - 8) / 6.5);
     if (most < 2) return '';
     if (s.length <= most) return s;
-    var a = s.split('/').pop();
+    var a = s.slice(s.split(/[([<]/)[0].lastIndexOf('/') + 1);
     if (a.length <= most) return a;
     a = a.replace(/^[^.(]*\./, '');
-    return a.length <= most ? a : most < 4 ? '' : '\u2026' + a.slice(1 - most);
+    if (a.length > most) a = own(a);
+    return a.length <= most ? a : most < 4 ? '' : a.slice(0, most - 1) + '\u2026';
+}
+// "(*T).name" without the type, "std::x<y>::name(z)" without what stands around the name.
+function own(a) {
+    var type = /^\([^)]*\)\./.exec(a), s = a.split('(')[0];
+    if (type) return a.slice(type[0].length);
+    return s.slice(s.lastIndexOf('::') + (s.indexOf('::') < 0 ? 1 : 2)) || a;
 }
 
 // ---- drawing -------------------------------------------------------------------------------------------------
@@ -86,7 +93,7 @@ function rect(x, w, y, kind, label, labelKind, what) {
     if (t.textContent !== label) t.textContent = label;
 }
 function frame(i, x, w, above) {
-    var c = colour(i), mark = (!hits ? '' : hits.name[data.nodes[i * step + 1]] ? ' hit' : ' dim') + (above ? ' up' : '');
+    var c = colour(i), mark = (i === chosen ? ' at' : '') + (!hits ? '' : hits.name[data.nodes[i * step + 1]] ? ' hit' : ' dim') + (above ? ' up' : '');
     rect(x, w, Y[i], 'c' + c + (data.compared ? '' : ' s' + data.shades[data.nodes[i * step + 1]]) + mark, fit(name(i), w), 't' + c + mark, {i: i});
 }
 // Thin neighbours at one depth under one frame.
@@ -159,18 +166,71 @@ function find() {
     draw(view);
 }
 
+// ---- the frame that is chosen by keys --------------------------------------------------------------------------
+function children(i) {
+    for (var all = [], k = i + 1; k < end[i]; k = end[k]) all.push(k);
+    return all;
+}
+function widest(all) {
+    return all.reduce(function (a, b) { return a < 0 || W[b] > W[a] ? b : a; }, -1);
+}
+// Up: the caller; down: the heaviest callee; left, right: the neighbour under the same caller, or else beside it.
+function walk(key) {
+    var i = chosen, beside = i < 0 ? [] : [i];
+    if (i < 0) return 0;
+    if (key === 'ArrowUp') return up[i] < 0 ? i : up[i];
+    if (key === 'ArrowDown') return end[i] > i + 1 ? widest(children(i)) : i;
+    for (var d = Y[i], p = i; up[p] >= 0 && beside.length < 2; ) {
+        p = up[p];
+        beside = children(p).filter(function (k) { return key === 'ArrowLeft' ? X[k] + W[k] <= X[i] + 1e-12 : X[k] >= X[i] + W[i] - 1e-12; });
+        if (beside.length) {
+            for (i = beside[key === 'ArrowLeft' ? beside.length - 1 : 0]; Y[i] < d && end[i] > i + 1; ) {
+                beside = children(i);
+                i = beside[key === 'ArrowLeft' ? beside.length - 1 : 0];
+            }
+            return i;
+        }
+    }
+    return chosen;
+}
+function choose(i) {
+    chosen = i;
+    detail.textContent = tell(i);
+    // It may be too thin to be seen, or not be in the picture at all: its caller has room for it.
+    var e = 1e-9 * view.w, inside = X[i] >= view.x - e && X[i] + W[i] <= view.x + view.w + e;
+    if (Y[i] < view.y) zoom({i: i});
+    else if (!inside || W[i] * width / view.w < THIN) zoom(up[i] < 0 || W[up[i]] * width / view.w < THIN ? {i: i} : {i: up[i]});
+    else draw(view);
+}
+
 // ---- events --------------------------------------------------------------------------------------------------
 function under(e) { return e.target.what === undefined ? null : shown[e.target.what]; }
-svg.addEventListener('click', function (e) { var w = under(e); if (w) zoom(w); });
+svg.addEventListener('click', function (e) {
+    var w = under(e);
+    if (!w) return;
+    chosen = w.run ? -1 : w.i;
+    zoom(w);
+});
 svg.addEventListener('mouseover', function (e) {
     var w = under(e);
     if (w) detail.textContent = w.run ? w.run.n + ' more, too thin to be drawn here: ' + percent(w.run.w) + ' of all; a click makes room' : tell(w.i);
 });
-svg.addEventListener('mouseout', function () { if (input && input.value) find(); else detail.textContent = rest; });
+svg.addEventListener('mouseout', function () {
+    if (chosen >= 0) detail.textContent = tell(chosen);
+    else if (input && input.value) find();
+    else detail.textContent = rest;
+});
 if (input) input.addEventListener('input', find);
 document.addEventListener('keydown', function (e) {
     if (e.key === '/' && input && document.activeElement !== input) { e.preventDefault(); input.focus(); }
-    if (e.key === 'Escape') { if (input && input.value) { input.value = ''; find(); } else zoom(null); }
+    if (e.key === 'Escape') {
+        if (chosen >= 0) { chosen = -1; detail.textContent = rest; }
+        if (input && input.value) { input.value = ''; find(); } else zoom(null);
+        if (input) input.blur();
+    }
+    if (document.activeElement === input) return;
+    if (/^Arrow/.test(e.key) && !e.ctrlKey && !e.metaKey && !e.altKey) { e.preventDefault(); choose(walk(e.key)); }
+    if (e.key === 'Enter' && chosen >= 0) zoom({i: chosen});
 });
 function lay() {
     width = Math.max(svg.getBoundingClientRect().width, 360) - 2 * MARGIN;
@@ -181,6 +241,8 @@ if (count === 0) return;
 read();
 while (frames.firstChild) frames.removeChild(frames.firstChild);
 svg.removeAttribute('viewBox');
+rest += ' \u00b7 click or \u23ce zooms, arrows walk, / searches, esc goes back';
+detail.textContent = rest;
 svg.setAttribute('width', '100%');
 view = all;
 lay();

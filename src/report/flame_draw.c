@@ -82,23 +82,49 @@ static void add_js(osp_buf *out, osp_str s)
     osp_buf_byte(out, '"');
 }
 
-/* As much of a name as fits, by steps: without its path, without its package, its tail. */
+/* Slashes of type parameters and signatures are not the path's. */
+static osp_str without_path(osp_str name)
+{
+    size_t n = 0, base = 0;
+    for (; n < name.n && !strchr("([<", name.p[n]); n++)
+        base = name.p[n] == '/' ? n + 1 : base;
+    return osp_str_skip(name, base);
+}
+
+/* "(*T).name" without the type, "std::x<y>::name(z)" without what stands around the name. */
+static osp_str own_name(osp_str name)
+{
+    osp_str s = name, rest = name;
+    if (s.n > 1 && s.p[0] == '(' && osp_str_cut(&rest, ')').n < s.n && osp_str_starts(rest, S(".")))
+        return osp_str_skip(rest, 1);
+    s = osp_str_cut(&rest, '(');
+    rest = s;
+    s = osp_str_cut(&rest, '<').n ? s : name;
+    for (size_t i = s.n; i > 2; i--)
+        if (s.p[i - 1] == ':' && s.p[i - 2] == ':')
+            return osp_str_skip(s, i);
+    return s.n ? s : name;
+}
+
+/* As much of a name as fits, by steps: without its path, without its package, without its type, its beginning. */
 static void add_fitting(osp_buf *out, osp_str name, double px)
 {
     const size_t most = px < 20 ? 0 : (size_t)((px - 8) / 6.5);
     if (name.n > most)
-        name = osp_str_base(name);
+        name = without_path(name);
     osp_str rest = name;
     if (name.n > most && osp_str_cut(&rest, '.').n < name.n && !memchr(name.p, '(', name.n - rest.n))
         name = rest;
+    if (name.n > most)
+        name = own_name(name);
     if (name.n <= most) {
         add_xml(out, name);
     } else if (most >= 4) {
-        name = osp_str_skip(name, name.n - most + 1);
-        while (name.n && ((uint8_t)name.p[0] & 0xc0) == 0x80)
-            name = osp_str_skip(name, 1);
+        size_t n = most - 1;
+        while (n && ((uint8_t)name.p[n] & 0xc0) == 0x80)
+            n--;
+        add_xml(out, osp_str_head(name, n));
         osp_buf_add(out, S("\xe2\x80\xa6"));
-        add_xml(out, name);
     }
 }
 

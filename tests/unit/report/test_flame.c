@@ -67,6 +67,38 @@ static void frames_have_their_share_and_their_origin(void **state)
     osp_answer_drop(&a);
 }
 
+static void a_name_without_a_file_is_go_s_where_there_is_a_runtime_of_go(void **state)
+{
+    (void)state;
+    for (int go = 0; go < 2; go++) {
+        start();
+        osp_location_id root = at(go ? "runtime.goexit" : "start_thread", "", "");
+        add((osp_location_id[]){at("example.com/x.(*T).Run", "", ""), root}, 2, 5);
+        add((osp_location_id[]){at("std::vector<x.y>::at", "", ""), root}, 2, 3);
+        add((osp_location_id[]){at("do_syscall_64_[k]", "", ""), root}, 2, 2);
+        osp_answer a = picture();
+        assert_non_null(strstr(a.text.p, go ? ">Go 50.00%<" : ">C 80.00%<"));
+        assert_non_null(strstr(a.text.p, ">kernel 20.00%<"));
+        osp_answer_drop(&a);
+    }
+}
+
+static void a_frame_too_narrow_for_its_name_shows_the_function_s_own(void **state)
+{
+    (void)state;
+    start();
+    osp_location_id all = at("a", "", "");
+    add((osp_location_id[]){at("example.com/pack.(*Type[example.com/z.Y]).Method", "", ""), all}, 2, 6);
+    add((osp_location_id[]){at("std::vector<int, std::allocator<int> >::push_back(int const&)", "", ""), all}, 2, 6);
+    add((osp_location_id[]){at("aVeryLongNameOfAFunctionThatDoesNotFit", "", ""), all}, 2, 12);
+    add(&all, 1, 76);
+    osp_answer a = picture();
+    assert_non_null(strstr(a.text.p, ">Method</text>"));
+    assert_non_null(strstr(a.text.p, ">push_back</text>"));
+    assert_non_null(strstr(a.text.p, ">aVeryLongNameOfAFunc"));
+    osp_answer_drop(&a);
+}
+
 static void names_cannot_break_the_picture(void **state)
 {
     (void)state;
@@ -170,6 +202,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_have_their_share_and_their_origin),
+        cmocka_unit_test(a_name_without_a_file_is_go_s_where_there_is_a_runtime_of_go),
+        cmocka_unit_test(a_frame_too_narrow_for_its_name_shows_the_function_s_own),
         cmocka_unit_test(names_cannot_break_the_picture),
         cmocka_unit_test(what_is_too_small_is_left_out_and_said),
         cmocka_unit_test(nothing_is_a_picture_too),
