@@ -13,10 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* How much longer than by default it may take where that would decide something. */
+enum { PATIENCE_S = 4 };
 enum { ARENA_LIMIT = 1 << 30, SAVE_LIMIT = 256 << 20, LOG_LIMIT = 1 << 30 };
 
 static const osp_option options[] = {
-    {"duration", 'd', "SECONDS", "how long to observe (5)"},
+    {"duration", 'd', "SECONDS", "how long to observe (5, up to 4 more where that would decide something)"},
     {"frequency", 'F', "HZ", "samples per second of CPU time, 0 = as the load needs (0)"},
     {"profile", 0, "FILE", "from files: a CPU profile in any form,"},
     {"goroutines", 0, "FILE", "a dump of goroutines (debug=2, debug=1, SIGQUIT),"},
@@ -101,7 +103,11 @@ static int live(const osp_cli *cli, const osp_sample_opts *opts, showing *s)
     osp_findings found;
     osp_err err;
     osp_arena_init(&arena, ARENA_LIMIT);
-    osp_why_opts why = {.sample = opts, .no_probes = osp_cli_given(cli, "no-probes"), .first = show_first, .ctx = s};
+    osp_why_opts why = {.sample = opts,
+                        .patience_s = osp_cli_given(cli, "duration") ? 0 : PATIENCE_S,
+                        .no_probes = osp_cli_given(cli, "no-probes"),
+                        .first = show_first,
+                        .ctx = s};
     bool ok = osp_why_live(&why, &arena, &keep, &facts, &found, &err);
     osp_progress_done(cli);
     int status = ok ? answer(cli, &facts, &found) : osp_cli_fail(&err);

@@ -174,6 +174,9 @@ static void beside(osp_buf *out, const osp_facts *f, const osp_findings *found)
     element(out, "p class=\"sub\"", f->unsampled.n ? f->unsampled : osp_completeness(f));
     if (f->disagree.n)
         element(out, "p class=\"sub\"", f->disagree);
+    if (f->longer.n)
+        element(out, "p class=\"sub\"",
+                osp_arena_fmt(f->arena, "Observed for longer than usual: %.*s", STRF(f->longer)));
     osp_buf_add(out, S("</section></aside>\n"));
 }
 

@@ -408,6 +408,8 @@ static void completeness(screen *s, const osp_facts *f)
         foot(s, "unsampled", f->unsampled);
     else
         foot(s, "complete", osp_completeness(f));
+    if (f->longer.n)
+        foot(s, "longer", osp_arena_fmt(a, "observed for longer than usual: %.*s", STRF(f->longer)));
     if (f->disagree.n)
         foot(s, "differs",
              osp_arena_fmt(a, "/proc says %.2f cores, the samples %.2f: %.*s", f->cores_used, f->sampled_cores,

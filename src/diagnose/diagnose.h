@@ -93,10 +93,10 @@ typedef struct {
 void osp_observed_drop(osp_observed *o);
 
 /* Observe a live process for opts->seconds: its CPU samples and all that costs next to nothing, then the windows that `ask`
- * (osp_ask) names; what cannot be collected here is not known. Fills *facts, in the arena. opts->objects must be set and
- * outlive *keep. */
-bool osp_observe(const osp_sample_opts *opts, uint32_t ask, osp_arena *a, osp_observed *keep, osp_facts *facts,
-                 osp_err *err) OSP_CHECKED;
+ * (osp_ask) names; what cannot be collected here is not known. Where a little more time would tell more it takes up to patience_s
+ * of that. Fills *facts, in the arena. opts->objects must be set and outlive *keep. */
+bool osp_observe(const osp_sample_opts *opts, double patience_s, uint32_t ask, osp_arena *a, osp_observed *keep,
+                 osp_facts *facts, osp_err *err) OSP_CHECKED;
 
 /* The windows that rules ask for, after these facts. */
 uint32_t osp_asked_for(const osp_facts *f);
@@ -105,7 +105,8 @@ uint32_t osp_asked_for(const osp_facts *f);
  * for, and a longer one with that. first, unless NULL, is told what the brief one found. */
 typedef struct {
     const osp_sample_opts *sample;
-    bool no_probes; /* place none in the process */
+    double patience_s; /* as in osp_observe */
+    bool no_probes;    /* place none in the process */
     void (*first)(void *ctx, const osp_facts *f, const osp_findings *found);
     void *ctx;
 } osp_why_opts;

@@ -477,6 +477,7 @@ typedef struct osp_facts {
     bool stopped;    /* by a signal or a debugger, so it was not sampled */
     bool from_files; /* no process was looked at */
     uint64_t window_ns;
+    osp_str longer;    /* why it was observed for longer than asked; "" if it was not */
     double cores_used; /* by /proc */
     uint32_t host_cpus;
     char clocksource[OSP_CLOCKSOURCE_MAX];

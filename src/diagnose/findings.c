@@ -189,6 +189,8 @@ static void target_json(osp_json *j, const osp_facts *f, const osp_findings *fou
         osp_json_bool(j, "stopped", true);
     osp_json_end(j);
     osp_json_uint(j, "window_ns", f->window_ns);
+    if (f->longer.n)
+        osp_json_str(j, "longer", f->longer);
     if (f->unsampled.n)
         osp_json_str(j, "unsampled", f->unsampled);
     osp_json_array(j, "findings");

@@ -301,8 +301,23 @@ static void tick(watch *w)
             osp_sections[i]->tick(&w->watch, w->state[i]);
 }
 
+/* Is it time to end? In the time between the two only if nobody has a reason to go on. */
+static bool is_over(const watch *w, uint64_t end_ns, uint64_t last_ns, osp_facts *f)
+{
+    const uint64_t now = osp_monotonic_ns();
+    const char *why = NULL;
+    if (now < end_ns)
+        return false;
+    for (size_t i = 0; now < last_ns && !why && i < MAX_SECTIONS && osp_sections[i]; i++)
+        if (w->state[i] && osp_sections[i]->undecided)
+            why = osp_sections[i]->undecided(&w->watch, w->state[i]);
+    if (why)
+        f->longer = osp_str_from(why);
+    return !why;
+}
+
 /* Take samples for so long; of a process that stands still, or that cannot be sampled, look at it without. */
-static void watch_for(watch *w, double seconds, osp_facts *f)
+static void watch_for(watch *w, double seconds, double patience_s, osp_facts *f)
 {
     osp_sample_opts sample = *w->watch.opts;
     sample.process = w->watch.process;
@@ -313,8 +328,8 @@ static void watch_for(watch *w, double seconds, osp_facts *f)
     osp_sampler *s = f->stopped ? NULL : osp_sampler_start(&sample, &err);
     if (!s)
         f->unsampled = f->stopped ? S("it is stopped") : osp_arena_str(w->watch.arena, osp_str_from(err.msg));
-    uint64_t end = osp_monotonic_ns() + (uint64_t)(seconds * 1e9);
-    while (osp_monotonic_ns() < end && !(sample.stop && *sample.stop)) {
+    uint64_t end = osp_monotonic_ns() + (uint64_t)(seconds * 1e9), last = end + (uint64_t)(patience_s * 1e9);
+    while (!is_over(w, end, last, f) && !(sample.stop && *sample.stop)) {
         if (s && !osp_sampler_run(s, TICK_S))
             break;
         if (!s && !osp_process_alive(w->watch.process))
@@ -339,8 +354,8 @@ static double windows_s(uint32_t ask)
     return sum;
 }
 
-bool osp_observe(const osp_sample_opts *opts, uint32_t ask, osp_arena *a, osp_observed *keep, osp_facts *f,
-                 osp_err *err)
+bool osp_observe(const osp_sample_opts *opts, double patience_s, uint32_t ask, osp_arena *a, osp_observed *keep,
+                 osp_facts *f, osp_err *err)
 {
     *f = (osp_facts){.arena = a, .pid = opts->pid, .goroutines = -1, .cgo_calls_per_s = -1, .sched_ticks_per_s = -1};
     *keep = (osp_observed){0};
@@ -357,7 +372,7 @@ bool osp_observe(const osp_sample_opts *opts, uint32_t ask, osp_arena *a, osp_ob
         w.state[i] = osp_sections[i]->begin ? osp_sections[i]->begin(&w.watch) : NULL;
     double asked_s = windows_s(ask), scale = asked_s > opts->seconds / 2 ? opts->seconds / 2 / asked_s : 1;
     double samples_s = opts->seconds - asked_s * scale;
-    watch_for(&w, samples_s > LEAST_S ? samples_s : LEAST_S, f);
+    watch_for(&w, samples_s > LEAST_S ? samples_s : LEAST_S, patience_s, f);
     reading after;
     osp_err ended; /* it ended while we looked: what was sampled still counts */
     if (!take(&w, a, &after, &ended) || !after.nthread || !osp_process_alive(w.watch.process))
@@ -409,7 +424,7 @@ static bool first_look(const osp_why_opts *opts, osp_sample_opts brief, size_t l
     osp_err ignored; /* then there is nothing to fall back on */
     brief.seconds = FIRST_S;
     osp_arena_init(&arena, limit);
-    bool ok = osp_observe(&brief, 0, &arena, &keep, &f, err);
+    bool ok = osp_observe(&brief, 0, 0, &arena, &keep, &f, err);
     if (ok) {
         *ask = osp_asked_for(&f);
         osp_diagnose(&f, &found);
@@ -439,7 +454,7 @@ bool osp_why_live(const osp_why_opts *opts, osp_arena *a, osp_observed *keep, os
     }
     if (opts->no_probes)
         ask &= ~(uint32_t)(OSP_ASK_MALLOC | OSP_ASK_GO_ALLOCS);
-    bool ok = osp_observe(&sample, ask, a, keep, f, err) ||
+    bool ok = osp_observe(&sample, opts->patience_s, ask, a, keep, f, err) ||
               (kept.n && osp_facts_load(osp_str_bytes(osp_buf_str(&kept)), a, f, &ignored));
     osp_buf_drop(&kept);
     if (ok)

@@ -30,6 +30,8 @@ typedef struct osp_section {
     void *(*begin)(osp_watch *w);
     void (*tick)(osp_watch *w, void *state);
     void (*end)(osp_watch *w, void *state, osp_facts *f);
+    /* When the time is over: what a little more of it would tell ("the live heap grew"); NULL: nothing. */
+    const char *(*undecided)(const osp_watch *w, const void *state);
 
     /* What is collected in a window of its own, after the rest, if a rule asks for it: for so many seconds. */
     uint32_t ask; /* an osp_ask; 0: it has no window */

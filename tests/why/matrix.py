@@ -31,13 +31,14 @@ from tap import Tap
 from target import Neighbour, Target, Watch, lacks, last_words
 
 SURE = 0.6
+USUAL_S, PATIENCE_S = 5, 4  # of osprey: without -d, and where that would decide something
 FIELDS = {"verdict", "confidence", "summary", "evidence", "culprit", "stack", "next"}
 
 
 def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("osprey", help="the program to judge; with --prove or --build it is not run")
-    p.add_argument("folder", type=pathlib.Path, help="where the programs are built")
+    p.add_argument("folder", type=lambda s: pathlib.Path(s).resolve(), help="where the programs are built")
     p.add_argument("--only", metavar="GLOB", action="append", help="rows, or verdicts, of these names")
     p.add_argument("--subset", metavar="K/N", help="every N-th row from the K-th; `day/N` takes another each day")
     p.add_argument("--seed", help="names and sizes (default: new ones each time)")
@@ -176,8 +177,9 @@ def ask(osprey, target, run, seconds):
     time.sleep(max(row.warm, 1.5))
     begun = time.monotonic()
     with Watch(target.pid) as watch:
-        told(osprey, run, ["why", str(target.pid), "-d", f"{seconds:g}"], seconds + 60)
-    run.observed = seconds
+        told(osprey, run, ["why", str(target.pid)] + (["-d", f"{seconds:g}"] if seconds != USUAL_S else []), seconds + 60)
+    longer = run.answer is not None and "longer" in run.answer
+    run.observed = seconds + (PATIENCE_S if longer else 0)
     time.sleep(0.6)
     if not target.alive():
         run.harm = "the program is gone"

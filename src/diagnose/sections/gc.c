@@ -8,9 +8,11 @@
 static void *begin(osp_watch *w);
 static void tick(osp_watch *w, void *state);
 static void end(osp_watch *w, void *state, osp_facts *f);
+static const char *undecided(const osp_watch *w, const void *state);
 static void transfer(osp_archive *x, osp_facts *f);
 
-const osp_section osp_section_gc = {.name = "gc", .begin = begin, .tick = tick, .end = end, .transfer = transfer};
+const osp_section osp_section_gc = {
+    .name = "gc", .begin = begin, .tick = tick, .end = end, .undecided = undecided, .transfer = transfer};
 
 enum { LOOKS = 512 };
 
@@ -112,6 +114,21 @@ static void tick(osp_watch *w, void *state)
     osp_go_gc g;
     if (osp_go_gc_read(w->go, &g, &ignored))
         look(w, state, &g);
+}
+
+/* Two collections do not tell a leak from a cache that fills; three in a row do. */
+static const char *undecided(const osp_watch *w, const void *state)
+{
+    enum { ENOUGH = 3 };
+    const collector *c = state;
+    uint32_t seen = 0;
+    (void)w;
+    for (uint32_t i = 0; i < c->ncycle; i++)
+        seen += c->cycle[i].at_s >= 0;
+    if (c->ncycle < 2 || seen >= ENOUGH)
+        return NULL;
+    const double was = (double)c->cycle[c->ncycle - 2].live_bytes, is = (double)c->cycle[c->ncycle - 1].live_bytes;
+    return is > 1.05 * was ? "the live heap grew from one collection to the next" : NULL;
 }
 
 static int by_size(const void *a, const void *b)

@@ -18,6 +18,7 @@ static void process(osp_archive *x, osp_facts *f)
     osp_arc(x, &f->uptime_s);
     osp_arc(x, &f->stopped);
     osp_arc(x, &f->window_ns);
+    osp_arc(x, &f->longer);
     osp_arc(x, &f->cores_used);
     osp_arc(x, &f->host_cpus);
     osp_arc_chars(x, f->clocksource, sizeof f->clocksource);
