@@ -501,10 +501,12 @@ typedef struct {
 
 /* glibc's malloc, as far as its further arenas go. */
 typedef struct {
-    uint32_t arenas; /* of threads; the first one, of brk, is not counted */
-    uint32_t heaps;  /* pieces of 64 MiB of address space that they have */
-    uint64_t bytes;  /* that they have taken from the system */
-    uint32_t large;  /* blocks of their own */
+    uint32_t arenas;     /* of threads; the first one, of brk, is not counted */
+    uint32_t heaps;      /* pieces of 64 MiB of address space that they have */
+    uint64_t bytes;      /* that they have taken from the system */
+    uint64_t free_bytes; /* of that, in chunks that were freed; of a great many not all */
+    uint32_t free_read;  /* such chunks that were read */
+    uint32_t large;      /* blocks of their own */
     uint64_t large_bytes;
 } osp_ledger_malloc;
 

@@ -7,6 +7,9 @@
  *                                16 size in use, 24 size that can be written to; all whole pages
  *     first arena, from brk      chunks, one behind the other: 8 size | 1 if the one before is in use; sizes are multiples of
  *                                16, and the last one, the top, ends where the mapping does
+ *     arena (malloc_state)       …, top, last_remainder, bins: 127 times a list's head, fd and bk, which stands for a chunk 16
+ *                                bytes before it; an empty list points at itself
+ *     free chunk                 8 size | flags, 16 fd, 24 bk
  *     large block                begins at a page: 0 prev_size (0, or padding), 8 size | 2 (IS_MMAPPED), whole pages */
 #include "inspect/inspect_internal.h"
 
@@ -19,9 +22,57 @@ static bool read_words(const osp_mem *mem, uint64_t addr, uint64_t *word, size_t
     return mem->read(mem->ctx, addr, word, n * sizeof *word, &ignored);
 }
 
+enum { BINS = 127, BEFORE_BINS = 20, FREE_READ = 8192 }; /* words; free chunks that are read of a process */
+
+/* Of a chunk: its size, 0 if none stands there. */
+static uint64_t size_of(const uint64_t *chunk)
+{
+    const uint64_t size = chunk[1] & ~(uint64_t)7;
+    return size <= HEAP_MOST ? size : 0;
+}
+
+/* Where an arena's lists of free chunks begin, as a number of words, and the size of its top chunk, whose address stands two words
+ * before them and which ends where a page does; 0: what stands there is no arena. Most of its lists are empty. */
+static size_t bins_of(const osp_mem *mem, const uint64_t *word, uint64_t arena, uint64_t *top)
+{
+    for (size_t at = 4; at <= BEFORE_BINS; at++) {
+        int empty = 0;
+        uint64_t chunk[2];
+        for (size_t i = 0; i < BINS; i++)
+            empty += word[at + 2 * i] == arena + 8 * (at + 2 * i) - 16;
+        if (empty <= BINS / 2 || word[at - 2] % 16 != 0 || !read_words(mem, word[at - 2], chunk, 2))
+            continue;
+        *top = size_of(chunk);
+        if (*top && (word[at - 2] + *top) % PAGE == 0)
+            return at;
+    }
+    return 0;
+}
+
+/* What of an arena is in chunks that were freed, the top one among them. Those that threads keep for themselves (tcache) count as
+ * used, for malloc as well. */
+static uint64_t free_in(const osp_mem *mem, uint64_t arena, uint32_t *read)
+{
+    uint64_t word[BEFORE_BINS + 2 * BINS], chunk[3], sum = 0;
+    const size_t bins =
+        read_words(mem, arena, word, sizeof word / sizeof *word) ? bins_of(mem, word, arena, &sum) : 0;
+    if (bins == 0)
+        return 0;
+    for (size_t i = 0; i < BINS; i++) {
+        const uint64_t head = arena + 8 * (bins + 2 * i) - 16;
+        for (uint64_t at = word[bins + 2 * i]; at != head && *read < FREE_READ; at = chunk[2]) {
+            ++*read;
+            if (at % 16 != 0 || !read_words(mem, at, chunk, 3) || !size_of(chunk))
+                break;
+            sum += size_of(chunk);
+        }
+    }
+    return sum;
+}
+
 /* How much of the memory at `at`, of which `most` bytes can be written to, is a heap of a further arena; 0: none. *first: it
  * is the arena's first one. */
-static uint64_t heap_at(const osp_mem *mem, uint64_t at, uint64_t most, bool *first)
+static uint64_t heap_at(const osp_mem *mem, uint64_t at, uint64_t most, bool *first, uint64_t *arena)
 {
     uint64_t w[4]; /* ar_ptr, prev, size, mprotect_size */
     if (!read_words(mem, at, w, 4) || w[0] % 16 != 0 || w[0] % HEAP_MOST < 32 || w[0] % HEAP_MOST > INFO_MOST ||
@@ -29,6 +80,7 @@ static uint64_t heap_at(const osp_mem *mem, uint64_t at, uint64_t most, bool *fi
         w[3] > HEAP_MOST || w[3] > most)
         return 0;
     *first = w[0] - at < HEAP_MOST;
+    *arena = w[0];
     return *first == (w[1] == 0) ? w[3] : 0;
 }
 
@@ -39,10 +91,13 @@ size_t osp_malloc_heaps(const osp_mem *mem, uint64_t start, uint64_t end, osp_ea
     const uint64_t rest = start % HEAP_MOST;
     for (uint64_t at = rest ? start + (HEAP_MOST - rest) : start; at >= start && at < end; at += HEAP_MOST) {
         bool first;
-        const uint64_t bytes = heap_at(mem, at, end - at, &first);
+        uint64_t arena;
+        const uint64_t bytes = heap_at(mem, at, end - at, &first, &arena);
         if (bytes == 0)
             continue;
         m->arenas += first;
+        if (first)
+            m->free_bytes += free_in(mem, arena, &m->free_read);
         m->heaps++;
         m->bytes += bytes;
         n++;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { MB = 1 << 20, WORDS = 16 };
+enum { MB = 1 << 20, WORDS = 280 };
 
 /* A few words of memory; all else reads as 0. */
 typedef struct {
@@ -132,6 +132,43 @@ static void mallocs_own_headers_are_known(void **state)
     osp_arena_drop(&a);
 }
 
+/* An arena whose lists of free chunks begin at its 14th word; all are empty but one, with so many chunks, the last of which leads
+ * to `after`. */
+static uint64_t free_of_arena(uint64_t after)
+{
+    osp_arena a;
+    const uint64_t heap = 0x7f0000000000, arena = heap + 0x30, bins = arena + 112, top = heap + 0x20000;
+    memory m = {.word = {{heap, arena},
+                         {heap + 16, 0x21000},
+                         {heap + 24, 0x21000},
+                         {arena + 96, top},
+                         {top + 8, 0x1000 | 1},
+                         {heap + 0x9008, 0x3000 | 1},
+                         {heap + 0x9010, heap + 0xd000},
+                         {heap + 0xd008, 0x500 | 1},
+                         {heap + 0xd010, after}}};
+    size_t n = 9;
+    for (size_t i = 0; i < 127; i++) {
+        m.word[n].addr = bins + 16 * i;
+        m.word[n++].value = i == 5 ? heap + 0x9000 : bins + 16 * i - 16;
+    }
+    osp_arena_init(&a, MB);
+    osp_ledger l = fill(&a, "7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \nRss: 132 kB\n", &m, NULL, 0);
+    const uint64_t bytes = l.malloc.free_bytes;
+    assert_in_range(l.malloc.free_read, 2, 8192);
+    osp_arena_drop(&a);
+    return bytes;
+}
+
+static void freed_chunks_of_an_arena_are_counted_and_a_circle_of_them_ends(void **state)
+{
+    (void)state;
+    const uint64_t heap = 0x7f0000000000, list = heap + 0x30 + 112 + 16 * 5 - 16;
+    assert_int_equal(free_of_arena(list), 0x1000 + 0x3000 + 0x500);
+    assert_int_equal(free_of_arena(heap + 0x123), 0x1000 + 0x3000 + 0x500); /* no chunk begins there */
+    assert_true(free_of_arena(heap + 0x9000) > 0x4500);
+}
+
 static void growth_is_of_the_mapping_that_was_there(void **state)
 {
     (void)state;
@@ -184,6 +221,7 @@ int main(void)
         cmocka_unit_test(files_have_pages_of_their_own_and_copies),
         cmocka_unit_test(stacks_begin_above_their_guard_and_are_no_longer_than_usual),
         cmocka_unit_test(mallocs_own_headers_are_known),
+        cmocka_unit_test(freed_chunks_of_an_arena_are_counted_and_a_circle_of_them_ends),
         cmocka_unit_test(growth_is_of_the_mapping_that_was_there),
         cmocka_unit_test(what_is_no_smaps_is_refused),
     };
