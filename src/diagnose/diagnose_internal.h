@@ -229,6 +229,9 @@ typedef bool osp_place_test(const osp_place_fact *p, const void *ctx);
 bool osp_blame_places(const osp_facts *f, const osp_place_fact *row, uint32_t n, osp_place_test *chosen,
                       const void *ctx, osp_blamed *out);
 
+/* Who logs there: the innermost Go call outside of the logger, or UINT32_MAX. */
+uint32_t osp_log_caller(const osp_call *call, uint32_t n);
+
 /* What the CPU samples say of the tasks that have a function on their stack. */
 typedef struct {
     double share;    /* of the process: samples below the function */

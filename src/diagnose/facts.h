@@ -447,6 +447,9 @@ typedef struct {
     uint64_t resident, lazy_free, huge; /* at the end: all; of it, what the kernel may take; in large pages */
     uint64_t untouched;                 /* of the Go heap in use: never written to */
     uint32_t arenas, threads;           /* further arenas of glibc's malloc */
+    uint64_t arenas_free;               /* in them: blocks that were freed; more are not counted */
+    osp_str file;                       /* of which most is mapped and resident: its name; "" = none */
+    uint64_t file_bytes;                /* of it */
     osp_str growing;                    /* the mapping that grew most: a file's name, "[heap]", "anonymous" */
     int64_t growing_bytes;
 } osp_ledger_fact;

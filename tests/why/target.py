@@ -32,7 +32,7 @@ class Cgroup:
             raise
 
     def limit(self, name, value):
-        """`cpu`: cores; its weight is high, so that the limit is what it meets and not its neighbours. `memory`: bytes."""
+        """`cpu`: cores; its weight is high, so that the limit is what it meets and not its neighbours. `memory`: bytes; `pids`: tasks."""
         if name == "cpu" and self.v2:
             (self.path / "cpu.weight").write_text("5000")
             (self.path / "cpu.max").write_text(f"{int(value * 100000)} 100000")
@@ -40,6 +40,8 @@ class Cgroup:
             (self.path / "cpu.shares").write_text("50000")
             (self.path / "cpu.cfs_period_us").write_text("100000")
             (self.path / "cpu.cfs_quota_us").write_text(str(int(value * 100000)))
+        elif name == "pids":
+            (self.path / "pids.max").write_text(str(int(value)))
         elif self.v2:
             (self.path / "memory.max").write_text(str(int(value)))
         else:
@@ -70,6 +72,7 @@ def is_root():
 NEEDS = {
     "root": is_root,
     "cgroup-cpu": lambda: Cgroup("cpu", cpu=0.5).drop(),
+    "cgroup-pids": lambda: Cgroup("pids", pids=40).drop(),
     "cgroup-memory": lambda: Cgroup("memory", memory=64 << 20).drop(),
     "two-cpus": lambda: enough_cpus(2),
     "affinity": lambda: None,

@@ -18,34 +18,6 @@ const osp_rule osp_rule_log_contention = {
 static const double demand_floor = 0.3;
 static const uint32_t least_waiting = 3;
 
-/* A logger of the standard library, or of one that is known. */
-static bool is_logger(const osp_call *c)
-{
-    static const char *const head[] = {"log.",
-                                       "log/slog.",
-                                       "go.uber.org/zap",
-                                       "github.com/sirupsen/logrus",
-                                       "github.com/rs/zerolog",
-                                       "github.com/golang/glog",
-                                       "k8s.io/klog"};
-    for (size_t i = 0; i < sizeof head / sizeof *head; i++)
-        if (osp_str_starts(c->func, osp_str_from(head[i])))
-            return true;
-    return false;
-}
-
-/* Who logs: the innermost call outside of the logger. */
-static uint32_t logs(const osp_call *call, uint32_t n)
-{
-    bool logger = false;
-    for (uint32_t i = 0; i < n; i++) {
-        logger = logger || is_logger(&call[i]);
-        if (logger && !is_logger(&call[i]) && call[i].kind == OSP_CALL_GO)
-            return i;
-    }
-    return UINT32_MAX;
-}
-
 static bool writes(const osp_stack_fact *s, uint32_t below)
 {
     for (uint32_t i = 0; i < below; i++)
@@ -61,7 +33,7 @@ static void check(const osp_facts *f, osp_findings *out)
     const osp_waited_fact *lock = NULL;
     for (uint32_t i = 0; f->goroutine.known && i < f->goroutine.ngroup; i++) {
         const osp_group_fact *g = &f->goroutine.group[i];
-        if (osp_at_of(g->call, g->ncall) != OSP_AT_MUTEX || logs(g->call, g->ncall) == UINT32_MAX)
+        if (osp_at_of(g->call, g->ncall) != OSP_AT_MUTEX || osp_log_caller(g->call, g->ncall) == UINT32_MAX)
             continue;
         waiting += osp_moving(g);
         for (uint32_t k = 0; k < g->nobject; k++)
@@ -74,7 +46,7 @@ static void check(const osp_facts *f, osp_findings *out)
         return;
     for (uint32_t i = 0; i < f->nstack; i++) {
         const osp_stack_fact *s = &f->stack[i];
-        mark[i].call = logs(s->call, s->ncall);
+        mark[i].call = osp_log_caller(s->call, s->ncall);
         mark[i].sign = mark[i].call != UINT32_MAX;
         share += mark[i].sign ? s->share : 0;
         writing += mark[i].sign && writes(s, mark[i].call) ? s->share : 0;

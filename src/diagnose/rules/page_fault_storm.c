@@ -16,6 +16,7 @@ const osp_rule osp_rule_page_fault_storm = {
     .more = "record PID -e page-faults -o faults.pb.gz",
     .title = "CPU burnt on page faults",
     .order = 11,
+    .after = " explicit-gc ",
     .wants = wants,
     .check = check,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Many threads used malloc at once for a while; each arena keeps what one last block holds fast.
+// Many threads used malloc at once for a while; each arena keeps what one last block holds fast. With P_used all blocks stay in use.
 package main
 
 /*
@@ -16,11 +16,12 @@ static void *xc_batch(int blocks)
         memset(all[i], i, 2000);
     }
     usleep(300000);
-    for (int i = 0; i < blocks - 1; i++)
+    for (int i = 0; i < blocks - 1 && !P_used; i++)
         free(all[i]);
     void *last = all[blocks - 1];
-    free(all);
-    return last;
+    if (!P_used)
+        free(all);
+    return P_used ? (void *)all : last;
 }
 */
 import "C"
@@ -28,11 +29,14 @@ import "C"
 import (
 	"sync"
 	"time"
+	"unsafe"
 )
 
+var x_kept [P_threads]unsafe.Pointer
+
 //go:noinline
-func x_import(wg *sync.WaitGroup) {
-	C.xc_batch(P_blocks)
+func x_import(wg *sync.WaitGroup, i int) {
+	x_kept[i] = C.xc_batch(P_blocks)
 	wg.Done()
 }
 
@@ -40,7 +44,7 @@ func main() {
 	var wg sync.WaitGroup
 	for i := 0; i < P_threads; i++ {
 		wg.Add(1)
-		go x_import(&wg)
+		go x_import(&wg, i)
 	}
 	wg.Wait()
 	x_started()
