@@ -82,6 +82,20 @@ static bool gives_back(const osp_blamed *who)
     return false;
 }
 
+/* Memory that was given back comes again by page faults. */
+static double faulting(const osp_facts *f)
+{
+    double share = 0;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        const osp_stack_fact *s = &f->stack[i];
+        bool is = false;
+        for (uint32_t k = 0; k < s->ncall && s->call[k].kind == OSP_CALL_KERNEL && !is; k++)
+            is = osp_str_has(s->call[k].func, S("page_fault")) || osp_str_has(s->call[k].func, S("el0_da"));
+        share += is && force_in(s->call, s->ncall) == UINT32_MAX ? s->share : 0;
+    }
+    return share;
+}
+
 static void check(const osp_facts *f, osp_findings *out)
 {
     const osp_gc_fact *g = &f->gc;
@@ -90,11 +104,11 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!g->known || g->forced_per_s < least_per_s || g->forced_per_s < least_part * g->cycles_per_s ||
         !osp_memory_weigh(f, &cpu))
         return;
-    const double share = cpu.gc + beside_the_collector(f), low = share - 2 * osp_share_error(share, f->samples),
-                 demand = osp_go_work_of(f).demand;
+    const bool known = blame(f, &who), back = known && gives_back(&who);
+    const double share = cpu.gc + beside_the_collector(f) + (back ? faulting(f) : 0),
+                 low = share - 2 * osp_share_error(share, f->samples), demand = osp_go_work_of(f).demand;
     if (low < least_share || share * demand < demand_floor)
         return;
-    const bool known = blame(f, &who), back = known && gives_back(&who);
     osp_finding *x =
         osp_find(f, out, &osp_rule_explicit_gc, back ? "FreeOSMemory" : "GC",
                  0.7 + 0.25 * osp_ramp(low, least_share, surely_share) - (known ? 0 : 0.1), share < 1 ? share : 1);
@@ -109,7 +123,7 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_finding_evidence(x, osp_arena_fmt(a, "asked for by the program, of %.1f in all", g->cycles_per_s),
                          g->forced_per_s, "cycles/s", "runtime");
     osp_finding_evidence(x,
-                         osp_arena_fmt(a, "± %.0f of its CPU collects for that, %.0f %% of it in the collector",
+                         osp_arena_fmt(a, "± %.0f of its CPU goes into that, %.0f %% of it in the collector",
                                        200 * osp_share_error(share, f->samples), 100 * cpu.gc / share),
                          100 * share, "%", "samples");
     osp_finding_evidence(x, S("live, and marked each time"), (double)g->marked / 1048576, "MB", "runtime");
