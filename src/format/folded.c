@@ -12,12 +12,12 @@
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
-/* "a;b;c 12" → "a;b;c" and 12. A fraction is cut off, as the scripts that print one round anyway. */
+/* "a;b;c 12" → "a;b;c" and 12; " 12" has no stack, as py-spy writes what it could not read. A fraction is cut off, as the scripts that print one round anyway. */
 static bool split_count(osp_str line, osp_str *stack, int64_t *count)
 {
     uint64_t n;
     size_t blank = osp_str_rfind(line, ' ');
-    if (blank == line.n || blank == 0)
+    if (blank == line.n)
         return false;
     osp_str number = osp_str_skip(line, blank + 1), fraction = number;
     bool negative = number.n && number.p[0] == '-';
@@ -120,27 +120,47 @@ static bool is_legacy(osp_str stack)
            osp_str_starts(stack, S("--- ")) || is_range(osp_str_cut(&rest, ' ')) || !has_name(stack);
 }
 
+static osp_sniffed verdict(size_t good, size_t deep)
+{
+    return deep * 2 >= good && good ? OSP_MINE : good ? OSP_MAYBE_MINE : OSP_NOT_MINE;
+}
+
+/* The beginning of a line that is longer than what is seen: a stack of thousands of frames? */
+static osp_sniffed may_be_a_stack(osp_str head)
+{
+    size_t callers = 0;
+    for (size_t i = 0; i < head.n; i++) {
+        if ((unsigned char)head.p[i] < ' ' && head.p[i] != '\t')
+            return OSP_NOT_MINE;
+        callers += head.p[i] == ';';
+    }
+    return callers >= head.n / 1000 && head.p[0] != '{' && head.p[0] != '[' && head.p[0] != '<' ? OSP_MAYBE_MINE
+                                                                                                : OSP_NOT_MINE;
+}
+
 static osp_sniffed sniff(osp_str head, size_t size)
 {
     size_t good = 0, deep = 0;
     bool whole = size == head.n;
     while (head.n) {
         const char *end = memchr(head.p, '\n', head.n);
-        if (!end && !whole && good)
-            break;
+        if (!end && !whole)
+            return good ? verdict(good, deep) : may_be_a_stack(head);
         osp_str line = next_line(&head), stack;
         int64_t count;
         if (line.n == 0 || line.p[0] == '#')
             continue;
         if (!split_count(line, &stack, &count) || memchr(stack.p, 0, stack.n))
             return OSP_NOT_MINE;
+        if (stack.n == 0)
+            continue;
         bool has_callers = memchr(stack.p, ';', stack.n);
         if (!has_callers && is_legacy(stack))
             return OSP_NOT_MINE;
         good++;
         deep += has_callers;
     }
-    return deep * 2 >= good && good ? OSP_MINE : good ? OSP_MAYBE_MINE : OSP_NOT_MINE;
+    return verdict(good, deep);
 }
 
 static osp_profile *read_folded(osp_input *in, osp_err *err)
@@ -257,7 +277,7 @@ static bool write_stacks(const osp_profile *p, uint32_t value, bool annotate, os
             osp_add(&line[s + 1].value, line[s].value);
             continue;
         }
-        if (line[s].value == 0 || line[s].text.n == 0)
+        if (line[s].value == 0)
             continue;
         osp_buf_add(out, line[s].text);
         osp_buf_fmt(out, " %lld\n", (long long)line[s].value);

@@ -56,6 +56,31 @@ static void names_cannot_break_the_form(void **state)
     osp_profile_drop(p);
 }
 
+static void a_sample_without_a_stack_is_one(void **state)
+{
+    (void)state;
+    check_stacks(S("main;b 3\n 1\n"), "folded", "samples", " 1\nmain;b 3\n");
+}
+
+static void a_line_longer_than_the_head_is_known(void **state)
+{
+    (void)state;
+    enum { FRAMES = 20000 };
+    osp_buf text = osp_buf_of(SIZE_MAX / 2);
+    osp_err err = {0};
+    for (int i = 0; i < FRAMES; i++)
+        osp_buf_fmt(&text, "frame%d;", i);
+    osp_buf_add(&text, S("leaf 7\n"));
+    osp_found found;
+    osp_profile *p = read_as(osp_buf_str(&text), "", &found, &err);
+    assert_non_null(p);
+    assert_int_equal(p->functions.n, FRAMES + 2); /* the first stands for none */
+    osp_profile_drop(p);
+    text.n -= 3; /* without a count it is no stack */
+    assert_null(read_as(osp_buf_str(&text), "", &found, &err));
+    osp_buf_drop(&text);
+}
+
 static void what_is_not_folded_is_refused(void **state)
 {
     (void)state;
@@ -107,6 +132,8 @@ int main(void)
         cmocka_unit_test(blanks_in_names_and_odd_counts_are_read),
         cmocka_unit_test(names_cannot_break_the_form),
         cmocka_unit_test(what_is_not_folded_is_refused),
+        cmocka_unit_test(a_sample_without_a_stack_is_one),
+        cmocka_unit_test(a_line_longer_than_the_head_is_known),
         cmocka_unit_test(legacy_texts_without_their_head_are_not_taken_for_folded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
