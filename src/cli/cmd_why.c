@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* osprey why: one page that says what is wrong with a process, and what to do. */
 #include "base/file.h"
-#include "cli/cli_internal.h"
+#include "cli/image_operand.h"
 #include "cli/why_html.h"
 #include "cli/why_many.h"
 #include "cli/why_screen.h"
@@ -26,6 +26,7 @@ static const osp_option options[] = {
     {"schedtrace", 0, "FILE", "and one with lines of GODEBUG=schedtrace=1000; any of them, together"},
     {"cgroup", 0, "CGROUP", "every process in a cgroup: a path, or the name of a service"},
     {"container", 0, "ID", "every process in a container, by its id or its first 8 digits or more"},
+    OSP_CORE_OPTIONS,
     {"json", 0, NULL, "print one JSON object"},
     {"html", 0, "FILE", "write a page, too: it needs nothing else, and holds a flame graph and plots"},
     {"no-bpf", 0, NULL, "use perf events with copied stacks even where BPF works"},
@@ -93,6 +94,31 @@ static bool save(const osp_facts *f, const char *path, osp_err *err)
     bool ok = osp_facts_save(f, &out, err) && osp_file_write(path, osp_buf_str(&out), err);
     osp_buf_drop(&out);
     return ok;
+}
+
+/* A core: what one moment tells. */
+static int judge_core(const osp_cli *cli)
+{
+    osp_image_operand of;
+    osp_arena arena;
+    osp_facts facts;
+    osp_findings found;
+    osp_err err;
+    int status;
+    osp_arena_init(&arena, ARENA_LIMIT);
+    if (osp_image_operand_open(cli, &of, &status)) {
+        if (osp_facts_of_core(of.core, cli->operand[0], of.objects, &arena, &facts, &err)) {
+            osp_diagnose(&facts, &found);
+            status = answer(cli, &facts, &found);
+            if (osp_cli_given(cli, "save") && !save(&facts, osp_cli_value(cli, "save"), &err))
+                status = osp_cli_fail(&err);
+        } else {
+            status = osp_cli_fail(&err);
+        }
+    }
+    osp_image_operand_drop(&of);
+    osp_arena_drop(&arena);
+    return status;
 }
 
 static int live(const osp_cli *cli, const osp_sample_opts *opts, showing *s)
@@ -224,8 +250,8 @@ static int judge_files(const osp_cli *cli)
     return status;
 }
 
-/* The file of facts that is named; NULL: a process is meant. */
-static const char *facts_operand(const osp_cli *cli)
+/* The file of facts, or the core, that is named; NULL: a process is meant. */
+static const char *file_operand(const osp_cli *cli)
 {
     uint64_t number;
     bool named = cli->noperand == 1 && !cli->nrest && !osp_cli_given(cli, "pid");
@@ -272,8 +298,11 @@ static int cmd_why(const osp_cli *cli)
         return print_rules();
     if (from_files(cli))
         return judge_files(cli);
-    if (facts_operand(cli))
-        return replay(cli, facts_operand(cli));
+    const char *file = file_operand(cli);
+    if (file)
+        return osp_core_is(file) ? judge_core(cli) : replay(cli, file);
+    if (osp_cli_given(cli, "root") || osp_cli_given(cli, "exe"))
+        return osp_cli_usage(cli, "--root and --exe are for a core: a process has its files itself");
     opts.seconds = s.seconds;
     opts.hz = (uint32_t)hz;
     opts.no_bpf = osp_cli_given(cli, "no-bpf");
@@ -313,11 +342,11 @@ static int cmd_why(const osp_cli *cli)
 
 const osp_command osp_command_why = {
     .name = "why",
-    .args = "PID... | FACTS | -- COMMAND",
+    .args = "PID... | CORE | FACTS | -- COMMAND",
     .summary = "say what is wrong with a process, and what to do",
     .examples =
         (const char *const[]){"why 4711", "why 4711 -d 30 --json", "why 4711 --save facts.osp", "why facts.osp",
-                              "why --cgroup gateway.service", "why -- ./server -listen :8080", NULL},
+                              "why core.4711", "why --cgroup gateway.service", "why -- ./server -listen :8080", NULL},
     .options = options,
     .run = cmd_why,
 };

@@ -122,7 +122,9 @@ static void head(screen *s, const osp_facts *f)
     if (f->goroutines >= 0)
         left = osp_arena_fmt(a, "%.*s, %lld goroutine%s", STRF(left), (long long)f->goroutines,
                              f->goroutines == 1 ? "" : "s");
-    osp_str right = osp_arena_fmt(a, "observed %.1f s", (double)f->window_ns / 1e9);
+    osp_str right = !f->from_core ? osp_arena_fmt(a, "observed %.1f s", (double)f->window_ns / 1e9)
+                    : f->died.n   ? osp_arena_fmt(a, "a core, of %.*s", STRF(f->died))
+                                  : S("a core, copied while it ran");
     size_t used = osp_str_columns(f->process.name) + osp_str_columns(left) + 1;
     osp_str up = osp_arena_fmt(a, "up %.*s   %.*s", STRF(duration_text(a, f->uptime_s)), STRF(right));
     if (f->uptime_s > 0 && used + 2 + up.n <= s->columns)
@@ -468,6 +470,8 @@ static void nothing(screen *s, const osp_facts *f)
     osp_paint(s->cli, s->out, OSP_GREEN, "✓ ");
     if (f->from_files)
         osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in these files, as far as they can tell");
+    else if (f->from_core)
+        osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in this core, as far as one moment can tell");
     else
         osp_paint(s->cli, s->out, OSP_BOLD, "Nothing wrong found in %.1f s", (double)f->window_ns / 1e9);
     osp_str text = f->from_files ? osp_arena_fmt(a, "%.2f cores", f->cores_used)
@@ -477,9 +481,12 @@ static void nothing(screen *s, const osp_facts *f)
     if (f->samples)
         text = osp_arena_fmt(a, "%.*s, %.0f %% of it in the program's own code%s%.*s%s", STRF(text), 100 * own,
                              top.n ? " (by caller: " : "", STRF(top), top.n ? ")" : "");
-    if (f->is_go)
+    if (f->is_go && f->samples)
         text = osp_arena_fmt(a, "%.*s, collector %.0f %%", STRF(text), 100 * f->in[OSP_IN_GO_GC]);
-    osp_buf_add(s->out, S("\n  "));
+    osp_buf_byte(s->out, '\n');
+    if (f->from_core)
+        return;
+    osp_buf_add(s->out, S("  "));
     flow(s, OSP_PLAIN, 2, 2, osp_arena_fmt(a, "%.*s.", STRF(text)));
     osp_buf_byte(s->out, '\n');
 }
@@ -491,9 +498,11 @@ void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *
     while (n < found->n && found->row[n].confidence >= OSP_FOUND)
         n++;
     head(&s, f);
-    bars(&s, f);
-    threads(&s, f);
-    holdings(&s, f);
+    if (!f->from_core) {
+        bars(&s, f);
+        threads(&s, f);
+        holdings(&s, f);
+    }
     osp_buf_byte(out, '\n');
     if (!n)
         nothing(&s, f);

@@ -125,6 +125,12 @@ typedef struct {
 /* EFORMAT: a profile is of something else. */
 bool osp_facts_of_files(const osp_why_files *in, osp_arena *a, osp_facts *f, osp_err *err) OSP_CHECKED;
 
+/* ---- from a core --------------------------------------------------------------------------------------------------- */
+
+/* What can be told of one moment: goroutines and what they wait on, the scheduler, timers, the heap. */
+bool osp_facts_of_core(osp_core *core, const char *path, osp_objects *objects, osp_arena *a, osp_facts *f,
+                       osp_err *err) OSP_CHECKED;
+
 /* Its CPU samples as a profile, with names and without addresses. NULL and *err without memory. */
 osp_profile *osp_facts_profile(const osp_facts *f, osp_err *err);
 

@@ -284,6 +284,9 @@ uint32_t osp_wants_calls(const osp_facts *early);
 osp_finding *osp_find(const osp_facts *f, osp_findings *out, const osp_rule *rule, const char *kind,
                       double confidence, double share);
 void osp_finding_evidence(osp_finding *x, osp_str what, double value, const char *unit, const char *source);
+/* Of what was seen over time: a core has none, and nothing is added. */
+void osp_finding_over_time(const osp_facts *f, osp_finding *x, osp_str what, double value, const char *unit,
+                           const char *source);
 void osp_finding_blame(const osp_facts *f, osp_finding *x, const osp_blamed *b);
 
 /* "func (file.c:12)", "func in libx.so" … for sentences. */

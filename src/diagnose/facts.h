@@ -479,6 +479,9 @@ typedef struct osp_facts {
     double uptime_s; /* 0 = not known */
     bool stopped;    /* by a signal or a debugger, so it was not sampled */
     bool from_files; /* no process was looked at */
+    bool from_core;  /* a core was: one moment, without rates; all stand still */
+    osp_str core;    /* its file */
+    osp_str died;    /* of a core: what ended it, "SIGSEGV at 0x18"; "" = nothing did, or it is none */
     uint64_t window_ns;
     osp_str longer;    /* why it was observed for longer than asked; "" if it was not */
     double cores_used; /* by /proc */

@@ -38,6 +38,13 @@ void osp_finding_evidence(osp_finding *x, osp_str what, double value, const char
         (osp_evidence){.what = what, .value = value, .unit = osp_str_from(unit), .source = osp_str_from(source)};
 }
 
+void osp_finding_over_time(const osp_facts *f, osp_finding *x, osp_str what, double value, const char *unit,
+                           const char *source)
+{
+    if (!f->from_core)
+        osp_finding_evidence(x, what, value, unit, source);
+}
+
 /* The chain of a stack root to leaf, without what the kernel does below the last user frame. */
 void osp_finding_blame(const osp_facts *f, osp_finding *x, const osp_blamed *b)
 {
@@ -116,7 +123,13 @@ static osp_str command_of(const osp_facts *f, const osp_rule *rule)
 {
     osp_str words = osp_str_from(rule->more);
     size_t at = osp_str_find(words, S("PID"));
-    if (!words.n || !f->pid || at == words.n)
+    if (!words.n || at == words.n)
+        return S("");
+    if (f->from_core) /* with what looks into cores, too */
+        return osp_str_among(osp_str_head(words, at - 1), "goroutines threads timers mem gc sched")
+                   ? osp_arena_fmt(f->arena, "osprey %.*s%.*s", STRF(osp_str_head(words, at)), STRF(f->core))
+                   : S("");
+    if (!f->pid)
         return S("");
     return osp_arena_fmt(f->arena, "osprey %.*s%d%.*s", STRF(osp_str_head(words, at)), f->pid,
                          STRF(osp_str_skip(words, at + 3)));
@@ -188,6 +201,13 @@ static void target_json(osp_json *j, const osp_facts *f, const osp_findings *fou
     if (f->stopped)
         osp_json_bool(j, "stopped", true);
     osp_json_end(j);
+    if (f->from_core) {
+        osp_json_object(j, "core");
+        osp_json_str(j, "path", f->core);
+        if (f->died.n)
+            osp_json_str(j, "died", f->died);
+        osp_json_end(j);
+    }
     osp_json_uint(j, "window_ns", f->window_ns);
     if (f->longer.n)
         osp_json_str(j, "longer", f->longer);

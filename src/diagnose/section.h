@@ -10,7 +10,7 @@
 /* What an observation has open. */
 typedef struct osp_watch {
     const osp_sample_opts *opts;
-    osp_process *process;
+    osp_process *process; /* NULL: it is a core */
     osp_image image;
     osp_inspect *inspect; /* NULL: there is no Go in it, or it cannot be read */
     osp_go *go;           /* the same's; NULL as well */
@@ -30,6 +30,7 @@ typedef struct osp_section {
     void *(*begin)(osp_watch *w);
     void (*tick)(osp_watch *w, void *state);
     void (*end)(osp_watch *w, void *state, osp_facts *f);
+    bool of_core; /* begin and end do with a core, too: w->process is NULL */
     /* When the time is over: what a little more of it would tell ("the live heap grew"); NULL: nothing. */
     const char *(*undecided)(const osp_watch *w, const void *state);
 

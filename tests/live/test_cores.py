@@ -7,6 +7,7 @@ Usage: test_cores.py OSPREY FOLDER     FOLDER keeps the built programs. Prints T
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -149,17 +150,41 @@ def in_a_c_program(tap, osprey, folder, words):
             process.kill()
 
 
+def why_of(tap, osprey, program, folder):
+    """A core of a program that stands still for ever, and one of a program that is well."""
+    with start(program, folder) as target:
+        core = gcore(target.pid, folder)
+        if not core or not core.exists():
+            tap.skip("why of a core", "there is no gcore")
+            return
+    run = subprocess.run([osprey, "why", core, "--json", "--save", f"{folder}/facts"], capture_output=True, text=True,
+                         timeout=300)
+    answer = json.loads(run.stdout)
+    found = [f for f in answer["findings"] if f["confidence"] >= 0.6]
+    tap.case("why finds the deadlock in a core", run.returncode == 3 and len(found) == 1
+             and found[0]["verdict"] == "goroutine-deadlock" and found[0]["culprit"]["func"] == "main.(*account).pay"
+             and found[0]["more"] == f"osprey goroutines {core}" and answer["core"]["path"] == str(core), run)
+    again = subprocess.run([osprey, "why", f"{folder}/facts", "--json"], capture_output=True, text=True, timeout=300)
+    tap.equal("and says the same of the facts that were saved", run.stdout, again.stdout)
+    run = subprocess.run([osprey, "why", core], capture_output=True, text=True, timeout=300)
+    tap.case("what takes time is not claimed of a core",
+             "a core, copied while it ran" in run.stdout and not re.search(r"\bobserved\b|while we looked|CPU ", run.stdout), run)
+    core.unlink()
+
+
 def main():
     ready.need_go()
     osprey, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).absolute()
     names = ["goroutines", "goroutines-stripped", "goroutines-pie", "goroutines-cgo"]
-    ready.build_targets(folder, *names)
+    ready.build_targets(folder, *names, "circle")
     tap = Tap()
     for name in names:
         with tempfile.TemporaryDirectory() as work:
             says_the_same(tap, name, osprey, folder / name, work)
     with tempfile.TemporaryDirectory() as work:
         elsewhere(tap, osprey, folder / "goroutines", work)
+    with tempfile.TemporaryDirectory() as work:
+        why_of(tap, osprey, folder / "circle", work)
     for words in ((), ("-ldflags=-s -w",)):
         with tempfile.TemporaryDirectory() as work:
             in_a_c_program(tap, osprey, work, words)

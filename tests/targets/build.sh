@@ -47,6 +47,7 @@ goprog cgo-native-thread cgo-native-thread
 cprog libpulse.so cgo-native-thread/lib/pulse.c -shared -fPIC
 cprog libpulse-stripped.so cgo-native-thread/lib/pulse.c -shared -fPIC -s
 goprog cgo-deep cgo-deep
+goprog circle circle
 goprog callback callback
 goprog goroutines-cgo goroutines
 goprog shares shares

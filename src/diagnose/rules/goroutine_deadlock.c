@@ -128,7 +128,7 @@ static uint32_t waiters_of(const osp_facts *f, uint64_t addr, uint32_t *still)
 
 static void say_since(const osp_facts *f, osp_finding *x)
 {
-    osp_finding_evidence(x, S("none of them has moved, at least so long"), f->goroutine.seconds, "s", "runtime");
+    osp_finding_over_time(f, x, S("none of them has moved, at least so long"), f->goroutine.seconds, "s", "runtime");
 }
 
 static bool check_circle(const osp_facts *f, const locks *l, osp_findings *out)
@@ -167,9 +167,12 @@ static bool check_circle(const osp_facts *f, const locks *l, osp_findings *out)
     }
     osp_finding_evidence(x, S("wait for these locks, those of the circle included"), behind, "goroutines", "runtime");
     say_since(f, x);
-    osp_finding_evidence(x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
+    osp_finding_over_time(f, x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
     x->next =
-        osp_arena_fmt(a, "take these locks in one fixed order everywhere; all stacks: osprey goroutines %d", f->pid);
+        f->from_core
+            ? S("take these locks in one fixed order everywhere")
+            : osp_arena_fmt(a, "take these locks in one fixed order everywhere; all stacks: osprey goroutines %d",
+                            f->pid);
     return true;
 }
 
@@ -256,10 +259,10 @@ static void check_left(const osp_facts *f, const locks *l, osp_findings *out)
     for (uint32_t i = 0; i < f->goroutine.ngroup; i++)
         if (f->goroutine.group[i].status == OSP_G_RUNNING) /* its stack is not seen: it may be the one */
             return;
-    if (!most || f->cores_used > 0.5 || f->goroutine.seconds < 2)
+    if (!most || f->cores_used > 0.5 || (f->goroutine.seconds < 2 && !f->from_core))
         return;
     /* The first look's few seconds are no proof that the holder's stack has no copy of the address. */
-    double confidence = n < 2 ? 0.5 : 0.72;
+    double confidence = n < 2 ? 0.5 : f->from_core ? 0.62 : 0.72;
     osp_arena *a = f->arena;
     osp_finding *x = osp_find(f, out, &osp_rule_goroutine_deadlock, "never unlocked", confidence, 1);
     if (!x)
@@ -270,7 +273,7 @@ static void check_left(const osp_facts *f, const locks *l, osp_findings *out)
                       STRF(n == 1 ? S("1 goroutine waits") : osp_arena_fmt(a, "%u goroutines wait", n)),
                       STRF(osp_group_text(a, most->group)), STRF(lock_text(a, most->lock)));
     osp_finding_evidence(x, S("wait for it"), n, "goroutines", "runtime");
-    osp_finding_evidence(x, S("of them did not move while we looked"), still, "goroutines", "runtime");
+    osp_finding_over_time(f, x, S("of them did not move while we looked"), still, "goroutines", "runtime");
     osp_finding_evidence(x, S("others may have it at hand, and none of them stands where it would give it back"),
                          most->lock->candidates + most->lock->near, "goroutines", "stacks");
     say_since(f, x);
@@ -279,7 +282,7 @@ static void check_left(const osp_facts *f, const locks *l, osp_findings *out)
 
 static void check(const osp_facts *f, osp_findings *out)
 {
-    if (!f->goroutine.known || f->goroutine.seconds < 0.5)
+    if (!f->goroutine.known || (f->goroutine.seconds < 0.5 && !f->from_core))
         return;
     locks *l = osp_new(f->arena, locks, 1);
     if (!l)

@@ -153,11 +153,11 @@ static void check(const osp_facts *f, osp_findings *out)
     x->summary = osp_arena_fmt(a, "%u goroutines wait in %.*s for the lock %.*s%.*s.", best.lock->all,
                                STRF(osp_group_text(a, best.group)), STRF(lock), STRF(does));
     osp_finding_evidence(x, osp_arena_fmt(a, "wait for the lock %.*s", STRF(lock)), waiting, "goroutines", "runtime");
-    osp_finding_evidence(x, S("of them in this place did not get it while we looked"), best.group->still,
-                         "goroutines", "runtime");
+    osp_finding_over_time(f, x, S("of them in this place did not get it while we looked"), best.group->still,
+                          "goroutines", "runtime");
     if (best.group->stood_s > 0)
-        osp_finding_evidence(x, S("half of them have waited at least, by looks"), best.group->stood_s, "s",
-                             "runtime");
+        osp_finding_over_time(f, x, S("half of them have waited at least, by looks"), best.group->stood_s, "s",
+                              "runtime");
     else if (best.group->median_s > 0)
         osp_finding_evidence(x, S("half of them have waited at least, as far as the runtime knows"),
                              best.group->median_s, "s", "runtime");
@@ -165,7 +165,7 @@ static void check(const osp_facts *f, osp_findings *out)
         osp_finding_evidence(
             x, osp_arena_fmt(a, "has it: %.*s, %.*s", STRF(best.holder->state), STRF(osp_group_text(a, best.holder))),
             (double)best.goid, "goroutine id", "runtime");
-    osp_finding_evidence(x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
+    osp_finding_over_time(f, x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
     x->next = S("do not hold the lock over what waits: copy what is needed, unlock, then wait");
     if (best.holder && best.holder->status == OSP_G_SYSCALL)
         x->next =

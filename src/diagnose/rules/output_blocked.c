@@ -66,6 +66,6 @@ static void check(const osp_facts *f, osp_findings *out)
                          w->n, "threads", "/proc/PID/task");
     if (f->goroutine.known)
         osp_finding_evidence(x, S("wait for locks meanwhile"), behind, "goroutines", "runtime");
-    osp_finding_evidence(x, S("used meanwhile"), f->cores_used, "cores", "schedstat");
+    osp_finding_over_time(f, x, S("used meanwhile"), f->cores_used, "cores", "schedstat");
     x->next = S("let its reader go on, or log through something that drops lines instead of waiting");
 }

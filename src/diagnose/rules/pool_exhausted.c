@@ -64,11 +64,11 @@ static void check(const osp_facts *f, osp_findings *out)
                       : osp_arena_fmt(a, "%u goroutines wait in %.*s for a database connection; %u work with one.",
                                       waiting, STRF(osp_group_text(a, most)), working);
     osp_finding_evidence(x, S("wait in the pool of database/sql"), waiting, "goroutines", "runtime");
-    osp_finding_evidence(x, S("of them did not move while we looked"), still, "goroutines", "runtime");
+    osp_finding_over_time(f, x, S("of them did not move while we looked"), still, "goroutines", "runtime");
     osp_finding_evidence(x, S("are at work with a connection"), working, "goroutines", "runtime");
     if (most->stood_s >= 0)
-        osp_finding_evidence(x, S("half of them have waited at least, by looks"), most->stood_s, "s", "runtime");
-    osp_finding_evidence(x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
+        osp_finding_over_time(f, x, S("half of them have waited at least, by looks"), most->stood_s, "s", "runtime");
+    osp_finding_over_time(f, x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
     x->next = lost
                   ? osp_arena_fmt(a, "close rows and transactions on every way out of %.*s (defer rows.Close())",
                                   STRF(x->culprit.func))

@@ -24,7 +24,7 @@ static uint32_t threads_in(const osp_facts *f, osp_str state)
 static void check(const osp_facts *f, osp_findings *out)
 {
     bool frozen = f->cgroup.known && f->cgroup.frozen, traced = f->process.state == 't';
-    if (!f->stopped && !frozen)
+    if ((!f->stopped && !frozen) || f->from_core)
         return;
     osp_finding *x = osp_find(f, out, &osp_rule_process_stopped,
                               frozen   ? "frozen"

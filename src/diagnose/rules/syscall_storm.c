@@ -18,7 +18,8 @@ const osp_rule osp_rule_syscall_storm = {
     .more = "syscalls PID",
     .title = "CPU burnt on tiny system calls",
     .order = 12,
-    .after = "io-error-loop eagain-spin epoll-busy clock-storm signal-storm process-churn page-fault-storm",
+    .after = "io-error-loop eagain-spin epoll-busy clock-storm signal-storm process-churn page-fault-storm "
+             "io-wait",
     .wants = osp_wants_calls,
     .check = check,
 };

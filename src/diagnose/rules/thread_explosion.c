@@ -52,11 +52,11 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_finding_evidence(x, osp_arena_fmt(a, "growth, now %d", s->threads), s->threads_per_s, "threads/s", "runtime");
     osp_finding_evidence(x, osp_arena_fmt(a, "locked to their threads, of %u", locked), g->locked, "goroutines",
                          "runtime");
-    osp_finding_evidence(x, S("of them were born while we looked"), born, "goroutines", "runtime");
+    osp_finding_over_time(f, x, S("of them were born while we looked"), born, "goroutines", "runtime");
     if (g->creator.func.n)
         osp_finding_evidence(x, osp_arena_fmt(a, "their creator: %.*s", STRF(osp_call_text(a, &g->creator))), 1,
                              "source", "runtime");
-    osp_finding_evidence(x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
+    osp_finding_over_time(f, x, S("of a core used meanwhile"), 100 * f->cores_used, "%", "schedstat");
     x->next =
         S("drop runtime.LockOSThread where it is not needed, or let the goroutine end (its thread ends with it)");
 }

@@ -11,8 +11,13 @@ static void end(osp_watch *w, void *state, osp_facts *f);
 static const char *undecided(const osp_watch *w, const void *state);
 static void transfer(osp_archive *x, osp_facts *f);
 
-const osp_section osp_section_gc = {
-    .name = "gc", .begin = begin, .tick = tick, .end = end, .undecided = undecided, .transfer = transfer};
+const osp_section osp_section_gc = {.name = "gc",
+                                    .of_core = true,
+                                    .begin = begin,
+                                    .tick = tick,
+                                    .end = end,
+                                    .undecided = undecided,
+                                    .transfer = transfer};
 
 enum { LOOKS = 512 };
 

@@ -11,7 +11,7 @@ static void end(osp_watch *w, void *state, osp_facts *f);
 static void transfer(osp_archive *x, osp_facts *f);
 
 const osp_section osp_section_goroutines = {
-    .name = "goroutines", .begin = begin, .tick = tick, .end = end, .transfer = transfer};
+    .name = "goroutines", .of_core = true, .begin = begin, .tick = tick, .end = end, .transfer = transfer};
 
 enum {
     FEW_LOOKED = 6000, /* that are looked at in between, too: a look is some milliseconds */
@@ -59,7 +59,7 @@ static bool is_same(const brief *a, const brief *b)
 
 static void read_counter(osp_watch *w, looks *k)
 {
-    osp_mem mem = osp_process_mem(w->process);
+    const osp_mem mem = w->image.mem;
     osp_err ignored; /* then it is not known */
     uint64_t sched;
     /* goidgen has been the first field of runtime.schedt since Go 1.5: 32-bit machines need it aligned. */
@@ -302,7 +302,7 @@ static void copy_group(listing *l, uint32_t number, osp_group_fact *out)
                             .median_s = seconds_of(from->median_ns),
                             .most_s = seconds_of(from->most_ns),
                             .last_s = -1,
-                            .stood_s = median_stood(l, from)};
+                            .stood_s = l->w->process ? median_stood(l, from) : -1};
     copy_stack(l, g, out);
     for (uint32_t i = 0; i < from->n; i++) {
         const osp_goroutine *m = &l->list.g[from->member[i]];

@@ -133,4 +133,7 @@ static void transfer(osp_archive *x, osp_facts *f)
     for (uint32_t i = 0; i < f->nloop; i++)
         loop_stack(x, f, (osp_loop_fact *)&f->loop[i]);
     osp_arc(x, &f->from_files);
+    osp_arc(x, &f->from_core);
+    osp_arc(x, &f->core);
+    osp_arc(x, &f->died);
 }

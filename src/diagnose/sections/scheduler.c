@@ -11,7 +11,7 @@ static void end(osp_watch *w, void *state, osp_facts *f);
 static void transfer(osp_archive *x, osp_facts *f);
 
 const osp_section osp_section_scheduler = {
-    .name = "scheduler", .begin = begin, .tick = tick, .end = end, .transfer = transfer};
+    .name = "scheduler", .of_core = true, .begin = begin, .tick = tick, .end = end, .transfer = transfer};
 
 /* A number over time, for a line through it by least squares. */
 typedef struct {

@@ -12,7 +12,8 @@ static void *begin(osp_watch *w);
 static void end(osp_watch *w, void *state, osp_facts *f);
 static void transfer(osp_archive *x, osp_facts *f);
 
-const osp_section osp_section_timers = {.name = "timers", .begin = begin, .end = end, .transfer = transfer};
+const osp_section osp_section_timers = {
+    .name = "timers", .of_core = true, .begin = begin, .end = end, .transfer = transfer};
 
 enum {
     GROUPS = 32,
