@@ -52,19 +52,6 @@ static uint64_t busiest(const osp_facts *f, double *share, const osp_stack_fact 
     return best;
 }
 
-/* A timer's channel is nobody's work. Before Go 1.23 it looks like any other: room for one value, and who waits has it alone. */
-static bool is_timed(const osp_facts *f, const osp_group_fact *g)
-{
-    const osp_waited_fact *o = g->nobject ? &g->object[0] : NULL;
-    uint32_t timers = 0;
-    if (!o || o->timed)
-        return o != NULL;
-    for (uint32_t i = 0; i < f->timers.ngroup; i++)
-        if (f->timers.group[i].kind == OSP_TIMER_TICKER || f->timers.group[i].kind == OSP_TIMER_CHANNEL)
-            timers += f->timers.group[i].n;
-    return !f->timers.lazy && o->has_chan && o->cap == 1 && g->objects >= g->n && timers >= g->n;
-}
-
 /* Others that go on and off at a channel or a lock, several of them alike, with all those that wait there on one side. */
 static uint32_t waiters(const osp_facts *f, uint64_t owner, const osp_group_fact **most, const osp_waited_fact **on)
 {
@@ -75,7 +62,8 @@ static uint32_t waiters(const osp_facts *f, uint64_t owner, const osp_group_fact
         if (g->goid[0] == owner || (!osp_at_channel(at) && !osp_at_lock(at)) ||
             osp_place_in(g->call, g->ncall) == UINT32_MAX)
             continue;
-        uint32_t moving = is_timed(f, g) ? 0 : osp_moving(g);
+        /* A timer's channel is nobody's work. */
+        uint32_t moving = g->nobject && g->object[0].timed ? 0 : osp_moving(g);
         if (moving < least_waiting)
             continue; /* a goroutine by itself waits for another one of its kind as likely */
         n += moving;
