@@ -68,8 +68,10 @@ goprog clock-storm-stripped clock-storm '' -ldflags='-s -w'
 goprog spin-select spin-select
 goprog frameless frameless
 goprog vdso vdso
+goprog allocs allocs
 goprog labels labels
 goprog goroutines goroutines
+goprog allocs-stripped allocs '' -ldflags='-s -w'
 goprog goroutines-stripped goroutines '' -ldflags='-s -w'
 goprog goroutines-pie goroutines '' -buildmode=pie
 goprog recursion recursion
@@ -95,6 +97,8 @@ cprog c-compute c/c_compute.c
 cprog births c/births.c
 cprog c-idle c/c_idle.c
 cprog c-waits c/waits.c
+cprog mallocs c/mallocs.c
+cprog mallocs-static c/mallocs.c -static
 cprog c-memory memory/take.c -DALONE
 cprog signal-handler c/signal_handler.c -fomit-frame-pointer
 cprog library-host c/library_host.c -fomit-frame-pointer -ldl
