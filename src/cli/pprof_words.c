@@ -112,8 +112,16 @@ static bool not_defined(osp_str name, osp_buf *notes, osp_err *err)
 {
     osp_guess meant = {.typed = name};
     flag f;
-    for (size_t i = 0; flag_at(i, &f); i++)
+    size_t choices = 0;
+    for (size_t i = 0; flag_at(i, &f); i++) {
         osp_guess_consider(&meant, f.name);
+        if (f.choice && osp_str_eq(name, osp_str_from(f.field->name))) /* -sort=cum, as the shell has it */
+            osp_buf_fmt(notes, "%s-%s", choices++ ? ", " : "on the command line it is one of ", f.name);
+    }
+    if (choices) {
+        osp_buf_byte(notes, '\n');
+        return osp_fail(err, OSP_EUSAGE, "flag provided but not defined: -%.*s", STRF(osp_str_head(name, 80)));
+    }
     const char *nearest = osp_guess_taken(&meant);
     if (nearest)
         osp_buf_fmt(notes, "did you mean -%s?\n", nearest);

@@ -115,6 +115,34 @@ static void nearest_functions(const osp_profile *p, const char *what, osp_str pa
     tell(what, pattern, best, n, notes);
 }
 
+/* "key=text" of a key that is there: the texts that are alike, or else the first ones. False if there is no such key. */
+static bool nearest_texts_of(const osp_profile *p, const char *what, osp_str pattern, osp_buf *notes)
+{
+    trigrams t = {.n = 0};
+    candidate best[NEAREST], first[NEAREST];
+    uint32_t n = 0, nfirst = 0;
+    osp_str text = pattern, key = osp_str_cut(&text, '=');
+    const uint32_t nlabel = p->labelsets.n ? p->labelsets.first[p->labelsets.n] : 0;
+    if (key.n == pattern.n)
+        return false;
+    learn(&t, text);
+    for (uint32_t i = 0; i < nlabel; i++) {
+        const osp_label *l = &p->labelsets.label[i];
+        const osp_str here = osp_text(p, l->str);
+        if (here.n == 0 || !osp_str_eq(osp_text(p, l->key), key))
+            continue;
+        if (t.n)
+            consider(&t, best, &n, here);
+        bool known = false;
+        for (uint32_t k = 0; k < nfirst; k++)
+            known = known || osp_str_eq(first[k].name, here);
+        if (!known && nfirst < NEAREST)
+            first[nfirst++].name = here;
+    }
+    tell(what, pattern, n ? best : first, n ? n : nfirst, notes);
+    return nfirst > 0;
+}
+
 /* Of labels: the keys, and the texts. */
 static void nearest_labels(const osp_profile *p, const char *what, osp_str pattern, bool texts, osp_buf *notes)
 {
@@ -143,8 +171,10 @@ static void explain_filters(const osp_profile *p, const osp_report_opts *o, osp_
             continue;
         if (i < OSP_FILTERS_OF_NAMES)
             nearest_functions(p, what, filter[i].pattern, &out->notes);
-        else
-            nearest_labels(p, what, filter[i].pattern, texts, &out->notes);
+        else if (!texts || !nearest_texts_of(p, what, filter[i].pattern, &out->notes)) {
+            osp_str text = filter[i].pattern, key = osp_str_cut(&text, '=');
+            nearest_labels(p, what, texts ? key : filter[i].pattern, texts, &out->notes);
+        }
     }
 }
 
