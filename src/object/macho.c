@@ -14,7 +14,8 @@
  * Of a fat file the first part for x86-64 or arm64 is read. A section's name becomes ELF's: "__go_buildinfo" is
  * ".go.buildinfo". A name is written without its '_' if there is a '.' in it, as Go has it.
  *
- * Not read: 32-bit and big-endian files, chained fixups (pointers in data of files linked by Apple's ld since 2021 stay as they are),
+ * Not read: 32-bit and big-endian files, chained fixups (pointers in data of files linked by Apple's ld since 2021 stay as they are;
+ * functions, lines and instructions need none of them),
  * LC_UUID, debug files beside the executable (dSYM). */
 #include "object_internal.h"
 

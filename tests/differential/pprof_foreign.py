@@ -75,6 +75,8 @@ def built(tmp, system, machine, *flags):
     env = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=mod", GOOS=system, GOARCH=machine, CGO_ENABLED="0")
     done = subprocess.run(["go", "build", *flags, "-o", path, "."], cwd=os.path.join(PROGRAMS, "go"), env=env,
                           capture_output=True, text=True)
+    if done.returncode:
+        print("#", done.stderr.replace("\n", "\n# "))
     return path if done.returncode == 0 else None
 
 
@@ -87,6 +89,31 @@ def fat(path, thin):
     head += struct.pack(">5I", cpu, subtype, 16384, len(part), 14)
     with open(path, "wb") as f:
         f.write(head.ljust(16384, b"\0") + part)
+
+
+def chained(path):
+    """Write the pointers in data of a Mach-O file as Apple's linker does since 2021 (DYLD_CHAINED_PTR_64_OFFSET): 36 bits of
+    offset from the image, and above them how far on the next one is; dyld makes pointers of them. How many."""
+    with open(path, "rb") as f:
+        data = bytearray(f.read())
+    at, segments = 32, {}
+    for _ in range(struct.unpack("<I", data[16:20])[0]):
+        command, size = struct.unpack("<II", data[at:at + 8])
+        if command == 0x19:
+            segments[bytes(data[at + 8:at + 24]).rstrip(b"\0")] = struct.unpack("<4Q", data[at + 24:at + 56])
+        at += size
+    image, end = segments[b"__TEXT"][0], max(start + size for name, (start, size, _, _) in segments.items() if name != b"__PAGEZERO")
+    pointers = 0
+    for name in (b"__DATA_CONST", b"__DATA"):
+        _, _, offset, length = segments.get(name, (0, 0, 0, 0))
+        for word in range(offset, offset + length - 7, 8):
+            value = struct.unpack("<Q", data[word:word + 8])[0]
+            if image <= value < end:
+                data[word:word + 8] = struct.pack("<Q", (value - image) | 2 << 51)
+                pointers += 1
+    with open(path, "wb") as f:
+        f.write(data)
+    return pointers
 
 
 def one_system(tap, osprey, command, tmp, system):
@@ -105,12 +132,16 @@ def one_system(tap, osprey, command, tmp, system):
         tap.same(f"{what} {' '.join(question)}", peer.differences(run(command, *question, path), run(osprey, *question, path)))
     tap.same(f"{what} names", same_places(run(command, "-raw", bare), run(osprey, "-raw", bare)))
     whole = run(osprey, "-raw", bare)
+    listed = run(osprey, "-list=main", profile)
     if name == "darwin":
         os.makedirs(os.path.join(tmp, "fat"), exist_ok=True)
         both = os.path.join(tmp, "fat", os.path.basename(binary))
         fat(both, binary)
         tap.same(f"{what} in a fat file",
                  peer.differences(run(osprey, "-traces", binary, bare), run(osprey, "-traces", both, bare)))
+    if name == "darwin" and chained(binary):
+        answers = [run(osprey, "-raw", bare), run(osprey, "-list=main", profile)]
+        tap.case(f"{what} with chained pointers in its data", whole[1] == answers[0][1] and answers[1] == listed)
     shutil.copyfile(built(tmp, name, machine, "-ldflags=-s -w"), binary)
     tap.same(f"{what} stripped", same_places(whole, run(osprey, "-raw", bare)))
 

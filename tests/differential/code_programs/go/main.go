@@ -11,7 +11,6 @@ import (
 	"runtime/pprof"
 	"sort"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -59,13 +58,6 @@ func words(s string) map[string]int {
 		m[w]++
 	}
 	return m
-}
-
-// used is the time that a busy machine has given us so far.
-func used() time.Duration {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano())
 }
 
 func main() {
