@@ -159,7 +159,8 @@ static void add_summary(osp_buf *out, const osp_cli *cli, const char *file, cons
         osp_buf_fill(out, ' ', (size_t)width);
     if (waits)
         osp_wait_summary(out, cli, width, &s->wait);
-    osp_buf_fmt(out, "%*snames %.4g %%\n", width, "", 100 - percent(r->symbols.unnamed, r->symbols.locations));
+    osp_buf_fmt(out, "%*snames %.4g %%\n", width, "",
+                r->symbols.locations ? 100 - percent(r->symbols.unnamed, r->symbols.locations) : 100);
     if (s->gave_up[0]) {
         osp_paint(cli, out, OSP_PLAIN, "%*s%s", width, "", s->gave_up);
         osp_buf_byte(out, '\n');
@@ -194,6 +195,7 @@ static void add_json(osp_buf *out, const char *file, const osp_recorded *r)
     osp_json_uint(&j, "addresses", r->symbols.locations);
     osp_json_uint(&j, "unsymbolised", r->symbols.unnamed);
     osp_json_bool(&j, "bpf", s->by_bpf);
+    osp_json_bool(&j, "proc", s->by_proc);
     osp_json_str(&j, "gave_up", osp_str_from(s->gave_up));
     osp_json_uint(&j, "bpf_run_ns", s->bpf_run_ns);
     osp_json_uint(&j, "bpf_runs", s->bpf_runs);

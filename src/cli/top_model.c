@@ -43,7 +43,7 @@ struct osp_top_model {
     size_t cap;
     kept slice[SLICES]; /* a ring; the newest at (begin + n - 1) */
     unsigned begin, n;
-    char gave_up[160];
+    char gave_up[sizeof((osp_sample_stats){0}.gave_up)];
 };
 
 /* The first of all names is none, so that 0 says "no reason". */

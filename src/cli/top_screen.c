@@ -197,13 +197,13 @@ static void paint_status(const osp_top_state *s, const osp_top_head *head, const
         if (list->ps->unreadable)
             add_number(&p, "%s", list->ps->why.msg);
     } else if (s->pid && sum->seconds > 0) {
+        add_part(&p, plain, sum->gave_up);
         add_number(&p, "%llu samples in %.1f s", (unsigned long long)sum->samples, sum->seconds);
         if (sum->samples)
             add_number(&p, "%.4g %% whole", 100.0 * (double)sum->whole / (double)sum->samples);
         add_number(&p, "%llu lost", (unsigned long long)sum->lost);
         if (sum->unseen)
             add_number(&p, "of %u goroutines no waiting is known yet", sum->unseen);
-        add_part(&p, plain, sum->gave_up);
         add_part(&p, plain, S("% of one core"));
     }
     osp_grid_style(g, 0, y, g->columns, dim);

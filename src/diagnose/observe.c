@@ -322,6 +322,7 @@ static void watch_for(watch *w, double seconds, double patience_s, osp_facts *f)
     osp_sample_opts sample = *w->watch.opts;
     sample.process = w->watch.process;
     sample.go = w->watch.go;
+    sample.places = true;
     sample.progress = on_progress;
     sample.progress_ctx = w;
     osp_err err;

@@ -32,6 +32,7 @@ bool osp_window_record(osp_watch *w, const char *events, double seconds, osp_rec
                             .seconds = seconds,
                             .hz = w->opts->hz,
                             .no_bpf = w->opts->no_bpf,
+                            .places = true,
                             .stop = w->opts->stop,
                             .objects = w->opts->objects};
     *rec = &w->keep->recording[w->keep->n];

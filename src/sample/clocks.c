@@ -15,8 +15,9 @@
 enum {
     USUAL_HZ = 99,
     HIGHEST_HZ = 4999,
-    EARLY_HZ = 997,    /* of programs that we start, which may end soon */
-    TICKS_MOST = 6400, /* a second, of all CPUs together: each of them ticks, whoever runs there */
+    LOOKS_MOST_HZ = 250, /* at threads: the kernel counts by ticks */
+    EARLY_HZ = 997,      /* of programs that we start, which may end soon */
+    TICKS_MOST = 6400,   /* a second, of all CPUs together: each of them ticks, whoever runs there */
     WANTED = 300,
     BIRTHS_MANY = 5, /* threads born in a step: they live too shortly to have clocks of their own */
     VARY_NS = 100000000,
@@ -75,6 +76,10 @@ void osp_clocks_begin(osp_sampler *s)
 void osp_clocks_choose_rate(osp_sampler *s)
 {
     s->hz = asked_hz(s);
+    if (s->proc) {
+        s->hz = s->hz < LOOKS_MOST_HZ ? s->hz : LOOKS_MOST_HZ;
+        return;
+    }
     if (!osp_clocks_rate_is_free(s))
         return;
     if (s->opts->release && s->bpf) /* it may end soon */
@@ -103,7 +108,7 @@ static bool has_perf_event(const osp_event_kind *k) { return k->source == OSP_BY
 
 bool osp_clocks_open(osp_sampler *s, bool on_exec, osp_err *err)
 {
-    if (osp_only_looks(&s->event))
+    if (osp_only_looks(&s->event) || s->proc)
         return true;
     if (s->perf)
         return osp_perf_side_start(s->perf, s->given, s->ngiven, s->hz, on_exec, err);

@@ -302,6 +302,10 @@ void osp_collector_forget(osp_collector *c, const osp_subject *s)
 
 static const char *domain_of(const osp_subject *of, uint64_t addr)
 {
+    if (osp_is_placeless(addr))
+        return addr == osp_placeless_addr(OSP_PLACELESS_KERNEL) ? "kernel"
+               : addr == osp_placeless_addr(OSP_PLACELESS_C)    ? "c"
+                                                                : "unknown";
     if (addr >= KERNEL_START)
         return "kernel";
     const osp_space_map *m = osp_space_at(&of->space, addr);
@@ -322,6 +326,19 @@ static osp_mapping_id kernel_mapping(osp_collector *c)
     return c->kernel;
 }
 
+/* A frame that says why there is no better one. */
+static osp_location_id placeless(osp_collector *c, uint64_t addr)
+{
+    static const char *const text[OSP_PLACELESS_KINDS] = {
+        [OSP_PLACELESS_RUNNING] = "[running, place unknown]", [OSP_PLACELESS_C] = "[C, place unknown]",
+        [OSP_PLACELESS_KERNEL] = "[kernel, place unknown]",   [OSP_PLACELESS_QUEUED] = "[runnable, not on a CPU]",
+        [OSP_PLACELESS_BLOCKED] = "[blocked, place unknown]", [OSP_PLACELESS_ENDED] = "[threads that ended]",
+    };
+    osp_str name = osp_str_from(text[addr - osp_placeless_addr(0)]);
+    const osp_line line = {.fn = osp_builder_function(c->builder, name, name, S(""), 0)};
+    return osp_builder_location(c->builder, (osp_mapping_id){0}, 0, &line, 1);
+}
+
 static struct cached *look_up(osp_collector *c, struct known_subject *k, uint64_t addr)
 {
     bool kernel = addr >= KERNEL_START;
@@ -330,6 +347,10 @@ static struct cached *look_up(osp_collector *c, struct known_subject *k, uint64_
     if (e->used && e->addr == addr && e->place == place)
         return e;
     struct known_map map = {0};
+    if (osp_is_placeless(addr)) {
+        *e = (struct cached){.addr = addr, .place = place, .location = placeless(c, addr), .used = true};
+        return e;
+    }
     if (kernel) {
         map.id = kernel_mapping(c);
     } else {

@@ -54,7 +54,7 @@ void osp_copied_walk(osp_copied *c, const osp_unwind_regs *regs, uint64_t g, osp
     size_t n = 0;
     osp_err err;
     c->page_known = c->read_live = false;
-    c->by_sp = false;
+    c->by_sp = c->no_fp;
     int end = osp_unwind_walk(&env, c->go, regs, g, user, OSP_MAX_USER, &n, &curg, &m, &head->fp_steps);
     /* While an exception lands, its unwinder has overwritten the frame pointers of those who called it. */
     for (int more = 0; more < 2 && end != OSP_UNWIND_ROOT; more++) {

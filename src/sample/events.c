@@ -42,6 +42,29 @@ static bool keep(osp_events *e, int link, int fd, osp_err *err)
     return true;
 }
 
+bool osp_perf_can(osp_err *err)
+{
+    struct perf_event_attr attr = {
+        .size = sizeof attr,
+        .type = PERF_TYPE_SOFTWARE,
+        .config = PERF_COUNT_SW_DUMMY,
+        .exclude_kernel = 1,
+        .exclude_hv = 1,
+    };
+    osp_host host;
+    int fd = osp_perf_event(&attr, 0, -1, 0), why = errno;
+    if (fd >= 0) {
+        close(fd);
+        return true;
+    }
+    if (why != EACCES && why != EPERM && why != ENOSYS)
+        return osp_perf_explain(why, err);
+    osp_host_read(&host);
+    if (why != ENOSYS && host.perf_event_paranoid > 2 && !host.cap_perfmon && !host.cap_sys_admin)
+        return osp_fail(err, OSP_EPERM, "perf events are refused (sudo sysctl kernel.perf_event_paranoid=2)");
+    return osp_fail(err, OSP_EPERM, "perf events are refused (docker: --cap-add PERFMON)");
+}
+
 bool osp_perf_explain(int error, osp_err *err)
 {
     osp_fail_errno(err, error, "perf_event_open");

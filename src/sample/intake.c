@@ -17,7 +17,7 @@ enum {
  * one function after the other, before all rows of their files are made. */
 static bool needs_rows(const osp_sampler *s, const osp_subject *of)
 {
-    return !(s->bpf && osp_any_process(s)) || of->asides >= ASIDES || of->all_rows;
+    return !((s->bpf || s->proc) && osp_any_process(s)) || of->asides >= ASIDES || of->all_rows;
 }
 
 bool osp_intake_refresh(osp_sampler *s, osp_subject *of, osp_err *err)
@@ -260,6 +260,8 @@ static void on_forgotten(void *ctx, const osp_subject *of, bool last)
     osp_sampler *s = ctx;
     if (s->looks)
         osp_looks_forget(s->looks, of, of->until_ns, osp_intake_add_wait, s);
+    if (s->proc)
+        osp_proc_side_forget(s->proc, of);
     osp_collector_forget(s->collector, of);
     if (last && s->bpf)
         osp_bpf_side_forget(s->bpf, of->pid);
@@ -275,6 +277,59 @@ static const osp_subject *wanted_of(void *ctx, const osp_raw_sample *head)
         return NULL;
     meet(s, of, head);
     return of;
+}
+
+/* ---- looks at threads ------------------------------------------------------------------------------------------ */
+
+static bool hold_for_looks(void *ctx, osp_subject *of)
+{
+    osp_err ignored; /* it has ended, or is another user's: it is not looked at */
+    (void)ctx;
+    return osp_subject_hold(of, &ignored);
+}
+
+static bool map_for_looks(void *ctx, osp_subject *of)
+{
+    osp_sampler *s = ctx;
+    osp_err ignored; /* it is ending */
+    return of->mapped || osp_intake_refresh(s, of, &ignored);
+}
+
+osp_proc_sink osp_intake_of_proc(osp_sampler *s)
+{
+    return (osp_proc_sink){s, hold_for_looks, map_for_looks, on_sample};
+}
+
+static void tell_end(void *ctx, osp_subject *of)
+{
+    osp_sampler *s = ctx;
+    const osp_birth end = {.what = OSP_BIRTH_EXIT, .pid = of->pid, .tid = of->pid, .time_ns = osp_monotonic_ns()};
+    if (!of->pinned && of->process && !osp_process_alive(of->process))
+        osp_subjects_tell(s->subjects, &end);
+}
+
+void osp_intake_scan(osp_sampler *s)
+{
+    enum { LIST_MAX = 64 << 20 };
+    osp_arena a;
+    osp_process_row *row;
+    osp_err ignored; /* the next scan will do */
+    uint32_t n;
+    if (!(s->opts->children || osp_any_process(s)) || !osp_proc_side_scan_is_due(s->proc))
+        return;
+    osp_subjects_each(s->subjects, tell_end, s);
+    osp_arena_init(&a, LIST_MAX);
+    if (osp_processes_read(&a, &row, &n, &ignored))
+        for (uint32_t i = 0; i < n; i++) {
+            const osp_birth born = {.what = OSP_BIRTH_FORK,
+                                    .pid = row[i].pid,
+                                    .tid = row[i].pid,
+                                    .parent = row[i].parent,
+                                    .time_ns = osp_monotonic_ns()};
+            if (!osp_subjects_now(s->subjects, row[i].pid))
+                osp_subjects_tell(s->subjects, &born);
+        }
+    osp_arena_drop(&a);
 }
 
 static void refresh_stale(osp_sampler *s)

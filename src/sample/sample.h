@@ -2,7 +2,8 @@
 /* sample/sample.h: takes samples of processes from outside and makes an address-only profile of them.
  *
  * By BPF where the kernel lets us: complete stacks through Go, cgo, C, the vDSO and the kernel. Else by perf events
- * with copied user stacks, unwound here by the same rows. No process is ever stopped.
+ * with copied user stacks, unwound here by the same rows. Where there are no perf events at all, by looks at /proc: times
+ * are right, and where threads wait; where code runs is not seen. No process is ever stopped.
  *
  *     osp_sampler_start -> { osp_sampler_run -> osp_sampler_take }... -> osp_sampler_stop       osp_record: once round
  */
@@ -28,6 +29,7 @@ typedef enum {
     OSP_END_DEPTH,       /* more frames than we keep (1024) */
     OSP_END_STACK_COPY,  /* fallback: behind the copied part of the stack, where the process had moved on */
     OSP_END_BUDGET,      /* not walked: events came too fast for that */
+    OSP_END_UNSEEN,      /* without perf events: where a thread runs is not seen */
     OSP_END_REASONS,
 } osp_unwind_end;
 
@@ -89,8 +91,9 @@ typedef struct osp_sample_stats {
     uint64_t bpf_run_ns, bpf_runs;   /* the kernel's own run-time statistics, if it keeps them */
     uint32_t hz;                     /* at the end */
     bool by_bpf;
+    bool by_proc;        /* by looks at /proc: where code runs is not seen */
     char state;          /* of the process at the end: R S D T …; 0 = it has ended */
-    char gave_up[160];   /* one line: what the fallback could not do and why; "" if nothing */
+    char gave_up[240];   /* one line: what the fallback could not do and why; "" if nothing */
     osp_wait_stats wait; /* passes = 0: not asked for */
     osp_alloc_stats alloc;
 } osp_sample_stats;
@@ -187,6 +190,7 @@ typedef struct osp_sample_opts {
     double seconds; /* 0 = until stop or the process ends */
     uint32_t hz; /* samples per second of CPU time; 0 = 99, raised for light loads where CPU is all that is asked */
     bool no_bpf; /* use the fallback even where BPF works */
+    bool places; /* what does not say where code runs is of no use: fail rather than look at /proc */
     bool exact;  /* of `wait`: uprobes on the runtime measure each wait; for the first take only */
     /* Called once before they are attached, with what is to be expected; NULL = never. */
     void (*forecast)(void *ctx, const struct osp_exact_stats *cost);

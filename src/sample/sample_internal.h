@@ -7,6 +7,7 @@
  *     bpf_side  loads the BPF program, hands it the spaces' tables, reads the ring
  *     stack_words  keeps the words of stacks, which the BPF program sends once
  *     perf_side the same without BPF: perf events with copied user stacks, unwound here
+ *     proc_side the same without perf events: looks at the threads in /proc
  *     perf_ring    where the kernel writes a perf event's records
  *     events    perf events on every thread, or on every CPU
  *     collect   raw samples -> profile
@@ -113,6 +114,8 @@ typedef struct osp_subject {
 
 osp_subject *osp_subject_open(int pid, osp_process *process, osp_go *go, osp_err *err);
 void osp_subject_close(osp_subject *s);
+/* Take hold of its process, if it is not held yet. False: it has ended, or cannot be. */
+bool osp_subject_hold(osp_subject *s, osp_err *err) OSP_CHECKED;
 /* Read who it is: again after an exec. */
 bool osp_subject_identify(osp_subject *s, osp_err *err) OSP_CHECKED;
 /* Read its mappings; if they changed, find Go. *why_no_goroutines gets a line if there is Go that cannot be read. */
@@ -385,6 +388,8 @@ struct perf_event_attr;
 int osp_perf_event(struct perf_event_attr *attr, int pid, int cpu, unsigned long flags);
 /* Does this errno of one on a CPU say that the CPU is offline? */
 bool osp_perf_is_offline(int error);
+/* Can this user have perf events of himself at all? False: *err says why not, and the cure. */
+bool osp_perf_can(osp_err *err) OSP_CHECKED;
 /* Say why perf_event_open failed with this errno, with the cure. Always false. */
 bool osp_perf_explain(int error, osp_err *err);
 
@@ -414,6 +419,7 @@ typedef struct osp_copied {
     osp_span stack;
     /* The walk's own: it goes by the stack pointer where tables go by the frame pointer; what it read of the live process. */
     bool by_sp;
+    bool no_fp; /* the frame pointer is not known */
     bool read_live, page_known;
     uint64_t page_addr;
     uint8_t page[4096];
@@ -541,6 +547,70 @@ void osp_perf_side_give(osp_perf_side *s, const osp_perf_sink *to);
 /* Samples so far that found no room. */
 uint64_t osp_perf_side_lost(const osp_perf_side *s);
 
+/* ---- priority, in passes.c -------------------------------------------------------------------------------------- */
+
+/* Real-time priority of this thread where that is allowed: for the sleep before a pass, and the pass. */
+typedef struct {
+    bool high, refused;
+    bool leave; /* who started us chose a priority of their own */
+} osp_priority;
+osp_priority osp_priority_now(void);
+void osp_priority_raise(osp_priority *p);
+void osp_priority_lower(void *priority);
+
+/* ---- proc_side.c ------------------------------------------------------------------------------------------- */
+
+typedef struct osp_proc_side osp_proc_side;
+
+/* A leaf that says why there is none, in place of an address: no machine has one there. */
+typedef enum {
+    OSP_PLACELESS_RUNNING,
+    OSP_PLACELESS_C,
+    OSP_PLACELESS_KERNEL,
+    OSP_PLACELESS_QUEUED,
+    OSP_PLACELESS_BLOCKED,
+    OSP_PLACELESS_ENDED,
+    OSP_PLACELESS_KINDS
+} osp_placeless;
+static inline uint64_t osp_placeless_addr(osp_placeless p) { return 0x0100000000000000u + p; }
+static inline bool osp_is_placeless(uint64_t addr) { return addr - osp_placeless_addr(0) < OSP_PLACELESS_KINDS; }
+
+/* Where samples go. */
+typedef struct {
+    void *ctx;
+    bool (*meet)(void *ctx, osp_subject *of); /* take hold of it; false: it cannot be looked at */
+    bool (*map)(void *ctx, osp_subject *of);  /* read its mappings, unless they are known */
+    void (*sample)(void *ctx, const osp_raw_sample *head, const uint64_t *word);
+} osp_proc_sink;
+
+/* Are these events measured this way too? False: *cannot is one that is not. */
+bool osp_proc_side_can(const osp_event_list *events, const char **cannot);
+osp_proc_side *osp_proc_side_new(const osp_sample_opts *opts, const osp_event_list *events, osp_err *err);
+void osp_proc_side_drop(osp_proc_side *s);
+void osp_proc_side_rate(osp_proc_side *s, uint32_t hz); /* looks a second */
+/* What is there now has begun before; what comes later counts from its start. The sink must live on. */
+void osp_proc_side_begin(osp_proc_side *s, osp_subjects *subjects, const osp_proc_sink *to);
+uint64_t osp_proc_side_next(const osp_proc_side *s); /* when a look is due (CLOCK_MONOTONIC) */
+void osp_proc_side_look(osp_proc_side *s, osp_subjects *subjects);
+/* Is it time to see which processes have come and gone? */
+bool osp_proc_side_scan_is_due(osp_proc_side *s);
+/* A last look before a take; all that is held is given. */
+void osp_proc_side_settle(osp_proc_side *s, osp_subjects *subjects);
+void osp_proc_side_forget(osp_proc_side *s, const osp_subject *of);
+
+/* The times of a thread from one look to the next. */
+typedef struct {
+    osp_thread_clock was;
+    uint64_t at_ns;
+    int64_t open_ns; /* went by and was on no CPU, as far as the kernel has counted; not given yet */
+    bool blocked;    /* it has been seen blocked */
+} osp_proc_clock;
+typedef struct {
+    uint64_t run_ns, wait_ns;
+    uint64_t before_ns, now_ns; /* blocked: where it was before, where it is now */
+} osp_proc_time;
+osp_proc_time osp_proc_account(osp_proc_clock *c, const osp_thread_clock *now, uint64_t at_ns, bool blocked);
+
 /* ---- goroutine_looks.c ------------------------------------------------------------------------------------- */
 
 typedef struct osp_goroutines osp_goroutines;
@@ -619,15 +689,6 @@ osp_str osp_how_state(osp_how how); /* "waiting" */
 /* "chan receive, then waiting for a CPU" */
 void osp_how_reason(const osp_go *go, osp_how how, uint8_t waitreason, char out[OSP_REASON_MAX]);
 
-/* Real-time priority of this thread where that is allowed: for the sleep before a pass, and the pass. */
-typedef struct {
-    bool high, refused;
-    bool leave; /* who started us chose a priority of their own */
-} osp_priority;
-osp_priority osp_priority_now(void);
-void osp_priority_raise(osp_priority *p);
-void osp_priority_lower(void *priority);
-
 typedef struct osp_passes osp_passes;
 
 /* Passes over the subject's goroutines, hz a second, each at a random moment. The subject must outlive them. EABSENT if
@@ -696,6 +757,8 @@ struct osp_sampler {
     osp_bpf_side *bpf;
     osp_wakes *wakes; /* NULL: nobody asks who wakes */
     osp_perf_side *perf;
+    osp_proc_side *proc;
+    osp_proc_sink proc_sink;
     osp_events events[2 * OSP_MAX_EVENTS]; /* two a kind */
     unsigned step;                         /* of the run */
     bool no_looks;                         /* goroutines cannot be measured, and we were told why */
@@ -709,7 +772,7 @@ struct osp_sampler {
     int64_t slice_wall_ns;
     uint64_t lost_before, bpf_ns_before, bpf_runs_before; /* before this slice */
     uint64_t cpu_ns, cpu_at_ns; /* the process's CPU time when last looked at, and when that was */
-    char gave_up[160];
+    char gave_up[240];
 };
 
 /* Not only processes that were named. */
@@ -723,6 +786,10 @@ void osp_intake_make_stale(osp_sampler *s, osp_subject *of);
 void osp_intake_hear(osp_sampler *s);
 /* Take what waits. */
 void osp_intake_drain(osp_sampler *s);
+/* Where the samples of looks at threads go. */
+osp_proc_sink osp_intake_of_proc(osp_sampler *s);
+/* See which processes have come and gone, where nobody tells. */
+void osp_intake_scan(osp_sampler *s);
 /* At the end of a step: what met unknown code is read again, and what ended before is forgotten. */
 void osp_intake_tidy(osp_sampler *s);
 /* Time that goroutines of a process waited: an osp_each_look_waited. */

@@ -39,6 +39,7 @@ const char *osp_unwind_end_text(osp_unwind_end e)
         [OSP_END_DEPTH] = "deeper than 1024 frames",
         [OSP_END_STACK_COPY] = "behind the copied stack",
         [OSP_END_BUDGET] = "too many to walk each",
+        [OSP_END_UNSEEN] = "running, place not seen",
     };
     return e < OSP_END_REASONS ? text[e] : "unknown";
 }
@@ -81,6 +82,21 @@ static bool hear_births(osp_sampler *s, osp_err *err)
     return true;
 }
 
+/* No perf events at all: what can be read of threads is. */
+static bool open_proc(osp_sampler *s, const osp_err *why, osp_err *err)
+{
+    const char *cannot;
+    if (s->opts->places) {
+        *err = *why;
+        return false;
+    }
+    if (!osp_proc_side_can(&s->event, &cannot))
+        return osp_fail(err, why->code, "%s cannot be recorded: %.180s", cannot, why->msg);
+    snprintf(s->gave_up, sizeof s->gave_up, "where code runs is not seen: %.200s", why->msg);
+    s->proc = osp_proc_side_new(s->opts, &s->event, err);
+    return s->proc != NULL;
+}
+
 /* BPF, or say in gave_up why not and prepare the fallback. */
 static bool open_means(osp_sampler *s, osp_err *err)
 {
@@ -90,6 +106,8 @@ static bool open_means(osp_sampler *s, osp_err *err)
             snprintf(s->gave_up, sizeof s->gave_up, "processes that start later are not looked at: %.110s", why.msg);
         return true;
     }
+    if (!osp_perf_can(&why))
+        return open_proc(s, &why, err);
     if (!s->opts->no_bpf)
         s->bpf = osp_bpf_side_open(&s->event, s->opts->wakers, &why);
     else
@@ -102,6 +120,14 @@ static bool open_means(osp_sampler *s, osp_err *err)
         s->perf = s->births ? osp_perf_side_open(s->opts, s->many, s->births, err) : NULL;
     }
     return s->bpf || s->perf;
+}
+
+/* Looks at threads begin. */
+static void begin_looks_at_threads(osp_sampler *s)
+{
+    s->proc_sink = osp_intake_of_proc(s);
+    osp_proc_side_rate(s->proc, s->hz);
+    osp_proc_side_begin(s->proc, s->subjects, &s->proc_sink);
 }
 
 /* Say what the fallback cannot, now that its clocks are open. */
@@ -276,6 +302,8 @@ static void prepare_libraries(osp_sampler *s)
 static bool start_child(osp_sampler *s, osp_err *err)
 {
     osp_clocks_choose_rate(s);
+    if (s->proc)
+        begin_looks_at_threads(s);
     if (!s->births) /* nobody would tell of its exec */
         return s->opts->release(s->opts->release_ctx, err) && osp_subject_identify(s->subject, err) &&
                osp_intake_refresh(s, s->subject, err);
@@ -374,6 +402,8 @@ static bool start(osp_sampler *s, osp_err *err)
             return false;
         }
     }
+    if (s->proc)
+        begin_looks_at_threads(s);
     /* Threads first, then their clocks: what they run in between is in their first tick. */
     if (s->bpf && !osp_bpf_side_watch(s->bpf, true, &s->start_ns, err))
         return false;
@@ -418,6 +448,7 @@ void osp_sampler_stop(osp_sampler *s)
     osp_go_survey_drop(s->survey);
     osp_allocs_close(s->allocs);
     osp_perf_side_close(s->perf);
+    osp_proc_side_drop(s->proc);
     osp_bpf_side_close(s->bpf);
     osp_births_close(s->births);
     osp_collector_drop(s->collector);
@@ -444,7 +475,7 @@ static uint64_t lost_so_far(const osp_sampler *s)
 /* Of the slice up to then. */
 static void read_stats(const osp_sampler *s, uint64_t until, osp_sample_stats *out)
 {
-    *out = (osp_sample_stats){.by_bpf = s->bpf != NULL, .hz = s->hz};
+    *out = (osp_sample_stats){.by_bpf = s->bpf != NULL, .by_proc = s->proc != NULL, .hz = s->hz};
     const uint64_t *ended = osp_collector_ended(s->collector, &out->frame_pointer_steps);
     memcpy(out->ended, ended, sizeof out->ended);
     memcpy(out->gave_up, s->gave_up, sizeof out->gave_up);
@@ -530,9 +561,14 @@ static void wait_until(osp_sampler *s, uint64_t until)
 {
     for (uint64_t now = osp_monotonic_ns(); now < until; now = osp_monotonic_ns()) {
         uint64_t due = s->looks ? osp_looks_next(s->looks) : UINT64_MAX;
-        if (due <= until)
+        uint64_t at_threads = s->proc ? osp_proc_side_next(s->proc) : UINT64_MAX;
+        if (due <= until && due <= at_threads)
             osp_looks_hurry(s->looks);
+        due = due < at_threads ? due : at_threads;
         sleep_until(s, due < until ? due : until);
+        if (s->proc && osp_monotonic_ns() >= at_threads) {
+            osp_proc_side_look(s->proc, s->subjects);
+        }
         if (s->looks) {
             osp_looks_look(s->looks);
             osp_looks_relax(s->looks);
@@ -564,11 +600,13 @@ bool osp_sampler_run(osp_sampler *s, double seconds)
             s->opts->progress(s->opts->progress_ctx, &stats, (double)stats.duration_ns / 1e9);
         }
         osp_clocks_follow_threads(s);
-        if (s->step % 3 == 0 && osp_clocks_rate_is_free(s) && !s->threads_come && !(s->perf && s->many))
+        if (s->step % 3 == 0 && osp_clocks_rate_is_free(s) && !s->threads_come && !s->proc && !(s->perf && s->many))
             osp_clocks_adapt(s);
         follow_goroutines(s);
         if (s->allocs)
             osp_allocs_run(s->allocs, s->bpf, drain, s);
+        if (s->proc)
+            osp_intake_scan(s);
         osp_intake_tidy(s);
     }
 }
@@ -577,6 +615,8 @@ void osp_sampler_pause(osp_sampler *s)
 {
     if (!s->running)
         return;
+    if (s->proc)
+        osp_proc_side_settle(s->proc, s->subjects);
     s->paused_ns = osp_monotonic_ns();
     s->running = false;
     if (s->bpf) {
@@ -624,6 +664,8 @@ bool osp_sampler_take(osp_sampler *s, osp_recording *out, osp_err *err)
     uint64_t until = slice_end(s);
     if (s->running && s->bpf)
         osp_bpf_side_flush(s->bpf, until, false);
+    if (s->running && s->proc)
+        osp_proc_side_settle(s->proc, s->subjects);
     osp_intake_drain(s);
     if (s->bpf) {
         osp_bpf_side_tallies(s->bpf, on_tally, s);

@@ -26,6 +26,18 @@ bool osp_subject_identify(osp_subject *s, osp_err *err)
     return true;
 }
 
+bool osp_subject_hold(osp_subject *s, osp_err *err)
+{
+    if (s->process)
+        return true;
+    s->process = osp_process_open(s->pid, err);
+    if (s->process && !osp_subject_identify(s, err)) {
+        osp_process_close(s->process);
+        s->process = NULL;
+    }
+    return s->process != NULL;
+}
+
 static osp_subject *new_subject(int pid, osp_err *err)
 {
     osp_subject *s = calloc(1, sizeof *s);
@@ -619,14 +631,7 @@ bool osp_subjects_map(osp_subjects *t, osp_subject *s, bool *changed, osp_err *w
     if (s->of_kernel)
         return true;
     if (s->until_ns == UINT64_MAX) {
-        if (!s->process) {
-            s->process = osp_process_open(s->pid, &gone);
-            if (s->process && !osp_subject_identify(s, &gone)) {
-                osp_process_close(s->process);
-                s->process = NULL;
-            }
-        }
-        if (s->process &&
+        if (osp_subject_hold(s, &gone) &&
             osp_subject_refresh(s, t->objects, changed, why_no_goroutines ? why_no_goroutines : &ignored, err)) {
             if (same_program(s))
                 return true;

@@ -3,6 +3,7 @@
  * and status. Nothing of it costs the thread anything. */
 #include "target/target_internal.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 
 #include <stdio.h>
@@ -65,14 +66,69 @@ void osp_blocking_of_regs(const osp_regs *r, bool aarch64, osp_blocking *out)
         out->arg[i] = r->r[aarch64 ? i : amd64[i]];
 }
 
-uint64_t osp_thread_slices(const osp_process *p, int tid)
+bool osp_thread_ticks(const osp_process *p, int tid, char *state, uint64_t *user, uint64_t *system)
+{
+    char buf[1024];
+    osp_str text;
+    osp_stat_line st;
+    if (!read_of(p, tid, "stat", buf, sizeof buf, &text) || !osp_stat_parse(text, &st))
+        return false;
+    *state = st.state;
+    *user = st.user_ticks;
+    *system = st.system_ticks;
+    return st.state != 'Z' && st.state != 'X';
+}
+
+uint64_t osp_thread_start_ns(const osp_process *p, int tid)
+{
+    char buf[1024];
+    osp_str text;
+    osp_stat_line st;
+    if (!read_of(p, tid, "stat", buf, sizeof buf, &text) || !osp_stat_parse(text, &st))
+        return 0;
+    uint64_t asleep = osp_clock_ns(CLOCK_BOOTTIME) - osp_monotonic_ns(), born = st.start_ticks * osp_tick_ns();
+    return born > asleep ? born - asleep : 0; /* the machine's sleep counts in the one, not in the other */
+}
+
+static bool read_schedstat(const osp_process *p, int tid, osp_thread_clock *out)
 {
     char buf[128];
     osp_str text;
-    uint64_t run, wait, slices;
-    bool ok = read_of(p, tid, "schedstat", buf, sizeof buf, &text) && osp_next_number(&text, &run) &&
-              osp_next_number(&text, &wait) && osp_next_number(&text, &slices);
-    return ok ? slices : UINT64_MAX;
+    return read_of(p, tid, "schedstat", buf, sizeof buf, &text) && osp_next_number(&text, &out->run_ns) &&
+           osp_next_number(&text, &out->wait_ns) && osp_next_number(&text, &out->slices);
+}
+
+bool osp_thread_clock_read(const osp_process *p, int tid, osp_thread_clock *out)
+{
+    char state;
+    uint64_t user, system;
+    *out = (osp_thread_clock){0};
+    if (read_schedstat(p, tid, out))
+        return true;
+    if (!osp_thread_ticks(p, tid, &state, &user, &system))
+        return false;
+    *out = (osp_thread_clock){.run_ns = (user + system) * osp_tick_ns()}; /* a kernel without CONFIG_SCHED_INFO */
+    return true;
+}
+
+bool osp_thread_switches(const osp_process *p, int tid, uint64_t *out)
+{
+    char buf[4096];
+    osp_str text;
+    uint64_t kept, taken;
+    if (!read_of(p, tid, "status", buf, sizeof buf, &text))
+        return false;
+    osp_str first = osp_status_field(text, S("voluntary_ctxt_switches"));
+    osp_str second = osp_status_field(text, S("nonvoluntary_ctxt_switches"));
+    bool ok = osp_next_number(&first, &kept) && osp_next_number(&second, &taken);
+    *out = ok ? kept + taken : 0;
+    return ok;
+}
+
+uint64_t osp_thread_slices(const osp_process *p, int tid)
+{
+    osp_thread_clock c;
+    return read_schedstat(p, tid, &c) ? c.slices : UINT64_MAX;
 }
 
 /* Fields 19 (nice), 40 (rt_priority) and 41 (policy) of a stat line, which may be negative. */

@@ -144,6 +144,24 @@ uint64_t osp_process_fd_limit(osp_process *p);
 /* A tick of theirs; so exact they are. */
 uint64_t osp_tick_ns(void);
 
+/* CPU time of a process so far, all its threads together, ended ones included; 0 = it has ended, or the kernel does not say. */
+uint64_t osp_process_cpu_ns(const osp_process *p);
+/* The threads that it has now, at most max; 0: it has ended. */
+size_t osp_process_tids(const osp_process *p, int *tid, size_t max);
+
+/* What one thread has had of CPUs so far. While it runs the kernel may be a tick behind. */
+typedef struct {
+    uint64_t run_ns, wait_ns; /* on one; runnable, waiting for one (0 where the kernel does not count it) */
+    uint64_t slices;          /* how often it was put on one */
+} osp_thread_clock;
+bool osp_thread_clock_read(const osp_process *p, int tid, osp_thread_clock *out); /* false: it has ended */
+/* Its state (R S D T …) and its CPU time in ticks, outside the kernel and in it. */
+bool osp_thread_ticks(const osp_process *p, int tid, char *state, uint64_t *user, uint64_t *system);
+/* When it was born, CLOCK_MONOTONIC, right to a tick; 0: it has ended. */
+uint64_t osp_thread_start_ns(const osp_process *p, int tid);
+/* How often it was taken off one; equal to slices while it is on none. */
+bool osp_thread_switches(const osp_process *p, int tid, uint64_t *out);
+
 /* The name of one thread; "" if it has ended. */
 void osp_thread_name(int pid, int tid, char out[16]);
 

@@ -37,7 +37,7 @@ static void sampling(osp_archive *x, osp_facts *f)
     osp_arc(x, &f->unsampled);
     osp_arc(x, &s->taken);
     osp_arc(x, &s->lost);
-    for (int i = 0; i < OSP_END_REASONS; i++)
+    for (int i = 0; i < OSP_END_UNSEEN; i++) /* which are no facts: there are no samples, then */
         osp_arc(x, &s->ended[i]);
     osp_arc(x, &s->duration_ns);
     osp_arc(x, &s->hz);
