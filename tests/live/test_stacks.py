@@ -7,6 +7,7 @@ A stack must reach its root by osprey's own count, and must be possible by the m
 (edges.py). The torture of Go is built with each release of OSPREY_GO_RELEASES ("go1.16.15 go1.22.12 …", toolchains
 that the go command fetches or has), else with the Go at hand alone. Needs Go, and the right to sample by BPF; else it
 is skipped, and says why. Prints TAP."""
+import collections
 import json
 import math
 import os
@@ -146,6 +147,17 @@ def judge(said, profile, check, least):
     return bad + check(stacks.read(profile))
 
 
+def tell_ends(profile):
+    """Where stacks of a program without names end, and in which order: what a failure that comes once leaves of its cause."""
+    found = stacks.read(profile)
+    ends = collections.Counter()
+    for s in found:
+        ends[s.frames[-1], s.frames[0], len(s.frames)] += s.value
+    for (last, leaf, n), count in ends.most_common(12):
+        print(f"#   {count} samples end at {last}, leaf {leaf}, {n} frames")
+    print(f"#   load {pathlib.Path('/proc/loadavg').read_text().strip()}")
+
+
 def run_case(osprey, case, command, work):
     _, _, hz, seconds, check, least = case
     profile = os.path.join(work, "p.pb.gz")
@@ -189,6 +201,7 @@ def main():
                 if wrong and case[1][0] == "hard-musl":
                     # Seen in two first runs of a fresh build, and in none of some seventy later ones: the cause is not known.
                     print(f"# once more: {wrong}")
+                    tell_ends(os.path.join(work, "p.pb.gz"))
                     wrong = run_case(osprey, case, command, work)
                 tap.same(case[0], wrong)
             else:
