@@ -124,7 +124,8 @@ static void add_head(const osp_cli *cli, const osp_diff *d, osp_buf *out)
     double before = d->before.total / per(d, &d->before), after = d->after.total / per(d, &d->after);
     double times = after / before, error = hypot(d->before.error / d->before.total, d->after.error / d->after.total);
     osp_str name[2] = {osp_str_base(osp_str_from(cli->operand[0])), osp_str_base(osp_str_from(cli->operand[1]))};
-    for (int i = 0; osp_str_eq(name[0], name[1]) && i < 2; i++)
+    const bool alike = osp_str_eq(name[0], name[1]);
+    for (int i = 0; alike && i < 2; i++)
         name[i] = osp_str_from(cli->operand[i]);
     osp_paint(cli, out, OSP_BOLD, "%.*s", STRF(d->type));
     osp_paint(cli, out, OSP_PLAIN, "  %.*s → %.*s", STRF(name[0]), STRF(name[1]));

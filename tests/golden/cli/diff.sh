@@ -11,4 +11,8 @@ for i in $(seq 90); do printf 'main;serve;parse;small%d 20\n' "$i"; done >spread
 sed 's/20$/27/; $amain;serve;idle 10' spread.before.folded >spread.after.folded
 for f in before after; do printf 'main;wait;poll 1500\nmain;wait;sleep 700\n' >>spread.$f.folded; done
 osprey diff spread.before.folded spread.after.folded
+mkdir monday friday
+cp before.folded monday/cpu.folded
+cp after.folded friday/cpu.folded
+osprey diff monday/cpu.folded friday/cpu.folded | head -1
 osprey diff before.folded
