@@ -333,6 +333,7 @@ static uint32_t rule_of(const frame *f)
 /* ---- functions ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
+    uint64_t start; /* address of the code */
     const uint8_t *code;
     uint32_t n, more; /* bytes of it, and how many there are to look at */
     bool entry;       /* the kernel jumps to its begin: nothing called it */
@@ -378,6 +379,32 @@ static bool flow_on(function *f, const insn *in, uint32_t at, frame *now)
     return op != 0xe9 && op != 0xeb && op != 0xc3 && op != 0xc2 && op != 0xf4 && op != 0xcc;
 }
 
+static uint32_t padding(const uint8_t *p, uint32_t n);
+
+/* A register that functions save for their caller, pushed. */
+static bool pushes_saved(const insn *in)
+{
+    unsigned reg = (in->op & 7u) | (in->rex & 1u) << 3;
+    return in->map == 0 && !in->vex && in->op >= 0x50 && in->op <= 0x57 && (reg == 3 || reg == RBP || reg >= 12);
+}
+
+static bool is_call(const insn *in) { return in->map == 0 && !in->vex && in->op == 0xe8; }
+
+/* Does a call there not return, since behind it another function begins? One that is jumped to alone is known by nothing
+ * else: an aligned place, where saved registers are pushed, two of them among the first instructions. */
+static bool ends_at_call(const function *f, uint32_t next)
+{
+    enum { FIRST = 4 };
+    insn in;
+    uint32_t at = next + (next < f->n ? padding(f->code + next, f->n - next) : 0);
+    unsigned pushes = 0;
+    if (at >= f->n || (f->start + at) % 16 != 0 || !decode(f->code + at, f->n - at, &in) || !pushes_saved(&in))
+        return false;
+    for (unsigned i = 0; i < FIRST && at < f->n && decode(f->code + at, f->n - at, &in); i++, at += in.size)
+        pushes += pushes_saved(&in);
+    return pushes >= 2;
+}
+
 static void follow(function *f, uint32_t at)
 {
     frame now = f->at[at];
@@ -391,7 +418,7 @@ static void follow(function *f, uint32_t at)
         f->at[at].size = in.size;
         bool goes_on = flow_on(f, &in, at, &now);
         at += in.size;
-        if (!goes_on || at >= f->n || f->at[at].size)
+        if (!goes_on || at >= f->n || f->at[at].size || (is_call(&in) && ends_at_call(f, at)))
             return;
     }
 }
@@ -653,6 +680,7 @@ bool osp_flow_rows(osp_flow *w, uint64_t from, uint64_t to, osp_row_list *out)
             continue;
         }
         f.code = b.p;
+        f.start = at;
         f.torn = true;
         f.entry = is_entry(w->elf, at, b);
         for (size_t none = 0; f.torn && none < MOST_TORN; none++) {
@@ -674,7 +702,7 @@ bool osp_flow_rule_by_sp(const osp_elf *e, const osp_extent *whole, uint64_t add
     uint64_t n = whole->end - whole->start < b.n ? whole->end - whole->start : b.n, at = addr - whole->start;
     if (addr < whole->start || at >= n || n > MAX_FUNCTION)
         return false;
-    function f = {.code = b.p, .n = (uint32_t)n, .more = (uint32_t)n};
+    function f = {.start = whole->start, .code = b.p, .n = (uint32_t)n, .more = (uint32_t)n};
     f.at = malloc((size_t)n * sizeof *f.at);
     f.todo = malloc((size_t)n * sizeof *f.todo);
     bool ok = f.at && f.todo;

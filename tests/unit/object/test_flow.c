@@ -72,6 +72,20 @@ static void pushes_and_pops_are_followed(void **state)
            {0x12, SP(8, 0)}, {0x13, SP(40, -24)});
 }
 
+static void behind_a_call_that_does_not_return_another_function_begins(void **state)
+{
+    (void)state;
+    /* push rbx; sub rsp,64; call abort; nopw; push r15; mov r15,rdx; push r14; push rbx; pop rbx; pop r14; pop r15; ret */
+    EXPECT("\x53\x48\x83\xec\x40\xe8\x00\x00\x00\x00\x66\x0f\x1f\x44\x00\x00"
+           "\x41\x57\x49\x89\xd7\x41\x56\x53\x5b\x41\x5e\x41\x5f\xc3",
+           {1, SP(16, 0)}, {5, SP(80, 0)}, {0x10, SP(8, 0)}, {0x12, SP(16, 0)}, {0x17, SP(24, 0)}, {0x18, SP(32, 0)},
+           {0x1d, SP(8, 0)});
+    /* The head of a loop is aligned too: ...; call f; nopw; 1: dec rax; jne 1b; add rsp,64; pop rbx; ret */
+    EXPECT("\x53\x48\x83\xec\x40\xe8\x00\x00\x00\x00\x66\x0f\x1f\x44\x00\x00"
+           "\x48\xff\xc8\x75\xfb\x48\x83\xc4\x40\x5b\xc3",
+           {5, SP(80, 0)}, {0x10, SP(80, 0)}, {0x13, SP(80, 0)}, {0x19, SP(16, 0)}, {0x1a, SP(8, 0)});
+}
+
 static void a_frame_pointer_leads_past_alloca(void **state)
 {
     (void)state;
@@ -281,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pushes_and_pops_are_followed),
+        cmocka_unit_test(behind_a_call_that_does_not_return_another_function_begins),
         cmocka_unit_test(a_frame_pointer_leads_past_alloca),
         cmocka_unit_test(a_frame_pointer_is_surer_than_the_stack_pointer),
         cmocka_unit_test(what_looks_like_a_call_begins_no_function_in_an_instruction),
