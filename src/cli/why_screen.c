@@ -226,6 +226,22 @@ static void threads(screen *s, const osp_facts *f)
     osp_buf_byte(s->out, '\n');
 }
 
+/* On a crowded host it gets less than it wants, and all that it does takes longer. */
+static void waits(screen *s, const osp_facts *f)
+{
+    static const double much = 0.25, least_cores = 0.1;
+    const double wanted = osp_cores_wanted(f), waited = wanted > 0 ? 1 - f->cores_used / wanted : 0;
+    if (wanted < least_cores || waited < much || f->cgroup.throttled_per_s > 0)
+        return;
+    osp_str text = osp_arena_fmt(f->arena, "for a CPU %.0f %% of the time in which it could run", 100 * waited);
+    if (f->host.known && f->host.load > f->host_cpus)
+        text = osp_arena_fmt(f->arena, "%.*s: load %.0f on %u CPUs", STRF(text), f->host.load, f->host_cpus);
+    osp_buf_add(s->out, S("  "));
+    osp_paint(s->cli, s->out, OSP_DIM, "waits    ");
+    flow(s, OSP_YELLOW, 11, 11, text);
+    osp_buf_byte(s->out, '\n');
+}
+
 /* ---- growth ------------------------------------------------------------------------------------------------------ */
 
 /* "RSS 48 MB +3.1 MB/s": what there is, and how fast it grows or shrinks where that is more than chance. */
@@ -501,6 +517,7 @@ void osp_why_screen(const osp_cli *cli, const osp_facts *f, const osp_findings *
     if (!f->from_core) {
         bars(&s, f);
         threads(&s, f);
+        waits(&s, f);
         holdings(&s, f);
     }
     osp_buf_byte(out, '\n');

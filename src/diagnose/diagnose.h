@@ -68,6 +68,9 @@ extern const osp_rule *const osp_rules[]; /* NULL-terminated; generated from rul
 void osp_diagnose(const osp_facts *f, osp_findings *out);
 const osp_rule *osp_rule_of(const osp_finding *f);
 
+/* Cores that its threads wanted: what they ran, and waited for a CPU. */
+double osp_cores_wanted(const osp_facts *f);
+
 /* Write the one JSON object of `osprey why --json`. */
 void osp_findings_json(const osp_facts *f, const osp_findings *found, osp_buf *out);
 

@@ -208,6 +208,15 @@ static void target_json(osp_json *j, const osp_facts *f, const osp_findings *fou
             osp_json_str(j, "died", f->died);
         osp_json_end(j);
     }
+    if (!f->from_core && !f->from_files) {
+        osp_json_object(j, "cpu");
+        osp_json_num(j, "used_cores", f->cores_used);
+        osp_json_num(j, "wanted_cores", osp_cores_wanted(f));
+        osp_json_uint(j, "host_cpus", f->host_cpus);
+        if (f->host.known)
+            osp_json_num(j, "host_load", f->host.load);
+        osp_json_end(j);
+    }
     osp_json_uint(j, "window_ns", f->window_ns);
     if (f->longer.n)
         osp_json_str(j, "longer", f->longer);

@@ -24,6 +24,14 @@ const osp_thread_fact *osp_thread_of(const osp_facts *f, int tid)
     return NULL;
 }
 
+double osp_cores_wanted(const osp_facts *f)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < f->nthread; i++)
+        sum += f->thread[i].demand;
+    return sum;
+}
+
 uint32_t osp_call_of_kind(const osp_stack_fact *s, osp_call_kind kind)
 {
     for (uint32_t i = 0; i < s->ncall; i++)

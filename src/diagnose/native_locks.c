@@ -89,13 +89,11 @@ uint32_t osp_wants_native_locks(const osp_facts *early)
 bool osp_native_lock_of(const osp_facts *f, bool in_malloc, osp_native_lock *out)
 {
     osp_place_test *mine = in_malloc ? is_malloc_futex : is_mutex_futex;
-    double demand = 0;
+    double demand = osp_cores_wanted(f);
     *out = (osp_native_lock){0};
     for (uint32_t i = 0; i < f->calls.n; i++)
         out->waits_per_s += osp_str_starts(f->calls.row[i].name, S("futex")) ? f->calls.row[i].per_s : 0;
     out->waits_per_s *= part_of(f, mine);
-    for (uint32_t i = 0; i < f->nthread; i++)
-        demand += f->thread[i].demand;
     out->share = lock_share(f, in_malloc);
     if (!f->calls.known || out->waits_per_s < rate_floor || demand < demand_floor || out->share < share_floor ||
         !(osp_blame_places(f, f->calls.place, f->calls.nplace, is_getting, &mine, &out->who) ||

@@ -128,8 +128,6 @@ uint32_t osp_wants_calls(const osp_facts *early)
 {
     /* Below these no storm of system calls can be behind the load. */
     static const double demand_floor = 0.1, kernel_floor = 0.12;
-    double demand = 0;
-    for (uint32_t i = 0; i < early->nthread; i++)
-        demand += early->thread[i].demand;
+    double demand = osp_cores_wanted(early);
     return demand >= demand_floor && osp_kernel_share(early) >= kernel_floor ? OSP_ASK_CALLS : 0;
 }

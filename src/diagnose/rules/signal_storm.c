@@ -78,9 +78,7 @@ static void check(const osp_facts *f, osp_findings *out)
         timers += p->count > 0 && !is_sent(p, NULL) && !is_preemption(p) ? p->count : 0;
     }
     double share = signal_share(f), rate = own > delivered ? own : delivered;
-    double demand = 0;
-    for (uint32_t i = 0; i < f->nthread; i++)
-        demand += f->thread[i].demand;
+    double demand = osp_cores_wanted(f);
     if (!f->signals.known || rate < rate_floor || share < share_floor || demand * share < demand_floor)
         return;
     osp_finding *x =
