@@ -59,7 +59,7 @@ def stacks(data, profile):
         for i in d.stack_table[s.stack_index].location_indices:
             frames += [d.string_table[d.function_table[line.function_index].name_strindex] for line in d.location_table[i].lines]
         sums[";".join(f.replace(";", ":") for f in reversed(frames))] += sum(s.values)
-    return {k: v for k, v in sums.items() if k and v}  # folded stacks have no line for an empty one
+    return {k: v for k, v in sums.items() if v}
 
 
 def profiles_of(data):
