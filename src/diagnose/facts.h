@@ -472,6 +472,31 @@ typedef struct {
     double was, now;     /* values */
 } osp_growing_fact;
 
+/* A sync.Pool of Go whose values have slices, by looks at those that lie in it. A buffer is large from 1 MB of capacity on. */
+typedef struct {
+    osp_str name, type; /* of the variable that it is; of a large value: "*bytes.Buffer"; "" = not known */
+    uint32_t seen;      /* different values */
+    uint32_t large, used,
+        part;                /* of them: large; whose length is most of that; whose length is less than an eighth */
+    uint64_t bytes, largest; /* capacity of the large ones together, at one byte an element */
+} osp_pool_fact;
+
+/* A map of Go that has far more room than values. */
+typedef struct {
+    osp_str name;          /* of the variable that it is in; "" = none: it is on a stack, or behind one */
+    uint64_t goid;         /* on whose stack it was met; 0 = none */
+    uint64_t values, room; /* values it holds; that it has room for */
+    uint64_t bytes;        /* of its tables; 0 = not known */
+} osp_map_fact;
+
+/* Slices with room for 1 MB and more, less than an eighth of it in use, that goroutines have on their stacks which stand in one
+ * function of the program. */
+typedef struct {
+    osp_call at;
+    uint32_t n;
+    uint64_t bytes, used; /* together, at one byte an element */
+} osp_slack_fact;
+
 typedef struct osp_facts {
     osp_arena *arena;
     osp_process_info process; /* its command line is not saved: it may hold secrets */
@@ -519,6 +544,12 @@ typedef struct osp_facts {
     bool growing_known;        /* its variables could be looked at, long enough */
     osp_growing_fact *growing; /* the one that grew by most values first */
     uint32_t ngrowing;
+    osp_pool_fact *pool; /* the one with most in large buffers first */
+    uint32_t npool;
+    osp_map_fact *map; /* the one with most room first */
+    uint32_t nmap;
+    osp_slack_fact *slack; /* the one with most bytes first */
+    uint32_t nslack;
     /* end of memory */
     osp_goroutine_facts goroutine;
     osp_sched_fact sched;

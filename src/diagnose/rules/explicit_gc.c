@@ -3,7 +3,9 @@
 #include "diagnose/diagnose_internal.h"
 
 /* Asked for, a second: a program that tidies up after a batch, or in a test of its own, does so every some seconds at most. */
-static const double least_per_s = 0.4, least_part = 0.5; /* of all collections */
+static const double least_per_s = 0.4;
+/* Of all collections; those that give memory back cost more than others, and make the next ones come early. */
+static const double least_part = 0.5, least_part_back = 0.1;
 /* What they take: of the process's CPU, and in cores. */
 static const double least_share = 0.12, surely_share = 0.5, demand_floor = 0.05;
 
@@ -101,10 +103,11 @@ static void check(const osp_facts *f, osp_findings *out)
     const osp_gc_fact *g = &f->gc;
     osp_memory_cpu cpu;
     osp_blamed who;
-    if (!g->known || g->forced_per_s < least_per_s || g->forced_per_s < least_part * g->cycles_per_s ||
-        !osp_memory_weigh(f, &cpu))
+    if (!g->known || g->forced_per_s < least_per_s || !osp_memory_weigh(f, &cpu))
         return;
     const bool known = blame(f, &who), back = known && gives_back(&who);
+    if (g->forced_per_s < (back ? least_part_back : least_part) * g->cycles_per_s)
+        return;
     const double share = cpu.gc + beside_the_collector(f) + (back ? faulting(f) : 0),
                  low = share - 2 * osp_share_error(share, f->samples), demand = osp_go_work_of(f).demand;
     if (low < least_share || share * demand < demand_floor)

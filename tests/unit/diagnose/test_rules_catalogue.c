@@ -175,6 +175,72 @@ static void pages_of_a_mapped_file_are_found_and_those_of_a_program_are_not(void
     nothing_is_found(m);
 }
 
+/* ---- what is held with far more room than it needs ---------------------------------------------------------------- */
+
+static made_up *holding(uint64_t live_mb)
+{
+    made_up *m = made_up_new(true);
+    m->facts.cores_used = 0.05;
+    m->facts.gc =
+        (osp_gc_fact){.known = true, .seconds = 5, .marked = live_mb * MB, .room = 1, .limit_bytes = INT64_MAX};
+    made_up_thread(m, 11, 0.05, true);
+    made_up_stack(m, 11, 1, 100, GO "g:main.encode@main.go s:sync.(*Pool).Get@pool.go");
+    return m;
+}
+
+static void a_nearly_empty_map_is_found_and_one_that_is_a_small_part_is_not(void **state)
+{
+    (void)state;
+    static osp_map_fact map;
+    map = (osp_map_fact){.name = {"main.sessions", 13}, .values = 100, .room = 2000000, .bytes = 200 * MB};
+    made_up *m = holding(220);
+    m->facts.map = &map;
+    m->facts.nmap = 1;
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "map-never-shrinks", "", "");
+    m->facts.gc.marked = 4000 * MB;
+    nothing_is_found(m);
+    m->facts.gc.marked = 220 * MB;
+    map.bytes = 0; /* how large its values are is not known */
+    f = made_up_diagnose(m);
+    is_first(&f, "map-never-shrinks", "", "");
+    map.room = 60000;
+    nothing_is_found(m);
+}
+
+static void large_buffers_of_a_pool_are_found_and_blocks_that_are_used_are_not(void **state)
+{
+    (void)state;
+    static osp_pool_fact pool;
+    made_up *m = holding(120);
+    pool = (osp_pool_fact){.name = {"main.buffers", 12}, .seen = 40, .large = 20, .part = 18, .bytes = 100 * MB};
+    m->facts.pool = &pool;
+    m->facts.npool = 1;
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "pool-giant-buffers", "", "main.encode");
+    pool.part = 0;
+    pool.used = 20;
+    nothing_is_found(m);
+    pool.used = 0; /* emptied before they came back, and there are no others: by design, for all that is known */
+    pool.seen = 20;
+    nothing_is_found(m);
+}
+
+static void large_buffers_on_stacks_count_where_a_pool_is_used(void **state)
+{
+    (void)state;
+    static osp_slack_fact slack;
+    made_up *m = holding(120);
+    slack = (osp_slack_fact){.n = 20, .bytes = 100 * MB, .used = 6000};
+    slack.at = made_up_call(S("g:main.encode@main.go"));
+    m->facts.slack = &slack;
+    m->facts.nslack = 1;
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "pool-giant-buffers", "", "main.encode");
+    slack.at = made_up_call(S("g:main.receive@main.go"));
+    nothing_is_found(m);
+}
+
 /* ---- what the CPU goes into --------------------------------------------------------------------------------------- */
 
 static made_up *working(uint64_t there, const char *stack)
@@ -325,6 +391,9 @@ int main(void)
         cmocka_unit_test(thousands_of_goroutines_with_small_stacks_are_no_trouble),
         cmocka_unit_test(arenas_of_freed_blocks_are_found_and_used_ones_are_not),
         cmocka_unit_test(pages_of_a_mapped_file_are_found_and_those_of_a_program_are_not),
+        cmocka_unit_test(a_nearly_empty_map_is_found_and_one_that_is_a_small_part_is_not),
+        cmocka_unit_test(large_buffers_of_a_pool_are_found_and_blocks_that_are_used_are_not),
+        cmocka_unit_test(large_buffers_on_stacks_count_where_a_pool_is_used),
         cmocka_unit_test(slow_matching_is_found_and_what_its_callback_does_is_not_it),
         cmocka_unit_test(a_flood_of_log_lines_is_found_and_a_line_for_each_request_is_not),
         cmocka_unit_test(a_finalizer_that_waits_is_found_and_one_that_works_is_not),

@@ -25,10 +25,10 @@ func (s *X_Sessions) X_Expire(n int) {
 func main() {
 	s := &X_Sessions{map[int]X_Session{}}
 	s.X_Load(P_peak)
-	s.X_Expire(P_peak - 100)
+	s.X_Expire(P_peak - P_left)
 	x_started()
 	for i := 0; ; i++ {
-		s.open[P_peak-1-i%100] = X_Session{}
+		s.open[P_peak-1-i%P_left] = X_Session{}
 		x_count(1)
 		time.Sleep(5 * time.Millisecond)
 	}

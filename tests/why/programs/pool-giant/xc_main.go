@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Buffers that grew large for one request go back to the pool and are never given up.
+// Buffers that grew large for one request go back to the pool and are never given up. Without P_keep they are.
 package main
 
 import (
@@ -18,16 +18,18 @@ func x_encode(n int) int {
 	for i := 0; i < n; i += 64 {
 		b.Write(make([]byte, 64))
 	}
-	time.Sleep(time.Millisecond)
+	time.Sleep(P_pause * time.Millisecond)
 	size := b.Len()
-	x_buffers.Put(b)
+	if P_keep == 1 || b.Cap() < 64<<10 {
+		x_buffers.Put(b)
+	}
 	return size
 }
 
 func x_client(id int) {
 	for i := id; ; i++ {
-		n := 300
-		if i%500 == 0 {
+		n := P_least
+		if i%500 == 0 && (P_keep == 1 || i%100000 == 0) {
 			n = P_mb << 20
 		}
 		x_encode(n)
