@@ -4,8 +4,6 @@
  * Lemire, 2015): the top bits of eight bytes say how to shuffle the next numbers into lanes, four at a time. */
 #include "base/packed.h"
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 const uint8_t *osp_varint_read(const uint8_t *p, const uint8_t *end, uint64_t *out)
@@ -49,6 +47,17 @@ static uint32_t read_simply(const uint8_t *p, const uint8_t *end, uint32_t less,
         if (!(p = read_one(p, end, &v)))
             return UINT32_MAX;
     return (uint32_t)(to - from);
+}
+
+static bool within_simply(const uint8_t *p, const uint8_t *end, uint32_t most, uint32_t *count)
+{
+    for (*count = 0; p < end; ++*count) {
+        uint32_t v;
+        p = read_one(p, end, &v);
+        if (!p || p[-1] == 0 || v > most)
+            return false;
+    }
+    return true;
 }
 
 #if defined(__x86_64__)
@@ -219,11 +228,75 @@ __attribute__((target("ssse3"))) static uint32_t read_by_shuffling(const uint8_t
     return rest == UINT32_MAX ? rest : (uint32_t)(to - from) + rest;
 }
 
+/* ---- without reading ------------------------------------------------------------------------------------------ */
+
+/* The largest number, by its bytes: the last, and the one or two before it, whose top bits are set. As signed bytes, those
+ * with the top bit are below the others and in their own order. */
+typedef struct {
+    __m128i last, second, third;
+    __m128i bad, count; /* by lane; count in two */
+} bounds;
+
+/* Sixteen bytes with those before them. Only numbers as long as the largest can be beyond it, or go on and be longer. */
+static inline void check16(bounds *b, bool three, __m128i byte, __m128i before, __m128i before2, __m128i counted)
+{
+    const __m128i zero = _mm_setzero_si128();
+    const __m128i goes_on = _mm_cmpgt_epi8(zero, byte);
+    __m128i as_long = _mm_cmpgt_epi8(zero, before), less = _mm_cmpgt_epi8(before, b->second);
+    if (three) {
+        as_long = _mm_and_si128(as_long, _mm_cmpgt_epi8(zero, before2));
+        less =
+            _mm_or_si128(less, _mm_and_si128(_mm_cmpeq_epi8(before, b->second), _mm_cmpgt_epi8(before2, b->third)));
+    }
+    const __m128i beyond =
+        _mm_or_si128(_mm_cmpgt_epi8(byte, b->last), _mm_and_si128(_mm_cmpeq_epi8(byte, b->last), less));
+    const __m128i bad = _mm_and_si128(as_long, _mm_or_si128(beyond, goes_on));
+    b->bad = _mm_or_si128(b->bad, _mm_or_si128(bad, _mm_cmpeq_epi8(byte, zero)));
+    b->count = _mm_add_epi64(b->count, _mm_sad_epu8(_mm_andnot_si128(goes_on, counted), zero));
+}
+
+static inline __m128i bytes16(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+/* n is 18 at least. */
+static inline bool within_by_sixteen(const uint8_t *p, uint32_t n, bounds b, bool three, uint32_t *count)
+{
+    static const uint8_t some[32] = {[16] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const __m128i all = _mm_set1_epi8(1), first = bytes16(p);
+    uint32_t at = 16;
+    check16(&b, three, first, _mm_slli_si128(first, 1), _mm_slli_si128(first, 2), all);
+    for (; at + 16 <= n; at += 16)
+        check16(&b, three, bytes16(p + at), bytes16(p + at - 1), bytes16(p + at - 2), all);
+    const uint8_t *rest = p + n - 16; /* once more, but counted once */
+    check16(&b, three, bytes16(rest), bytes16(rest - 1), bytes16(rest - 2), bytes16(some + (n - at)));
+    *count = (uint32_t)(_mm_cvtsi128_si64(b.count) + _mm_cvtsi128_si64(_mm_srli_si128(b.count, 8)));
+    return p[n - 1] < 0x80 && !_mm_movemask_epi8(b.bad);
+}
+
+static inline __m128i all_are(uint32_t byte) { return _mm_set1_epi8((char)byte); }
+
+bool osp_packed_within(const uint8_t *p, uint32_t n, uint32_t most, uint32_t *count)
+{
+    const __m128i zero = _mm_setzero_si128();
+    if (n < 18 || most < 1 << 7)
+        return within_simply(p, p + n, most, count);
+    if (most < 1 << 14)
+        return within_by_sixteen(p, n, (bounds){all_are(most >> 7), all_are(most | 0x80), zero, zero, zero}, false,
+                                 count);
+    most = most < 1 << 21 ? most : (1 << 21) - 1;
+    const bounds b = {all_are(most >> 14), all_are(most >> 7 | 0x80), all_are(most | 0x80), zero, zero};
+    return within_by_sixteen(p, n, b, true, count);
+}
+
 uint32_t osp_packed_read(const uint8_t *p, uint32_t n, uint32_t less, uint32_t *to)
 {
     return n >= 8 && can_shuffle ? read_by_shuffling(p, n, less, to) : read_simply(p, p + n, less, to);
 }
 #else
+bool osp_packed_within(const uint8_t *p, uint32_t n, uint32_t most, uint32_t *count)
+{
+    return within_simply(p, p + n, most, count);
+}
+
 uint32_t osp_packed_read(const uint8_t *p, uint32_t n, uint32_t less, uint32_t *to)
 {
     return read_simply(p, p + n, less, to);

@@ -4,6 +4,7 @@
 #ifndef OSP_BASE_PACKED_H
 #define OSP_BASE_PACKED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,5 +33,9 @@ size_t osp_packed_count(const uint8_t *p, size_t n);
 /* Write the numbers, each made smaller by `less`, to to[], which has room for all of them (n are the most) and
  * OSP_PACKED_SLACK more. How many; UINT32_MAX if one does not end or does not fit 32 bits. */
 uint32_t osp_packed_read(const uint8_t *p, uint32_t n, uint32_t less, uint32_t *to);
+
+/* Are they all numbers from 1 to most? That is cheaper to say than what they are. *count: how many. False, too, where only
+ * reading would tell: a number takes more bytes than it needs, or more than three. */
+bool osp_packed_within(const uint8_t *p, uint32_t n, uint32_t most, uint32_t *count);
 
 #endif

@@ -597,21 +597,13 @@ typedef struct {
     uint64_t total; /* locations of all stacks so far */
 } reading;
 
-/* Is any of the locations none of `most`, which are INT32_MAX or fewer? By the top bit of a difference, several at once. */
-static bool is_beyond(const osp_location_id *loc, uint32_t n, uint32_t most)
-{
-    uint32_t top = 0;
-    for (uint32_t i = 0; i < n; i++)
-        top |= (most - 1 - loc[i].i) | loc[i].i;
-    return top >> 31;
-}
-
-/* The rows of a stack's locations in r->room; false if one is not there. */
+/* A stack stays where it is, if all its locations are there. */
 static bool stack_as_it_is(decoding *d, reading *r, uint32_t s, osp_span ids)
 {
-    const uint32_t n = osp_packed_read(ids.p, (uint32_t)ids.n, 1, &r->room->i);
-    if (n == UINT32_MAX || is_beyond(r->room, n, d->n.locations)) /* say which */
-        return read_rows(d, &r->map, osp_span_set_at(&d->stacks, s), r->room, &(uint32_t){0});
+    uint32_t n;
+    if (!osp_packed_within(ids.p, (uint32_t)ids.n, d->n.locations, &n) &&
+        !read_rows(d, &r->map, osp_span_set_at(&d->stacks, s), r->room, &n))
+        return false;
     d->stacks.at[s] = ids.p;
     d->stacks.len[s] = (uint32_t)ids.n;
     d->p->stacks.deepest = n > d->p->stacks.deepest ? n : d->p->stacks.deepest;

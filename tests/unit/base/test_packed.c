@@ -20,6 +20,23 @@ static uint32_t number(uint32_t *state, unsigned most_bits)
     return (*state >> 1 | 1u) & (uint32_t)((UINT64_C(1) << bits) - 1);
 }
 
+/* Within the largest of them, which has to have three bytes at most, but not within less. */
+static void check_bounds(const uint8_t *bytes, uint32_t size, const uint32_t *want, uint32_t n)
+{
+    uint32_t most = 1, count, least = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        most = want[i] > most ? want[i] : most;
+        least = want[i] < least ? want[i] : least;
+    }
+    if (most >= 1 << 21)
+        return;
+    assert_int_equal(osp_packed_within(bytes, size, most, &count), least > 0);
+    if (least > 0)
+        assert_int_equal(count, n);
+    if (most > 1)
+        assert_false(osp_packed_within(bytes, size, most - 1, &count));
+}
+
 /* Exactly as many bytes as there are, so that the sanitizer sees a read past them. */
 static void check(unsigned most_bits, uint32_t n, uint32_t less)
 {
@@ -40,6 +57,7 @@ static void check(unsigned most_bits, uint32_t n, uint32_t less)
     assert_int_equal(osp_packed_read(exact, size, less, got), n);
     for (uint32_t i = 0; i < n; i++)
         assert_int_equal(got[i], want[i] - less);
+    check_bounds(exact, size, want, n);
     free(want);
     free(roomy);
     free(bytes);
@@ -66,7 +84,30 @@ static void a_number_that_does_not_end_is_refused_wherever_it_stands(void **stat
         memset(bytes, 1, n);
         bytes[n - 1] = 0x80;
         assert_int_equal(osp_packed_read(bytes, n, 0, got), UINT32_MAX);
+        assert_false(osp_packed_within(bytes, n, 1000, got));
     }
+}
+
+static void a_number_beyond_the_bounds_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    static const uint32_t most[] = {5, 127, 128, 300, 16383, 16384, 70000, (1 << 21) - 1};
+    uint8_t bytes[64 * OSP_PACKED_MOST];
+    uint32_t count;
+    for (size_t k = 0; k < sizeof most / sizeof *most; k++)
+        for (uint32_t n = 1; n <= 64; n++)
+            for (uint32_t wrong = 0; wrong <= n; wrong++) {
+                uint8_t *end = bytes;
+                for (uint32_t i = 0; i < n; i++)
+                    end = osp_packed_put(end, i == wrong ? most[k] + 1 : most[k]);
+                const uint32_t size = (uint32_t)(end - bytes);
+                assert_int_equal(osp_packed_within(bytes, size, most[k], &count), wrong == n);
+                assert_true(wrong < n || count == n);
+                memset(bytes, 1, size);
+                if (wrong < size)
+                    bytes[wrong] = 0; /* no number of ours, or one that takes a byte too many */
+                assert_int_equal(osp_packed_within(bytes, size, most[k], &count), wrong >= size);
+            }
 }
 
 static void what_does_not_fit_32_bits_is_refused(void **state)
@@ -99,6 +140,7 @@ int main(void)
         cmocka_unit_test(a_number_that_does_not_end_is_refused_wherever_it_stands),
         cmocka_unit_test(what_does_not_fit_32_bits_is_refused),
         cmocka_unit_test(a_number_may_be_longer_than_it_needs_to_be),
+        cmocka_unit_test(a_number_beyond_the_bounds_is_found_wherever_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
