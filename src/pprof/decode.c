@@ -245,7 +245,7 @@ static inline bool extend(osp_span *run, const uint8_t *from, const uint8_t *to)
 /* The rare sample whose location ids or labels are strewn about: gather the fields of that number in a copy. */
 static bool gather(decoding *d, osp_span bytes, uint64_t field, osp_span *out)
 {
-    uint8_t *copy = osp_new(&d->scratch, uint8_t, bytes.n);
+    uint8_t *copy = osp_new(&d->p->arena, uint8_t, bytes.n); /* a stack may stay there */
     if (!copy)
         return no_memory(d);
     size_t n = 0;

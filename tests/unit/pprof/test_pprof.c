@@ -165,9 +165,10 @@ static void packed_and_single_numbers_mean_the_same(void **state)
         "\x0a\x03\x01\x02\x01\x12\x01\x07",             /* packed */
         "\x08\x01\x10\x07\x0a\x02\x02\x01",             /* both, and strewn about */
         "\x0a\x04\x81\x00\x02\x01\x10\x87\x80\x80\x00", /* longer than needed */
+        "\x1a\x04\x08\x01\x10\x02\x0a\x03\x01\x02\x01\x12\x01\x07\x1a\x04\x08\x01\x10\x02", /* between labels */
     };
-    for (size_t i = 0; i < 4; i++) {
-        static const size_t size[] = {8, 8, 8, 11};
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        static const size_t size[] = {8, 8, 8, 11, 20};
         message m = new_message();
         value_type(&m);
         osp_pb_put_bytes(&m.b, 2, (osp_str){samples[i], size[i]});
