@@ -6,7 +6,7 @@
 
 typedef struct {
     int64_t weight;
-    uint32_t stamp; /* OSP_NONE: nobody calls so */
+    uint32_t stamp; /* 1 + the stack that last touched it; 0: nobody calls so */
     bool residual, called;
 } cell;
 
@@ -33,10 +33,10 @@ static inline void add_call(few *g, const osp_weighed *k, uint32_t from, uint32_
 {
     const size_t i = (size_t)from * g->n + to;
     cell *c = &g->cell[i];
-    const bool once = c->stamp != k->id; /* without a branch, as above */
-    if (c->stamp == OSP_NONE)
+    const bool once = c->stamp != k->id + 1; /* without a branch, as above */
+    if (c->stamp == 0)
         g->met[g->nmet++] = (uint32_t)i;
-    c->stamp = k->id;
+    c->stamp = k->id + 1;
     osp_add(&c->weight, k->w & -(int64_t)once);
     c->residual |= residual & once;
     c->called |= !inlined & once;
@@ -128,8 +128,6 @@ static bool make_few(osp_making *m, uint32_t n, few *g)
             g->node[g->n] = i;
             g->number[i] = g->n++;
         }
-    for (size_t i = 0; i < ncell; i++)
-        g->cell[i].stamp = OSP_NONE;
     find_places(g);
     return true;
 }

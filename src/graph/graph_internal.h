@@ -168,7 +168,7 @@ static inline bool osp_is_linked(const osp_making *m, uint32_t s)
 /* links.c: the edges between the nodes that are kept, or what a table wants to know of them. */
 bool osp_links_weigh(osp_making *m);
 /* few.c: the same for OSP_FEW nodes or less: how many are kept. */
-enum { OSP_FEW = 128 };
+enum { OSP_FEW = 512 };
 bool osp_link_few(osp_making *m, uint32_t nkept);
 
 /* inner.c: calls inside of locations, to be made before the weights are taken. */
