@@ -139,7 +139,7 @@ typedef struct {
     osp_usage usage;
     int64_t goroutines; /* -1 = not known */
     /* Of Go, bytes; 0 = not known. marked: what the last collection found alive; live: that and what came since. */
-    uint64_t heap_live, heap_marked, heap_inuse, heap_idle, heap_released;
+    uint64_t heap_live, heap_inuse, heap_idle, heap_released;
     uint32_t collections; /* of the Go heap, since its start */
 } osp_moment;
 
@@ -226,7 +226,7 @@ typedef struct {
     double by_limit; /* share of looks in which the limit, not GOGC, said how much */
     double limiter;  /* share of looks in which the collector was held back, to take no more than half of all CPU */
     /* At the last look, bytes. */
-    uint64_t live, marked, goal, inuse, free, released, ready, stacks;
+    uint64_t live, marked, goal, inuse, released, ready, stacks;
     double bytes_per_s, objects_per_s; /* that are allocated; -1 = not known */
     osp_collection *cycle; /* those that were seen to end, and the one before, if it can be known; oldest first */
     uint32_t ncycle;
@@ -299,9 +299,9 @@ typedef struct {
 typedef struct {
     bool known;
     uint32_t looks;
-    int32_t gomaxprocs, threads, idle_threads, locked_idle; /* at the end */
-    double busy, in_call, idle;                             /* Ps */
-    double queued, spinning; /* goroutines that could run and do not; threads that look for work */
+    int32_t gomaxprocs, threads, idle_threads; /* at the end */
+    double busy, in_call, idle;                /* Ps */
+    double queued, spinning;                   /* goroutines that could run and do not; threads that look for work */
     uint32_t most_queued;
     double starved, stopped; /* shares of the looks: something was queued and a P idle; the world was stopped */
     double threads_per_s, threads_error;       /* growth, and its standard error */
@@ -365,11 +365,11 @@ typedef struct {
 
 /* Threads that are blocked alike at the end. */
 typedef struct {
-    osp_str state;      /* "S", "D", "T", "t" … */
-    osp_str call;       /* "read fd 0 (pipe)", "futex wait 0x7f…"; "" = in none, or not known */
-    osp_str wchan;      /* where they sleep in the kernel; "" = not known */
-    uint32_t n, native; /* native: not made by the Go runtime */
-    int32_t tid;        /* of one of them */
+    osp_str state; /* "S", "D", "T", "t" … */
+    osp_str call;  /* "read fd 0 (pipe)", "futex wait 0x7f…"; "" = in none, or not known */
+    osp_str wchan; /* where they sleep in the kernel; "" = not known */
+    uint32_t n;
+    int32_t tid; /* of one of them */
 } osp_blocked_fact;
 
 typedef struct {
@@ -406,8 +406,8 @@ typedef struct {
     double load;                                 /* of one minute */
     double swap_in_per_s, swap_out_per_s;        /* pages */
     double compact_stalls_per_s, direct_reclaims_per_s;
-    /* Part of the time in which some, or all, waited: cpu, memory, io. Negative: not known. */
-    double some[OSP_PRESSURES], full[OSP_PRESSURES];
+    /* Part of the time in which all waited: cpu, memory, io. Negative: not known. */
+    double full[OSP_PRESSURES];
     osp_str thp; /* transparent huge pages: "always", "madvise", "never" */
     osp_str kernel;
     int32_t tracer; /* pid of a debugger; 0 = none */
@@ -426,7 +426,7 @@ typedef struct {
 typedef struct {
     int32_t fd;
     osp_str what, state;
-    uint64_t unread_before, unread, unsent_before, unsent;
+    uint64_t unread_before, unread, unsent;
 } osp_socket_fact;
 
 typedef struct {

@@ -84,7 +84,6 @@ void osp_host_state_read(osp_host_state *out)
     out->direct_reclaims = osp_keyed_number(text, "allocstall_normal") + osp_keyed_number(text, "allocstall_movable");
     for (int i = 0; i < OSP_PRESSURE_KINDS; i++) {
         text = text_of(pressure[i], &b);
-        out->some_us[i] = osp_pressure_us(text, "some");
         out->full_us[i] = osp_pressure_us(text, "full");
     }
     chosen_word(text_of("/sys/kernel/mm/transparent_hugepage/enabled", &b), out->thp, sizeof out->thp);

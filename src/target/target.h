@@ -131,8 +131,7 @@ typedef struct {
     uint64_t minor_faults, major_faults;
     uint64_t user_ns, system_ns; /* of all its threads, ended ones included; in ticks */
     uint64_t children_ns;        /* CPU time of children that have ended and were waited for; in ticks */
-    uint64_t io_wait_ns;         /* its main thread waited for block devices; 0 where the kernel does not count it */
-    uint64_t rss_bytes, anon_bytes, file_bytes, shmem_bytes, swap_bytes, mapped_bytes;
+    uint64_t rss_bytes, anon_bytes, swap_bytes;
     uint32_t threads;
     uint32_t fds;  /* open descriptors; UINT32_MAX = we may not know */
     uint32_t cpus; /* that its main thread may run on; 0 = not known */
@@ -412,8 +411,8 @@ typedef struct {
     uint64_t memory_bytes, available_bytes, swap_bytes, swap_free_bytes;
     uint64_t swap_in, swap_out, compact_stalls, direct_reclaims; /* pages; times */
     double load;                                                 /* runnable and blocked threads, mean of a minute */
-    /* Microseconds in which some, or all, threads waited for it; UINT64_MAX = not known. */
-    uint64_t some_us[OSP_PRESSURE_KINDS], full_us[OSP_PRESSURE_KINDS];
+    /* Microseconds in which all threads waited for it; UINT64_MAX = not known. */
+    uint64_t full_us[OSP_PRESSURE_KINDS];
     char thp[16]; /* transparent huge pages: "always", "madvise", "never"; "" = not known */
 } osp_host_state;
 void osp_host_state_read(osp_host_state *out);

@@ -41,9 +41,6 @@ static bool stat_fields(osp_str text, osp_usage *u)
         case 20:
             u->threads = (uint32_t)v;
             break;
-        case 42:
-            u->io_wait_ns = v * tick_ns;
-            break;
         default:
             break;
         }
@@ -123,10 +120,7 @@ bool osp_process_usage(osp_process *p, osp_usage *out, osp_err *err)
         return err->code == OSP_EABSENT ? osp_gone(p, err) : osp_fail_in(err, "cannot read pid %d", p->pid);
     out->rss_bytes = osp_status_bytes(text, S("VmRSS"));
     out->anon_bytes = osp_status_bytes(text, S("RssAnon"));
-    out->file_bytes = osp_status_bytes(text, S("RssFile"));
-    out->shmem_bytes = osp_status_bytes(text, S("RssShmem"));
     out->swap_bytes = osp_status_bytes(text, S("VmSwap"));
-    out->mapped_bytes = osp_status_bytes(text, S("VmSize"));
     out->cpus = osp_cpu_list_count(osp_status_field(text, S("Cpus_allowed_list")));
     out->fds = count_fds(p, MOST_FDS);
     return true;

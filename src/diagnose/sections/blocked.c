@@ -48,12 +48,6 @@ static void tick(osp_watch *w, void *state)
     osp_arena_drop(&few);
 }
 
-static bool made_by_go(const osp_facts *f, int tid)
-{
-    const osp_thread_fact *t = osp_thread_of(f, tid);
-    return t && t->has_m;
-}
-
 static void add(osp_watch *w, osp_fds *fds, const osp_thread *t, osp_facts *f)
 {
     osp_blocked_facts *b = &f->blocked;
@@ -75,7 +69,6 @@ static void add(osp_watch *w, osp_fds *fds, const osp_thread *t, osp_facts *f)
                                             .wchan = osp_arena_str(f->arena, osp_str_from(look.wchan)),
                                             .tid = t->tid};
     b->row[k].n++;
-    b->row[k].native += f->is_go && !made_by_go(f, t->tid);
 }
 
 static int by_number(const void *a, const void *b)
@@ -110,7 +103,6 @@ static void row(osp_archive *x, osp_blocked_fact *r)
     osp_arc(x, &r->call);
     osp_arc(x, &r->wchan);
     osp_arc(x, &r->n);
-    osp_arc(x, &r->native);
     osp_arc(x, &r->tid);
 }
 

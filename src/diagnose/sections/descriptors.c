@@ -95,10 +95,8 @@ static void fill_sockets(osp_watch *w, const look *was, const look *is, osp_fd_f
         *x =
             (osp_socket_fact){.fd = is->socket[i].fd, .unread = is->socket[i].unread, .unsent = is->socket[i].unsent};
         for (uint32_t k = 0; k < was->nsocket; k++)
-            if (was->socket[k].fd == x->fd) {
+            if (was->socket[k].fd == x->fd)
                 x->unread_before = was->socket[k].unread;
-                x->unsent_before = was->socket[k].unsent;
-            }
         if (osp_fd_text(fds, x->fd, text, sizeof text))
             x->what = osp_arena_str(w->arena, osp_str_from(text));
         if (osp_fd_socket(fds, x->fd, &s))
@@ -146,7 +144,6 @@ static void socket(osp_archive *x, osp_socket_fact *s)
     osp_arc(x, &s->state);
     osp_arc(x, &s->unread_before);
     osp_arc(x, &s->unread);
-    osp_arc(x, &s->unsent_before);
     osp_arc(x, &s->unsent);
 }
 

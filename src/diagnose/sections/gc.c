@@ -195,7 +195,6 @@ static void end(osp_watch *w, void *state, osp_facts *f)
                            .marked = b->marked_bytes,
                            .goal = b->goal_bytes,
                            .inuse = b->heap_inuse_bytes,
-                           .free = b->heap_free_bytes,
                            .released = b->heap_released_bytes,
                            .ready = b->mapped_ready_bytes};
         if (c->nroom) {
@@ -243,7 +242,6 @@ static void transfer(osp_archive *x, osp_facts *f)
     osp_arc(x, &g->marked);
     osp_arc(x, &g->goal);
     osp_arc(x, &g->inuse);
-    osp_arc(x, &g->free);
     osp_arc(x, &g->released);
     osp_arc(x, &g->ready);
     osp_arc(x, &g->stacks);

@@ -70,7 +70,6 @@ static void end(osp_watch *w, void *state, osp_facts *f)
         f->host.compact_stalls_per_s = rate(b->compact_stalls, is.compact_stalls, s);
         f->host.direct_reclaims_per_s = rate(b->direct_reclaims, is.direct_reclaims, s);
         for (int i = 0; i < OSP_PRESSURES; i++) {
-            f->host.some[i] = part(b->some_us[i], is.some_us[i], s);
             f->host.full[i] = part(b->full_us[i], is.full_us[i], s);
         }
     }
@@ -92,7 +91,6 @@ static void transfer(osp_archive *x, osp_facts *f)
     osp_arc(x, &h->compact_stalls_per_s);
     osp_arc(x, &h->direct_reclaims_per_s);
     for (int i = 0; i < OSP_PRESSURES; i++) {
-        osp_arc(x, &h->some[i]);
         osp_arc(x, &h->full[i]);
     }
     osp_arc(x, &h->thp);

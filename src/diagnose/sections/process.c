@@ -45,7 +45,6 @@ static void look(osp_watch *w, moments *m)
     osp_arena_drop(&few);
     if (w->go && osp_go_gc_read(w->go, &gc, &ignored)) {
         now.heap_live = gc.live_bytes;
-        now.heap_marked = gc.marked_bytes;
         now.heap_inuse = gc.heap_inuse_bytes;
         now.heap_idle = gc.heap_free_bytes + gc.heap_released_bytes;
         now.heap_released = gc.heap_released_bytes;
@@ -132,7 +131,6 @@ static void moment(osp_archive *x, osp_moment *m)
     osp_arc(x, &m->at_s);
     osp_arc(x, &m->goroutines);
     osp_arc(x, &m->heap_live);
-    osp_arc(x, &m->heap_marked);
     osp_arc(x, &m->heap_inuse);
     osp_arc(x, &m->heap_idle);
     osp_arc(x, &m->heap_released);
@@ -142,13 +140,9 @@ static void moment(osp_archive *x, osp_moment *m)
     osp_arc(x, &u->user_ns);
     osp_arc(x, &u->system_ns);
     osp_arc(x, &u->children_ns);
-    osp_arc(x, &u->io_wait_ns);
     osp_arc(x, &u->rss_bytes);
     osp_arc(x, &u->anon_bytes);
-    osp_arc(x, &u->file_bytes);
-    osp_arc(x, &u->shmem_bytes);
     osp_arc(x, &u->swap_bytes);
-    osp_arc(x, &u->mapped_bytes);
     osp_arc(x, &u->threads);
     osp_arc(x, &u->fds);
     osp_arc(x, &u->cpus);

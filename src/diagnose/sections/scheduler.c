@@ -85,7 +85,6 @@ static void end(osp_watch *w, void *state, osp_facts *f)
                                     .gomaxprocs = s->last.gomaxprocs,
                                     .threads = s->last.threads,
                                     .idle_threads = s->last.idle_threads,
-                                    .locked_idle = s->last.idle_locked,
                                     .busy = (double)s->busy / n,
                                     .in_call = (double)s->in_call / n,
                                     .idle = (double)s->idle / n,
@@ -109,7 +108,6 @@ static void transfer(osp_archive *x, osp_facts *f)
     osp_arc(x, &s->gomaxprocs);
     osp_arc(x, &s->threads);
     osp_arc(x, &s->idle_threads);
-    osp_arc(x, &s->locked_idle);
     osp_arc(x, &s->busy);
     osp_arc(x, &s->in_call);
     osp_arc(x, &s->idle);

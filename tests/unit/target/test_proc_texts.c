@@ -242,9 +242,58 @@ static void a_cgroup_is_found_by_what_people_call_it(void **state)
     assert_false(osp_cgroup_is_called(folder, S("9c0d1122")));
 }
 
+static void pressure_is_the_total_of_its_line(void **state)
+{
+    (void)state;
+    osp_str text = S("some avg10=0.12 avg60=0.05 avg300=0.01 total=123456\n"
+                     "full avg10=0.00 avg60=0.00 avg300=0.00 total=789\n");
+    assert_int_equal(osp_pressure_us(text, "some"), 123456);
+    assert_int_equal(osp_pressure_us(text, "full"), 789);
+    assert_true(osp_pressure_us(S("some avg10=0.12 total=1\n"), "full") == UINT64_MAX); /* cpu, before Linux 5.13 */
+    assert_true(osp_pressure_us(S("full avg10=0.00 total=\n"), "full") == UINT64_MAX);
+    assert_true(osp_pressure_us(S("full total=99999999999999999999999\n"), "full") == UINT64_MAX);
+    assert_true(osp_pressure_us(S(""), "some") == UINT64_MAX);
+}
+
+static void a_number_stands_behind_its_whole_key(void **state)
+{
+    (void)state;
+    osp_str text = S("pswpin 5\npswpin_more 7\npswpout x\nlast 18446744073709551615");
+    assert_int_equal(osp_keyed_number(text, "pswpin"), 5);
+    assert_int_equal(osp_keyed_number(text, "pswp"), 0);
+    assert_int_equal(osp_keyed_number(text, "pswpout"), 0);
+    assert_true(osp_keyed_number(text, "last") == UINT64_MAX);
+}
+
+static void a_status_field_is_in_kilobytes(void **state)
+{
+    (void)state;
+    osp_str text = S("Name:\tVmRSS: 3\nVmRSS:\t    1024 kB\nVmSwap:\t18446744073709551615 kB\n");
+    assert_int_equal(osp_status_bytes(text, S("VmRSS")), 1 << 20);
+    assert_int_equal(osp_status_bytes(text, S("VmSwap")), 0); /* cannot be */
+    assert_int_equal(osp_status_bytes(text, S("VmHWM")), 0);
+}
+
+static void a_limit_is_the_soft_one(void **state)
+{
+    (void)state;
+    osp_str text = S("Limit                     Soft Limit           Hard Limit           Units     \n"
+                     "Max stack size            8388608              unlimited            bytes     \n"
+                     "Max open files            1024                 1048576              files     \n"
+                     "Max address space         unlimited            unlimited            bytes     \n");
+    assert_int_equal(osp_limit_of(text, S("Max stack size")), 8388608);
+    assert_int_equal(osp_limit_of(text, S("Max open files")), 1024);
+    assert_true(osp_limit_of(text, S("Max address space")) == UINT64_MAX);
+    assert_true(osp_limit_of(text, S("Max cpu time")) == UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pressure_is_the_total_of_its_line),
+        cmocka_unit_test(a_number_stands_behind_its_whole_key),
+        cmocka_unit_test(a_status_field_is_in_kilobytes),
+        cmocka_unit_test(a_limit_is_the_soft_one),
         cmocka_unit_test(a_memory_map_is_read_field_by_field),
         cmocka_unit_test(a_broken_memory_map_is_refused_with_its_line),
         cmocka_unit_test(a_thread_name_may_hold_blanks_and_parentheses),
