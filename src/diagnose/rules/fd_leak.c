@@ -81,6 +81,35 @@ static const char *openers(osp_str kind)
 
 static bool opens(const osp_place_fact *p, const void *ctx) { return !p->label.n && osp_str_among(p->name, ctx); }
 
+static bool same_task(const osp_place_fact *a, const osp_place_fact *b)
+{
+    return a->goid || b->goid ? a->goid == b->goid : a->tid == b->tid;
+}
+
+/* Who opens them and does not close as many: a goroutine that closes what it opens leaks nothing, however much that is. */
+static bool blame(const osp_facts *f, const char *calls, osp_blamed *who)
+{
+    const osp_call_facts *c = &f->calls;
+    osp_place_fact *left = osp_new(f->arena, osp_place_fact, c->nplace + 1);
+    double all = 0;
+    for (uint32_t i = 0; left && i < c->nplace; i++) {
+        double opened = 0, closed = 0;
+        left[i] = c->place[i];
+        if (!opens(&left[i], calls))
+            continue;
+        for (uint32_t k = 0; k < c->nplace; k++) {
+            if (!same_task(&c->place[k], &left[i]))
+                continue;
+            opened += opens(&c->place[k], calls) ? c->place[k].count : 0;
+            closed += osp_str_eq(c->place[k].name, S("close")) ? c->place[k].count : 0;
+        }
+        left[i].count *= opened > closed ? 1 - closed / opened : 0;
+        all += left[i].count;
+    }
+    return (all > 0 && osp_blame_places(f, left, c->nplace, opens, calls, who)) ||
+           osp_blame_places(f, c->place, c->nplace, opens, calls, who);
+}
+
 static void check(const osp_facts *f, osp_findings *out)
 {
     double error, slope = osp_slope(&f->proc, open_fds, &error);
@@ -96,7 +125,7 @@ static void check(const osp_facts *f, osp_findings *out)
         return;
     osp_arena *a = f->arena;
     osp_blamed who = {0};
-    bool known = k && osp_blame_places(f, f->calls.place, f->calls.nplace, opens, openers(k->kind), &who);
+    bool known = k && blame(f, openers(k->kind), &who);
     if (known)
         osp_finding_blame(f, x, &who);
     osp_str by = known ? osp_arena_fmt(a, "; most are opened by %.*s", STRF(osp_call_text(a, who.call))) : S("");

@@ -51,12 +51,22 @@ static bool is_pool_user(const osp_facts *f, osp_str func)
     return false;
 }
 
+/* The most that the heap had in use at a time: a buffer that is said to be larger was never one. */
+static double most_in_use(const osp_facts *f)
+{
+    double most = (double)f->gc.inuse;
+    for (uint32_t i = 0; i < f->proc.n; i++)
+        most = (double)f->proc.moment[i].heap_inuse > most ? (double)f->proc.moment[i].heap_inuse : most;
+    return most;
+}
+
 static bool find_buffers(const osp_facts *f, buffers *b)
 {
     const osp_pool_fact *p = f->npool ? &f->pool[0] : NULL;
     *b = (buffers){0};
     /* Blocks that are large by design are used to their end, and a pool of them has no small ones. */
-    if (p && p->large >= least_large && p->used * 4 <= p->large && (p->part || p->seen >= 2 * p->large)) {
+    if (p && (double)p->largest <= most_in_use(f) && p->large >= least_large && p->used * 4 <= p->large &&
+        (p->part || p->seen >= 2 * p->large)) {
         b->pool = p;
         b->bytes = (double)p->bytes;
         b->surely = p->part * 2 > p->large;

@@ -54,6 +54,15 @@ static const osp_blocked_fact *most_alike(const osp_facts *f)
     return best;
 }
 
+/* Of a library the function that was called says more than the one deep in it that waits. */
+static const osp_call *entered(const osp_blamed *who)
+{
+    const osp_call *c = who->call, *end = who->stack->call + who->stack->ncall;
+    while (c->kind == OSP_CALL_LIB && c + 1 < end && c[1].kind == OSP_CALL_LIB)
+        c++;
+    return c;
+}
+
 static void check(const osp_facts *f, osp_findings *out)
 {
     double error, slope = osp_slope(&f->proc, threads, &error);
@@ -73,6 +82,7 @@ static void check(const osp_facts *f, osp_findings *out)
     if (!by_time || in_c < 0.5 * all || in_c < 4 ||
         !osp_blame_places(f, by_time, f->off_cpu.nplace, is_in_c, f, &who))
         return;
+    who.call = entered(&who);
     const osp_blocked_fact *alike = most_alike(f);
     osp_finding *x =
         osp_find(f, out, &osp_rule_thread_explosion_c, "blocked in C",

@@ -84,18 +84,28 @@ static pool *pool_at(pools *k, uint64_t at)
     return p->value ? p : NULL;
 }
 
+/* How many words the value has that a pointer of this type points at (internal/abi.Type: size, its kind in byte 23; PtrType.Elem
+ * behind it); what lies behind them is another value's. 0: it is no pointer, or points at less than a slice. */
+static size_t words_of(const osp_watch *w, uint64_t type)
+{
+    enum { KIND_WORD = 2, KIND_SHIFT = 56, KIND_MASK = 31, KIND_POINTER = 22, ELEM_WORD = 6, SLICE = 3 };
+    uint64_t t[ELEM_WORD + 1], size;
+    if (!words(w, type, t, ELEM_WORD + 1) || (t[KIND_WORD] >> KIND_SHIFT & KIND_MASK) != KIND_POINTER ||
+        !words(w, t[ELEM_WORD], &size, 1) || size / 8 < SLICE)
+        return 0;
+    return size / 8 < WORDS ? size / 8 : WORDS;
+}
+
 /* The longest slice among the first words of a value. */
 static void see(const osp_watch *w, pool *p, const uint64_t *interface, uint32_t *looked)
 {
-    uint64_t word[WORDS + 2];
+    uint64_t word[WORDS];
     if (!interface[0] || !interface[1] || *looked >= VALUES)
         return;
     ++*looked;
     value v = {.at = interface[1], .type = interface[0]};
-    size_t n = WORDS; /* it may end before, and what is behind it need not be mapped */
-    while (n > 3 && !words(w, v.at, word, n))
-        n--;
-    if (n == 3 && !words(w, v.at, word, n))
+    const size_t n = words_of(w, v.type);
+    if (!n || !words(w, v.at, word, n))
         return;
     for (size_t i = 0; i + 2 < n; i++)
         if (word[i] >= 1 << 16 && word[i + 1] <= word[i + 2] && word[i + 2] > v.cap && word[i + 2] < most &&

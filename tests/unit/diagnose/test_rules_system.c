@@ -389,6 +389,24 @@ static void descriptors_that_only_grow_are_found(void **state)
     nothing_is_found(m);
 }
 
+static void who_closes_what_he_opens_does_not_leak(void **state)
+{
+    (void)state;
+    static osp_fd_kind_fact tcp;
+    made_up *m = with_calls(true);
+    with_moments(m, 0, 40);
+    tcp = (osp_fd_kind_fact){.kind = S("tcp"), .before = 10, .now = 150};
+    m->facts.fds.kind = &tcp;
+    m->facts.fds.nkind = 1;
+    place_of(m, "accept4", 3, 60, GO "g:main.serve@a.go s:net.(*TCPListener).Accept@tcpsock.go");
+    place_of(m, "close", 9, 60, GO "g:main.serve@a.go s:net.(*conn).Close@net.go");
+    place_of(m, "socket", -1, 54, GO "g:main.notify@a.go s:net.Dial@dial.go");
+    place_of(m, "close", 8, 14, GO "g:main.notify@a.go s:net.(*conn).Close@net.go");
+    place[2].goid = place[3].goid = 19;
+    osp_findings f = made_up_diagnose(m);
+    is_first(&f, "fd-leak", NULL, "main.notify");
+}
+
 static void a_writer_that_nobody_reads_is_found(void **state)
 {
     (void)state;
@@ -424,6 +442,7 @@ int main(void)
         cmocka_unit_test(signals_sent_to_itself_are_found),
         cmocka_unit_test(programs_started_all_the_time_are_found),
         cmocka_unit_test(descriptors_that_only_grow_are_found),
+        cmocka_unit_test(who_closes_what_he_opens_does_not_leak),
         cmocka_unit_test(a_writer_that_nobody_reads_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
