@@ -19,6 +19,7 @@ const osp_rule osp_rule_heap_leak = {
     .only_go = true,
     .title = "the live Go heap grows",
     .order = 20,
+    .after = "goroutine-leak timer-leak", /* what these keep alive */
     .wants = wants,
     .check = check,
 };

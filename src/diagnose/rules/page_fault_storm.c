@@ -16,7 +16,7 @@ const osp_rule osp_rule_page_fault_storm = {
     .more = "record PID -e page-faults -o faults.pb.gz",
     .title = "CPU burnt on page faults",
     .order = 11,
-    .after = " explicit-gc ",
+    .after = "explicit-gc gc-thrash-memlimit",
     .wants = wants,
     .check = check,
 };

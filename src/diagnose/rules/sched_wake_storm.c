@@ -14,8 +14,9 @@ const osp_rule osp_rule_sched_wake_storm = {
     .only_go = true,
     .title = "goroutines wake for next to no work",
     .order = 30,
-    .after = "busy-spin goroutine-churn locked-thread-handoff chan-contention mutex-contention poll-sleep "
-             "timer-storm log-contention mutex-held-across-wait",
+    .after =
+        "busy-spin process-churn goroutine-churn locked-thread-handoff chan-contention mutex-contention poll-sleep "
+        "timer-storm log-contention mutex-held-across-wait",
     .wants = wants,
     .check = check,
 };
