@@ -100,12 +100,12 @@ static void check(const osp_facts *f, osp_findings *out)
     osp_alloc_blamed b = {0};
     const bool named = f->go_allocs.known && osp_alloc_blame(f, &f->go_allocs, osp_alloc_go_culprit, &b);
     /* A variable that holds ever more values shows it at once. Else it takes three collections in the observation, or two that go
-     * on from two before: older ones alone may be of a program that filled its caches since. */
+     * on from two before while most of what is allocated stays: older ones alone may be of a program that filled its caches since. */
     const bool held = f->ngrowing > 0;
-    const double confidence = (held                      ? 0.75
-                               : r.seen >= 3             ? 0.6
-                               : r.seen >= 2 && r.n >= 4 ? 0.52
-                                                         : 0.37) +
+    const double confidence = (held                                    ? 0.75
+                               : r.seen >= 3                           ? 0.6
+                               : r.seen >= 2 && r.n >= 4 && kept > 0.5 ? 0.52
+                                                                       : 0.37) +
                               0.1 * osp_ramp(kept, 0.1, 0.5) + 0.1 * osp_ramp(r.last / r.first, 1.1, 1.8);
     osp_finding *x = osp_find(f, out, &osp_rule_heap_leak, NULL, confidence, 1);
     if (!x)
